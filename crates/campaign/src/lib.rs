@@ -1,0 +1,26 @@
+//! The rules of a campaign, pure: statuses and actions, schedules, sending windows, waves, texts,
+//! segments, outcomes. No I/O, no clock, no async: time comes in as an argument.
+//! What every other part must not get wrong stands here, once.
+
+pub mod id;
+pub mod keyword;
+pub mod lifecycle;
+pub mod msisdn;
+pub mod outcome;
+pub mod restart;
+pub mod schedule;
+pub mod segment;
+pub mod sender;
+pub mod text;
+pub mod wave;
+pub mod window;
+pub mod zone;
+
+pub use id::{CampaignId, ClaimId, ImportId, ListId, RouteId, WaveId};
+pub use lifecycle::{Action, Channel, Status, Transition};
+pub use msisdn::Msisdn;
+pub use outcome::{Outcome, SkipReason, Totals};
+pub use schedule::Send;
+pub use sender::Sender;
+pub use window::Window;
+pub use zone::ZoneGroup;

@@ -1,0 +1,120 @@
+//! Phone numbers in E.164, as a number of up to 15 digits. Reading them is libphonenumber's business.
+
+use std::{fmt, str::FromStr};
+
+use rlibphonenumber::{PHONE_NUMBER_UTIL, Region, get_national_significant_number_owned};
+
+/// A number that can be dialled from anywhere: country code and national number (ITU-T E.164).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Msisdn(u64);
+
+/// Longer than any number with its separators: not worth parsing, nor repeating in full.
+const LONGEST: usize = 40;
+
+/// Why a text is no phone number.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadNumber {
+    /// Nothing there.
+    #[error("the number is missing")]
+    Missing,
+    /// No number of any numbering plan.
+    #[error("'{0}' is not a phone number{1}")]
+    NotANumber(String, &'static str),
+    /// The country is unknown.
+    #[error("'{0}' is not a country; use a code such as US or DE")]
+    NoSuchCountry(String),
+}
+
+/// The country whose numbering plan reads numbers without a country code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Country(Region);
+
+impl FromStr for Country {
+    type Err = BadNumber;
+    fn from_str(code: &str) -> Result<Self, BadNumber> {
+        let upper = code.trim().to_ascii_uppercase();
+        Region::from_str(&upper).map(Self).map_err(|_| BadNumber::NoSuchCountry(code.to_owned()))
+    }
+}
+
+impl Msisdn {
+    /// Reads a number as people write it. Without a country code it needs `country`.
+    pub fn parse(text: &str, country: Option<Country>) -> Result<Self, BadNumber> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(BadNumber::Missing);
+        }
+        let refuse = |hint| BadNumber::NotANumber(text.chars().take(LONGEST).collect(), hint);
+        if text.len() > LONGEST {
+            return Err(refuse(""));
+        }
+        let hint =
+            if country.is_none() && !text.starts_with('+') { "; it may lack its country code" } else { "" };
+        let parsed = PHONE_NUMBER_UTIL.parse(text, country.map(|c| c.0)).map_err(|_| refuse(hint))?;
+        if !PHONE_NUMBER_UTIL.is_valid_number(&parsed) {
+            return Err(refuse(hint));
+        }
+        let digits = format!("{}{}", parsed.country_code, get_national_significant_number_owned(&parsed));
+        digits.parse().map(Self).map_err(|_| refuse(hint))
+    }
+
+    /// The digits as stored.
+    pub fn digits(self) -> i64 {
+        self.0 as i64
+    }
+
+    /// A number that was stored before.
+    pub fn from_digits(digits: i64) -> Self {
+        Self(digits.unsigned_abs())
+    }
+
+    /// An address as an SMSC sends it: digits, with or without a plus.
+    pub fn from_address(address: &str) -> Option<Self> {
+        let digits = address.trim().trim_start_matches('+').trim_start_matches("00");
+        // E.164: at most 15 digits.
+        ((7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()))
+            .then(|| digits.parse().ok().map(Self))
+            .flatten()
+    }
+}
+
+impl fmt::Display for Msisdn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "+{}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn us() -> Option<Country> {
+        "us".parse().ok()
+    }
+
+    #[test]
+    fn numbers_are_read_as_people_write_them() {
+        for text in ["+12025550123", "(202) 555-0123", "202.555.0123", " 1 202 555 0123 "] {
+            assert_eq!(Msisdn::parse(text, us()).unwrap().to_string(), "+12025550123", "{text}");
+        }
+        assert_eq!(Msisdn::parse("+49 30 123456", None).unwrap().to_string(), "+4930123456");
+    }
+
+    #[test]
+    fn what_is_no_number_is_said_so() {
+        assert_eq!(Msisdn::parse("", us()), Err(BadNumber::Missing));
+        assert_eq!(Msisdn::parse("hello", us()).unwrap_err().to_string(), "'hello' is not a phone number");
+        assert_eq!(
+            Msisdn::parse("2025550123", None).unwrap_err().to_string(),
+            "'2025550123' is not a phone number; it may lack its country code"
+        );
+        assert!(Msisdn::parse(&"9".repeat(1_000_000), us()).unwrap_err().to_string().len() < 100);
+        assert_eq!("Atlantis".parse::<Country>(), Err(BadNumber::NoSuchCountry("Atlantis".into())));
+    }
+
+    #[test]
+    fn an_smscs_address_is_digits_with_or_without_plus() {
+        assert_eq!(Msisdn::from_address("12025550123"), Msisdn::from_address("+12025550123"));
+        assert_eq!(Msisdn::from_address("BANK"), None);
+    }
+}

@@ -1,0 +1,94 @@
+//! What a recipient sees as the origin of a message: a number, a short code or a name.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A sender with the type of number it travels under (SMPP 3.4 §5.2.5).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Sender {
+    /// An international number.
+    Number(String),
+    /// A short code: 3 to 8 digits.
+    ShortCode(String),
+    /// An alphanumeric sender id: up to 11 characters (3GPP TS 23.040 §9.1.2.5).
+    Alphanumeric(String),
+}
+
+/// Why a text cannot be a sender.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "'{0}' cannot be a sender: use a number such as +12025550100, a short code of 3 to 8 digits, or up to 11 letters \
+     and digits"
+)]
+pub struct BadSender(String);
+
+impl TryFrom<String> for Sender {
+    type Error = BadSender;
+
+    fn try_from(text: String) -> Result<Self, BadSender> {
+        let trimmed = text.trim();
+        let all_digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+        if let Some(digits) = trimmed.strip_prefix('+') {
+            return if all_digits(digits) && (7..=15).contains(&digits.len()) {
+                Ok(Self::Number(digits.to_owned()))
+            } else {
+                Err(BadSender(text))
+            };
+        }
+        if all_digits(trimmed) {
+            return match trimmed.len() {
+                3..=8 => Ok(Self::ShortCode(trimmed.to_owned())),
+                9..=15 => Ok(Self::Number(trimmed.to_owned())),
+                _ => Err(BadSender(text)),
+            };
+        }
+        let printable = trimmed.bytes().all(|b| b.is_ascii_alphanumeric() || b" -_.&".contains(&b));
+        if printable && (1..=11).contains(&trimmed.len()) {
+            Ok(Self::Alphanumeric(trimmed.to_owned()))
+        } else {
+            Err(BadSender(text))
+        }
+    }
+}
+
+impl Sender {
+    /// The address as it stands in a PDU: digits without plus, or the name.
+    pub fn address(&self) -> &str {
+        match self {
+            Self::Number(text) | Self::ShortCode(text) | Self::Alphanumeric(text) => text,
+        }
+    }
+}
+
+impl From<Sender> for String {
+    fn from(sender: Sender) -> Self {
+        sender.to_string()
+    }
+}
+
+impl fmt::Display for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(digits) => write!(f, "+{digits}"),
+            Self::ShortCode(text) | Self::Alphanumeric(text) => f.write_str(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sender_is_a_number_a_short_code_or_a_name() {
+        let read = |t: &str| Sender::try_from(t.to_owned());
+        assert_eq!(read("+12025550100"), Ok(Sender::Number("12025550100".into())));
+        assert_eq!(read("12345"), Ok(Sender::ShortCode("12345".into())));
+        assert_eq!(read("My Bank"), Ok(Sender::Alphanumeric("My Bank".into())));
+        for bad in ["", "+12", "a name that is too long", "Çelik", "1234567890123456"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Sending windows: the hours and weekdays in which a recipient may be messaged, in the recipient's own
+//! time zone. Default 08:00–21:00 every day (47 CFR 64.1200(c)(1)).
+
+use jiff::{Timestamp, civil, tz::TimeZone};
+use serde::{Deserialize, Serialize};
+
+use crate::ZoneGroup;
+
+const MINUTES_A_DAY: u16 = 24 * 60;
+
+/// Hours of the day on some weekdays. `from` < `to`; both on the same local day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "Written")]
+pub struct Window {
+    /// Monday first.
+    days: [bool; 7],
+    /// Minutes after local midnight.
+    from: u16,
+    /// Minutes after local midnight; 1440 is the day's end.
+    to: u16,
+}
+
+/// What is wrong with a window.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadWindow {
+    /// Not a weekday.
+    #[error("'{0}' is not a weekday; use mon, tue, wed, thu, fri, sat, sun")]
+    Day(String),
+    /// No day at all.
+    #[error("a window needs at least one weekday")]
+    NoDay,
+    /// Not a time of day.
+    #[error("'{0}' is not a time of day; use 08:00 to 24:00")]
+    Time(String),
+    /// Ends before it begins.
+    #[error("a window must end after it begins; use two campaigns for hours across midnight")]
+    Empty,
+}
+
+/// Whether a window is open at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// Open since `since`, until `until`.
+    Open {
+        /// When it opened.
+        since: Timestamp,
+        /// When it closes.
+        until: Timestamp,
+    },
+    /// Closed until `next`.
+    Closed {
+        /// The next opening.
+        next: Timestamp,
+    },
+    /// The zones of the group have no hour in common: it never opens.
+    Never,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(default = "every_day")]
+    days: Vec<String>,
+    from: String,
+    to: String,
+}
+
+const DAY_NAMES: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+fn every_day() -> Vec<String> {
+    DAY_NAMES.map(str::to_owned).to_vec()
+}
+
+fn minutes(text: &str) -> Result<u16, BadWindow> {
+    if text == "24:00" {
+        return Ok(MINUTES_A_DAY);
+    }
+    let time: civil::Time = text.parse().map_err(|_| BadWindow::Time(text.to_owned()))?;
+    Ok(u16::from(time.hour() as u8) * 60 + u16::from(time.minute() as u8))
+}
+
+impl TryFrom<Written> for Window {
+    type Error = BadWindow;
+
+    fn try_from(w: Written) -> Result<Self, BadWindow> {
+        let mut days = [false; 7];
+        for name in &w.days {
+            let day = DAY_NAMES.iter().position(|d| d == name).ok_or_else(|| BadWindow::Day(name.clone()))?;
+            days[day] = true;
+        }
+        Self::new(days, minutes(&w.from)?, minutes(&w.to)?)
+    }
+}
+
+impl From<Window> for Written {
+    fn from(w: Window) -> Self {
+        let days = DAY_NAMES.iter().zip(w.days).filter(|(_, on)| *on).map(|(n, _)| (*n).to_owned()).collect();
+        let text = |m: u16| format!("{:02}:{:02}", m / 60, m % 60);
+        Self { days, from: text(w.from), to: text(w.to) }
+    }
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { days: [true; 7], from: 8 * 60, to: 21 * 60 }
+    }
+}
+
+impl Window {
+    /// A window on `days` (Monday first) from `from` to `to`, in minutes after midnight.
+    pub fn new(days: [bool; 7], from: u16, to: u16) -> Result<Self, BadWindow> {
+        if !days.contains(&true) {
+            return Err(BadWindow::NoDay);
+        }
+        if from >= to || to > MINUTES_A_DAY {
+            return Err(BadWindow::Empty);
+        }
+        Ok(Self { days, from, to })
+    }
+
+    /// The window's state at `now` for recipients who may be in any zone of `group`: open only where it
+    /// is open in all of them.
+    pub fn at(&self, group: &ZoneGroup, now: Timestamp) -> Opening {
+        // Windows repeat weekly: what has not met after two weeks of openings never will.
+        const ROUNDS: usize = 14 * 8;
+        let mut instant = now;
+        for _ in 0..ROUNDS {
+            let mut latest_opening = instant;
+            let mut since = Timestamp::MIN;
+            let mut until = Timestamp::MAX;
+            for zone in group.zones() {
+                match self.in_zone(zone, instant) {
+                    Opening::Open { since: s, until: u } => {
+                        since = since.max(s);
+                        until = until.min(u);
+                    }
+                    Opening::Closed { next } => latest_opening = latest_opening.max(next),
+                    Opening::Never => return Opening::Never,
+                }
+            }
+            if latest_opening == instant {
+                return if instant == now {
+                    Opening::Open { since, until }
+                } else {
+                    Opening::Closed { next: instant }
+                };
+            }
+            instant = latest_opening;
+        }
+        Opening::Never
+    }
+
+    /// `instant` itself when the window is open then, else the next opening; `None` when it never opens.
+    pub fn not_before(&self, group: &ZoneGroup, instant: Timestamp) -> Option<Timestamp> {
+        match self.at(group, instant) {
+            Opening::Open { .. } => Some(instant),
+            Opening::Closed { next } => Some(next),
+            Opening::Never => None,
+        }
+    }
+
+    fn in_zone(&self, zone: &TimeZone, instant: Timestamp) -> Opening {
+        let today = zone.to_datetime(instant).date();
+        // A local day can lie outside the calendar only at its very ends, years from any campaign.
+        let mut day = today;
+        for _ in 0..=8 {
+            if self.days[day.weekday().to_monday_zero_offset() as usize] {
+                let (opens, closes) = (local(zone, day, self.from), local(zone, day, self.to));
+                if instant < opens {
+                    return Opening::Closed { next: opens };
+                }
+                if instant < closes {
+                    return Opening::Open { since: opens, until: closes };
+                }
+            }
+            let Ok(next) = day.tomorrow() else { break };
+            day = next;
+        }
+        Opening::Never
+    }
+}
+
+/// The instant of `minutes` after midnight on `day`. A local time that does not exist moves forward, a
+/// repeated one is the first.
+fn local(zone: &TimeZone, day: civil::Date, minutes: u16) -> Timestamp {
+    let (day, minutes) =
+        if minutes == MINUTES_A_DAY { (day.tomorrow().unwrap_or(day), 0) } else { (day, minutes) };
+    let time = civil::time((minutes / 60) as i8, (minutes % 60) as i8, 0, 0);
+    instant_of(zone, day.to_datetime(time))
+}
+
+/// The instant of a local time: one that does not exist moves forward, a repeated one is the first.
+pub(crate) fn instant_of(zone: &TimeZone, local: civil::DateTime) -> Timestamp {
+    zone.to_ambiguous_timestamp(local).compatible().unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn group(name: &str) -> ZoneGroup {
+        ZoneGroup::parse(name).unwrap()
+    }
+
+    #[test]
+    fn the_default_window_opens_at_eight_in_the_recipients_morning() {
+        let w = Window::default();
+        let ny = group("America/New_York");
+        assert_eq!(
+            w.at(&ny, at("2026-11-24T12:59:59Z")),
+            Opening::Closed { next: at("2026-11-24T13:00:00Z") }
+        );
+        assert_eq!(
+            w.at(&ny, at("2026-11-24T13:00:00Z")),
+            Opening::Open { since: at("2026-11-24T13:00:00Z"), until: at("2026-11-25T02:00:00Z") }
+        );
+        assert_eq!(
+            w.at(&ny, at("2026-11-25T02:00:00Z")),
+            Opening::Closed { next: at("2026-11-25T13:00:00Z") }
+        );
+    }
+
+    #[test]
+    fn a_day_that_changes_its_clocks_keeps_local_hours() {
+        let w = Window::default();
+        let ny = group("America/New_York");
+        // 2027-03-14 springs forward, 2026-11-01 falls back.
+        assert_eq!(w.not_before(&ny, at("2027-03-14T05:00:00Z")), Some(at("2027-03-14T12:00:00Z")));
+        assert_eq!(w.not_before(&ny, at("2026-11-01T05:00:00Z")), Some(at("2026-11-01T13:00:00Z")));
+        // 02:30 does not exist on that day: the window opens at 03:30, not an hour early.
+        let night = Window::new([true; 7], 150, 240).unwrap();
+        assert_eq!(night.not_before(&ny, at("2027-03-14T06:00:00Z")), Some(at("2027-03-14T07:30:00Z")));
+    }
+
+    #[test]
+    fn a_group_is_open_where_all_its_zones_are() {
+        let w = Window::default();
+        let both = group("America/New_York&America/Los_Angeles");
+        assert_eq!(w.not_before(&both, at("2026-11-24T13:00:00Z")), Some(at("2026-11-24T16:00:00Z")));
+        let far = Window::new([true; 7], 9 * 60, 10 * 60).unwrap();
+        assert_eq!(far.at(&both, at("2026-11-24T13:00:00Z")), Opening::Never);
+    }
+
+    #[test]
+    fn weekdays_are_the_recipients() {
+        let w: Window = serde_json::from_str(r#"{"days":["mon"],"from":"00:00","to":"24:00"}"#).unwrap();
+        // Sunday evening in New York is Monday in Auckland.
+        let sunday_evening = at("2026-11-22T23:00:00Z");
+        assert!(matches!(w.at(&group("Pacific/Auckland"), sunday_evening), Opening::Open { .. }));
+        assert_eq!(
+            w.not_before(&group("America/New_York"), sunday_evening),
+            Some(at("2026-11-23T05:00:00Z"))
+        );
+        assert_eq!(serde_json::to_string(&w).unwrap(), r#"{"days":["mon"],"from":"00:00","to":"24:00"}"#);
+    }
+
+    #[test]
+    fn a_bad_window_says_what_is_wrong() {
+        let bad = |json: &str| serde_json::from_str::<Window>(json).unwrap_err().to_string();
+        assert!(bad(r#"{"days":["caturday"],"from":"08:00","to":"21:00"}"#).contains("not a weekday"));
+        assert!(bad(r#"{"days":[],"from":"08:00","to":"21:00"}"#).contains("at least one"));
+        assert!(bad(r#"{"from":"8 am","to":"21:00"}"#).contains("not a time of day"));
+        assert!(bad(r#"{"from":"21:00","to":"08:00"}"#).contains("must end after"));
+    }
+
+    proptest! {
+        /// Whatever the window, zones and instant: where it says open, every zone's clock agrees.
+        #[test]
+        fn open_means_open_in_every_zone(
+            days in prop::array::uniform7(any::<bool>()),
+            from in 0u16..1439,
+            length in 1u16..1440,
+            seconds in 1_780_000_000i64..1_830_000_000,
+            zones in prop::sample::subsequence(
+                vec!["America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu"], 1..4),
+        ) {
+            prop_assume!(days.contains(&true));
+            let w = Window::new(days, from, (from + length).min(MINUTES_A_DAY)).unwrap();
+            let g = group(&zones.join("&"));
+            let now = Timestamp::from_second(seconds).unwrap();
+            let open_at = |instant: Timestamp| g.zones().iter().all(|z| {
+                let local = z.to_datetime(instant);
+                let minute = local.hour() as u16 * 60 + local.minute() as u16;
+                w.days[local.weekday().to_monday_zero_offset() as usize] && minute >= w.from && minute < w.to
+            });
+            match w.at(&g, now) {
+                Opening::Open { since, until } => {
+                    prop_assert!(since <= now && now < until);
+                    prop_assert!(open_at(now));
+                }
+                Opening::Closed { next } => {
+                    prop_assert!(next > now);
+                    let opens = matches!(w.at(&g, next), Opening::Open { .. });
+                    prop_assert!(opens);
+                }
+                Opening::Never => {}
+            }
+        }
+    }
+}
