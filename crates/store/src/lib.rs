@@ -1,1 +1,55 @@
-//! Placeholder.
+//! The database: campaigns, contacts, waves, claims, deliveries, tallies.
+//!
+//! Keeps: one submission per recipient and message (a claim moves `next_seq` in one statement, the
+//! delivery has a primary key); tally = count(*) (changed in the very transaction that changes the
+//! deliveries); no status but by a [`campaign::Transition`]. Leaves to the engine when and how fast.
+
+pub mod model;
+pub mod sqlite;
+
+pub use model::*;
+pub use sqlite::Store;
+
+/// What can go wrong in the store, in words for the user.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is none.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// The name is taken.
+    #[error("the name '{0}' is taken; choose another")]
+    NameTaken(String),
+    /// Somebody changed it meanwhile.
+    #[error("it was changed meanwhile (it is at version {now}); load it again")]
+    Stale {
+        /// The version it is at.
+        now: i64,
+    },
+    /// The status does not allow it.
+    #[error(transparent)]
+    NotAllowed(#[from] campaign::lifecycle::NotAllowed),
+    /// The campaign is being scheduled at this moment.
+    #[error("the campaign is being scheduled at this moment; wait for it to finish")]
+    Busy,
+    /// Something is missing or wrong; each with its field.
+    #[error("{}", .0.iter().map(|p| p.message.as_str()).collect::<Vec<_>>().join("; "))]
+    Invalid(Vec<Problem>),
+    /// No space is left.
+    #[error("the disk is full: sending waits; free some space and it goes on by itself")]
+    DiskFull,
+    /// The database failed.
+    #[error("the database failed: {0}")]
+    Database(String),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(e: rusqlite::Error) -> Self {
+        match e.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::DiskFull,
+            _ => Self::Database(e.to_string()),
+        }
+    }
+}
+
+/// The result of a call to the store.
+pub type Result<T> = std::result::Result<T, StoreError>;

@@ -1,0 +1,330 @@
+//! Campaigns and routes as people see them: made, changed, read, listed.
+
+use campaign::{
+    Action, CampaignId, Outcome, RouteId, Status, Totals,
+    lifecycle::{self, Cause},
+};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::{Store, ms, operate, time};
+use crate::{Campaign, Definition, Problem, Result, Route, RouteConfig, StoreError, TimelineEntry};
+
+/// A campaign's row, without its totals.
+pub(super) struct Loaded {
+    pub(super) id: CampaignId,
+    pub(super) definition: Definition,
+    pub(super) status: Status,
+    pub(super) archived_from: Option<Status>,
+    pub(super) version: i64,
+    pub(super) epoch: i64,
+    pub(super) fields: Vec<String>,
+    pub(super) audience: i64,
+    pub(super) created_at: i64,
+    pub(super) scheduled_at: Option<i64>,
+    pub(super) started_at: Option<i64>,
+    pub(super) finished_at: Option<i64>,
+    pub(super) restarted_at: Option<i64>,
+}
+
+const COLUMNS: &str = "id, definition, status, archived_from, version, epoch, fields, audience, created_at, scheduled_at, \
+                       started_at, finished_at, restarted_at";
+
+fn row(r: &Row<'_>) -> rusqlite::Result<Loaded> {
+    let json = |at: usize, e: serde_json::Error| {
+        rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, Box::new(e))
+    };
+    let status: String = r.get(2)?;
+    let archived_from: Option<String> = r.get(3)?;
+    Ok(Loaded {
+        id: CampaignId(r.get(0)?),
+        definition: serde_json::from_str(r.get_ref(1)?.as_str()?).map_err(|e| json(1, e))?,
+        status: Status::from_word(&status).ok_or(rusqlite::Error::InvalidQuery)?,
+        archived_from: archived_from.as_deref().and_then(Status::from_word),
+        version: r.get(4)?,
+        epoch: r.get(5)?,
+        fields: serde_json::from_str(r.get_ref(6)?.as_str()?).map_err(|e| json(6, e))?,
+        audience: r.get(7)?,
+        created_at: r.get(8)?,
+        scheduled_at: r.get(9)?,
+        started_at: r.get(10)?,
+        finished_at: r.get(11)?,
+        restarted_at: r.get(12)?,
+    })
+}
+
+pub(super) fn load(c: &Connection, id: CampaignId) -> Result<Loaded> {
+    c.prepare_cached(&format!("SELECT {COLUMNS} FROM campaign WHERE id = ?1"))?
+        .query_row([id.0], row)
+        .optional()?
+        .ok_or(StoreError::NotFound("campaign"))
+}
+
+/// Campaigns that the engine has to look at.
+pub(super) fn active(c: &Connection) -> Result<Vec<Loaded>> {
+    let sql = format!("SELECT {COLUMNS} FROM campaign WHERE status IN ('scheduled', 'running') ORDER BY id");
+    Ok(c.prepare_cached(&sql)?.query_map([], row)?.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(super) fn full(c: &Connection, l: Loaded) -> Result<Campaign> {
+    let totals = totals(c, l.id, l.definition.messages.len())?;
+    let held = c
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM wave WHERE campaign_id = ?1 AND open AND held AND next_seq < to_seq)")?
+        .query_row([l.id.0], |r| r.get(0))?;
+    Ok(Campaign {
+        id: l.id,
+        definition: l.definition,
+        status: l.status,
+        archived_from: l.archived_from,
+        version: l.version,
+        audience: l.audience,
+        held,
+        created_at: time(l.created_at),
+        scheduled_at: l.scheduled_at.map(time),
+        started_at: l.started_at.map(time),
+        finished_at: l.finished_at.map(time),
+        totals,
+    })
+}
+
+/// Totals of each message: stored outcomes from the tally, the rest from waves, claims and retries.
+fn totals(c: &Connection, id: CampaignId, messages: usize) -> Result<Vec<Totals>> {
+    let mut totals = vec![Totals::default(); messages];
+    let mut add = |sql: &str, put: &dyn Fn(&mut Totals, i64, i64)| -> Result<()> {
+        let mut statement = c.prepare_cached(sql)?;
+        let mut rows = statement.query([id.0])?;
+        while let Some(r) = rows.next()? {
+            let n: u32 = r.get(0)?;
+            if let Some(t) = n.checked_sub(1).and_then(|at| totals.get_mut(at as usize)) {
+                put(t, r.get(1)?, r.get(2)?);
+            }
+        }
+        Ok(())
+    };
+    add(
+        "SELECT message_no, outcome, sum(count) FROM tally WHERE campaign_id = ?1 GROUP BY 1, 2",
+        &|t, outcome, n| {
+            if let Some(outcome) = Outcome::from_code(outcome as u8) {
+                *t.of(outcome) += n;
+            }
+        },
+    )?;
+    let unsent =
+        |t: &mut Totals, open: i64, n: i64| *(if open == 1 { &mut t.pending } else { &mut t.cancelled }) += n;
+    add(
+        "SELECT message_no, open, sum(to_seq - next_seq) FROM wave WHERE campaign_id = ?1 GROUP BY 1, 2",
+        &unsent,
+    )?;
+    add(
+        "SELECT message_no, open, count(*) FROM retry WHERE campaign_id = ?1 AND claim_id IS NULL GROUP BY 1, 2",
+        &unsent,
+    )?;
+    add("SELECT message_no, 1, sum(left_over) FROM claim WHERE campaign_id = ?1 GROUP BY 1", &|t, _, n| {
+        t.sending += n;
+    })?;
+    Ok(totals)
+}
+
+fn taken(e: rusqlite::Error, name: &str) -> StoreError {
+    match e.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::ConstraintViolation) => StoreError::NameTaken(name.to_owned()),
+        _ => e.into(),
+    }
+}
+
+fn encode(definition: &Definition) -> Result<String> {
+    serde_json::to_string(definition).map_err(|e| StoreError::Database(e.to_string()))
+}
+
+/// Checks what a definition refers to.
+fn references(c: &Connection, d: &Definition) -> Result<()> {
+    let mut problems = Vec::new();
+    let exists = |sql: &str, id: i64| -> Result<bool> { Ok(c.prepare_cached(sql)?.exists([id])?) };
+    for (i, list) in d.list_ids.iter().enumerate() {
+        if !exists("SELECT 1 FROM list WHERE id = ?1", list.0)? {
+            problems.push(Problem::new(format!("list_ids[{i}]"), format!("there is no list {list}")));
+        }
+    }
+    if let Some(route) = d.route_id
+        && !exists("SELECT 1 FROM route WHERE id = ?1", route.0)?
+    {
+        problems.push(Problem::new("route_id", format!("there is no route {route}")));
+    }
+    if problems.is_empty() { Ok(()) } else { Err(StoreError::Invalid(problems)) }
+}
+
+fn insert(c: &Connection, d: &Definition, actor: &str, now: i64) -> Result<CampaignId> {
+    references(c, d)?;
+    c.execute(
+        "INSERT INTO campaign (name, channel, status, version, epoch, definition, created_at) VALUES (?1, ?2, 'defined', 1, 0, ?3, ?4)",
+        (&d.name, d.channel.word(), encode(d)?, now),
+    )
+    .map_err(|e| taken(e, &d.name))?;
+    let id = CampaignId(c.last_insert_rowid());
+    operate::note(c, id, actor, "created", Status::Defined, now)?;
+    Ok(id)
+}
+
+impl Store {
+    /// Saves a new campaign.
+    pub async fn create_campaign(&self, d: Definition, actor: String, now: Timestamp) -> Result<Campaign> {
+        self.write(move |c| {
+            let id = insert(c, &d, &actor, ms(now))?;
+            full(c, load(c, id)?)
+        })
+        .await
+    }
+
+    /// Replaces the definition of a campaign that may be edited.
+    pub async fn edit_campaign(
+        &self,
+        id: CampaignId,
+        version: i64,
+        d: Definition,
+        actor: String,
+        now: Timestamp,
+    ) -> Result<Campaign> {
+        if self.is_freezing(id) {
+            return Err(StoreError::Busy);
+        }
+        self.write(move |c| {
+            let old = load(c, id)?;
+            lifecycle::transition(old.definition.channel, old.status, Cause::Act(Action::Edit))?;
+            if old.version != version {
+                return Err(StoreError::Stale { now: old.version });
+            }
+            references(c, &d)?;
+            c.execute(
+                "UPDATE campaign SET name = ?2, definition = ?3, version = version + 1 WHERE id = ?1",
+                (id.0, &d.name, encode(&d)?),
+            )
+            .map_err(|e| taken(e, &d.name))?;
+            operate::note(c, id, &actor, "edited", old.status, ms(now))?;
+            full(c, load(c, id)?)
+        })
+        .await
+    }
+
+    /// Copies a campaign into a new Defined one; all but the acknowledgement.
+    pub async fn clone_campaign(
+        &self,
+        id: CampaignId,
+        name: Option<String>,
+        actor: String,
+        now: Timestamp,
+    ) -> Result<Campaign> {
+        self.write(move |c| {
+            let source = load(c, id)?;
+            lifecycle::transition(source.definition.channel, source.status, Cause::Act(Action::Clone))?;
+            let mut d = source.definition;
+            d.opt_in_acknowledged = false;
+            d.name = match name {
+                Some(name) => name,
+                None => free_name(c, &format!("Copy of {}", d.name))?,
+            };
+            let copy = insert(c, &d, &actor, ms(now))?;
+            full(c, load(c, copy)?)
+        })
+        .await
+    }
+
+    /// A campaign with its totals.
+    pub async fn campaign(&self, id: CampaignId) -> Result<Campaign> {
+        self.read(move |c| full(c, load(c, id)?)).await
+    }
+
+    /// Campaigns, newest first, before the id `before`. Archived ones only where the filter asks.
+    pub async fn campaigns(
+        &self,
+        status: Option<Status>,
+        with_archived: bool,
+        search: Option<String>,
+        before: Option<CampaignId>,
+        limit: u32,
+    ) -> Result<Vec<Campaign>> {
+        self.read(move |c| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM campaign WHERE id < ?1 AND (?2 IS NULL OR status = ?2)
+                 AND (?3 OR status <> 'archived') AND (?4 IS NULL OR instr(lower(name), lower(?4)) > 0)
+                 ORDER BY id DESC LIMIT ?5"
+            );
+            let before = before.map_or(i64::MAX, |b| b.0);
+            let rows: Vec<Loaded> = c
+                .prepare_cached(&sql)?
+                .query_map(
+                    (
+                        before,
+                        status.map(Status::word),
+                        with_archived || status == Some(Status::Archived),
+                        search,
+                        limit,
+                    ),
+                    row,
+                )?
+                .collect::<rusqlite::Result<_>>()?;
+            rows.into_iter().map(|l| full(c, l)).collect()
+        })
+        .await
+    }
+
+    /// The history of a campaign, oldest first.
+    pub async fn timeline(&self, id: CampaignId) -> Result<Vec<TimelineEntry>> {
+        self.read(move |c| {
+            load(c, id)?;
+            let entry = |r: &Row<'_>| {
+                let status: String = r.get(3)?;
+                Ok(TimelineEntry {
+                    at: time(r.get(0)?),
+                    actor: r.get(1)?,
+                    cause: r.get(2)?,
+                    status: Status::from_word(&status).ok_or(rusqlite::Error::InvalidQuery)?,
+                })
+            };
+            Ok(c.prepare_cached(
+                "SELECT at, actor, cause, status FROM timeline WHERE campaign_id = ?1 ORDER BY rowid",
+            )?
+            .query_map([id.0], entry)?
+            .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// Saves a new route.
+    pub async fn create_route(&self, config: RouteConfig) -> Result<Route> {
+        self.write(move |c| {
+            let json = serde_json::to_string(&config).map_err(|e| StoreError::Database(e.to_string()))?;
+            c.execute("INSERT INTO route (name, config) VALUES (?1, ?2)", (&config.name, json))
+                .map_err(|e| taken(e, &config.name))?;
+            Ok(Route { id: RouteId(c.last_insert_rowid()), config })
+        })
+        .await
+    }
+
+    /// Every route.
+    pub async fn routes(&self) -> Result<Vec<Route>> {
+        self.read(|c| {
+            let rows: Vec<(i64, String)> = c
+                .prepare_cached("SELECT id, config FROM route ORDER BY id")?
+                .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            rows.into_iter()
+                .map(|(id, json)| {
+                    let config =
+                        serde_json::from_str(&json).map_err(|e| StoreError::Database(e.to_string()))?;
+                    Ok(Route { id: RouteId(id), config })
+                })
+                .collect()
+        })
+        .await
+    }
+}
+
+fn free_name(c: &Connection, wanted: &str) -> Result<String> {
+    let mut name = wanted.to_owned();
+    let mut n = 1;
+    while c.prepare_cached("SELECT 1 FROM campaign WHERE name = ?1")?.exists([&name])? {
+        n += 1;
+        name = format!("{wanted} ({n})");
+    }
+    Ok(name)
+}

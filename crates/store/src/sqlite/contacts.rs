@@ -1,0 +1,268 @@
+//! Contacts, lists, imports, suppressions, replies, tokens.
+
+use campaign::{CampaignId, ImportId, ListId, Msisdn};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension};
+use sha2::{Digest, Sha256};
+
+use super::{Store, ms, time, writer::Lane};
+use crate::{ImportState, NewContact, Reply, ReplyRow, Result, RowError, StoreError};
+
+fn zone_id(c: &Connection, name: Option<&str>) -> Result<i64> {
+    let Some(name) = name else { return Ok(0) };
+    let known: Option<i64> = c
+        .prepare_cached("SELECT id FROM zone WHERE name = ?1")?
+        .query_row([name], |r| r.get(0))
+        .optional()?;
+    if let Some(id) = known {
+        return Ok(id);
+    }
+    c.execute("INSERT INTO zone (name) VALUES (?1)", [name])?;
+    Ok(c.last_insert_rowid())
+}
+
+impl Store {
+    /// Makes a list.
+    pub async fn create_list(&self, name: String, now: Timestamp) -> Result<ListId> {
+        self.write(move |c| {
+            c.execute("INSERT INTO list (name, created_at) VALUES (?1, ?2)", (&name, ms(now))).map_err(
+                |e| match e.sqlite_error_code() {
+                    Some(rusqlite::ErrorCode::ConstraintViolation) => StoreError::NameTaken(name.clone()),
+                    _ => e.into(),
+                },
+            )?;
+            Ok(ListId(c.last_insert_rowid()))
+        })
+        .await
+    }
+
+    /// Every list with its number of contacts.
+    pub async fn lists(&self) -> Result<Vec<(ListId, String, i64)>> {
+        self.read(|c| {
+            Ok(c.prepare_cached(
+                "SELECT id, name, (SELECT count(*) FROM list_member WHERE list_id = list.id) FROM list ORDER BY id",
+            )?
+            .query_map([], |r| Ok((ListId(r.get(0)?), r.get(1)?, r.get(2)?)))?
+            .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// Begins an import into a list.
+    pub async fn begin_import(&self, list: ListId) -> Result<ImportId> {
+        self.write(move |c| {
+            if !c.prepare_cached("SELECT 1 FROM list WHERE id = ?1")?.exists([list.0])? {
+                return Err(StoreError::NotFound("list"));
+            }
+            c.execute("INSERT INTO import (list_id, state) VALUES (?1, 'running')", [list.0])?;
+            Ok(ImportId(c.last_insert_rowid()))
+        })
+        .await
+    }
+
+    /// Stores one chunk of an import. For a thread that may block; a few thousand rows at a time.
+    pub fn import_chunk(
+        &self,
+        import: ImportId,
+        mut contacts: Vec<NewContact>,
+        errors: Vec<RowError>,
+    ) -> Result<()> {
+        // In the order of the tables' keys, so that a chunk touches few pages.
+        contacts.sort_by_key(|n| n.number);
+        self.inner.writer.run_now(Lane::Bulk, move |c| {
+            let list: i64 = c.query_row("SELECT list_id FROM import WHERE id = ?1", [import.0], |r| r.get(0))?;
+            let mut contact = c.prepare_cached(
+                "INSERT INTO contact (number, zone_id, fields) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET
+                     zone_id = CASE excluded.zone_id WHEN 0 THEN zone_id ELSE excluded.zone_id END,
+                     fields = CASE WHEN excluded.fields IS NULL THEN fields
+                                   WHEN fields IS NULL THEN excluded.fields
+                                   ELSE json_patch(fields, excluded.fields) END",
+            )?;
+            let mut member = c.prepare_cached("INSERT INTO list_member VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
+            let mut zones: std::collections::HashMap<Option<String>, i64> = std::collections::HashMap::new();
+            let accepted = contacts.len() as i64;
+            for n in contacts {
+                let zone = if let Some(id) = zones.get(&n.zones) { *id } else {
+                    let id = zone_id(c, n.zones.as_deref())?;
+                    zones.insert(n.zones.clone(), id);
+                    id
+                };
+                contact.execute((n.number.digits(), zone, n.fields))?;
+                member.execute((list, n.number.digits()))?;
+            }
+            let mut error = c.prepare_cached("INSERT INTO import_error VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING")?;
+            for e in &errors {
+                error.execute((import.0, e.row, &e.field, &e.value, &e.message))?;
+            }
+            c.execute(
+                "UPDATE import SET rows = rows + ?2 + ?3, accepted = accepted + ?2, rejected = rejected + ?3 WHERE id = ?1",
+                (import.0, accepted, errors.len() as i64),
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Ends an import: done, or failed with the reason.
+    pub async fn end_import(
+        &self,
+        import: ImportId,
+        fields: Vec<String>,
+        failed: Option<String>,
+    ) -> Result<ImportState> {
+        self.write(move |c| {
+            let state = if failed.is_some() { "failed" } else { "done" };
+            c.execute("UPDATE import SET state = ?2, error = ?3 WHERE id = ?1", (import.0, state, failed))?;
+            for field in fields {
+                c.execute("INSERT INTO field VALUES (?1) ON CONFLICT DO NOTHING", [field])?;
+            }
+            import_state(c, import)
+        })
+        .await
+    }
+
+    /// How an import stands.
+    pub async fn import(&self, import: ImportId) -> Result<ImportState> {
+        self.read(move |c| import_state(c, import)).await
+    }
+
+    /// The rows that an import refused, in the file's order.
+    pub async fn import_errors(&self, import: ImportId) -> Result<Vec<RowError>> {
+        self.read(move |c| {
+            Ok(c.prepare_cached(
+                "SELECT row, field, value, message FROM import_error WHERE import_id = ?1 ORDER BY row",
+            )?
+            .query_map([import.0], |r| {
+                Ok(RowError { row: r.get(0)?, field: r.get(1)?, value: r.get(2)?, message: r.get(3)? })
+            })?
+            .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// Fields that contacts have beyond the known ones.
+    pub async fn custom_fields(&self) -> Result<Vec<String>> {
+        self.read(|c| {
+            Ok(c.prepare_cached("SELECT name FROM field ORDER BY name")?
+                .query_map([], |r| r.get(0))?
+                .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// Stores that a number is not to be contacted. `channel`: sms, voice or all; `reason`: `opted_out` or
+    /// `blocked`. From this answer on no claim contains it.
+    pub async fn suppress(
+        &self,
+        number: Msisdn,
+        channel: &'static str,
+        reason: &'static str,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.write(move |c| {
+            c.execute(
+                "INSERT INTO suppression VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+                (number.digits(), channel, reason, ms(now)),
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lifts a suppression; says whether there was one.
+    pub async fn unsuppress(&self, number: Msisdn, channel: &'static str) -> Result<bool> {
+        self.write(move |c| {
+            Ok(c.execute(
+                "DELETE FROM suppression WHERE number = ?1 AND channel = ?2",
+                (number.digits(), channel),
+            )? > 0)
+        })
+        .await
+    }
+
+    /// Stores a reply with the campaign that last wrote to that number from that sender.
+    pub async fn add_reply(
+        &self,
+        reply: Reply,
+        keyword: Option<&'static str>,
+        now: Timestamp,
+    ) -> Result<Option<CampaignId>> {
+        self.write(move |c| {
+            let campaign: Option<i64> = c
+                .prepare_cached("SELECT campaign_id FROM last_contact WHERE number = ?1 AND sender = ?2")?
+                .query_row((reply.number.digits(), &reply.sender), |r| r.get(0))
+                .optional()?;
+            c.execute(
+                "INSERT INTO reply (campaign_id, number, sender, text, keyword, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                (campaign, reply.number.digits(), reply.sender, reply.text, keyword, ms(now)),
+            )?;
+            Ok(campaign.map(CampaignId))
+        })
+        .await
+    }
+
+    /// Replies to a campaign, newest first.
+    pub async fn replies(&self, campaign: CampaignId, limit: u32) -> Result<Vec<ReplyRow>> {
+        self.read(move |c| {
+            Ok(c.prepare_cached(
+                "SELECT number, sender, text, keyword, at FROM reply WHERE campaign_id = ?1 ORDER BY id DESC LIMIT ?2",
+            )?
+            .query_map((campaign.0, limit), |r| {
+                Ok(ReplyRow {
+                    number: Msisdn::from_digits(r.get(0)?).to_string(),
+                    sender: r.get(1)?,
+                    text: r.get(2)?,
+                    keyword: r.get(3)?,
+                    at: time(r.get(4)?),
+                })
+            })?
+            .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// Remembers a token by its hash.
+    pub async fn add_token(
+        &self,
+        name: String,
+        scope: &'static str,
+        secret: String,
+        now: Timestamp,
+    ) -> Result<()> {
+        let hash = Sha256::digest(secret.as_bytes()).to_vec();
+        self.write(move |c| {
+            c.execute(
+                "INSERT INTO token (name, scope, hash, created_at) VALUES (?1, ?2, ?3, ?4)",
+                (name, scope, hash, ms(now)),
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Name and scope of a token, if it is one of ours.
+    pub async fn token(&self, secret: String) -> Result<Option<(String, String)>> {
+        let hash = Sha256::digest(secret.as_bytes()).to_vec();
+        self.read(move |c| {
+            Ok(c.prepare_cached("SELECT name, scope FROM token WHERE hash = ?1")?
+                .query_row([hash], |r| Ok((r.get(0)?, r.get(1)?)))
+                .optional()?)
+        })
+        .await
+    }
+}
+
+fn import_state(c: &Connection, id: ImportId) -> Result<ImportState> {
+    c.prepare_cached("SELECT state, rows, accepted, rejected, error FROM import WHERE id = ?1")?
+        .query_row([id.0], |r| {
+            Ok(ImportState {
+                id,
+                state: r.get(0)?,
+                rows: r.get(1)?,
+                accepted: r.get(2)?,
+                rejected: r.get(3)?,
+                error: r.get(4)?,
+            })
+        })
+        .optional()?
+        .ok_or(StoreError::NotFound("import"))
+}

@@ -1,0 +1,79 @@
+//! Where the data lives. A data folder that was copied to another machine or path, and a file made by
+//! `backup`, dispatch nothing until a person adopts them: two servers with the same audience would
+//! message everybody twice.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension};
+use sha2::{Digest, Sha256};
+
+use super::Store;
+use crate::{Result, StoreError};
+
+const HOME: &str = "home";
+
+/// Remembers the place of a new database; changes nothing on an old one.
+pub(super) fn settle_in(connection: &Connection, folder: &Path) -> Result<()> {
+    connection.execute(
+        "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        (HOME, fingerprint(folder)?),
+    )?;
+    Ok(())
+}
+
+fn fingerprint(folder: &Path) -> Result<String> {
+    let path = folder.canonicalize().map_err(|e| StoreError::Database(e.to_string()))?;
+    let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let mut hash = Sha256::new();
+    hash.update(machine.trim());
+    hash.update([0]);
+    hash.update(path.as_os_str().as_encoded_bytes());
+    Ok(format!("{:x}", hash.finalize()))
+}
+
+impl Store {
+    fn here(&self) -> Result<String> {
+        fingerprint(self.inner.path.parent().unwrap_or(&self.inner.path))
+    }
+
+    /// Whether the data lies where it was made or adopted, so that it may dispatch.
+    pub async fn is_at_home(&self) -> Result<bool> {
+        let here = self.here()?;
+        self.read(move |c| {
+            let home: Option<String> =
+                c.query_row("SELECT value FROM meta WHERE key = ?1", [HOME], |r| r.get(0)).optional()?;
+            Ok(home.as_deref() == Some(&here))
+        })
+        .await
+    }
+
+    /// Lets the data dispatch from where it lies now.
+    pub async fn adopt(&self) -> Result<()> {
+        let here = self.here()?;
+        self.write(move |c| {
+            c.execute("UPDATE meta SET value = ?2 WHERE key = ?1", (HOME, here))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Writes a consistent copy to `file` while everything runs. The copy must be adopted before it
+    /// dispatches.
+    pub async fn backup(&self, file: &Path) -> Result<()> {
+        if file.exists() {
+            return Err(StoreError::Database(format!("{} exists; choose another name", file.display())));
+        }
+        let file = file.to_owned();
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || {
+            // Outside a transaction: VACUUM INTO reads one consistent state by itself.
+            let source = Connection::open(&store.inner.path)?;
+            source.execute("VACUUM INTO ?1", [file.to_string_lossy()])?;
+            let copy = Connection::open(&file)?;
+            copy.execute("UPDATE meta SET value = 'backup' WHERE key = ?1", [HOME])?;
+            Ok(())
+        })
+        .await
+        .map_err(|e| StoreError::Database(e.to_string()))?
+    }
+}

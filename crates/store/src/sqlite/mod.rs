@@ -1,0 +1,149 @@
+//! SQLite: WAL with synchronous=FULL, one writer thread that takes whole batches, readers beside it.
+
+mod campaigns;
+pub mod check;
+mod contacts;
+mod dispatch;
+mod freeze;
+mod home;
+mod operate;
+mod tally;
+mod writer;
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use campaign::CampaignId;
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::{Result, StoreError};
+use writer::{Lane, Writer};
+
+/// The name of the database in the data folder.
+const FILE: &str = "carillon.db";
+const SCHEMA_VERSION: i64 = 1;
+/// How long a command beside a running server waits for its turn to write.
+const BUSY: Duration = Duration::from_secs(20);
+
+/// The database of one data folder. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    writer: Writer,
+    readers: Mutex<Vec<Connection>>,
+    /// Campaigns whose audience is being frozen at this moment.
+    freezing: Mutex<HashSet<CampaignId>>,
+}
+
+impl Store {
+    /// Opens the database in `folder`, making both where they are missing.
+    pub fn open(folder: &Path) -> Result<Self> {
+        std::fs::create_dir_all(folder)
+            .map_err(|e| StoreError::Database(format!("cannot make {}: {e}", folder.display())))?;
+        let path = folder.join(FILE);
+        let connection = Connection::open(&path)?;
+        configure(&connection)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        migrate(&connection)?;
+        home::settle_in(&connection, folder)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                path,
+                writer: Writer::start(connection)?,
+                readers: Mutex::default(),
+                freezing: Mutex::default(),
+            }),
+        })
+    }
+
+    /// Runs `f` in a transaction of the writer, before bulk work. The answer comes after the commit.
+    async fn write<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.inner.writer.run(Lane::Urgent, f).await
+    }
+
+    /// Runs `f` on a reader, in one read transaction.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || store.read_now(f))
+            .await
+            .map_err(|e| StoreError::Database(e.to_string()))?
+    }
+
+    /// [`Store::read`] for threads that may block.
+    pub(crate) fn read_now<T>(&self, f: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let pooled = self.inner.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = if let Some(connection) = pooled {
+            connection
+        } else {
+            let connection = Connection::open_with_flags(&self.inner.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            configure(&connection)?;
+            connection
+        };
+        let transaction = connection.unchecked_transaction()?;
+        let result = f(&transaction);
+        drop(transaction);
+        self.inner.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        result
+    }
+
+    /// Bytes free where the data lies.
+    pub fn free_space(&self) -> Result<u64> {
+        let folder = self.inner.path.parent().unwrap_or(&self.inner.path);
+        fs4::available_space(folder).map_err(|e| StoreError::Database(e.to_string()))
+    }
+}
+
+fn configure(connection: &Connection) -> Result<()> {
+    connection.busy_timeout(BUSY)?;
+    // Durable at every commit: a claim must be on the disk before its bytes are on the wire.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", "OFF")?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // KiB, negative by SQLite's convention: 64 MiB.
+    connection.pragma_update(None, "cache_size", -65_536)?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(())
+}
+
+fn migrate(connection: &Connection) -> Result<()> {
+    let transaction =
+        rusqlite::Transaction::new_unchecked(connection, rusqlite::TransactionBehavior::Immediate)?;
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |r| r.get(0))?;
+    match version {
+        0 => {
+            transaction.execute_batch(include_str!("sql/schema.sql"))?;
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        }
+        SCHEMA_VERSION => {}
+        newer => {
+            return Err(StoreError::Database(format!(
+                "the data was written by a newer version (schema {newer}, this program knows {SCHEMA_VERSION})"
+            )));
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn time(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MIN)
+}
+
+fn ms(at: Timestamp) -> i64 {
+    at.as_millisecond()
+}

@@ -1,0 +1,418 @@
+//! What moves a campaign: stop, restart, adjust, release, archive, recovery; and what the engine reads.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use campaign::{
+    Action, CampaignId, Send, Status, Transition, WaveId, ZoneGroup,
+    lifecycle::{self, Cause},
+    restart::{self, ClosedWave, Rebuilt},
+    wave,
+};
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use super::{
+    Store,
+    campaigns::{self, active, full, load},
+    dispatch, ms,
+    tally::Deltas,
+    time,
+};
+use crate::{Campaign, Problem, RebuiltMessage, Result, StoreError, Wave, Work};
+
+/// Takes a campaign through a transition of the lifecycle table: the only way to a status.
+pub(super) fn step(
+    c: &Connection,
+    id: CampaignId,
+    cause: Cause,
+    actor: &str,
+    now: i64,
+) -> Result<Transition> {
+    let old = load(c, id)?;
+    let t = lifecycle::transition(old.definition.channel, old.status, cause)?;
+    let archived_from = (t.to() == Status::Archived).then(|| t.from().word());
+    c.prepare_cached(
+        "UPDATE campaign SET status = ?2, archived_from = ?3, version = version + 1,
+             scheduled_at = CASE WHEN ?2 = 'scheduled' THEN ?4 ELSE scheduled_at END,
+             started_at = CASE WHEN ?2 = 'running' THEN coalesce(started_at, ?4) ELSE started_at END,
+             finished_at = CASE WHEN ?2 IN ('stopped', 'completed', 'errored') THEN ?4
+                                WHEN ?2 = 'running' THEN NULL ELSE finished_at END
+         WHERE id = ?1",
+    )?
+    .execute((id.0, t.to().word(), archived_from, now))?;
+    note(c, id, actor, &cause.to_string(), t.to(), now)?;
+    Ok(t)
+}
+
+/// A line in a campaign's history.
+pub(super) fn note(
+    c: &Connection,
+    id: CampaignId,
+    actor: &str,
+    cause: &str,
+    status: Status,
+    now: i64,
+) -> Result<()> {
+    c.prepare_cached(
+        "INSERT INTO timeline (campaign_id, at, actor, cause, status) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute((id.0, now, actor, cause, status.word()))?;
+    Ok(())
+}
+
+/// Closes everything that is open of a campaign: tens of rows, whatever its size.
+fn close(c: &Connection, id: CampaignId) -> Result<()> {
+    c.execute("UPDATE campaign SET epoch = epoch + 1 WHERE id = ?1", [id.0])?;
+    c.execute("UPDATE wave SET open = 0, held = 0 WHERE campaign_id = ?1 AND open", [id.0])?;
+    c.execute("UPDATE retry SET open = 0 WHERE campaign_id = ?1 AND open", [id.0])?;
+    Ok(())
+}
+
+fn closed_waves(c: &Connection, id: CampaignId) -> Result<Vec<ClosedWave>> {
+    let rows: Vec<(i64, u32, String, i64, i64)> = c
+        .prepare_cached(
+            "SELECT w.id, w.message_no, g.zones, w.due_at, w.to_seq - w.next_seq
+             FROM wave w JOIN audience_group g USING (campaign_id, grp)
+             WHERE w.campaign_id = ?1 AND NOT w.open AND w.next_seq < w.to_seq ORDER BY w.message_no, w.from_seq",
+        )?
+        .query_map([id.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    rows.into_iter()
+        .map(|(id, message_no, zones, due_at, remaining)| {
+            let zones = ZoneGroup::parse(&zones).map_err(|e| StoreError::Database(e.to_string()))?;
+            Ok(ClosedWave { id: WaveId(id), message_no, zones, due_at: time(due_at), remaining })
+        })
+        .collect()
+}
+
+fn rebuild(
+    c: &Connection,
+    id: CampaignId,
+    changed: &BTreeMap<u32, Send>,
+    now: Timestamp,
+) -> Result<Vec<Rebuilt>> {
+    let old = load(c, id)?;
+    lifecycle::transition(old.definition.channel, old.status, Cause::Act(Action::Restart))?;
+    let groups = super::freeze::groups(c, id)?;
+    let mut problems = Vec::new();
+    for (n, send) in changed {
+        let field = format!("messages[n={n}].send");
+        if *n == 0 || *n as usize > old.definition.messages.len() {
+            problems.push(Problem::new(field, format!("there is no message {n}")));
+        } else if *n == 1 && send.is_after() {
+            problems.push(Problem::new(field, wave::PlanError::FirstFollows));
+        } else if let Err(e) = wave::check(send, &groups, now) {
+            problems.push(Problem::new(field, e));
+        }
+    }
+    if !problems.is_empty() {
+        return Err(StoreError::Invalid(problems));
+    }
+    let sends: Vec<Send> = old.definition.messages.into_iter().map(|m| m.send).collect();
+    Ok(restart::rebuild(&closed_waves(c, id)?, &sends, changed, now))
+}
+
+impl Store {
+    /// Stops a campaign: nothing new can be claimed of it from this answer on. What is claimed already is
+    /// the engine's to drain; see [`Store::is_draining`].
+    pub async fn stop(&self, id: CampaignId, actor: String, now: Timestamp) -> Result<()> {
+        self.write(move |c| {
+            step(c, id, Cause::Act(Action::Stop), &actor, ms(now))?;
+            close(c, id)
+        })
+        .await
+    }
+
+    /// Whether claims of the campaign are not yet accounted for.
+    pub async fn is_draining(&self, id: CampaignId) -> Result<bool> {
+        self.read(move |c| {
+            Ok(c.prepare_cached("SELECT 1 FROM claim WHERE campaign_id = ?1")?.exists([id.0])?)
+        })
+        .await
+    }
+
+    /// Archives a campaign; a Scheduled one is cancelled in the same transaction.
+    pub async fn archive(&self, id: CampaignId, actor: String, now: Timestamp) -> Result<Campaign> {
+        if self.is_freezing(id) {
+            return Err(StoreError::Busy);
+        }
+        self.write(move |c| {
+            step(c, id, Cause::Act(Action::Archive), &actor, ms(now))?;
+            close(c, id)?;
+            full(c, load(c, id)?)
+        })
+        .await
+    }
+
+    /// Lets go what is held for being late.
+    pub async fn release(&self, id: CampaignId, actor: String, now: Timestamp) -> Result<Campaign> {
+        self.write(move |c| {
+            step(c, id, Cause::Act(Action::Release), &actor, ms(now))?;
+            c.execute(
+                "UPDATE wave SET held = 0, due_at = max(due_at, ?2) WHERE campaign_id = ?1 AND held",
+                (id.0, ms(now)),
+            )?;
+            full(c, load(c, id)?)
+        })
+        .await
+    }
+
+    /// Replaces the send schedule of one message of a Scheduled campaign.
+    pub async fn adjust(
+        &self,
+        id: CampaignId,
+        n: u32,
+        send: Send,
+        actor: String,
+        now: Timestamp,
+    ) -> Result<Campaign> {
+        self.write(move |c| {
+            let mut old = load(c, id)?;
+            lifecycle::transition(old.definition.channel, old.status, Cause::Act(Action::Adjust))?;
+            let at = n as usize;
+            let Some(message) = at.checked_sub(1).and_then(|i| old.definition.messages.get_mut(i)) else {
+                return Err(StoreError::NotFound("message"));
+            };
+            message.send = send;
+            let sends: Vec<Send> = old.definition.messages.iter().map(|m| m.send.clone()).collect();
+            let groups = super::freeze::groups(c, id)?;
+            // Only the changed message is held against the clock; planning anew gives all their due times.
+            let problem = |e: wave::PlanError| StoreError::Invalid(vec![Problem::new("send", e)]);
+            wave::check(&sends[at - 1], &groups, now).map_err(problem)?;
+            let planned_at = old.scheduled_at.map_or(now, time);
+            let plan_from = if at == 1 { now } else { planned_at };
+            let waves = wave::plan(&groups, &sends, old.definition.window.as_ref(), plan_from).map_err(problem)?;
+            for w in waves.iter().filter(|w| w.message_no >= n) {
+                c.prepare_cached(
+                    "UPDATE wave SET due_at = ?4 WHERE campaign_id = ?1 AND message_no = ?2 AND from_seq = ?3",
+                )?
+                .execute((id.0, w.message_no, w.from_seq, ms(w.due_at)))?;
+            }
+            let json = serde_json::to_string(&old.definition).map_err(|e| StoreError::Database(e.to_string()))?;
+            c.execute("UPDATE campaign SET definition = ?2, version = version + 1 WHERE id = ?1", (id.0, json))?;
+            note(c, id, &actor, "adjust", old.status, ms(now))?;
+            full(c, load(c, id)?)
+        })
+        .await
+    }
+
+    /// What a restart would plan, per message.
+    pub async fn restart_plan(
+        &self,
+        id: CampaignId,
+        changed: BTreeMap<u32, Send>,
+        now: Timestamp,
+    ) -> Result<Vec<RebuiltMessage>> {
+        self.read(move |c| {
+            let mut messages: BTreeMap<u32, RebuiltMessage> = BTreeMap::new();
+            for r in rebuild(c, id, &changed, now)? {
+                let m = messages.entry(r.message_no).or_insert(RebuiltMessage {
+                    n: r.message_no,
+                    remaining: 0,
+                    first_due: r.due_at,
+                    last_due: r.due_at,
+                });
+                m.remaining += r.remaining;
+                m.first_due = m.first_due.min(r.due_at);
+                m.last_due = m.last_due.max(r.due_at);
+            }
+            Ok(messages.into_values().collect())
+        })
+        .await
+    }
+
+    /// Restarts a stopped campaign with a rebuilt schedule. `include_failed` tries those again that the
+    /// SMSC refused.
+    pub async fn restart(
+        &self,
+        id: CampaignId,
+        changed: BTreeMap<u32, Send>,
+        include_failed: bool,
+        actor: String,
+        now: Timestamp,
+    ) -> Result<Campaign> {
+        self.write(move |c| {
+            if c.prepare_cached("SELECT 1 FROM claim WHERE campaign_id = ?1")?.exists([id.0])? {
+                return Err(StoreError::Busy);
+            }
+            let rebuilt = rebuild(c, id, &changed, now)?;
+            step(c, id, Cause::Act(Action::Restart), &actor, ms(now))?;
+            c.execute("UPDATE campaign SET restarted_at = ?2 WHERE id = ?1", (id.0, ms(now)))?;
+            for r in rebuilt {
+                c.prepare_cached("UPDATE wave SET due_at = ?2 WHERE id = ?1")?.execute((r.id.0, ms(r.due_at)))?;
+            }
+            c.execute("UPDATE wave SET open = 1 WHERE campaign_id = ?1", [id.0])?;
+            // A retry whose date has passed goes at once; one of a message with a new time, then.
+            c.execute(
+                "UPDATE retry SET open = 1, due_at = CASE WHEN due_at IS NULL THEN NULL ELSE max(due_at, ?2) END
+                 WHERE campaign_id = ?1",
+                (id.0, ms(now)),
+            )?;
+            if !changed.is_empty() {
+                let mut d = load(c, id)?.definition;
+                for (n, send) in &changed {
+                    d.messages[*n as usize - 1].send = send.clone();
+                }
+                let json = serde_json::to_string(&d).map_err(|e| StoreError::Database(e.to_string()))?;
+                c.execute("UPDATE campaign SET definition = ?2 WHERE id = ?1", (id.0, json))?;
+            }
+            if include_failed {
+                try_failed_again(c, id, ms(now))?;
+            }
+            dispatch::complete(c, id.0, ms(now))?;
+            full(c, load(c, id)?)
+        })
+        .await
+    }
+
+    /// Settles claims whose worker is gone: what has neither a row nor a retry is In doubt. To be called
+    /// before the engine's first turn, when no other engine works on this data.
+    pub async fn recover(&self, worker: String, now: Timestamp) -> Result<u64> {
+        self.write(move |c| {
+            let claims: Vec<(i64, i64, u32, Option<i64>, i64, i64)> = c
+                .prepare_cached("SELECT id, campaign_id, message_no, wave_id, from_seq, to_seq FROM claim WHERE worker <> ?1")?
+                .query_map([&worker], |r| {
+                    Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?))
+                })?
+                .collect::<rusqlite::Result<_>>()?;
+            let mut deltas = Deltas::default();
+            let mut doubts = 0;
+            for (claim, campaign, message, wave, from, to) in &claims {
+                let route = load(c, CampaignId(*campaign))?.definition.route_id.map_or(0, |r| r.0);
+                doubts += orphan(c, (*claim, *campaign, *message, wave.is_some(), *from, *to), route, ms(now), &mut deltas)?;
+                c.execute("DELETE FROM claim WHERE id = ?1", [claim])?;
+                if let Some(wave) = wave {
+                    dispatch::mark(c, *wave, ms(now))?;
+                }
+            }
+            deltas.apply(c)?;
+            for (_, campaign, ..) in &claims {
+                dispatch::complete(c, *campaign, ms(now))?;
+            }
+            // A campaign whose last result was stored just before the end.
+            for l in active(c)? {
+                dispatch::complete(c, l.id.0, ms(now))?;
+            }
+            Ok(doubts)
+        })
+        .await
+    }
+
+    /// Everything the engine may have to do.
+    pub async fn work(&self) -> Result<Vec<Work>> {
+        self.read(|c| active(c)?.into_iter().map(|l| work(c, l)).collect()).await
+    }
+
+    /// When each route last had room to send.
+    pub async fn routes_alive_at(&self) -> Result<BTreeMap<i64, Timestamp>> {
+        self.read(|c| {
+            Ok(c.prepare_cached("SELECT id, alive_at FROM route")?
+                .query_map([], |r| Ok((r.get(0)?, time(r.get(1)?))))?
+                .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+}
+
+fn work(c: &Connection, l: campaigns::Loaded) -> Result<Work> {
+    let waves = c
+        .prepare_cached(
+            "SELECT w.id, w.message_no, g.zones, w.due_at, w.held, w.next_seq, w.to_seq
+             FROM wave w JOIN audience_group g USING (campaign_id, grp)
+             WHERE w.campaign_id = ?1 AND w.open AND w.next_seq < w.to_seq ORDER BY w.message_no, w.from_seq",
+        )?
+        .query_map([l.id.0], |r| {
+            let zones: String = r.get(2)?;
+            Ok(Wave {
+                id: WaveId(r.get(0)?),
+                message_no: r.get(1)?,
+                zones: Arc::from(zones),
+                due_at: time(r.get(3)?),
+                held: r.get(4)?,
+                next_seq: r.get(5)?,
+                to_seq: r.get(6)?,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let next_retry: Option<i64> = c
+        .prepare_cached("SELECT min(due_at) FROM retry WHERE campaign_id = ?1 AND open AND claim_id IS NULL AND due_at IS NOT NULL")?
+        .query_row([l.id.0], |r| r.get(0))?;
+    Ok(Work {
+        id: l.id,
+        epoch: l.epoch,
+        status: l.status,
+        definition: Arc::new(l.definition),
+        fields: l.fields.into(),
+        restarted_at: l.restarted_at.map(time),
+        waves,
+        next_retry: next_retry.map(time),
+    })
+}
+
+/// Marks what an orphaned claim leaves open as In doubt.
+fn orphan(
+    c: &Connection,
+    (claim, campaign, message, is_wave, from, to): (i64, i64, u32, bool, i64, i64),
+    route: i64,
+    now: i64,
+    deltas: &mut Deltas,
+) -> Result<u64> {
+    let open: Vec<(i64, i64)> = if is_wave {
+        c.prepare_cached(
+            "SELECT a.seq, a.number FROM audience a WHERE a.campaign_id = ?1 AND a.seq >= ?3 AND a.seq < ?4
+             AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.campaign_id = ?1 AND d.message_no = ?2 AND d.seq = a.seq)
+             AND NOT EXISTS (SELECT 1 FROM retry r WHERE r.campaign_id = ?1 AND r.message_no = ?2 AND r.seq = a.seq)",
+        )?
+        .query_map((campaign, message, from, to), |r| Ok((r.get(0)?, r.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?
+    } else {
+        c.prepare_cached(
+            "SELECT a.seq, a.number FROM retry r JOIN audience a USING (campaign_id, seq) WHERE r.claim_id = ?1",
+        )?
+        .query_map([claim], |r| Ok((r.get(0)?, r.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?
+    };
+    for (seq, number) in &open {
+        c.prepare_cached("DELETE FROM retry WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3")?
+            .execute((campaign, message, seq))?;
+        c.prepare_cached("UPDATE retry SET due_at = ?4 WHERE campaign_id = ?1 AND message_no = ?2 + 1 AND seq = ?3 AND due_at IS NULL")?
+            .execute((campaign, message, seq, now))?;
+        c.prepare_cached(include_str!("sql/delivery_add.sql"))?.execute(rusqlite::params![
+            campaign,
+            message,
+            seq,
+            campaign::Outcome::InDoubt.code(),
+            None::<String>,
+            None::<u32>,
+            "the program ended before the answer was stored",
+            None::<String>,
+            1,
+            1,
+            now
+        ])?;
+        c.prepare_cached("INSERT OR REPLACE INTO in_doubt VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .execute((route, number, campaign, message, seq, now))?;
+        deltas.add(campaign, message, campaign::Outcome::InDoubt, "", now, 1);
+    }
+    Ok(open.len() as u64)
+}
+
+fn try_failed_again(c: &Connection, id: CampaignId, now: i64) -> Result<()> {
+    let failed = campaign::Outcome::Failed;
+    let rows: Vec<(u32, i64, Option<String>, i64, u32)> = c
+        .prepare_cached(
+            "SELECT message_no, seq, reason, changed_at, attempts FROM delivery WHERE campaign_id = ?1 AND outcome = ?2
+             AND coalesce(detail, '') NOT LIKE 'partial%'",
+        )?
+        .query_map((id.0, failed.code()), |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut deltas = Deltas::default();
+    for (message, seq, reason, changed_at, attempts) in rows {
+        deltas.add(id.0, message, failed, reason.as_deref().unwrap_or(""), changed_at, -1);
+        c.prepare_cached("DELETE FROM delivery WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3")?
+            .execute((id.0, message, seq))?;
+        c.prepare_cached("INSERT INTO retry (campaign_id, message_no, seq, due_at, attempts, open) VALUES (?1, ?2, ?3, ?4, ?5, 1)")?
+            .execute((id.0, message, seq, now, attempts))?;
+    }
+    deltas.apply(c)
+}

@@ -1,0 +1,3 @@
+INSERT INTO receipt_key (route_id, provider_id, number, campaign_id, message_no, seq, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+ON CONFLICT DO UPDATE SET campaign_id = excluded.campaign_id, message_no = excluded.message_no, seq = excluded.seq,
+    at = excluded.at, final = 0

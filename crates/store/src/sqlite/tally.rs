@@ -1,0 +1,55 @@
+//! Totals, changed by deltas in the very transaction that changes the deliveries.
+//!
+//! The cell of a delivery is (message, outcome, reason) and, for the chart, (message, outcome, minute of
+//! its last change). So each cell equals a count over the rows, and `check` can prove it.
+
+use std::collections::HashMap;
+
+use campaign::Outcome;
+use rusqlite::Connection;
+
+use crate::Result;
+
+const MINUTE_MS: i64 = 60_000;
+
+/// Deltas gathered over one transaction.
+#[derive(Default)]
+pub(super) struct Deltas {
+    totals: HashMap<(i64, u32, u8, String), i64>,
+    minutes: HashMap<(i64, u32, u8, i64), i64>,
+}
+
+impl Deltas {
+    /// Adds `by` deliveries that stand at `outcome` since `changed_ms`.
+    pub(super) fn add(
+        &mut self,
+        campaign: i64,
+        message: u32,
+        outcome: Outcome,
+        reason: &str,
+        changed_ms: i64,
+        by: i64,
+    ) {
+        let code = outcome.code();
+        let key = (campaign, message, code, reason.to_owned());
+        *self.totals.entry(key).or_default() += by;
+        *self.minutes.entry((campaign, message, code, changed_ms / MINUTE_MS)).or_default() += by;
+    }
+
+    /// Writes them.
+    pub(super) fn apply(self, c: &Connection) -> Result<()> {
+        let mut totals = c.prepare_cached(include_str!("sql/tally_add.sql"))?;
+        for ((campaign, message, outcome, reason), by) in self.totals {
+            if by != 0 {
+                totals.execute((campaign, message, outcome, reason, by))?;
+            }
+        }
+        let mut minutes = c.prepare_cached(include_str!("sql/tally_minute_add.sql"))?;
+        for ((campaign, message, outcome, minute), by) in self.minutes {
+            if by != 0 {
+                minutes.execute((campaign, message, outcome, minute, by))?;
+            }
+        }
+        Ok(())
+    }
+}
