@@ -1,0 +1,120 @@
+//! What the engine asks of a route, and what a route tells the engine. `sms` implements it.
+
+use std::sync::Arc;
+
+use campaign::{CampaignId, ClaimId, Msisdn, Sender};
+use store::Receipt;
+use tokio::sync::mpsc;
+
+/// Whether a route can carry messages now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RouteState {
+    /// It can.
+    Connected,
+    /// Not yet, or not any more; it tries by itself.
+    Connecting,
+    /// The far end refuses us, in its words.
+    Refused(String),
+}
+
+/// One message, rendered.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// Place in the audience.
+    pub seq: i64,
+    /// The recipient.
+    pub number: Msisdn,
+    /// The text as it is to arrive.
+    pub text: Arc<str>,
+}
+
+/// What a claim hands to a route: written in this order, on one connection.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// The claim.
+    pub claim: ClaimId,
+    /// The campaign, for the stop barrier.
+    pub campaign: CampaignId,
+    /// What recipients see as the origin.
+    pub sender: Sender,
+    /// One past the last seq of the claim.
+    pub to_seq: i64,
+    /// The messages.
+    pub messages: Vec<Outgoing>,
+}
+
+/// Whose fault a refusal is (architecture.md, "Refusals are of three kinds").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The recipient's: never again.
+    Recipient,
+    /// We are too fast, or a queue is full: again later.
+    Throttled,
+    /// The route's or sender's: put back, nothing counted.
+    Route,
+}
+
+/// How an attempt went.
+#[derive(Debug, Clone)]
+pub enum Attempt {
+    /// The SMSC took it, with one id a segment.
+    Accepted {
+        /// The ids.
+        provider_ids: Vec<String>,
+    },
+    /// The SMSC refused it.
+    Refused {
+        /// Whose fault.
+        kind: Refusal,
+        /// SMPP command status.
+        status: u32,
+        /// In words.
+        words: String,
+    },
+    /// Handed over, answer lost.
+    Lost {
+        /// How.
+        words: String,
+    },
+}
+
+/// What a route tells the engine.
+#[derive(Debug, Clone)]
+pub enum Report {
+    /// How a message went.
+    Result {
+        /// Its claim.
+        claim: ClaimId,
+        /// Its place in the audience.
+        seq: i64,
+        /// How it went.
+        attempt: Attempt,
+    },
+    /// From this seq on nothing of the claim was written, nor will be.
+    Unwritten {
+        /// The claim.
+        claim: ClaimId,
+        /// The first that was not written.
+        from_seq: i64,
+    },
+    /// A final delivery receipt.
+    Receipt(Receipt),
+}
+
+/// Where routes put their reports.
+pub type Reports = mpsc::UnboundedSender<Report>;
+
+/// A way out for messages.
+#[async_trait::async_trait]
+pub trait Route: Send + Sync {
+    /// Whether it can carry messages now.
+    fn state(&self) -> RouteState;
+
+    /// Takes a batch. Every message of it is reported exactly once: by a result, or by lying in the tail
+    /// that was not written.
+    fn submit(&self, batch: Batch);
+
+    /// Writes nothing more of the campaign, and answers when the far end has read what was written and
+    /// every message of the campaign has been reported.
+    async fn fence(&self, campaign: CampaignId);
+}

@@ -1,0 +1,307 @@
+//! The engine under a clock of the test's own, against a route that answers as it is told.
+
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use campaign::{CampaignId, ListId, Msisdn, RouteId, Send, Status, Totals};
+use engine::{Attempt, Batch, Engine, Refusal, Report, Reports, Route, RouteState, WaitingReason};
+use jiff::{SignedDuration, Timestamp};
+use store::{Definition, Message, NewContact, RouteConfig, Store};
+
+type Answer = dyn Fn(Msisdn, usize) -> Attempt + std::marker::Send + Sync;
+
+/// A route that remembers what it was given. It writes at most `writes` messages of a batch.
+struct Phone {
+    reports: Reports,
+    state: Mutex<RouteState>,
+    got: Mutex<Vec<(Msisdn, Arc<str>)>>,
+    answer: Box<Answer>,
+    holds: Mutex<Option<Vec<Batch>>>,
+}
+
+#[async_trait::async_trait]
+impl Route for Phone {
+    fn state(&self) -> RouteState {
+        self.state.lock().unwrap().clone()
+    }
+
+    fn submit(&self, batch: Batch) {
+        if let Some(held) = self.holds.lock().unwrap().as_mut() {
+            held.push(batch);
+            return;
+        }
+        for m in batch.messages {
+            let mut got = self.got.lock().unwrap();
+            got.push((m.number, m.text));
+            let attempt = (self.answer)(m.number, got.len());
+            self.reports.send(Report::Result { claim: batch.claim, seq: m.seq, attempt }).unwrap();
+        }
+    }
+
+    async fn fence(&self, campaign: CampaignId) {
+        let held = self.holds.lock().unwrap().take().unwrap_or_default();
+        for batch in held.into_iter().filter(|b| b.campaign == campaign) {
+            self.reports
+                .send(Report::Unwritten { claim: batch.claim, from_seq: batch.messages[0].seq })
+                .unwrap();
+        }
+    }
+}
+
+struct World {
+    store: Store,
+    engine: Engine,
+    phone: Arc<Phone>,
+    list: ListId,
+    route: RouteId,
+    now: Timestamp,
+    _folder: tempfile::TempDir,
+}
+
+fn accept(_: Msisdn, nth: usize) -> Attempt {
+    Attempt::Accepted { provider_ids: vec![format!("id{nth}")] }
+}
+
+impl World {
+    async fn with(
+        people: i64,
+        answer: impl Fn(Msisdn, usize) -> Attempt + std::marker::Send + Sync + 'static,
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let now: Timestamp = "2026-11-24T15:00:00Z".parse().unwrap();
+        let list = store.create_list("All".into(), now).await.unwrap();
+        let import = store.begin_import(list).await.unwrap();
+        let zones = ["America/New_York", "America/Los_Angeles", "Europe/Berlin"];
+        let contacts = (0..people)
+            .map(|i| NewContact {
+                number: Msisdn::from_digits(12_025_550_000 + i),
+                zones: Some(zones[i as usize % 3].into()),
+                fields: None,
+            })
+            .collect();
+        let theirs = store.clone();
+        tokio::task::spawn_blocking(move || theirs.import_chunk(import, contacts, Vec::new()))
+            .await
+            .unwrap()
+            .unwrap();
+        let config: RouteConfig = serde_json::from_value(serde_json::json!({"name": "Carrier", "kind": "smpp",
+            "host": "127.0.0.1", "port": 2775, "system_id": "us", "rate_per_second": 10_000, "claim_budget": 400}))
+        .unwrap();
+        let route = store.create_route(config.clone()).await.unwrap().id;
+        let mut engine = Engine::start(store.clone(), "one".into(), now).await.unwrap();
+        let phone = Arc::new(Phone {
+            reports: engine.reports(),
+            state: Mutex::new(RouteState::Connected),
+            got: Mutex::default(),
+            answer: Box::new(answer),
+            holds: Mutex::default(),
+        });
+        engine.add_route(route, &config, phone.clone(), now).await.unwrap();
+        Self { store, engine, phone, list, route, now, _folder: folder }
+    }
+
+    async fn schedule(&self, name: &str, sends: &str, more: serde_json::Value) -> CampaignId {
+        let sends: Vec<Send> = serde_json::from_str(sends).unwrap();
+        let mut json = serde_json::json!({"channel": "sms", "name": name, "route_id": self.route,
+            "sender": "+12025550100", "list_ids": [self.list], "opt_in_acknowledged": true});
+        json.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let mut d: Definition = serde_json::from_value(json).unwrap();
+        d.messages = sends.into_iter().map(|send| Message { text: name.to_owned(), send }).collect();
+        let c = self.store.create_campaign(d, "test".into(), self.now).await.unwrap();
+        self.store.schedule(c.id, "test".into(), self.now).await.unwrap().id
+    }
+
+    /// Takes turns, jumping to whatever the engine waits for, until `end` or until nothing is to be waited for.
+    async fn run_until(&mut self, end: Timestamp) -> usize {
+        let mut turns = 0;
+        while let Some(next) = self.engine.cycle(self.now).await.unwrap() {
+            turns += 1;
+            assert!(turns < 200_000, "it spins");
+            if next > end {
+                break;
+            }
+            self.now = self.now.max(next);
+        }
+        self.now = self.now.max(end);
+        turns
+    }
+
+    async fn run_for(&mut self, hours: i64) -> usize {
+        self.run_until(self.now + SignedDuration::from_hours(hours)).await
+    }
+
+    async fn totals(&self, id: CampaignId) -> Totals {
+        self.store.campaign(id).await.unwrap().sum()
+    }
+
+    async fn status(&self, id: CampaignId) -> Status {
+        self.store.campaign(id).await.unwrap().status
+    }
+
+    async fn assert_sound(&self) {
+        for finding in self.store.check().await.unwrap() {
+            assert_eq!(finding.off, Vec::<String>::new(), "{}", finding.invariant);
+        }
+    }
+
+    fn most_to_one_number(&self) -> usize {
+        let mut count: BTreeMap<Msisdn, usize> = BTreeMap::new();
+        for (number, _) in self.phone.got.lock().unwrap().iter() {
+            *count.entry(*number).or_default() += 1;
+        }
+        count.into_values().max().unwrap_or(0)
+    }
+}
+
+const NOW: &str = r#"[{"now":true}]"#;
+
+fn any_time() -> serde_json::Value {
+    serde_json::json!({"window": null})
+}
+
+#[tokio::test]
+async fn a_campaign_of_three_days_in_three_zones_runs_by_local_time() {
+    let mut w = World::with(300, accept).await;
+    let id = w
+        .schedule(
+            "Days",
+            r#"[{"local":"2026-11-25T10:00"},{"after":"P2D","time":"10:00"}]"#,
+            serde_json::json!({}),
+        )
+        .await;
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let sent = |w: &World| w.phone.got.lock().unwrap().len();
+    w.run_until(at("2026-11-25T08:59:59Z")).await;
+    assert_eq!((sent(&w), w.status(id).await), (0, Status::Scheduled));
+    // Ten o'clock comes to Berlin, then New York, then Los Angeles.
+    w.run_until(at("2026-11-25T09:30:00Z")).await;
+    assert_eq!((sent(&w), w.status(id).await), (100, Status::Running));
+    w.run_until(at("2026-11-25T15:30:00Z")).await;
+    assert_eq!(sent(&w), 200);
+    w.run_until(at("2026-11-25T18:30:00Z")).await;
+    assert_eq!(sent(&w), 300);
+    w.run_until(at("2026-11-27T08:59:00Z")).await;
+    assert_eq!(sent(&w), 300);
+    w.run_until(at("2026-11-27T09:30:00Z")).await;
+    assert_eq!(sent(&w), 400);
+    w.run_until(at("2026-11-28T00:00:00Z")).await;
+    assert_eq!((sent(&w), w.status(id).await), (600, Status::Completed));
+    assert_eq!(w.totals(id).await, Totals { sent: 600, ..Totals::default() });
+    assert_eq!(w.most_to_one_number(), 2);
+    w.assert_sound().await;
+}
+
+#[tokio::test]
+async fn what_falls_outside_the_window_waits_for_the_recipients_morning_and_says_so() {
+    let mut w = World::with(30, accept).await;
+    // 15:00 UTC: 10:00 in New York, 07:00 in Los Angeles, 16:00 in Berlin.
+    let id = w.schedule("Window", NOW, serde_json::json!({})).await;
+    w.run_until(w.now + SignedDuration::from_mins(30)).await;
+    assert_eq!(w.totals(id).await, Totals { sent: 20, pending: 10, ..Totals::default() });
+    let waiting = w.engine.waiting(id);
+    assert_eq!(waiting[0].reason, WaitingReason::WindowClosed);
+    assert_eq!(waiting[0].until.unwrap().to_string(), "2026-11-24T16:00:00Z");
+    w.run_for(1).await;
+    assert_eq!(w.status(id).await, Status::Completed);
+}
+
+#[tokio::test]
+async fn throttling_is_tried_again_and_nobody_gets_it_twice() {
+    let mut w = World::with(30, |_, nth| match nth {
+        1..=10 => Attempt::Refused { kind: Refusal::Throttled, status: 0x58, words: "throttled".into() },
+        _ => accept(Msisdn::from_digits(1), nth),
+    })
+    .await;
+    let id = w.schedule("Slow", NOW, any_time()).await;
+    w.run_for(1).await;
+    assert_eq!(w.totals(id).await, Totals { sent: 30, ..Totals::default() });
+    assert_eq!(w.phone.got.lock().unwrap().len(), 40);
+    assert_eq!(w.status(id).await, Status::Completed);
+    w.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_wrong_sender_burns_no_audience_and_goes_on_when_mended() {
+    let mended = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let theirs = mended.clone();
+    let mut w = World::with(300, move |number, nth| {
+        if theirs.load(std::sync::atomic::Ordering::Relaxed) {
+            accept(number, nth)
+        } else {
+            Attempt::Refused { kind: Refusal::Route, status: 0x0A, words: "invalid source address".into() }
+        }
+    })
+    .await;
+    let id = w.schedule("Sender", NOW, any_time()).await;
+    w.run_until(w.now + SignedDuration::from_mins(10)).await;
+    assert_eq!(w.totals(id).await, Totals { pending: 300, ..Totals::default() });
+    assert_eq!(w.engine.waiting(id)[0].reason, WaitingReason::RouteRefuses("invalid source address".into()));
+    // The first claims, then one probe a minute.
+    assert!(w.phone.got.lock().unwrap().len() <= 312, "{}", w.phone.got.lock().unwrap().len());
+    mended.store(true, std::sync::atomic::Ordering::Relaxed);
+    w.run_for(1).await;
+    assert_eq!(w.totals(id).await, Totals { sent: 300, ..Totals::default() });
+    assert_eq!(w.status(id).await, Status::Completed);
+    w.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_stop_answers_when_all_is_accounted_for_and_a_restart_sends_the_rest() {
+    let mut w = World::with(900, accept).await;
+    let id = w.schedule("Stop", NOW, any_time()).await;
+    w.engine.cycle(w.now).await.unwrap();
+    w.engine.cycle(w.now + SignedDuration::from_millis(50)).await.unwrap();
+    *w.phone.holds.lock().unwrap() = Some(Vec::new());
+    w.engine.cycle(w.now + SignedDuration::from_millis(100)).await.unwrap();
+    w.engine.stop(id, "ana".into(), w.now).await.unwrap();
+    let before = w.phone.got.lock().unwrap().len() as i64;
+    assert!(before > 0 && before < 900);
+    assert_eq!(w.totals(id).await, Totals { sent: before, cancelled: 900 - before, ..Totals::default() });
+    w.run_for(1).await;
+    assert_eq!(w.phone.got.lock().unwrap().len() as i64, before);
+    w.assert_sound().await;
+    w.store.restart(id, BTreeMap::new(), false, "ana".into(), w.now).await.unwrap();
+    w.run_for(1).await;
+    assert_eq!(w.totals(id).await, Totals { sent: 900, ..Totals::default() });
+    assert_eq!((w.status(id).await, w.most_to_one_number()), (Status::Completed, 1));
+    w.assert_sound().await;
+}
+
+#[tokio::test]
+async fn what_is_late_is_held_and_goes_only_when_released() {
+    let mut w = World::with(30, accept).await;
+    let id = w.schedule("Late", NOW, any_time()).await;
+    *w.phone.state.lock().unwrap() = RouteState::Connecting;
+    w.engine.cycle(w.now).await.unwrap();
+    assert_eq!(w.engine.waiting(id)[0].reason, WaitingReason::RouteDown);
+    w.now += SignedDuration::from_hours(3);
+    *w.phone.state.lock().unwrap() = RouteState::Connected;
+    w.run_for(1).await;
+    assert_eq!(w.totals(id).await, Totals { pending: 30, ..Totals::default() });
+    assert!(w.store.campaign(id).await.unwrap().held);
+    w.store.release(id, "ana".into(), w.now).await.unwrap();
+    w.run_for(1).await;
+    assert_eq!(w.status(id).await, Status::Completed);
+    w.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_small_campaign_is_not_starved_by_a_large_one() {
+    let mut w = World::with(3000, accept).await;
+    w.schedule("Large", NOW, any_time()).await;
+    let small = w.schedule("Small", NOW, any_time()).await;
+    for _ in 0..6 {
+        w.engine.cycle(w.now).await.unwrap();
+        w.now += SignedDuration::from_millis(100);
+    }
+    let got = w.phone.got.lock().unwrap();
+    let of_small = got.iter().filter(|(_, text)| &**text == "Small").count();
+    assert!(of_small * 3 > got.len(), "{of_small} of {}", got.len());
+    drop(got);
+    assert!(w.totals(small).await.sent > 0);
+}
