@@ -185,7 +185,7 @@ impl Engine {
         }
         for claim in claimed {
             if let Some(work) = work.iter().find(|w| w.id == claim.campaign) {
-                self.hand_over(work, claim, now);
+                self.hand_over(work, claim);
             }
         }
         let live: HashSet<_> = work.iter().map(|w| w.id).collect();
@@ -231,7 +231,7 @@ impl Engine {
         }
         let (fate, attempts) = fate::of(attempt, before, now);
         let message_no = open.message_no;
-        self.settle(claim, campaign, message_no, seq, number, fate, attempts, now);
+        self.settle(claim, campaign, message_no, seq, number, fate, attempts);
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of one row")]
@@ -244,18 +244,8 @@ impl Engine {
         number: Msisdn,
         fate: Fate,
         attempts: u32,
-        now: Timestamp,
     ) {
-        self.pending.settled.push(Settled {
-            claim,
-            campaign,
-            message_no,
-            seq,
-            number,
-            fate,
-            attempts,
-            follower_due: now,
-        });
+        self.pending.settled.push(Settled { claim, campaign, message_no, seq, number, fate, attempts });
     }
 
     /// Stores what is pending together with `asks`; what could not be stored stays pending.
@@ -396,7 +386,7 @@ impl Engine {
     }
 
     /// Renders what was claimed and hands it to the route.
-    fn hand_over(&mut self, work: &Work, claim: Claimed, now: Timestamp) {
+    fn hand_over(&mut self, work: &Work, claim: Claimed) {
         let (Some(route), Some(sender)) = (work.definition.route_id, work.definition.sender.clone()) else {
             return;
         };
@@ -434,7 +424,7 @@ impl Engine {
             if let Some(open) = self.open.get_mut(&claim.id) {
                 open.unsettled.remove(&r.seq);
             }
-            self.settle(claim.id, work.id, claim.message_no, r.seq, r.number, fate, r.attempts + 1, now);
+            self.settle(claim.id, work.id, claim.message_no, r.seq, r.number, fate, r.attempts + 1);
         }
         if let Some(port) = self.ports.get_mut(&route)
             && !messages.is_empty()

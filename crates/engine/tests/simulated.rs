@@ -226,6 +226,29 @@ async fn throttling_is_tried_again_and_nobody_gets_it_twice() {
 }
 
 #[tokio::test]
+async fn a_retry_obeys_the_window_and_its_follower_keeps_its_distance() {
+    let mut w = World::with(1, |_, nth| match nth {
+        1 => Attempt::Refused { kind: Refusal::Throttled, status: 0x58, words: "throttled".into() },
+        _ => accept(Msisdn::from_digits(1), nth),
+    })
+    .await;
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    // Half a second before nine in the evening in New York: the second attempt would come after it.
+    w.now = at("2026-11-25T01:59:59.5Z");
+    let id = w.schedule("Night", r#"[{"now":true},{"after":"PT2H"}]"#, serde_json::json!({})).await;
+    w.run_until(at("2026-11-25T12:59:59Z")).await;
+    assert_eq!(w.phone.got.lock().unwrap().len(), 1);
+    w.run_until(at("2026-11-25T13:30:00Z")).await;
+    assert_eq!(w.phone.got.lock().unwrap().len(), 2);
+    w.run_until(at("2026-11-25T14:59:00Z")).await;
+    assert_eq!(w.phone.got.lock().unwrap().len(), 2);
+    w.run_until(at("2026-11-25T15:30:00Z")).await;
+    assert_eq!(w.totals(id).await, Totals { sent: 2, ..Totals::default() });
+    assert_eq!(w.status(id).await, Status::Completed);
+    w.assert_sound().await;
+}
+
+#[tokio::test]
 async fn a_wrong_sender_burns_no_audience_and_goes_on_when_mended() {
     let mended = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let theirs = mended.clone();
@@ -299,9 +322,8 @@ async fn a_small_campaign_is_not_starved_by_a_large_one() {
         w.engine.cycle(w.now).await.unwrap();
         w.now += SignedDuration::from_millis(100);
     }
-    let got = w.phone.got.lock().unwrap();
+    let got = w.phone.got.lock().unwrap().clone();
     let of_small = got.iter().filter(|(_, text)| &**text == "Small").count();
     assert!(of_small * 3 > got.len(), "{of_small} of {}", got.len());
-    drop(got);
     assert!(w.totals(small).await.sent > 0);
 }

@@ -348,8 +348,6 @@ pub struct Settled {
     pub fate: Fate,
     /// Attempts including this one.
     pub attempts: u32,
-    /// When a waiting later message to this recipient may go.
-    pub follower_due: Timestamp,
 }
 
 /// What became of an attempt.

@@ -121,7 +121,7 @@ fn sent(id: &str) -> Fate {
     }
 }
 
-fn settle(claim: &Claimed, at: usize, fate: Fate, now: Timestamp) -> Settled {
+fn settle(claim: &Claimed, at: usize, fate: Fate) -> Settled {
     let r = &claim.recipients[at];
     Settled {
         claim: claim.id,
@@ -131,16 +131,15 @@ fn settle(claim: &Claimed, at: usize, fate: Fate, now: Timestamp) -> Settled {
         number: r.number,
         fate,
         attempts: r.attempts + 1,
-        follower_due: now,
     }
 }
 
 /// Settles all of `claims` as sent, with ids that name message and seq.
-fn all_sent(claims: &[Claimed], now: Timestamp) -> Cycle {
+fn all_sent(claims: &[Claimed]) -> Cycle {
     let mut cycle = Cycle::default();
     for claim in claims {
         for (at, r) in claim.recipients.iter().enumerate() {
-            cycle.settled.push(settle(claim, at, sent(&format!("{}-{}", claim.message_no, r.seq)), now));
+            cycle.settled.push(settle(claim, at, sent(&format!("{}-{}", claim.message_no, r.seq))));
         }
     }
     cycle
@@ -156,7 +155,7 @@ async fn a_campaign_runs_from_defined_to_completed_and_every_total_adds_up() {
     assert_eq!(w.totals(id).await, Totals { sending: 10, ..Totals::default() });
     assert_eq!(w.status(id).await, Status::Running);
     w.assert_sound().await;
-    w.cycle(all_sent(&claims, w.now)).await;
+    w.cycle(all_sent(&claims)).await;
     assert_eq!(w.totals(id).await, Totals { sent: 10, ..Totals::default() });
     assert_eq!(w.status(id).await, Status::Completed);
     w.assert_sound().await;
@@ -209,7 +208,7 @@ async fn a_stop_cancels_the_unsent_and_a_restart_sends_exactly_those() {
     let mut done = Vec::new();
     for claim in &claims {
         for at in 0..2 {
-            cycle.settled.push(settle(claim, at, sent(&format!("{}-{at}", claim.id)), w.now));
+            cycle.settled.push(settle(claim, at, sent(&format!("{}-{at}", claim.id))));
             done.push(claim.recipients[at].seq);
         }
         cycle.unwritten.push((claim.id, claim.recipients[2].seq));
@@ -223,7 +222,7 @@ async fn a_stop_cancels_the_unsent_and_a_restart_sends_exactly_those() {
     let again = w.claim(id, 100).await;
     assert_eq!(again.iter().map(|c| c.recipients.len()).sum::<usize>(), 16);
     assert!(again.iter().flat_map(|c| &c.recipients).all(|r| !done.contains(&r.seq)));
-    w.cycle(all_sent(&again, w.now)).await;
+    w.cycle(all_sent(&again)).await;
     assert_eq!(w.status(id).await, Status::Completed);
     w.assert_sound().await;
 }
@@ -234,9 +233,9 @@ async fn a_tail_in_the_middle_of_a_wave_becomes_a_wave_of_its_own_with_its_follo
     let id = w.scheduled(r#"[{"now":true},{"after":"PT0S"}]"#).await;
     let first = w.claim(id, 6).await;
     let second = w.claim(id, 6).await;
-    let mut cycle = all_sent(&second, w.now);
+    let mut cycle = all_sent(&second);
     for claim in &first {
-        cycle.settled.push(settle(claim, 0, sent(&format!("x{}", claim.id)), w.now));
+        cycle.settled.push(settle(claim, 0, sent(&format!("x{}", claim.id))));
         cycle.low.push((claim.id, claim.recipients[1].seq));
         cycle.unwritten.push((claim.id, claim.recipients[1].seq));
     }
@@ -246,7 +245,7 @@ async fn a_tail_in_the_middle_of_a_wave_becomes_a_wave_of_its_own_with_its_follo
     let mut turns = 0;
     while w.status(id).await == Status::Running {
         let claims = w.claim(id, 9).await;
-        w.cycle(all_sent(&claims, w.now)).await;
+        w.cycle(all_sent(&claims)).await;
         w.assert_sound().await;
         turns += 1;
         assert!(turns < 50, "it never completes");
@@ -261,7 +260,7 @@ async fn a_message_never_overtakes_the_one_before_it() {
     let first = w.claim(id, 100).await;
     assert!(first.iter().all(|c| c.message_no == 1));
     // One recipient is still open: those behind it wait as well, those before it go.
-    let mut cycle = all_sent(&first[..1], w.now);
+    let mut cycle = all_sent(&first[..1]);
     let open = cycle.settled.remove(2);
     cycle.low.push((first[0].id, open.seq));
     w.cycle(cycle).await;
@@ -277,7 +276,7 @@ async fn a_follower_of_a_retry_waits_without_a_date_and_a_failure_ends_the_seque
     let claims = w.claim(id, 100).await;
     let mut cycle = Cycle::default();
     let due_at = w.now + SignedDuration::from_secs(30);
-    cycle.settled.push(settle(&claims[0], 0, Fate::Again { due_at, detail: "throttled".into() }, w.now));
+    cycle.settled.push(settle(&claims[0], 0, Fate::Again { due_at, detail: "throttled".into() }));
     cycle.settled.push(settle(
         &claims[1],
         0,
@@ -289,7 +288,6 @@ async fn a_follower_of_a_retry_waits_without_a_date_and_a_failure_ends_the_seque
             provider_ids: vec![],
             parts: 1,
         },
-        w.now,
     ));
     w.cycle(cycle).await;
     assert!(w.claim(id, 100).await.is_empty());
@@ -300,10 +298,10 @@ async fn a_follower_of_a_retry_waits_without_a_date_and_a_failure_ends_the_seque
     let later = World { now: due_at, ..w };
     let retry = later.claim(id, 100).await;
     assert_eq!((retry.len(), retry[0].message_no, retry[0].recipients[0].attempts), (1, 1, 1));
-    later.cycle(all_sent(&retry, later.now)).await;
+    later.cycle(all_sent(&retry)).await;
     let follower = later.claim(id, 100).await;
     assert_eq!((follower.len(), follower[0].message_no), (1, 2));
-    later.cycle(all_sent(&follower, later.now)).await;
+    later.cycle(all_sent(&follower)).await;
     assert_eq!(later.status(id).await, Status::Completed);
     later.assert_sound().await;
 }
@@ -328,7 +326,7 @@ async fn what_an_orphaned_claim_leaves_is_in_doubt_and_a_receipt_that_fits_it_al
     let w = World::with(6).await;
     let id = w.scheduled(r#"[{"now":true}]"#).await;
     let claims = w.claim(id, 2).await;
-    w.cycle(Cycle { settled: vec![settle(&claims[0], 0, sent("a"), w.now)], ..Cycle::default() }).await;
+    w.cycle(Cycle { settled: vec![settle(&claims[0], 0, sent("a"))], ..Cycle::default() }).await;
     let World { store, folder, now, list, route } = w;
     drop(store);
     let w = World { store: Store::open(folder.path()).unwrap(), folder, now, list, route };
@@ -375,11 +373,8 @@ async fn receipts_are_matched_early_late_twice_and_by_part() {
         provider_ids: vec!["b1".into(), "b2".into()],
         parts: 2,
     };
-    w.cycle(Cycle {
-        settled: vec![settle(one, 0, sent("a"), w.now), settle(two, 0, long, w.now)],
-        ..Cycle::default()
-    })
-    .await;
+    w.cycle(Cycle { settled: vec![settle(one, 0, sent("a")), settle(two, 0, long)], ..Cycle::default() })
+        .await;
     assert_eq!(w.totals(id).await, Totals { sent: 1, delivered: 1, ..Totals::default() });
     let number = two.recipients[0].number;
     // One part, twice: the text is not delivered yet. Another spelling of the other part's id: now it is.
@@ -449,7 +444,7 @@ async fn a_corrupted_tally_is_named_by_check() {
     let w = World::with(5).await;
     let id = w.scheduled(r#"[{"now":true}]"#).await;
     let claims = w.claim(id, 100).await;
-    w.cycle(all_sent(&claims, w.now)).await;
+    w.cycle(all_sent(&claims)).await;
     w.assert_sound().await;
     let raw = rusqlite::Connection::open(w.folder.path().join("carillon.db")).unwrap();
     raw.execute("UPDATE tally SET count = count + 1", []).unwrap();

@@ -3,15 +3,18 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use campaign::{
-    CampaignId, ClaimId, Msisdn, Outcome, RouteId, SkipReason, WaveId,
+    CampaignId, ClaimId, Msisdn, Outcome, RouteId, SkipReason, WaveId, ZoneGroup,
     lifecycle::Cause,
     outcome::{Follow, follow},
+    window::Opening,
 };
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Store, campaigns, ms, operate, tally::Deltas, time};
-use crate::{ClaimRequest, Claimed, Cycle, Cycled, Definition, Fate, Receipt, Recipient, Result, Settled};
+use crate::{
+    ClaimRequest, Claimed, Cycle, Cycled, Definition, Fate, Receipt, Recipient, Result, Settled, StoreError,
+};
 
 /// A receipt that comes before its result waits so long.
 const EARLY_RECEIPT: SignedDuration = SignedDuration::from_mins(10);
@@ -218,11 +221,13 @@ impl<'a> Turn<'a> {
         ])?;
         self.deltas.add(s.campaign.0, s.message_no, *outcome, reason_word.unwrap_or(""), self.now, 1);
         if waited {
+            let due = self.follower_due(s.campaign, s.message_no, s.seq, self.now)?;
             self.c
                 .prepare_cached(
-                    "UPDATE retry SET due_at = ?4 WHERE campaign_id = ?1 AND message_no = ?2 + 1 AND seq = ?3 AND due_at IS NULL",
+                    "UPDATE retry SET due_at = ?4
+                     WHERE campaign_id = ?1 AND message_no = ?2 + 1 AND seq = ?3 AND due_at IS NULL",
                 )?
-                .execute((s.campaign.0, s.message_no, s.seq, ms(s.follower_due)))?;
+                .execute((s.campaign.0, s.message_no, s.seq, due))?;
         }
         let now = self.now;
         let known = self.know(s.campaign.0)?;
@@ -255,6 +260,13 @@ impl<'a> Turn<'a> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// When the next message may go to a recipient whose message `n` was settled at `settled`.
+    fn follower_due(&mut self, campaign: CampaignId, n: u32, seq: i64, settled: i64) -> Result<i64> {
+        let Some(zones) = zones_of(self.c, campaign, seq)? else { return Ok(settled) };
+        let next = self.know(campaign.0)?.definition.messages.get(n as usize);
+        Ok(next.map_or(settled, |m| ms(m.send.due_after(&zones, time(settled)))))
     }
 
     fn doubt(&self, route: i64, number: i64, key: (i64, u32, i64)) -> Result<()> {
@@ -531,20 +543,29 @@ impl<'a> Turn<'a> {
         let mut recipients = Vec::with_capacity(rows.len());
         for (recipient, decision) in rows {
             match decision {
-                Decision::Goes => recipients.push(recipient),
                 Decision::Skip(reason) => self.skip(campaign, message_no, &recipient, reason, false)?,
-                Decision::Waits => {
-                    self.c
-                        .prepare_cached(
-                            "INSERT INTO retry (campaign_id, message_no, seq, due_at, attempts, open) VALUES (?1, ?2, ?3, NULL, 0, 1)",
-                        )?
-                        .execute((campaign.0, message_no, recipient.seq))?;
+                Decision::Waits => self.defer(campaign, message_no, recipient.seq, None)?,
+                Decision::After(sent) if settled_before.is_some_and(|at| sent > ms(at)) => {
+                    let due = self.follower_due(campaign, message_no - 1, recipient.seq, sent)?;
+                    self.defer(campaign, message_no, recipient.seq, Some(due))?;
                 }
+                Decision::Goes | Decision::After(_) => recipients.push(recipient),
             }
         }
         let Some(low) = recipients.first().map(|r| r.seq) else { return Ok(None) };
         let id = self.add_claim(campaign, message_no, Some(wave), (from, to), low, recipients.len())?;
         Ok(Some(Claimed { id, campaign, epoch, message_no, wave: Some(wave), to_seq: to, recipients }))
+    }
+
+    /// Makes a recipient of a wave a retry that was never tried; without a date it waits for the message
+    /// before it.
+    fn defer(&self, campaign: CampaignId, message_no: u32, seq: i64, due: Option<i64>) -> Result<()> {
+        self.c
+            .prepare_cached(
+                "INSERT INTO retry (campaign_id, message_no, seq, due_at, attempts, open) VALUES (?1, ?2, ?3, ?4, 0, 1)",
+            )?
+            .execute((campaign.0, message_no, seq, due))?;
+        Ok(())
     }
 
     /// Up to which seq a wave may be claimed: a message never overtakes the one before it.
@@ -606,11 +627,22 @@ impl<'a> Turn<'a> {
         let mut recipients = Vec::new();
         let mut due: Vec<_> = due.into_iter().filter(|d| d.0 == message_no).collect();
         due.sort_unstable_by_key(|d| d.1);
+        let window = self.know(campaign.0)?.definition.window.clone();
         for (_, seq, attempts) in due {
+            // A retry obeys the window as a first attempt does.
+            if let Some(window) = &window
+                && let Some(zones) = zones_of(self.c, campaign, seq)?
+                && let Opening::Closed { next } = window.at(&zones, time(self.now))
+            {
+                self.c
+                    .prepare_cached("UPDATE retry SET due_at = ?4 WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3")?
+                    .execute((campaign.0, message_no, seq, ms(next)))?;
+                continue;
+            }
             for (mut recipient, decision) in self.recipients(campaign, message_no, seq, seq + 1)? {
                 recipient.attempts = attempts;
                 match decision {
-                    Decision::Goes => recipients.push(recipient),
+                    Decision::Goes | Decision::After(_) => recipients.push(recipient),
                     Decision::Waits => {
                         self.c
                             .prepare_cached("UPDATE retry SET due_at = NULL WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3")?
@@ -691,7 +723,6 @@ impl<'a> Turn<'a> {
                 parts: 0,
             },
             attempts: r.attempts,
-            follower_due: time(self.now),
         };
         self.deliver(&settled, waited)
     }
@@ -722,7 +753,7 @@ impl<'a> Turn<'a> {
             } else if let Some(previous) = previous.and_then(Outcome::from_code) {
                 let reason: Option<String> = row.get(5)?;
                 match follow(previous, reason.as_deref().and_then(SkipReason::from_word), go_on) {
-                    Follow::Goes => Decision::Goes,
+                    Follow::Goes => Decision::After(row.get(7)?),
                     Follow::Skip(reason) => Decision::Skip(reason),
                 }
             } else if waits.is_some() {
@@ -744,12 +775,25 @@ impl<'a> Turn<'a> {
     }
 }
 
+/// The zones of one recipient of a frozen audience.
+fn zones_of(c: &Connection, campaign: CampaignId, seq: i64) -> Result<Option<ZoneGroup>> {
+    let name: Option<String> = c
+        .prepare_cached(
+            "SELECT zones FROM audience_group WHERE campaign_id = ?1 AND from_seq <= ?2 AND to_seq > ?2",
+        )?
+        .query_row((campaign.0, seq), |r| r.get(0))
+        .optional()?;
+    name.map(|n| ZoneGroup::parse(&n).map_err(|e| StoreError::Database(e.to_string()))).transpose()
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Decision {
     Goes,
     Skip(SkipReason),
     /// The message before it is still to be tried again.
     Waits,
+    /// The message before it was tried again and went at this time, later than its neighbours'.
+    After(i64),
 }
 
 /// Brings a wave's `settled_to` up to date and leaves a mark, at most one a second while it moves.

@@ -2,7 +2,7 @@
 -- along the audience's primary key, three look-ups by primary key a row.
 SELECT a.seq, a.number, a.fields,
        (SELECT s.reason FROM suppression s WHERE s.number = a.number AND s.channel IN ('sms', 'all') LIMIT 1),
-       p.outcome, p.reason, r.seq
+       p.outcome, p.reason, r.seq, p.sent_at
 FROM audience a
 LEFT JOIN delivery p ON ?4 > 1 AND p.campaign_id = a.campaign_id AND p.message_no = ?4 - 1 AND p.seq = a.seq
 LEFT JOIN retry r ON ?4 > 1 AND r.campaign_id = a.campaign_id AND r.message_no = ?4 - 1 AND r.seq = a.seq
