@@ -10,4 +10,6 @@ mod rate;
 mod route;
 
 pub use dispatch::{Engine, Waiting, WaitingReason};
+pub use store::Receipt;
+
 pub use route::{Attempt, Batch, Outgoing, Refusal, Report, Reports, Route, RouteState};

@@ -1,0 +1,31 @@
+//! Command statuses in words, and whose fault each is (SMPP 3.4 §5.1.3).
+
+use engine::Refusal;
+
+/// (status, whose fault, words). What is not listed counts as the route's: nothing is burned by a code
+/// that nobody knows.
+const STATUSES: &[(u32, Refusal, &str)] = &[
+    (0x01, Refusal::Recipient, "the text is too long for the SMSC"),
+    (0x0A, Refusal::Route, "the SMSC does not accept this sender"),
+    (0x0B, Refusal::Recipient, "the SMSC does not know this number"),
+    (0x08, Refusal::Route, "the SMSC has a system error"),
+    (0x0D, Refusal::Route, "the bind failed"),
+    (0x0E, Refusal::Route, "the password is wrong"),
+    (0x0F, Refusal::Route, "the system id is wrong"),
+    (0x14, Refusal::Throttled, "the SMSC's queue is full"),
+    (0x45, Refusal::Recipient, "the SMSC refused the message"),
+    (0x48, Refusal::Route, "the sender's type of number is wrong"),
+    (0x49, Refusal::Route, "the sender's numbering plan is wrong"),
+    (0x50, Refusal::Recipient, "the number's type is wrong"),
+    (0x51, Refusal::Recipient, "the number's numbering plan is wrong"),
+    (0x58, Refusal::Throttled, "the SMSC asks us to slow down"),
+    (0x64, Refusal::Throttled, "the SMSC has a temporary error"),
+];
+
+/// Whose fault a status is, and what it says.
+pub(crate) fn of(status: u32) -> (Refusal, String) {
+    STATUSES.iter().find(|s| s.0 == status).map_or_else(
+        || (Refusal::Route, format!("the SMSC refused with command status {status:#010x}")),
+        |s| (s.1, s.2.to_owned()),
+    )
+}
