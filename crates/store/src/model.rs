@@ -405,7 +405,7 @@ pub struct Reply {
 
 /// One turn of the engine: everything that happened and everything that is to be claimed, in one
 /// transaction.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Cycle {
     /// Results.
     pub settled: Vec<Settled>,

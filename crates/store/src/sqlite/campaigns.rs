@@ -125,14 +125,14 @@ fn totals(c: &Connection, id: CampaignId, messages: usize) -> Result<Vec<Totals>
     Ok(totals)
 }
 
-fn taken(e: rusqlite::Error, name: &str) -> StoreError {
+pub(super) fn taken(e: rusqlite::Error, name: &str) -> StoreError {
     match e.sqlite_error_code() {
         Some(rusqlite::ErrorCode::ConstraintViolation) => StoreError::NameTaken(name.to_owned()),
         _ => e.into(),
     }
 }
 
-fn encode(definition: &Definition) -> Result<String> {
+pub(super) fn encode(definition: &Definition) -> Result<String> {
     serde_json::to_string(definition).map_err(|e| StoreError::Database(e.to_string()))
 }
 

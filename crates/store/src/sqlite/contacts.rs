@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
-use super::{Store, ms, time, writer::Lane};
+use super::{Store, campaigns, ms, time, writer::Lane};
 use crate::{ImportState, NewContact, Reply, ReplyRow, Result, RowError, StoreError};
 
 fn zone_id(c: &Connection, name: Option<&str>) -> Result<i64> {
@@ -25,12 +25,8 @@ impl Store {
     /// Makes a list.
     pub async fn create_list(&self, name: String, now: Timestamp) -> Result<ListId> {
         self.write(move |c| {
-            c.execute("INSERT INTO list (name, created_at) VALUES (?1, ?2)", (&name, ms(now))).map_err(
-                |e| match e.sqlite_error_code() {
-                    Some(rusqlite::ErrorCode::ConstraintViolation) => StoreError::NameTaken(name.clone()),
-                    _ => e.into(),
-                },
-            )?;
+            c.execute("INSERT INTO list (name, created_at) VALUES (?1, ?2)", (&name, ms(now)))
+                .map_err(|e| campaigns::taken(e, &name))?;
             Ok(ListId(c.last_insert_rowid()))
         })
         .await

@@ -47,7 +47,8 @@ pub(super) fn groups(c: &Connection, id: CampaignId) -> Result<Vec<Group>> {
         .collect()
 }
 
-fn zone(name: &str) -> Result<ZoneGroup> {
+/// A stored group of zones.
+pub(super) fn zone(name: &str) -> Result<ZoneGroup> {
     ZoneGroup::parse(name).map_err(|e| StoreError::Database(e.to_string()))
 }
 

@@ -2,11 +2,14 @@
 
 mod campaigns;
 pub mod check;
+mod claim;
 mod contacts;
 mod dispatch;
 mod freeze;
 mod home;
 mod operate;
+mod put_back;
+mod receipts;
 mod tally;
 mod writer;
 

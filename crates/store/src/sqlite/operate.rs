@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use campaign::{
-    Action, CampaignId, Send, Status, Transition, WaveId, ZoneGroup,
+    Action, CampaignId, ClaimId, Msisdn, Outcome, Send, Status, Transition, WaveId,
     lifecycle::{self, Cause},
     restart::{self, ClosedWave, Rebuilt},
     wave,
@@ -14,11 +14,12 @@ use rusqlite::Connection;
 use super::{
     Store,
     campaigns::{self, active, full, load},
-    dispatch, ms,
+    dispatch::{self, Turn},
+    ms,
     tally::Deltas,
     time,
 };
-use crate::{Campaign, Problem, RebuiltMessage, Result, StoreError, Wave, Work};
+use crate::{Campaign, Fate, Problem, RebuiltMessage, Result, Settled, StoreError, Wave, Work};
 
 /// Takes a campaign through a transition of the lifecycle table: the only way to a status.
 pub(super) fn step(
@@ -79,7 +80,7 @@ fn closed_waves(c: &Connection, id: CampaignId) -> Result<Vec<ClosedWave>> {
         .collect::<rusqlite::Result<_>>()?;
     rows.into_iter()
         .map(|(id, message_no, zones, due_at, remaining)| {
-            let zones = ZoneGroup::parse(&zones).map_err(|e| StoreError::Database(e.to_string()))?;
+            let zones = super::freeze::zone(&zones)?;
             Ok(ClosedWave { id: WaveId(id), message_no, zones, due_at: time(due_at), remaining })
         })
         .collect()
@@ -188,7 +189,7 @@ impl Store {
                 )?
                 .execute((id.0, w.message_no, w.from_seq, ms(w.due_at)))?;
             }
-            let json = serde_json::to_string(&old.definition).map_err(|e| StoreError::Database(e.to_string()))?;
+            let json = campaigns::encode(&old.definition)?;
             c.execute("UPDATE campaign SET definition = ?2, version = version + 1 WHERE id = ?1", (id.0, json))?;
             note(c, id, &actor, "adjust", old.status, ms(now))?;
             full(c, load(c, id)?)
@@ -253,7 +254,7 @@ impl Store {
                 for (n, send) in &changed {
                     d.messages[*n as usize - 1].send = send.clone();
                 }
-                let json = serde_json::to_string(&d).map_err(|e| StoreError::Database(e.to_string()))?;
+                let json = campaigns::encode(&d)?;
                 c.execute("UPDATE campaign SET definition = ?2 WHERE id = ?1", (id.0, json))?;
             }
             if include_failed {
@@ -269,31 +270,15 @@ impl Store {
     /// before the engine's first turn, when no other engine works on this data.
     pub async fn recover(&self, worker: String, now: Timestamp) -> Result<u64> {
         self.write(move |c| {
-            let claims: Vec<(i64, i64, u32, Option<i64>, i64, i64)> = c
-                .prepare_cached("SELECT id, campaign_id, message_no, wave_id, from_seq, to_seq FROM claim WHERE worker <> ?1")?
-                .query_map([&worker], |r| {
-                    Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?))
-                })?
-                .collect::<rusqlite::Result<_>>()?;
-            let mut deltas = Deltas::default();
-            let mut doubts = 0;
-            for (claim, campaign, message, wave, from, to) in &claims {
-                let route = load(c, CampaignId(*campaign))?.definition.route_id.map_or(0, |r| r.0);
-                doubts += orphan(c, (*claim, *campaign, *message, wave.is_some(), *from, *to), route, ms(now), &mut deltas)?;
-                c.execute("DELETE FROM claim WHERE id = ?1", [claim])?;
-                if let Some(wave) = wave {
-                    dispatch::mark(c, *wave, ms(now))?;
-                }
-            }
-            deltas.apply(c)?;
-            for (_, campaign, ..) in &claims {
-                dispatch::complete(c, *campaign, ms(now))?;
-            }
+            let mut turn = Turn::new(c, &worker, now)?;
+            let orphans = orphans(c, &worker)?;
+            turn.settle(&orphans, &[])?;
             // A campaign whose last result was stored just before the end.
             for l in active(c)? {
-                dispatch::complete(c, l.id.0, ms(now))?;
+                turn.touched.insert(l.id.0);
             }
-            Ok(doubts)
+            turn.finish()?;
+            Ok(orphans.len() as u64)
         })
         .await
     }
@@ -349,56 +334,33 @@ fn work(c: &Connection, l: campaigns::Loaded) -> Result<Work> {
     })
 }
 
-/// Marks what an orphaned claim leaves open as In doubt.
-fn orphan(
-    c: &Connection,
-    (claim, campaign, message, is_wave, from, to): (i64, i64, u32, bool, i64, i64),
-    route: i64,
-    now: i64,
-    deltas: &mut Deltas,
-) -> Result<u64> {
-    let open: Vec<(i64, i64)> = if is_wave {
-        c.prepare_cached(
-            "SELECT a.seq, a.number FROM audience a WHERE a.campaign_id = ?1 AND a.seq >= ?3 AND a.seq < ?4
-             AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.campaign_id = ?1 AND d.message_no = ?2 AND d.seq = a.seq)
-             AND NOT EXISTS (SELECT 1 FROM retry r WHERE r.campaign_id = ?1 AND r.message_no = ?2 AND r.seq = a.seq)",
-        )?
-        .query_map((campaign, message, from, to), |r| Ok((r.get(0)?, r.get(1)?)))?
-        .collect::<rusqlite::Result<_>>()?
-    } else {
-        c.prepare_cached(
-            "SELECT a.seq, a.number FROM retry r JOIN audience a USING (campaign_id, seq) WHERE r.claim_id = ?1",
-        )?
-        .query_map([claim], |r| Ok((r.get(0)?, r.get(1)?)))?
-        .collect::<rusqlite::Result<_>>()?
-    };
-    for (seq, number) in &open {
-        c.prepare_cached("DELETE FROM retry WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3")?
-            .execute((campaign, message, seq))?;
-        c.prepare_cached("UPDATE retry SET due_at = ?4 WHERE campaign_id = ?1 AND message_no = ?2 + 1 AND seq = ?3 AND due_at IS NULL")?
-            .execute((campaign, message, seq, now))?;
-        c.prepare_cached(include_str!("sql/delivery_add.sql"))?.execute(rusqlite::params![
-            campaign,
-            message,
-            seq,
-            campaign::Outcome::InDoubt.code(),
-            None::<String>,
-            None::<u32>,
-            "the program ended before the answer was stored",
-            None::<String>,
-            1,
-            1,
-            now
-        ])?;
-        c.prepare_cached("INSERT OR REPLACE INTO in_doubt VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-            .execute((route, number, campaign, message, seq, now))?;
-        deltas.add(campaign, message, campaign::Outcome::InDoubt, "", now, 1);
-    }
-    Ok(open.len() as u64)
+/// What claims of other workers leave open, In doubt: what has neither a row nor a retry, and retries that
+/// were claimed.
+fn orphans(c: &Connection, worker: &str) -> Result<Vec<Settled>> {
+    Ok(c.prepare_cached(include_str!("sql/orphans.sql"))?
+        .query_map([worker], |r| {
+            Ok(Settled {
+                claim: ClaimId(r.get(0)?),
+                campaign: CampaignId(r.get(1)?),
+                message_no: r.get(2)?,
+                seq: r.get(3)?,
+                number: Msisdn::from_digits(r.get(4)?),
+                attempts: r.get(5)?,
+                fate: Fate::Final {
+                    outcome: Outcome::InDoubt,
+                    reason: None,
+                    code: None,
+                    detail: Some("the program ended before the answer was stored".into()),
+                    provider_ids: Vec::new(),
+                    parts: 1,
+                },
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?)
 }
 
 fn try_failed_again(c: &Connection, id: CampaignId, now: i64) -> Result<()> {
-    let failed = campaign::Outcome::Failed;
+    let failed = Outcome::Failed;
     let rows: Vec<(u32, i64, Option<String>, i64, u32)> = c
         .prepare_cached(
             "SELECT message_no, seq, reason, changed_at, attempts FROM delivery WHERE campaign_id = ?1 AND outcome = ?2

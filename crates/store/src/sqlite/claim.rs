@@ -1,0 +1,294 @@
+//! Claims: the next part of a wave or of the retries that are due, with what decides for each recipient.
+
+use campaign::{
+    CampaignId, ClaimId, Msisdn, Outcome, SkipReason, WaveId,
+    outcome::{Follow, follow},
+    window::Opening,
+};
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{OptionalExtension, params};
+
+use super::{
+    dispatch::{Turn, zones_of},
+    ms, time,
+};
+use crate::{ClaimRequest, Claimed, Fate, Recipient, Result, Settled};
+
+/// How often a retry is looked at whose window never opens.
+const A_DAY: SignedDuration = SignedDuration::from_hours(24);
+
+#[derive(Debug, Clone, Copy)]
+enum Decision {
+    Goes,
+    Skip(SkipReason),
+    /// The message before it is still to be tried again.
+    Waits,
+    /// The message before it was tried again and went at this time, later than its neighbours'.
+    After(i64),
+}
+
+impl Turn<'_> {
+    pub(super) fn claim(&mut self, request: &ClaimRequest) -> Result<Option<Claimed>> {
+        match request {
+            ClaimRequest::Wave { campaign, epoch, wave, most, settled_before } => {
+                self.claim_wave(*campaign, *epoch, *wave, *most, *settled_before)
+            }
+            ClaimRequest::Retries { campaign, epoch, most } => self.claim_retries(*campaign, *epoch, *most),
+        }
+    }
+
+    fn claim_wave(
+        &mut self,
+        campaign: CampaignId,
+        epoch: i64,
+        wave: WaveId,
+        most: u32,
+        settled_before: Option<Timestamp>,
+    ) -> Result<Option<Claimed>> {
+        let Some(bound) = self.bound(wave, settled_before)? else { return Ok(None) };
+        let before: Option<i64> = self
+            .c
+            .prepare_cached("SELECT next_seq FROM wave WHERE id = ?1")?
+            .query_row([wave.0], |r| r.get(0))
+            .optional()?;
+        let moved: Option<(u32, i64)> = self
+            .c
+            .prepare_cached(include_str!("sql/claim_wave.sql"))?
+            .query_row((wave.0, most, bound, epoch), |r| Ok((r.get(1)?, r.get(3)?)))
+            .optional()?;
+        let (Some(from), Some((message_no, to))) = (before, moved) else { return Ok(None) };
+        self.touched.insert(campaign.0);
+        self.waves.insert(wave.0);
+        let rows = self.recipients(campaign, message_no, from, to)?;
+        let mut recipients = Vec::with_capacity(rows.len());
+        for (recipient, decision) in rows {
+            match decision {
+                Decision::Skip(reason) => self.skip(campaign, message_no, &recipient, reason, false)?,
+                Decision::Waits => self.defer(campaign, message_no, recipient.seq, None)?,
+                Decision::After(sent) if settled_before.is_some_and(|at| sent > ms(at)) => {
+                    let due = self.follower_due(campaign, message_no - 1, recipient.seq, sent)?;
+                    self.defer(campaign, message_no, recipient.seq, Some(due))?;
+                }
+                Decision::Goes | Decision::After(_) => recipients.push(recipient),
+            }
+        }
+        let Some(low) = recipients.first().map(|r| r.seq) else { return Ok(None) };
+        let id = self.add_claim(campaign, message_no, Some(wave), (from, to), low, recipients.len())?;
+        Ok(Some(Claimed { id, campaign, epoch, message_no, wave: Some(wave), to_seq: to, recipients }))
+    }
+
+    /// Makes a recipient of a wave a retry that was never tried; without a date it waits for the message
+    /// before it.
+    fn defer(&self, campaign: CampaignId, message_no: u32, seq: i64, due: Option<i64>) -> Result<()> {
+        self.c
+            .prepare_cached(
+                "INSERT INTO retry (campaign_id, message_no, seq, due_at, attempts, open) VALUES (?1, ?2, ?3, ?4, 0, 1)",
+            )?
+            .execute((campaign.0, message_no, seq, due))?;
+        Ok(())
+    }
+
+    /// Up to which seq a wave may be claimed: a message never overtakes the one before it.
+    fn bound(&self, wave: WaveId, settled_before: Option<Timestamp>) -> Result<Option<i64>> {
+        let row: Option<(i64, u32, i64, i64)> = self
+            .c
+            .prepare_cached("SELECT campaign_id, message_no, from_seq, to_seq FROM wave WHERE id = ?1")?
+            .query_row([wave.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))
+            .optional()?;
+        let Some((campaign, message, from, to)) = row else { return Ok(None) };
+        if message == 1 {
+            return Ok(Some(to));
+        }
+        // Leaders may be cut finer than their follower: the run of settled ones from the start counts.
+        let leaders: Vec<(i64, i64, i64)> = self
+            .c
+            .prepare_cached(
+                "SELECT id, to_seq, settled_to FROM wave WHERE campaign_id = ?1 AND message_no = ?2 - 1
+                 AND from_seq < ?4 AND to_seq > ?3 ORDER BY from_seq",
+            )?
+            .query_map((campaign, message, from, to), |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        let mut bound = from;
+        for (leader, end, settled) in leaders {
+            let stood = match settled_before {
+                None => settled,
+                Some(at) => self
+                    .c
+                    .prepare_cached(
+                        "SELECT settled_to FROM wave_mark WHERE wave_id = ?1 AND at <= ?2 ORDER BY at DESC LIMIT 1",
+                    )?
+                    .query_row((leader, ms(at)), |r| r.get(0))
+                    .optional()?
+                    .unwrap_or(bound),
+            };
+            bound = bound.max(stood.min(to));
+            if stood < end {
+                break;
+            }
+        }
+        Ok(Some(bound))
+    }
+
+    fn claim_retries(&mut self, campaign: CampaignId, epoch: i64, most: u32) -> Result<Option<Claimed>> {
+        let known = self.know(campaign)?;
+        if known.epoch != epoch || !known.active {
+            return Ok(None);
+        }
+        let due: Vec<(u32, i64, u32)> = self
+            .c
+            .prepare_cached(
+                "SELECT message_no, seq, attempts FROM retry WHERE campaign_id = ?1 AND due_at <= ?2 AND open
+                 AND claim_id IS NULL ORDER BY due_at LIMIT ?3",
+            )?
+            .query_map((campaign.0, self.now, most), |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        let Some(message_no) = due.first().map(|d| d.0) else { return Ok(None) };
+        self.touched.insert(campaign.0);
+        let mut recipients = Vec::new();
+        let mut due: Vec<_> = due.into_iter().filter(|d| d.0 == message_no).collect();
+        due.sort_unstable_by_key(|d| d.1);
+        for (_, seq, attempts) in due {
+            // A retry obeys the window as a first attempt does.
+            let opening = match (&known.definition.window, zones_of(self.c, campaign, seq)?) {
+                (Some(window), Some(zones)) => Some(window.at(&zones, time(self.now))),
+                _ => None,
+            };
+            let next = match opening {
+                None | Some(Opening::Open { .. }) => None,
+                Some(Opening::Closed { next }) => Some(next),
+                // It cannot open; looked at again in a day, in case the definition is mended.
+                Some(Opening::Never) => time(self.now).checked_add(A_DAY).ok(),
+            };
+            if let Some(next) = next {
+                self.c
+                    .prepare_cached("UPDATE retry SET due_at = ?4 WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3")?
+                    .execute((campaign.0, message_no, seq, ms(next)))?;
+                continue;
+            }
+            for (mut recipient, decision) in self.recipients(campaign, message_no, seq, seq + 1)? {
+                recipient.attempts = attempts;
+                match decision {
+                    Decision::Goes | Decision::After(_) => recipients.push(recipient),
+                    Decision::Waits => {
+                        self.c
+                            .prepare_cached("UPDATE retry SET due_at = NULL WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3")?
+                            .execute((campaign.0, message_no, seq))?;
+                    }
+                    Decision::Skip(reason) => {
+                        self.c
+                            .prepare_cached(
+                                "DELETE FROM retry WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3",
+                            )?
+                            .execute((campaign.0, message_no, seq))?;
+                        self.skip(campaign, message_no, &recipient, reason, true)?;
+                    }
+                }
+            }
+        }
+        let (Some(first), Some(last)) = (recipients.first(), recipients.last()) else { return Ok(None) };
+        let (low, to) = (first.seq, last.seq + 1);
+        let id = self.add_claim(campaign, message_no, None, (low, to), low, recipients.len())?;
+        for r in &recipients {
+            self.c
+                .prepare_cached(
+                    "UPDATE retry SET claim_id = ?4 WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3",
+                )?
+                .execute((campaign.0, message_no, r.seq, id.0))?;
+        }
+        Ok(Some(Claimed { id, campaign, epoch, message_no, wave: None, to_seq: to, recipients }))
+    }
+
+    fn add_claim(
+        &self,
+        campaign: CampaignId,
+        message_no: u32,
+        wave: Option<WaveId>,
+        (from, to): (i64, i64),
+        low: i64,
+        count: usize,
+    ) -> Result<ClaimId> {
+        self.c
+            .prepare_cached(
+                "INSERT INTO claim (campaign_id, message_no, wave_id, from_seq, to_seq, low, left_over, worker, at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?
+            .execute(params![
+                campaign.0,
+                message_no,
+                wave.map(|w| w.0),
+                from,
+                to,
+                low,
+                count as i64,
+                self.worker,
+                self.now
+            ])?;
+        Ok(ClaimId(self.c.last_insert_rowid()))
+    }
+
+    fn skip(
+        &mut self,
+        campaign: CampaignId,
+        message_no: u32,
+        r: &Recipient,
+        reason: SkipReason,
+        waited: bool,
+    ) -> Result<()> {
+        let settled = Settled {
+            claim: ClaimId(0),
+            campaign,
+            message_no,
+            seq: r.seq,
+            number: r.number,
+            fate: Fate::Final {
+                outcome: Outcome::Skipped,
+                reason: Some(reason),
+                code: None,
+                detail: None,
+                provider_ids: Vec::new(),
+                parts: 0,
+            },
+            attempts: r.attempts,
+        };
+        self.deliver(&settled, waited)
+    }
+
+    fn recipients(
+        &mut self,
+        campaign: CampaignId,
+        message_no: u32,
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<(Recipient, Decision)>> {
+        let go_on = self.know(campaign)?.definition.go_on_after_failure;
+        let mut statement = self.c.prepare_cached(include_str!("sql/claim_read.sql"))?;
+        let mut rows = statement.query((campaign.0, from, to, message_no))?;
+        let mut all = Vec::with_capacity((to - from) as usize);
+        while let Some(row) = rows.next()? {
+            let fields = match row.get_ref(2)?.as_str() {
+                Ok(json) => serde_json::from_str(json).unwrap_or_default(),
+                Err(_) => Vec::new(),
+            };
+            let recipient =
+                Recipient { seq: row.get(0)?, number: Msisdn::from_digits(row.get(1)?), fields, attempts: 0 };
+            let suppressed: Option<String> = row.get(3)?;
+            let previous: Option<u8> = row.get(4)?;
+            let waits: Option<i64> = row.get(6)?;
+            let decision = if let Some(reason) = suppressed {
+                Decision::Skip(SkipReason::from_word(&reason).unwrap_or(SkipReason::Blocked))
+            } else if let Some(previous) = previous.and_then(Outcome::from_code) {
+                let reason: Option<String> = row.get(5)?;
+                match follow(previous, reason.as_deref().and_then(SkipReason::from_word), go_on) {
+                    Follow::Goes => Decision::After(row.get(7)?),
+                    Follow::Skip(reason) => Decision::Skip(reason),
+                }
+            } else if waits.is_some() {
+                Decision::Waits
+            } else {
+                Decision::Goes
+            };
+            all.push((recipient, decision));
+        }
+        Ok(all)
+    }
+}

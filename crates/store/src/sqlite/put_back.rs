@@ -1,0 +1,125 @@
+//! What a claim had not written goes back: the wave steps back, or its gaps become waves of their own.
+
+use campaign::ClaimId;
+use rusqlite::OptionalExtension;
+
+use super::dispatch::Turn;
+use crate::Result;
+
+impl Turn<'_> {
+    /// The tail of a claim from `from` on was not written: it goes back to be claimed anew.
+    pub(super) fn put_back(&mut self, claim: ClaimId, from: i64) -> Result<()> {
+        let row: Option<(i64, u32, Option<i64>, i64)> = self
+            .c
+            .prepare_cached("SELECT campaign_id, message_no, wave_id, to_seq FROM claim WHERE id = ?1")?
+            .query_row([claim.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))
+            .optional()?;
+        let Some((campaign, message, wave, to)) = row else { return Ok(()) };
+        self.touched.insert(campaign);
+        let Some(wave) = wave else {
+            let freed = self
+                .c
+                .prepare_cached("UPDATE retry SET claim_id = NULL WHERE claim_id = ?1 AND seq >= ?2")?
+                .execute((claim.0, from))?;
+            return self.shrink_claim(claim.0, freed as i64);
+        };
+        // Those of the tail that were skipped at the claim have their row already and stay settled.
+        let gaps = self.gaps(campaign, message, from, to)?;
+        let unsettled = gaps.iter().map(|(a, b)| b - a).sum();
+        self.c.prepare_cached("UPDATE claim SET to_seq = ?2 WHERE id = ?1")?.execute((claim.0, from))?;
+        let next: i64 = self
+            .c
+            .prepare_cached("SELECT next_seq FROM wave WHERE id = ?1")?
+            .query_row([wave], |r| r.get(0))?;
+        if next == to && gaps == [(from, to)] {
+            // The last claim of its wave: the wave simply steps back.
+            self.c
+                .prepare_cached(
+                    "UPDATE wave SET next_seq = ?2, settled_to = min(settled_to, ?2) WHERE id = ?1",
+                )?
+                .execute((wave, from))?;
+        } else {
+            // Rows inside the tail would be claimed twice: only the gaps between them become waves.
+            for (a, b) in gaps {
+                self.carve(campaign, message, a, b)?;
+            }
+        }
+        self.shrink_claim(claim.0, unsettled)
+    }
+
+    /// The runs of `[from, to)` that have neither delivery nor retry row.
+    fn gaps(&self, campaign: i64, message: u32, from: i64, to: i64) -> Result<Vec<(i64, i64)>> {
+        let rows: Vec<i64> = self
+            .c
+            .prepare_cached(
+                "SELECT seq FROM delivery WHERE campaign_id = ?1 AND message_no = ?2 AND seq >= ?3 AND seq < ?4
+                 UNION SELECT seq FROM retry WHERE campaign_id = ?1 AND message_no = ?2 AND seq >= ?3 AND seq < ?4
+                 ORDER BY 1",
+            )?
+            .query_map((campaign, message, from, to), |r| r.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        let mut gaps = Vec::new();
+        let mut at = from;
+        for seq in rows.into_iter().chain([to]) {
+            if at < seq {
+                gaps.push((at, seq));
+            }
+            at = seq + 1;
+        }
+        Ok(gaps)
+    }
+
+    /// Makes `[from, to)` of a message a wave of its own that was never claimed. Later messages are cut
+    /// at the same places, so that a follower's leader always has its very range.
+    fn carve(&mut self, campaign: i64, message: u32, from: i64, to: i64) -> Result<()> {
+        for at in [from, to] {
+            self.cut(campaign, message, at)?;
+        }
+        self.c
+            .prepare_cached(
+                "UPDATE wave SET next_seq = from_seq, settled_to = from_seq
+                 WHERE campaign_id = ?1 AND message_no = ?2 AND from_seq = ?3",
+            )?
+            .execute((campaign, message, from))?;
+        Ok(())
+    }
+
+    /// Cuts the waves of `message` and all later ones that hold `at` in their middle.
+    fn cut(&mut self, campaign: i64, message: u32, at: i64) -> Result<()> {
+        let whole: Vec<i64> = self
+            .c
+            .prepare_cached(
+                "SELECT id FROM wave WHERE campaign_id = ?1 AND message_no >= ?2 AND from_seq < ?3 AND to_seq > ?3",
+            )?
+            .query_map((campaign, message, at), |r| r.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        for wave in whole {
+            self.c
+                .prepare_cached(
+                    "INSERT INTO wave (campaign_id, message_no, grp, from_seq, to_seq, next_seq, settled_to, due_at, open, held)
+                     SELECT campaign_id, message_no, grp, ?2, to_seq, max(next_seq, ?2), max(settled_to, ?2), due_at, open, held
+                     FROM wave WHERE id = ?1",
+                )?
+                .execute((wave, at))?;
+            let right = self.c.last_insert_rowid();
+            self.c
+                .prepare_cached(
+                    "UPDATE wave SET to_seq = ?2, next_seq = min(next_seq, ?2), settled_to = min(settled_to, ?2) WHERE id = ?1",
+                )?
+                .execute((wave, at))?;
+            self.c
+                .prepare_cached("UPDATE claim SET wave_id = ?3 WHERE wave_id = ?1 AND from_seq >= ?2")?
+                .execute((wave, at, right))?;
+            self.c
+                .prepare_cached(
+                    "INSERT INTO wave_mark SELECT ?2, at, max(settled_to, ?3) FROM wave_mark WHERE wave_id = ?1 ",
+                )?
+                .execute((wave, right, at))?;
+            self.c
+                .prepare_cached("UPDATE wave_mark SET settled_to = min(settled_to, ?2) WHERE wave_id = ?1")?
+                .execute((wave, at))?;
+            self.waves.extend([wave, right]);
+        }
+        Ok(())
+    }
+}
