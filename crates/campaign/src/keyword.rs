@@ -12,6 +12,17 @@ pub enum Keyword {
     Help,
 }
 
+impl Keyword {
+    /// Its name, as stored and shown.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::OptOut => "opt_out",
+            Self::OptIn => "opt_in",
+            Self::Help => "help",
+        }
+    }
+}
+
 const WORDS: &[(&str, Keyword)] = &[
     ("STOP", Keyword::OptOut),
     ("STOPALL", Keyword::OptOut),

@@ -4,6 +4,8 @@
 //! UTF-16, so that emoji travel). A single segment holds 160 septets or 70 units; concatenated ones 153
 //! or 67, because the header with reference, total and number takes the rest.
 
+use std::{collections::HashMap, sync::LazyLock};
+
 use rusmpp::extra::{
     concatenation::{Concatenation, Concatenator as _},
     encoding::gsm7bit::Gsm7BitUnpacked,
@@ -96,6 +98,36 @@ pub fn measure(text: &str) -> Result<Size, TooLong> {
     Ok(Size { characters: text.chars().count(), encoding: cut.encoding, segments: cut.parts.len() })
 }
 
+/// The escape to the extension table (3GPP TS 23.038 §6.2.1).
+const ESCAPE: u8 = 0x1B;
+
+/// Octet sequences of the GSM alphabet and their characters, as the encoder has them.
+static GSM7_CHARACTERS: LazyLock<HashMap<Vec<u8>, char>> = LazyLock::new(|| {
+    // Every character of the alphabet and its extension lies below this one, the euro sign being the last.
+    ('\0'..='\u{20AC}')
+        .filter_map(|c| Some((Gsm7BitUnpacked::new().encode_to_vec(c.encode_utf8(&mut [0; 4])).ok()?, c)))
+        .collect()
+});
+
+/// Reads unpacked GSM-7, a septet an octet. What is in no table reads as U+FFFD.
+pub fn read_gsm7(septets: &[u8]) -> String {
+    let mut text = String::with_capacity(septets.len());
+    let mut rest = septets;
+    while let Some(first) = rest.first() {
+        let length = if *first == ESCAPE { 2 } else { 1 };
+        let (one, after) = rest.split_at(length.min(rest.len()));
+        text.push(GSM7_CHARACTERS.get(one).copied().unwrap_or(char::REPLACEMENT_CHARACTER));
+        rest = after;
+    }
+    text
+}
+
+/// Reads UTF-16 in big-endian order. What is none reads as U+FFFD.
+pub fn read_ucs2(octets: &[u8]) -> String {
+    let units = octets.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+    char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,5 +186,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_was_encoded_reads_back() {
+        for text in ["Hello @£$ [x] {y} €5 \n", "Çà va?"] {
+            let cut = cut(text).unwrap();
+            assert_eq!(cut.encoding, Encoding::Gsm7, "{text}");
+            assert_eq!(read_gsm7(&cut.parts[0]), text);
+        }
+        let russian = "Привет ⚡";
+        assert_eq!(read_ucs2(&cut(russian).unwrap().parts[0]), russian);
+        assert_eq!(read_gsm7(&[0x1B]), "\u{FFFD}");
     }
 }

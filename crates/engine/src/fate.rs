@@ -1,6 +1,6 @@
 //! What an attempt means for the delivery: settled, or to be tried again and when.
 
-use campaign::Outcome;
+use campaign::{Outcome, SkipReason};
 use jiff::{SignedDuration, Timestamp};
 use store::Fate;
 
@@ -21,6 +21,17 @@ pub(crate) fn of(attempt: Attempt, before: u32, now: Timestamp) -> (Fate, u32) {
     };
     match attempt {
         Attempt::Accepted { provider_ids } => (settled(Outcome::Sent, None, None, provider_ids), before + 1),
+        Attempt::OptedOut => (
+            Fate::Final {
+                outcome: Outcome::Skipped,
+                reason: Some(SkipReason::OptedOut),
+                code: None,
+                detail: None,
+                provider_ids: Vec::new(),
+                parts: 0,
+            },
+            before,
+        ),
         Attempt::Lost { words } => (settled(Outcome::InDoubt, None, Some(words), Vec::new()), before + 1),
         Attempt::Refused { kind: Refusal::Recipient, status, words } => {
             (settled(Outcome::Failed, Some(status), Some(words), Vec::new()), before + 1)

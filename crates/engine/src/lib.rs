@@ -2,14 +2,19 @@
 //!
 //! One [`Engine::cycle`] is one turn: what routes reported and what is to be claimed go to the store in
 //! one transaction, and only what is claimed there is handed to a route. Time comes in as an argument,
-//! so that a campaign of three days runs in a test in milliseconds.
+//! so that a campaign of three days runs in a test in milliseconds. [`Engine::run`] takes turns by the
+//! clock of the machine.
 
+mod choose;
 mod dispatch;
 mod fate;
 mod rate;
 mod route;
+mod service;
 
-pub use dispatch::{Engine, Waiting, WaitingReason};
-pub use store::Receipt;
+pub use choose::{Waiting, WaitingReason};
+pub use dispatch::Engine;
+pub use service::Handle;
+pub use store::{OptOuts, Receipt, Reply, Route as StoredRoute, RouteConfig};
 
-pub use route::{Attempt, Batch, Outgoing, Refusal, Report, Reports, Route, RouteState};
+pub use route::{Ack, Attempt, Batch, Connect, Outgoing, Refusal, Report, Reports, Route, RouteState};

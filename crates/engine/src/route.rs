@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use campaign::{CampaignId, ClaimId, Msisdn, Sender};
-use store::Receipt;
+use jiff::Timestamp;
+use store::{OptOuts, Receipt, Reply};
 use tokio::sync::mpsc;
 
 /// Whether a route can carry messages now.
@@ -15,6 +16,17 @@ pub enum RouteState {
     Connecting,
     /// The far end refuses us, in its words.
     Refused(String),
+}
+
+impl RouteState {
+    /// As the API says it.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Connected => "connected",
+            Self::Connecting => "connecting",
+            Self::Refused(_) => "refused",
+        }
+    }
 }
 
 /// One message, rendered.
@@ -37,8 +49,8 @@ pub struct Batch {
     pub campaign: CampaignId,
     /// What recipients see as the origin.
     pub sender: Sender,
-    /// One past the last seq of the claim.
-    pub to_seq: i64,
+    /// What is not written by then goes back: the window's end, or the end of the claim's lease.
+    pub send_before: Timestamp,
     /// The messages.
     pub messages: Vec<Outgoing>,
 }
@@ -71,6 +83,8 @@ pub enum Attempt {
         /// In words.
         words: String,
     },
+    /// Not written: the number opted out since it was claimed.
+    OptedOut,
     /// Handed over, answer lost.
     Lost {
         /// How.
@@ -98,11 +112,38 @@ pub enum Report {
         from_seq: i64,
     },
     /// A final delivery receipt.
-    Receipt(Receipt),
+    Receipt(Receipt, Ack),
+    /// A reply from a phone.
+    Reply(Reply, Ack),
+    /// The route's state changed.
+    State,
+}
+
+/// Tells the far end that what it handed over is stored: it asks again for what it was never told of, so
+/// nothing is lost where the program ends in between.
+#[derive(Debug, Clone)]
+pub struct Ack {
+    to: mpsc::UnboundedSender<u32>,
+    number: u32,
+}
+
+impl Ack {
+    /// `number` will be put to `to` once it is stored.
+    pub fn new(to: mpsc::UnboundedSender<u32>, number: u32) -> Self {
+        Self { to, number }
+    }
+
+    pub(crate) fn stored(self) {
+        // A connection that is gone asks again on the next one.
+        let _ = self.to.send(self.number);
+    }
 }
 
 /// Where routes put their reports.
 pub type Reports = mpsc::UnboundedSender<Report>;
+
+/// How a route of the store becomes one that carries messages.
+pub type Connect = Box<dyn Fn(&store::Route, Reports, OptOuts) -> Arc<dyn Route> + Send>;
 
 /// A way out for messages.
 #[async_trait::async_trait]

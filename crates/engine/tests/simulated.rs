@@ -7,10 +7,13 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use campaign::{CampaignId, ListId, Msisdn, RouteId, Send, Status, Totals};
-use engine::{Attempt, Batch, Engine, Refusal, Report, Reports, Route, RouteState, WaitingReason};
+use campaign::{CampaignId, Msisdn, Status, Totals};
+use engine::{
+    Attempt, Batch, Connect, Engine, Refusal, Report, Reports, Route, RouteState, Waiting, WaitingReason,
+};
+use fixture::Data;
 use jiff::{SignedDuration, Timestamp};
-use store::{Definition, Message, NewContact, RouteConfig, Store};
+use serde_json::{Value, json};
 
 type Answer = dyn Fn(Msisdn, usize) -> Attempt + std::marker::Send + Sync;
 
@@ -53,13 +56,10 @@ impl Route for Phone {
 }
 
 struct World {
-    store: Store,
+    data: Data,
     engine: Engine,
     phone: Arc<Phone>,
-    list: ListId,
-    route: RouteId,
     now: Timestamp,
-    _folder: tempfile::TempDir,
 }
 
 fn accept(_: Msisdn, nth: usize) -> Attempt {
@@ -71,49 +71,35 @@ impl World {
         people: i64,
         answer: impl Fn(Msisdn, usize) -> Attempt + std::marker::Send + Sync + 'static,
     ) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        let now: Timestamp = "2026-11-24T15:00:00Z".parse().unwrap();
-        let list = store.create_list("All".into(), now).await.unwrap();
-        let import = store.begin_import(list).await.unwrap();
+        let now = fixture::tuesday();
         let zones = ["America/New_York", "America/Los_Angeles", "Europe/Berlin"];
-        let contacts = (0..people)
-            .map(|i| NewContact {
-                number: Msisdn::from_digits(12_025_550_000 + i),
-                zones: Some(zones[i as usize % 3].into()),
-                fields: None,
-            })
-            .collect();
-        let theirs = store.clone();
-        tokio::task::spawn_blocking(move || theirs.import_chunk(import, contacts, Vec::new()))
-            .await
-            .unwrap()
-            .unwrap();
-        let config: RouteConfig = serde_json::from_value(serde_json::json!({"name": "Carrier", "kind": "smpp",
-            "host": "127.0.0.1", "port": 2775, "system_id": "us", "rate_per_second": 10_000, "claim_budget": 400}))
-        .unwrap();
-        let route = store.create_route(config.clone()).await.unwrap().id;
-        let mut engine = Engine::start(store.clone(), "one".into(), now).await.unwrap();
-        let phone = Arc::new(Phone {
-            reports: engine.reports(),
-            state: Mutex::new(RouteState::Connected),
-            got: Mutex::default(),
-            answer: Box::new(answer),
-            holds: Mutex::default(),
+        let route = json!({"rate_per_second": 10_000, "claim_budget": 400});
+        let data = Data::with(fixture::people(people, &zones), route, now).await;
+        let made: Arc<Mutex<Option<Arc<Phone>>>> = Arc::default();
+        let theirs = made.clone();
+        let answer: Mutex<Option<Box<Answer>>> = Mutex::new(Some(Box::new(answer)));
+        let connect: Connect = Box::new(move |_, reports, _| {
+            let phone = Arc::new(Phone {
+                reports,
+                state: Mutex::new(RouteState::Connected),
+                got: Mutex::default(),
+                answer: answer.lock().unwrap().take().unwrap(),
+                holds: Mutex::default(),
+            });
+            *theirs.lock().unwrap() = Some(phone.clone());
+            phone
         });
-        engine.add_route(route, &config, phone.clone(), now).await.unwrap();
-        Self { store, engine, phone, list, route, now, _folder: folder }
+        let engine = Engine::start(data.store.clone(), "one".into(), connect, now).await.unwrap();
+        let phone = made.lock().unwrap().take().unwrap();
+        Self { data, engine, phone, now }
     }
 
-    async fn schedule(&self, name: &str, sends: &str, more: serde_json::Value) -> CampaignId {
-        let sends: Vec<Send> = serde_json::from_str(sends).unwrap();
-        let mut json = serde_json::json!({"channel": "sms", "name": name, "route_id": self.route,
-            "sender": "+12025550100", "list_ids": [self.list], "opt_in_acknowledged": true});
-        json.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let mut d: Definition = serde_json::from_value(json).unwrap();
-        d.messages = sends.into_iter().map(|send| Message { text: name.to_owned(), send }).collect();
-        let c = self.store.create_campaign(d, "test".into(), self.now).await.unwrap();
-        self.store.schedule(c.id, "test".into(), self.now).await.unwrap().id
+    async fn schedule(&self, name: &str, sends: &str, more: Value) -> CampaignId {
+        self.data.schedule(name, sends, more, self.now).await
+    }
+
+    fn waiting(&self, id: CampaignId) -> Vec<Waiting> {
+        self.engine.handle().waiting(id)
     }
 
     /// Takes turns, jumping to whatever the engine waits for, until `end` or until nothing is to be waited for.
@@ -136,17 +122,11 @@ impl World {
     }
 
     async fn totals(&self, id: CampaignId) -> Totals {
-        self.store.campaign(id).await.unwrap().sum()
+        self.data.store.campaign(id).await.unwrap().sum()
     }
 
     async fn status(&self, id: CampaignId) -> Status {
-        self.store.campaign(id).await.unwrap().status
-    }
-
-    async fn assert_sound(&self) {
-        for finding in self.store.check().await.unwrap() {
-            assert_eq!(finding.off, Vec::<String>::new(), "{}", finding.invariant);
-        }
+        self.data.store.campaign(id).await.unwrap().status
     }
 
     fn most_to_one_number(&self) -> usize {
@@ -160,19 +140,19 @@ impl World {
 
 const NOW: &str = r#"[{"now":true}]"#;
 
-fn any_time() -> serde_json::Value {
-    serde_json::json!({"window": null})
+fn any_time() -> Value {
+    json!({})
+}
+
+fn daytime() -> Value {
+    json!({"window": {"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "from": "08:00", "to": "21:00"}})
 }
 
 #[tokio::test]
 async fn a_campaign_of_three_days_in_three_zones_runs_by_local_time() {
     let mut w = World::with(300, accept).await;
     let id = w
-        .schedule(
-            "Days",
-            r#"[{"local":"2026-11-25T10:00"},{"after":"P2D","time":"10:00"}]"#,
-            serde_json::json!({}),
-        )
+        .schedule("Days", r#"[{"local":"2026-11-25T10:00"},{"after":"P2D","time":"10:00"}]"#, daytime())
         .await;
     let at = |text: &str| text.parse::<Timestamp>().unwrap();
     let sent = |w: &World| w.phone.got.lock().unwrap().len();
@@ -193,17 +173,17 @@ async fn a_campaign_of_three_days_in_three_zones_runs_by_local_time() {
     assert_eq!((sent(&w), w.status(id).await), (600, Status::Completed));
     assert_eq!(w.totals(id).await, Totals { sent: 600, ..Totals::default() });
     assert_eq!(w.most_to_one_number(), 2);
-    w.assert_sound().await;
+    w.data.assert_sound().await;
 }
 
 #[tokio::test]
 async fn what_falls_outside_the_window_waits_for_the_recipients_morning_and_says_so() {
     let mut w = World::with(30, accept).await;
     // 15:00 UTC: 10:00 in New York, 07:00 in Los Angeles, 16:00 in Berlin.
-    let id = w.schedule("Window", NOW, serde_json::json!({})).await;
+    let id = w.schedule("Window", NOW, daytime()).await;
     w.run_until(w.now + SignedDuration::from_mins(30)).await;
     assert_eq!(w.totals(id).await, Totals { sent: 20, pending: 10, ..Totals::default() });
-    let waiting = w.engine.waiting(id);
+    let waiting = w.waiting(id);
     assert_eq!(waiting[0].reason, WaitingReason::WindowClosed);
     assert_eq!(waiting[0].until.unwrap().to_string(), "2026-11-24T16:00:00Z");
     w.run_for(1).await;
@@ -222,7 +202,7 @@ async fn throttling_is_tried_again_and_nobody_gets_it_twice() {
     assert_eq!(w.totals(id).await, Totals { sent: 30, ..Totals::default() });
     assert_eq!(w.phone.got.lock().unwrap().len(), 40);
     assert_eq!(w.status(id).await, Status::Completed);
-    w.assert_sound().await;
+    w.data.assert_sound().await;
 }
 
 #[tokio::test]
@@ -235,7 +215,7 @@ async fn a_retry_obeys_the_window_and_its_follower_keeps_its_distance() {
     let at = |text: &str| text.parse::<Timestamp>().unwrap();
     // Half a second before nine in the evening in New York: the second attempt would come after it.
     w.now = at("2026-11-25T01:59:59.5Z");
-    let id = w.schedule("Night", r#"[{"now":true},{"after":"PT2H"}]"#, serde_json::json!({})).await;
+    let id = w.schedule("Night", r#"[{"now":true},{"after":"PT2H"}]"#, daytime()).await;
     w.run_until(at("2026-11-25T12:59:59Z")).await;
     assert_eq!(w.phone.got.lock().unwrap().len(), 1);
     w.run_until(at("2026-11-25T13:30:00Z")).await;
@@ -245,7 +225,7 @@ async fn a_retry_obeys_the_window_and_its_follower_keeps_its_distance() {
     w.run_until(at("2026-11-25T15:30:00Z")).await;
     assert_eq!(w.totals(id).await, Totals { sent: 2, ..Totals::default() });
     assert_eq!(w.status(id).await, Status::Completed);
-    w.assert_sound().await;
+    w.data.assert_sound().await;
 }
 
 #[tokio::test]
@@ -263,14 +243,14 @@ async fn a_wrong_sender_burns_no_audience_and_goes_on_when_mended() {
     let id = w.schedule("Sender", NOW, any_time()).await;
     w.run_until(w.now + SignedDuration::from_mins(10)).await;
     assert_eq!(w.totals(id).await, Totals { pending: 300, ..Totals::default() });
-    assert_eq!(w.engine.waiting(id)[0].reason, WaitingReason::RouteRefuses("invalid source address".into()));
+    assert_eq!(w.waiting(id)[0].reason, WaitingReason::RouteRefuses("invalid source address".into()));
     // The first claims, then one probe a minute.
     assert!(w.phone.got.lock().unwrap().len() <= 312, "{}", w.phone.got.lock().unwrap().len());
     mended.store(true, std::sync::atomic::Ordering::Relaxed);
     w.run_for(1).await;
     assert_eq!(w.totals(id).await, Totals { sent: 300, ..Totals::default() });
     assert_eq!(w.status(id).await, Status::Completed);
-    w.assert_sound().await;
+    w.data.assert_sound().await;
 }
 
 #[tokio::test]
@@ -281,18 +261,23 @@ async fn a_stop_answers_when_all_is_accounted_for_and_a_restart_sends_the_rest()
     w.engine.cycle(w.now + SignedDuration::from_millis(50)).await.unwrap();
     *w.phone.holds.lock().unwrap() = Some(Vec::new());
     w.engine.cycle(w.now + SignedDuration::from_millis(100)).await.unwrap();
-    w.engine.stop(id, "ana".into(), w.now).await.unwrap();
+    let mut stopped = w.engine.stop(id, "ana".into(), w.now).await.unwrap();
+    while stopped.try_recv().is_err() {
+        tokio::task::yield_now().await;
+        w.engine.cycle(w.now).await.unwrap();
+        w.engine.attend(w.now).await;
+    }
     let before = w.phone.got.lock().unwrap().len() as i64;
     assert!(before > 0 && before < 900);
     assert_eq!(w.totals(id).await, Totals { sent: before, cancelled: 900 - before, ..Totals::default() });
     w.run_for(1).await;
     assert_eq!(w.phone.got.lock().unwrap().len() as i64, before);
-    w.assert_sound().await;
-    w.store.restart(id, BTreeMap::new(), false, "ana".into(), w.now).await.unwrap();
+    w.data.assert_sound().await;
+    w.data.store.restart(id, BTreeMap::new(), false, "ana".into(), w.now).await.unwrap();
     w.run_for(1).await;
     assert_eq!(w.totals(id).await, Totals { sent: 900, ..Totals::default() });
     assert_eq!((w.status(id).await, w.most_to_one_number()), (Status::Completed, 1));
-    w.assert_sound().await;
+    w.data.assert_sound().await;
 }
 
 #[tokio::test]
@@ -301,16 +286,16 @@ async fn what_is_late_is_held_and_goes_only_when_released() {
     let id = w.schedule("Late", NOW, any_time()).await;
     *w.phone.state.lock().unwrap() = RouteState::Connecting;
     w.engine.cycle(w.now).await.unwrap();
-    assert_eq!(w.engine.waiting(id)[0].reason, WaitingReason::RouteDown);
+    assert_eq!(w.waiting(id)[0].reason, WaitingReason::RouteDown);
     w.now += SignedDuration::from_hours(3);
     *w.phone.state.lock().unwrap() = RouteState::Connected;
     w.run_for(1).await;
     assert_eq!(w.totals(id).await, Totals { pending: 30, ..Totals::default() });
-    assert!(w.store.campaign(id).await.unwrap().held);
-    w.store.release(id, "ana".into(), w.now).await.unwrap();
+    assert!(w.data.store.campaign(id).await.unwrap().held);
+    w.data.store.release(id, "ana".into(), w.now).await.unwrap();
     w.run_for(1).await;
     assert_eq!(w.status(id).await, Status::Completed);
-    w.assert_sound().await;
+    w.data.assert_sound().await;
 }
 
 #[tokio::test]

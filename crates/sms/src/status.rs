@@ -2,6 +2,9 @@
 
 use engine::Refusal;
 
+/// `ESME_RTHROTTLED`.
+pub(crate) const THROTTLED: u32 = 0x58;
+
 /// (status, whose fault, words). What is not listed counts as the route's: nothing is burned by a code
 /// that nobody knows.
 const STATUSES: &[(u32, Refusal, &str)] = &[
@@ -18,7 +21,7 @@ const STATUSES: &[(u32, Refusal, &str)] = &[
     (0x49, Refusal::Route, "the sender's numbering plan is wrong"),
     (0x50, Refusal::Recipient, "the number's type is wrong"),
     (0x51, Refusal::Recipient, "the number's numbering plan is wrong"),
-    (0x58, Refusal::Throttled, "the SMSC asks us to slow down"),
+    (THROTTLED, Refusal::Throttled, "the SMSC asks us to slow down"),
     (0x64, Refusal::Throttled, "the SMSC has a temporary error"),
 ];
 

@@ -8,7 +8,7 @@ pub mod model;
 pub mod sqlite;
 
 pub use model::*;
-pub use sqlite::Store;
+pub use sqlite::{OptOuts, Store};
 
 /// What can go wrong in the store, in words for the user.
 #[derive(Debug, thiserror::Error)]

@@ -181,6 +181,9 @@ pub struct RouteConfig {
     /// Whether the connection is TLS.
     #[serde(default)]
     pub tls: bool,
+    /// The certificate authority of the far end, PEM, where it is none that the system trusts.
+    #[serde(default)]
+    pub tls_ca: Option<String>,
     /// How many connections.
     #[serde(default = "one")]
     pub binds: u16,
@@ -314,6 +317,9 @@ pub struct Claimed {
     pub wave: Option<WaveId>,
     /// One past the last claimed.
     pub to_seq: i64,
+    /// Not to be written later than this: the first window of its recipients to close. Waves leave it to
+    /// the engine, which knows their window.
+    pub send_before: Option<Timestamp>,
     /// In order; suppressed and skipped ones are left out and accounted for already.
     pub recipients: Vec<Recipient>,
 }
@@ -411,6 +417,8 @@ pub struct Cycle {
     pub settled: Vec<Settled>,
     /// Lowest unsettled seq of each claim touched by `settled`.
     pub low: Vec<(ClaimId, i64)>,
+    /// Replies; a keyword in them takes effect.
+    pub replies: Vec<Reply>,
     /// Receipts.
     pub receipts: Vec<Receipt>,
     /// Claims whose tail from this seq on was not written and goes back.
@@ -423,6 +431,20 @@ pub struct Cycle {
     pub late: Vec<WaveId>,
     /// Routes that had room to send.
     pub alive: Vec<RouteId>,
+}
+
+impl Cycle {
+    /// Whether there is nothing to store.
+    pub fn is_empty(&self) -> bool {
+        self.settled.is_empty()
+            && self.receipts.is_empty()
+            && self.replies.is_empty()
+            && self.unwritten.is_empty()
+            && self.claims.is_empty()
+            && self.due.is_empty()
+            && self.late.is_empty()
+            && self.alive.is_empty()
+    }
 }
 
 /// What a turn of the engine brought.

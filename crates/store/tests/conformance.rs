@@ -2,82 +2,42 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
-use campaign::{
-    Action, CampaignId, Channel, ListId, Msisdn, Outcome, RouteId, Send, SkipReason, Status, Totals,
-};
+use campaign::{Action, CampaignId, Channel, Outcome, Send, SkipReason, Status, Totals};
+use fixture::{Data, number};
 use jiff::{SignedDuration, Timestamp};
-use store::{
-    ClaimRequest, Claimed, Cycle, Cycled, Definition, Fate, Message, NewContact, Receipt, RouteConfig,
-    Settled, Store, StoreError,
-};
+use serde_json::json;
+use store::{ClaimRequest, Claimed, Cycle, Cycled, Definition, Fate, Receipt, Settled, Store, StoreError};
 
 struct World {
-    store: Store,
-    folder: tempfile::TempDir,
+    data: Data,
     now: Timestamp,
-    list: ListId,
-    route: RouteId,
 }
 
-fn number(i: i64) -> Msisdn {
-    Msisdn::from_digits(12_025_550_000 + i)
-}
+const TEXT: &str = "Hello {{ first_name | default('there') }}";
 
 fn definition(w: &World, sends: &str) -> Definition {
-    let sends: Vec<Send> = serde_json::from_str(sends).unwrap();
-    Definition {
-        messages: sends
-            .into_iter()
-            .map(|send| Message { text: "Hello {{ first_name | default('there') }}".into(), send })
-            .collect(),
-        ..serde_json::from_value(serde_json::json!({
-            "channel": "sms", "name": "Reminder", "route_id": w.route, "sender": "+12025550100",
-            "list_ids": [w.list], "opt_in_acknowledged": true, "window": null
-        }))
-        .unwrap()
-    }
+    w.data.definition(TEXT, sends, json!({"name": "Reminder"}))
 }
 
 impl World {
     /// A store with one list of `people`.
     async fn with(people: i64) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        let now: Timestamp = "2026-11-24T15:00:00Z".parse().unwrap();
-        let list = store.create_list("Patients".into(), now).await.unwrap();
-        let import = store.begin_import(list).await.unwrap();
-        let contacts = (0..people)
-            .map(|i| NewContact {
-                number: number(i),
-                zones: Some(if i % 2 == 0 { "America/New_York" } else { "America/Chicago" }.into()),
-                fields: (i % 3 == 0).then(|| r#"{"first_name":"Ana"}"#.into()),
-            })
-            .collect();
-        let theirs = store.clone();
-        tokio::task::spawn_blocking(move || theirs.import_chunk(import, contacts, Vec::new()))
-            .await
-            .unwrap()
-            .unwrap();
-        store.end_import(import, Vec::new(), None).await.unwrap();
-        let config: RouteConfig = serde_json::from_value(serde_json::json!(
-            {"name": "Carrier", "kind": "smpp", "host": "127.0.0.1", "port": 2775, "system_id": "us"}))
-        .unwrap();
-        let route = store.create_route(config).await.unwrap().id;
-        Self { store, folder, now, list, route }
+        let now = fixture::tuesday();
+        let zones = ["America/New_York", "America/Chicago"];
+        Self { data: Data::with(fixture::people(people, &zones), json!({}), now).await, now }
     }
 
     async fn scheduled(&self, sends: &str) -> CampaignId {
-        let c = self.store.create_campaign(definition(self, sends), "test".into(), self.now).await.unwrap();
-        self.store.schedule(c.id, "test".into(), self.now).await.unwrap().id
+        self.data.schedule(TEXT, sends, json!({"name": "Reminder"}), self.now).await
     }
 
     async fn cycle(&self, cycle: Cycle) -> Cycled {
-        self.store.cycle(cycle, "worker".into(), self.now).await.unwrap().1.unwrap()
+        self.data.store.cycle(cycle, "worker".into(), self.now).await.unwrap().1.unwrap()
     }
 
     /// Claims from every open wave and from retries, at most `most` each.
     async fn claim(&self, id: CampaignId, most: u32) -> Vec<Claimed> {
-        let Some(work) = self.store.work().await.unwrap().into_iter().find(|w| w.id == id) else {
+        let Some(work) = self.data.store.work().await.unwrap().into_iter().find(|w| w.id == id) else {
             return Vec::new();
         };
         let mut cycle = Cycle::default();
@@ -96,17 +56,11 @@ impl World {
     }
 
     async fn totals(&self, id: CampaignId) -> Totals {
-        self.store.campaign(id).await.unwrap().sum()
+        self.data.store.campaign(id).await.unwrap().sum()
     }
 
     async fn status(&self, id: CampaignId) -> Status {
-        self.store.campaign(id).await.unwrap().status
-    }
-
-    async fn assert_sound(&self) {
-        for finding in self.store.check().await.unwrap() {
-            assert_eq!(finding.off, Vec::<String>::new(), "{}", finding.invariant);
-        }
+        self.data.store.campaign(id).await.unwrap().status
     }
 }
 
@@ -154,12 +108,12 @@ async fn a_campaign_runs_from_defined_to_completed_and_every_total_adds_up() {
     assert_eq!(claims.iter().map(|c| c.recipients.len()).sum::<usize>(), 10);
     assert_eq!(w.totals(id).await, Totals { sending: 10, ..Totals::default() });
     assert_eq!(w.status(id).await, Status::Running);
-    w.assert_sound().await;
+    w.data.assert_sound().await;
     w.cycle(all_sent(&claims)).await;
     assert_eq!(w.totals(id).await, Totals { sent: 10, ..Totals::default() });
     assert_eq!(w.status(id).await, Status::Completed);
-    w.assert_sound().await;
-    let words: Vec<_> = w.store.timeline(id).await.unwrap().into_iter().map(|t| t.cause).collect();
+    w.data.assert_sound().await;
+    let words: Vec<_> = w.data.store.timeline(id).await.unwrap().into_iter().map(|t| t.cause).collect();
     assert_eq!(words, ["created", "schedule", "first delivery due", "last delivery settled"]);
 }
 
@@ -200,9 +154,9 @@ async fn a_stop_cancels_the_unsent_and_a_restart_sends_exactly_those() {
     let w = World::with(20).await;
     let id = w.scheduled(r#"[{"now":true}]"#).await;
     let claims = w.claim(id, 4).await;
-    w.store.stop(id, "ana".into(), w.now).await.unwrap();
+    w.data.store.stop(id, "ana".into(), w.now).await.unwrap();
     assert!(w.claim(id, 100).await.is_empty());
-    assert!(w.store.is_draining(id).await.unwrap());
+    assert!(w.data.store.is_draining(id).await.unwrap());
     // Two of each claim were written; the tail goes back, closed.
     let mut cycle = Cycle::default();
     let mut done = Vec::new();
@@ -214,17 +168,22 @@ async fn a_stop_cancels_the_unsent_and_a_restart_sends_exactly_those() {
         cycle.unwritten.push((claim.id, claim.recipients[2].seq));
     }
     w.cycle(cycle).await;
-    assert!(!w.store.is_draining(id).await.unwrap());
+    assert!(!w.data.store.is_draining(id).await.unwrap());
     assert_eq!(w.totals(id).await, Totals { sent: 4, cancelled: 16, ..Totals::default() });
-    w.assert_sound().await;
-    let c = w.store.restart(id, std::collections::BTreeMap::new(), false, "ana".into(), w.now).await.unwrap();
+    w.data.assert_sound().await;
+    let c = w
+        .data
+        .store
+        .restart(id, std::collections::BTreeMap::new(), false, "ana".into(), w.now)
+        .await
+        .unwrap();
     assert_eq!(c.status, Status::Running);
     let again = w.claim(id, 100).await;
     assert_eq!(again.iter().map(|c| c.recipients.len()).sum::<usize>(), 16);
     assert!(again.iter().flat_map(|c| &c.recipients).all(|r| !done.contains(&r.seq)));
     w.cycle(all_sent(&again)).await;
     assert_eq!(w.status(id).await, Status::Completed);
-    w.assert_sound().await;
+    w.data.assert_sound().await;
 }
 
 #[tokio::test]
@@ -240,13 +199,13 @@ async fn a_tail_in_the_middle_of_a_wave_becomes_a_wave_of_its_own_with_its_follo
         cycle.unwritten.push((claim.id, claim.recipients[1].seq));
     }
     w.cycle(cycle).await;
-    w.assert_sound().await;
+    w.data.assert_sound().await;
     assert_eq!(w.totals(id).await.sum(), 80);
     let mut turns = 0;
     while w.status(id).await == Status::Running {
         let claims = w.claim(id, 9).await;
         w.cycle(all_sent(&claims)).await;
-        w.assert_sound().await;
+        w.data.assert_sound().await;
         turns += 1;
         assert!(turns < 50, "it never completes");
     }
@@ -266,7 +225,7 @@ async fn a_message_never_overtakes_the_one_before_it() {
     w.cycle(cycle).await;
     let follow = w.claim(id, 100).await;
     assert_eq!(follow.iter().map(|c| (c.message_no, c.recipients.len())).collect::<Vec<_>>(), [(2, 2)]);
-    w.assert_sound().await;
+    w.data.assert_sound().await;
 }
 
 #[tokio::test]
@@ -291,10 +250,10 @@ async fn a_follower_of_a_retry_waits_without_a_date_and_a_failure_ends_the_seque
     ));
     w.cycle(cycle).await;
     assert!(w.claim(id, 100).await.is_empty());
-    let messages = w.store.campaign(id).await.unwrap().totals;
+    let messages = w.data.store.campaign(id).await.unwrap().totals;
     assert_eq!(messages[0], Totals { pending: 1, failed: 1, ..Totals::default() });
     assert_eq!(messages[1], Totals { pending: 1, skipped: 1, ..Totals::default() });
-    w.assert_sound().await;
+    w.data.assert_sound().await;
     let later = World { now: due_at, ..w };
     let retry = later.claim(id, 100).await;
     assert_eq!((retry.len(), retry[0].message_no, retry[0].recipients[0].attempts), (1, 1, 1));
@@ -303,22 +262,22 @@ async fn a_follower_of_a_retry_waits_without_a_date_and_a_failure_ends_the_seque
     assert_eq!((follower.len(), follower[0].message_no), (1, 2));
     later.cycle(all_sent(&follower)).await;
     assert_eq!(later.status(id).await, Status::Completed);
-    later.assert_sound().await;
+    later.data.assert_sound().await;
 }
 
 #[tokio::test]
 async fn suppressed_numbers_get_nothing_and_are_counted_as_skipped() {
     let w = World::with(6).await;
     let id = w.scheduled(r#"[{"now":true}]"#).await;
-    w.store.suppress(number(1), "sms", SkipReason::OptedOut.word(), w.now).await.unwrap();
-    w.store.suppress(number(2), "all", SkipReason::Blocked.word(), w.now).await.unwrap();
-    w.store.suppress(number(3), "voice", SkipReason::OptedOut.word(), w.now).await.unwrap();
+    w.data.store.suppress(number(1), "sms", SkipReason::OptedOut.word(), w.now).await.unwrap();
+    w.data.store.suppress(number(2), "all", SkipReason::Blocked.word(), w.now).await.unwrap();
+    w.data.store.suppress(number(3), "voice", SkipReason::OptedOut.word(), w.now).await.unwrap();
     let claims = w.claim(id, 100).await;
     let numbers: Vec<_> = claims.iter().flat_map(|c| &c.recipients).map(|r| r.number).collect();
     assert_eq!(numbers.len(), 4);
     assert!(!numbers.contains(&number(1)) && !numbers.contains(&number(2)));
     assert_eq!(w.totals(id).await.skipped, 2);
-    w.assert_sound().await;
+    w.data.assert_sound().await;
 }
 
 #[tokio::test]
@@ -327,15 +286,15 @@ async fn what_an_orphaned_claim_leaves_is_in_doubt_and_a_receipt_that_fits_it_al
     let id = w.scheduled(r#"[{"now":true}]"#).await;
     let claims = w.claim(id, 2).await;
     w.cycle(Cycle { settled: vec![settle(&claims[0], 0, sent("a"))], ..Cycle::default() }).await;
-    let World { store, folder, now, list, route } = w;
+    let World { data: Data { store, folder, list, route }, now } = w;
     drop(store);
-    let w = World { store: Store::open(folder.path()).unwrap(), folder, now, list, route };
-    assert_eq!(w.store.recover("another worker".into(), w.now).await.unwrap(), 3);
+    let w = World { data: Data { store: Store::open(folder.path()).unwrap(), folder, list, route }, now };
+    assert_eq!(w.data.store.recover("another worker".into(), w.now).await.unwrap(), 3);
     assert_eq!(w.totals(id).await, Totals { pending: 2, sent: 1, in_doubt: 3, ..Totals::default() });
-    w.assert_sound().await;
+    w.data.assert_sound().await;
     let doubtful = claims[0].recipients[1].number;
     let receipt = Receipt {
-        route: w.route,
+        route: w.data.route,
         provider_ids: vec!["?".into()],
         number: doubtful,
         delivered: true,
@@ -346,7 +305,7 @@ async fn what_an_orphaned_claim_leaves_is_in_doubt_and_a_receipt_that_fits_it_al
         w.totals(id).await,
         Totals { pending: 2, sent: 1, delivered: 1, in_doubt: 2, ..Totals::default() }
     );
-    w.assert_sound().await;
+    w.data.assert_sound().await;
 }
 
 #[tokio::test]
@@ -356,7 +315,7 @@ async fn receipts_are_matched_early_late_twice_and_by_part() {
     let claims = w.claim(id, 100).await;
     let (one, two) = (&claims[0], &claims[1]);
     let receipt = |ids: &[&str], number, delivered| Receipt {
-        route: w.route,
+        route: w.data.route,
         provider_ids: ids.iter().map(|i| (*i).to_owned()).collect(),
         number,
         delivered,
@@ -387,29 +346,29 @@ async fn receipts_are_matched_early_late_twice_and_by_part() {
     w.cycle(Cycle { receipts: vec![receipt(&["a"], one.recipients[0].number, false)], ..Cycle::default() })
         .await;
     assert_eq!(w.totals(id).await, Totals { delivered: 2, ..Totals::default() });
-    w.assert_sound().await;
+    w.data.assert_sound().await;
 }
 
 #[tokio::test]
 async fn what_is_missing_is_named_at_schedule_and_nothing_is_changed() {
     let w = World::with(0).await;
     let mut d = definition(&w, r#"[{"now":true}]"#);
-    let c = w.store.create_campaign(d.clone(), "test".into(), w.now).await.unwrap();
+    let c = w.data.store.create_campaign(d.clone(), "test".into(), w.now).await.unwrap();
     let problems = |e: StoreError| match e {
         StoreError::Invalid(problems) => problems.into_iter().map(|p| p.field).collect::<Vec<_>>(),
         other => panic!("{other}"),
     };
-    let empty = w.store.schedule(c.id, "test".into(), w.now).await.unwrap_err();
+    let empty = w.data.store.schedule(c.id, "test".into(), w.now).await.unwrap_err();
     assert!(empty.to_string().contains("the audience is empty"), "{empty}");
     d.opt_in_acknowledged = false;
     d.sender = None;
     d.messages.clear();
-    let c = w.store.edit_campaign(c.id, c.version, d.clone(), "test".into(), w.now).await.unwrap();
-    let error = w.store.schedule(c.id, "test".into(), w.now).await.unwrap_err();
+    let c = w.data.store.edit_campaign(c.id, c.version, d.clone(), "test".into(), w.now).await.unwrap();
+    let error = w.data.store.schedule(c.id, "test".into(), w.now).await.unwrap_err();
     assert_eq!(problems(error), ["opt_in_acknowledged", "sender", "messages"]);
-    let stale = w.store.edit_campaign(c.id, 1, d.clone(), "test".into(), w.now).await.unwrap_err();
+    let stale = w.data.store.edit_campaign(c.id, 1, d.clone(), "test".into(), w.now).await.unwrap_err();
     assert!(matches!(stale, StoreError::Stale { now: 2 }));
-    let taken = w.store.create_campaign(d, "test".into(), w.now).await.unwrap_err();
+    let taken = w.data.store.create_campaign(d, "test".into(), w.now).await.unwrap_err();
     assert!(matches!(taken, StoreError::NameTaken(_)));
     assert_eq!(w.status(c.id).await, Status::Defined);
 }
@@ -418,25 +377,29 @@ async fn what_is_missing_is_named_at_schedule_and_nothing_is_changed() {
 async fn actions_that_the_status_does_not_allow_are_refused() {
     let w = World::with(3).await;
     let id = w.scheduled(r#"[{"at":"2026-12-01T10:00:00Z"}]"#).await;
-    let again = w.store.schedule(id, "test".into(), w.now).await.unwrap_err();
+    let again = w.data.store.schedule(id, "test".into(), w.now).await.unwrap_err();
     assert!(matches!(again, StoreError::NotAllowed(_)));
     assert!(
-        w.store.restart(id, std::collections::BTreeMap::new(), false, "test".into(), w.now).await.is_err()
+        w.data
+            .store
+            .restart(id, std::collections::BTreeMap::new(), false, "test".into(), w.now)
+            .await
+            .is_err()
     );
     let send: Send = serde_json::from_str(r#"{"at":"2026-12-02T10:00:00Z"}"#).unwrap();
-    w.store.adjust(id, 1, send, "test".into(), w.now).await.unwrap();
-    let work = w.store.work().await.unwrap();
+    w.data.store.adjust(id, 1, send, "test".into(), w.now).await.unwrap();
+    let work = w.data.store.work().await.unwrap();
     assert_eq!(work[0].waves[0].due_at.to_string(), "2026-12-02T10:00:00Z");
-    let c = w.store.archive(id, "test".into(), w.now).await.unwrap();
+    let c = w.data.store.archive(id, "test".into(), w.now).await.unwrap();
     assert_eq!((c.status, c.archived_from), (Status::Archived, Some(Status::Scheduled)));
     assert_eq!(c.sum(), Totals { cancelled: 3, ..Totals::default() });
     assert_eq!(c.available_actions(), [Action::Clone]);
-    let copy = w.store.clone_campaign(id, None, "test".into(), w.now).await.unwrap();
+    let copy = w.data.store.clone_campaign(id, None, "test".into(), w.now).await.unwrap();
     assert_eq!((copy.definition.name.as_str(), copy.status), ("Copy of Reminder", Status::Defined));
     assert!(!copy.definition.opt_in_acknowledged);
     assert_eq!(copy.definition.channel, Channel::Sms);
-    assert_eq!(w.store.campaigns(None, false, None, None, 50).await.unwrap().len(), 1);
-    w.assert_sound().await;
+    assert_eq!(w.data.store.campaigns(None, false, None, None, 50).await.unwrap().len(), 1);
+    w.data.assert_sound().await;
 }
 
 #[tokio::test]
@@ -445,10 +408,10 @@ async fn a_corrupted_tally_is_named_by_check() {
     let id = w.scheduled(r#"[{"now":true}]"#).await;
     let claims = w.claim(id, 100).await;
     w.cycle(all_sent(&claims)).await;
-    w.assert_sound().await;
-    let raw = rusqlite::Connection::open(w.folder.path().join("carillon.db")).unwrap();
+    w.data.assert_sound().await;
+    let raw = rusqlite::Connection::open(w.data.folder.path().join("carillon.db")).unwrap();
     raw.execute("UPDATE tally SET count = count + 1", []).unwrap();
-    let off: Vec<_> = w.store.check().await.unwrap().into_iter().filter(|f| !f.off.is_empty()).collect();
+    let off: Vec<_> = w.data.store.check().await.unwrap().into_iter().filter(|f| !f.off.is_empty()).collect();
     assert_eq!(off.len(), 1);
     assert_eq!(off[0].invariant, "totals equal a count over the deliveries");
     assert_eq!(off[0].off, ["campaign 1, message 1, outcome 1: tally says 6, rows say 5"]);
@@ -457,12 +420,12 @@ async fn a_corrupted_tally_is_named_by_check() {
 #[tokio::test]
 async fn a_backup_and_a_moved_folder_must_be_adopted_before_they_dispatch() {
     let w = World::with(3).await;
-    assert!(w.store.is_at_home().await.unwrap());
+    assert!(w.data.store.is_at_home().await.unwrap());
     let copy = tempfile::tempdir().unwrap();
-    w.store.backup(&copy.path().join("carillon.db")).await.unwrap();
+    w.data.store.backup(&copy.path().join("carillon.db")).await.unwrap();
     let restored = Store::open(copy.path()).unwrap();
     assert!(!restored.is_at_home().await.unwrap());
     restored.adopt().await.unwrap();
     assert!(restored.is_at_home().await.unwrap());
-    assert!(w.store.backup(&copy.path().join("carillon.db")).await.is_err());
+    assert!(w.data.store.backup(&copy.path().join("carillon.db")).await.is_err());
 }

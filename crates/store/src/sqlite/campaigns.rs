@@ -24,11 +24,10 @@ pub(super) struct Loaded {
     pub(super) scheduled_at: Option<i64>,
     pub(super) started_at: Option<i64>,
     pub(super) finished_at: Option<i64>,
-    pub(super) restarted_at: Option<i64>,
 }
 
 const COLUMNS: &str = "id, definition, status, archived_from, version, epoch, fields, audience, created_at, scheduled_at, \
-                       started_at, finished_at, restarted_at";
+                       started_at, finished_at";
 
 fn row(r: &Row<'_>) -> rusqlite::Result<Loaded> {
     let json = |at: usize, e: serde_json::Error| {
@@ -49,7 +48,6 @@ fn row(r: &Row<'_>) -> rusqlite::Result<Loaded> {
         scheduled_at: r.get(9)?,
         started_at: r.get(10)?,
         finished_at: r.get(11)?,
-        restarted_at: r.get(12)?,
     })
 }
 
@@ -61,9 +59,10 @@ pub(super) fn load(c: &Connection, id: CampaignId) -> Result<Loaded> {
 }
 
 /// Campaigns that the engine has to look at.
-pub(super) fn active(c: &Connection) -> Result<Vec<Loaded>> {
-    let sql = format!("SELECT {COLUMNS} FROM campaign WHERE status IN ('scheduled', 'running') ORDER BY id");
-    Ok(c.prepare_cached(&sql)?.query_map([], row)?.collect::<rusqlite::Result<_>>()?)
+pub(super) fn active(c: &Connection) -> Result<Vec<CampaignId>> {
+    Ok(c.prepare_cached("SELECT id FROM campaign WHERE status IN ('scheduled', 'running') ORDER BY id")?
+        .query_map([], |r| Ok(CampaignId(r.get(0)?)))?
+        .collect::<rusqlite::Result<_>>()?)
 }
 
 pub(super) fn full(c: &Connection, l: Loaded) -> Result<Campaign> {
@@ -168,11 +167,14 @@ fn insert(c: &Connection, d: &Definition, actor: &str, now: i64) -> Result<Campa
 impl Store {
     /// Saves a new campaign.
     pub async fn create_campaign(&self, d: Definition, actor: String, now: Timestamp) -> Result<Campaign> {
-        self.write(move |c| {
-            let id = insert(c, &d, &actor, ms(now))?;
-            full(c, load(c, id)?)
-        })
-        .await
+        let made = self
+            .write(move |c| {
+                let id = insert(c, &d, &actor, ms(now))?;
+                full(c, load(c, id)?)
+            })
+            .await?;
+        self.changed(made.id);
+        Ok(made)
     }
 
     /// Replaces the definition of a campaign that may be edited.
@@ -187,7 +189,7 @@ impl Store {
         if self.is_freezing(id) {
             return Err(StoreError::Busy);
         }
-        self.write(move |c| {
+        self.change(id, move |c| {
             let old = load(c, id)?;
             lifecycle::transition(old.definition.channel, old.status, Cause::Act(Action::Edit))?;
             if old.version != version {
@@ -213,19 +215,22 @@ impl Store {
         actor: String,
         now: Timestamp,
     ) -> Result<Campaign> {
-        self.write(move |c| {
-            let source = load(c, id)?;
-            lifecycle::transition(source.definition.channel, source.status, Cause::Act(Action::Clone))?;
-            let mut d = source.definition;
-            d.opt_in_acknowledged = false;
-            d.name = match name {
-                Some(name) => name,
-                None => free_name(c, &format!("Copy of {}", d.name))?,
-            };
-            let copy = insert(c, &d, &actor, ms(now))?;
-            full(c, load(c, copy)?)
-        })
-        .await
+        let made = self
+            .write(move |c| {
+                let source = load(c, id)?;
+                lifecycle::transition(source.definition.channel, source.status, Cause::Act(Action::Clone))?;
+                let mut d = source.definition;
+                d.opt_in_acknowledged = false;
+                d.name = match name {
+                    Some(name) => name,
+                    None => free_name(c, &format!("Copy of {}", d.name))?,
+                };
+                let copy = insert(c, &d, &actor, ms(now))?;
+                full(c, load(c, copy)?)
+            })
+            .await?;
+        self.changed(made.id);
+        Ok(made)
     }
 
     /// A campaign with its totals.

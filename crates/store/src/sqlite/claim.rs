@@ -74,7 +74,16 @@ impl Turn<'_> {
         }
         let Some(low) = recipients.first().map(|r| r.seq) else { return Ok(None) };
         let id = self.add_claim(campaign, message_no, Some(wave), (from, to), low, recipients.len())?;
-        Ok(Some(Claimed { id, campaign, epoch, message_no, wave: Some(wave), to_seq: to, recipients }))
+        Ok(Some(Claimed {
+            id,
+            campaign,
+            epoch,
+            message_no,
+            wave: Some(wave),
+            to_seq: to,
+            send_before: None,
+            recipients,
+        }))
     }
 
     /// Makes a recipient of a wave a retry that was never tried; without a date it waits for the message
@@ -145,6 +154,7 @@ impl Turn<'_> {
         let Some(message_no) = due.first().map(|d| d.0) else { return Ok(None) };
         self.touched.insert(campaign.0);
         let mut recipients = Vec::new();
+        let mut send_before: Option<Timestamp> = None;
         let mut due: Vec<_> = due.into_iter().filter(|d| d.0 == message_no).collect();
         due.sort_unstable_by_key(|d| d.1);
         for (_, seq, attempts) in due {
@@ -154,7 +164,11 @@ impl Turn<'_> {
                 _ => None,
             };
             let next = match opening {
-                None | Some(Opening::Open { .. }) => None,
+                None => None,
+                Some(Opening::Open { until, .. }) => {
+                    send_before = Some(send_before.map_or(until, |at| at.min(until)));
+                    None
+                }
                 Some(Opening::Closed { next }) => Some(next),
                 // It cannot open; looked at again in a day, in case the definition is mended.
                 Some(Opening::Never) => time(self.now).checked_add(A_DAY).ok(),
@@ -195,7 +209,7 @@ impl Turn<'_> {
                 )?
                 .execute((campaign.0, message_no, r.seq, id.0))?;
         }
-        Ok(Some(Claimed { id, campaign, epoch, message_no, wave: None, to_seq: to, recipients }))
+        Ok(Some(Claimed { id, campaign, epoch, message_no, wave: None, to_seq: to, send_before, recipients }))
     }
 
     fn add_claim(

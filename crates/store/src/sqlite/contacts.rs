@@ -1,12 +1,12 @@
 //! Contacts, lists, imports, suppressions, replies, tokens.
 
-use campaign::{CampaignId, ImportId, ListId, Msisdn};
+use campaign::{ImportId, ListId};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
-use super::{Store, campaigns, ms, time, writer::Lane};
-use crate::{ImportState, NewContact, Reply, ReplyRow, Result, RowError, StoreError};
+use super::{Store, campaigns, ms, writer::Lane};
+use crate::{ImportState, NewContact, Result, RowError, StoreError};
 
 fn zone_id(c: &Connection, name: Option<&str>) -> Result<i64> {
     let Some(name) = name else { return Ok(0) };
@@ -146,76 +146,6 @@ impl Store {
     }
 
     /// Stores that a number is not to be contacted. `channel`: sms, voice or all; `reason`: `opted_out` or
-    /// `blocked`. From this answer on no claim contains it.
-    pub async fn suppress(
-        &self,
-        number: Msisdn,
-        channel: &'static str,
-        reason: &'static str,
-        now: Timestamp,
-    ) -> Result<()> {
-        self.write(move |c| {
-            c.execute(
-                "INSERT INTO suppression VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-                (number.digits(), channel, reason, ms(now)),
-            )?;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Lifts a suppression; says whether there was one.
-    pub async fn unsuppress(&self, number: Msisdn, channel: &'static str) -> Result<bool> {
-        self.write(move |c| {
-            Ok(c.execute(
-                "DELETE FROM suppression WHERE number = ?1 AND channel = ?2",
-                (number.digits(), channel),
-            )? > 0)
-        })
-        .await
-    }
-
-    /// Stores a reply with the campaign that last wrote to that number from that sender.
-    pub async fn add_reply(
-        &self,
-        reply: Reply,
-        keyword: Option<&'static str>,
-        now: Timestamp,
-    ) -> Result<Option<CampaignId>> {
-        self.write(move |c| {
-            let campaign: Option<i64> = c
-                .prepare_cached("SELECT campaign_id FROM last_contact WHERE number = ?1 AND sender = ?2")?
-                .query_row((reply.number.digits(), &reply.sender), |r| r.get(0))
-                .optional()?;
-            c.execute(
-                "INSERT INTO reply (campaign_id, number, sender, text, keyword, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                (campaign, reply.number.digits(), reply.sender, reply.text, keyword, ms(now)),
-            )?;
-            Ok(campaign.map(CampaignId))
-        })
-        .await
-    }
-
-    /// Replies to a campaign, newest first.
-    pub async fn replies(&self, campaign: CampaignId, limit: u32) -> Result<Vec<ReplyRow>> {
-        self.read(move |c| {
-            Ok(c.prepare_cached(
-                "SELECT number, sender, text, keyword, at FROM reply WHERE campaign_id = ?1 ORDER BY id DESC LIMIT ?2",
-            )?
-            .query_map((campaign.0, limit), |r| {
-                Ok(ReplyRow {
-                    number: Msisdn::from_digits(r.get(0)?).to_string(),
-                    sender: r.get(1)?,
-                    text: r.get(2)?,
-                    keyword: r.get(3)?,
-                    at: time(r.get(4)?),
-                })
-            })?
-            .collect::<rusqlite::Result<_>>()?)
-        })
-        .await
-    }
-
     /// Remembers a token by its hash.
     pub async fn add_token(
         &self,

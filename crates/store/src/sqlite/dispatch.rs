@@ -6,11 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use campaign::{CampaignId, ClaimId, Outcome, SkipReason, ZoneGroup, lifecycle::Cause};
+use campaign::{CampaignId, ClaimId, Msisdn, Outcome, SkipReason, ZoneGroup, lifecycle::Cause};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Store, campaigns, freeze, ms, operate, tally::Deltas, time};
+use super::{Store, campaigns, freeze, ms, operate, opt_out, tally::Deltas, time};
 use crate::{Cycle, Cycled, Definition, Fate, Result, Settled};
 
 impl Store {
@@ -25,6 +25,15 @@ impl Store {
         let cycle = Arc::new(cycle);
         let theirs = cycle.clone();
         let result = self.write(move |c| Turn::new(c, &worker, now)?.run(&theirs)).await;
+        let result = result.map(|(cycled, heard)| {
+            for (number, suppressed) in heard {
+                self.inner.opt_outs.set(number, suppressed);
+            }
+            for campaign in &cycled.changed {
+                self.changed(*campaign);
+            }
+            cycled
+        });
         Ok((Arc::try_unwrap(cycle).unwrap_or_else(|shared| (*shared).clone()), result))
     }
 }
@@ -76,7 +85,7 @@ impl<'a> Turn<'a> {
         })
     }
 
-    fn run(mut self, cycle: &Cycle) -> Result<Cycled> {
+    fn run(mut self, cycle: &Cycle) -> Result<(Cycled, Vec<(Msisdn, bool)>)> {
         for campaign in &cycle.due {
             operate::step(self.c, *campaign, Cause::Due, "engine", self.now)?;
             self.touched.insert(campaign.0);
@@ -96,11 +105,17 @@ impl<'a> Turn<'a> {
         for receipt in &cycle.receipts {
             self.receipt(receipt)?;
         }
+        let mut keywords = Vec::new();
+        for reply in &cycle.replies {
+            let heard = opt_out::hear(self.c, reply, self.now)?;
+            self.touched.extend(heard.campaign.map(|c| c.0));
+            keywords.extend(heard.suppressed.map(|suppressed| (reply.number, suppressed)));
+        }
         let mut claimed = Vec::new();
         for request in &cycle.claims {
             claimed.extend(self.claim(request)?);
         }
-        Ok(Cycled { claimed, changed: self.finish()? })
+        Ok((Cycled { claimed, changed: self.finish()? }, keywords))
     }
 
     /// Brings `settled_to` of the touched waves, the totals and the statuses up to date.
@@ -124,7 +139,7 @@ impl<'a> Turn<'a> {
             epoch: row.epoch,
             active: matches!(row.status, campaign::Status::Scheduled | campaign::Status::Running),
             route: row.definition.route_id.map_or(0, |r| r.0),
-            sender: row.definition.sender.as_ref().map(ToString::to_string).unwrap_or_default(),
+            sender: row.definition.sender.as_ref().map(|s| s.address().to_owned()).unwrap_or_default(),
             definition: row.definition,
         });
         self.known.insert(campaign.0, known.clone());

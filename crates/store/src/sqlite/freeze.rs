@@ -155,9 +155,11 @@ impl Store {
     /// Freezes the audience and plans the waves: Defined → Scheduled.
     pub async fn schedule(&self, id: CampaignId, actor: String, now: Timestamp) -> Result<Campaign> {
         let store = self.clone();
-        tokio::task::spawn_blocking(move || store.schedule_now(id, &actor, now))
+        let scheduled = tokio::task::spawn_blocking(move || store.schedule_now(id, &actor, now))
             .await
-            .map_err(|e| StoreError::Database(e.to_string()))?
+            .map_err(|e| StoreError::Database(e.to_string()))?;
+        self.changed(id);
+        scheduled
     }
 
     fn schedule_now(&self, id: CampaignId, actor: &str, now: Timestamp) -> Result<Campaign> {

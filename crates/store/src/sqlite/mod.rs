@@ -8,28 +8,33 @@ mod dispatch;
 mod freeze;
 mod home;
 mod operate;
+mod opt_out;
 mod put_back;
 mod receipts;
 mod tally;
 mod writer;
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use campaign::CampaignId;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
+use tokio::sync::broadcast;
 
-use crate::{Result, StoreError};
+use crate::{Definition, Result, StoreError};
+pub use opt_out::OptOuts;
 use writer::{Lane, Writer};
 
 /// The name of the database in the data folder.
 const FILE: &str = "carillon.db";
 const SCHEMA_VERSION: i64 = 1;
+/// Changes that a slow listener may lag behind before it is told that it missed some.
+const CHANGES: usize = 1024;
 /// How long a command beside a running server waits for its turn to write.
 const BUSY: Duration = Duration::from_secs(20);
 
@@ -45,6 +50,17 @@ struct Inner {
     readers: Mutex<Vec<Connection>>,
     /// Campaigns whose audience is being frozen at this moment.
     freezing: Mutex<HashSet<CampaignId>>,
+    opt_outs: OptOuts,
+    changes: broadcast::Sender<CampaignId>,
+    /// Definitions of campaigns at work, by version: the engine asks for them every turn.
+    frozen: Mutex<HashMap<CampaignId, Frozen>>,
+}
+
+#[derive(Clone)]
+struct Frozen {
+    version: i64,
+    definition: Arc<Definition>,
+    fields: Arc<[String]>,
 }
 
 impl Store {
@@ -64,6 +80,9 @@ impl Store {
                 writer: Writer::start(connection)?,
                 readers: Mutex::default(),
                 freezing: Mutex::default(),
+                opt_outs: OptOuts::default(),
+                changes: broadcast::channel(CHANGES).0,
+                frozen: Mutex::default(),
             }),
         })
     }
@@ -102,6 +121,31 @@ impl Store {
         drop(transaction);
         self.inner.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         result
+    }
+
+    /// Campaigns as they change, from now on: each after the commit that changed it.
+    pub fn changes(&self) -> broadcast::Receiver<CampaignId> {
+        self.inner.changes.subscribe()
+    }
+
+    fn changed(&self, id: CampaignId) {
+        // Nobody listening is no error.
+        let _ = self.inner.changes.send(id);
+    }
+
+    /// [`Store::write`] of something that changes a campaign.
+    async fn change<T: Send + 'static>(
+        &self,
+        id: CampaignId,
+        f: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let result = self.write(f).await;
+        self.changed(id);
+        result
+    }
+
+    fn frozen(&self) -> MutexGuard<'_, HashMap<CampaignId, Frozen>> {
+        self.inner.frozen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Bytes free where the data lies.

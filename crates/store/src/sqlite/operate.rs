@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{
-    Store,
+    Frozen, Store,
     campaigns::{self, active, full, load},
     dispatch::{self, Turn},
     ms,
@@ -117,7 +117,7 @@ impl Store {
     /// Stops a campaign: nothing new can be claimed of it from this answer on. What is claimed already is
     /// the engine's to drain; see [`Store::is_draining`].
     pub async fn stop(&self, id: CampaignId, actor: String, now: Timestamp) -> Result<()> {
-        self.write(move |c| {
+        self.change(id, move |c| {
             step(c, id, Cause::Act(Action::Stop), &actor, ms(now))?;
             close(c, id)
         })
@@ -137,7 +137,7 @@ impl Store {
         if self.is_freezing(id) {
             return Err(StoreError::Busy);
         }
-        self.write(move |c| {
+        self.change(id, move |c| {
             step(c, id, Cause::Act(Action::Archive), &actor, ms(now))?;
             close(c, id)?;
             full(c, load(c, id)?)
@@ -147,7 +147,7 @@ impl Store {
 
     /// Lets go what is held for being late.
     pub async fn release(&self, id: CampaignId, actor: String, now: Timestamp) -> Result<Campaign> {
-        self.write(move |c| {
+        self.change(id, move |c| {
             step(c, id, Cause::Act(Action::Release), &actor, ms(now))?;
             c.execute(
                 "UPDATE wave SET held = 0, due_at = max(due_at, ?2) WHERE campaign_id = ?1 AND held",
@@ -167,7 +167,7 @@ impl Store {
         actor: String,
         now: Timestamp,
     ) -> Result<Campaign> {
-        self.write(move |c| {
+        self.change(id, move |c| {
             let mut old = load(c, id)?;
             lifecycle::transition(old.definition.channel, old.status, Cause::Act(Action::Adjust))?;
             let at = n as usize;
@@ -232,7 +232,7 @@ impl Store {
         actor: String,
         now: Timestamp,
     ) -> Result<Campaign> {
-        self.write(move |c| {
+        self.change(id, move |c| {
             if c.prepare_cached("SELECT 1 FROM claim WHERE campaign_id = ?1")?.exists([id.0])? {
                 return Err(StoreError::Busy);
             }
@@ -274,9 +274,7 @@ impl Store {
             let orphans = orphans(c, &worker)?;
             turn.settle(&orphans, &[])?;
             // A campaign whose last result was stored just before the end.
-            for l in active(c)? {
-                turn.touched.insert(l.id.0);
-            }
+            turn.touched.extend(active(c)?.into_iter().map(|id| id.0));
             turn.finish()?;
             Ok(orphans.len() as u64)
         })
@@ -285,7 +283,56 @@ impl Store {
 
     /// Everything the engine may have to do.
     pub async fn work(&self) -> Result<Vec<Work>> {
-        self.read(|c| active(c)?.into_iter().map(|l| work(c, l)).collect()).await
+        let store = self.clone();
+        self.read(move |c| active(c)?.into_iter().map(|id| store.work_of(c, id)).collect()).await
+    }
+
+    /// What the engine has to know of one campaign. Its definition is read once a version.
+    fn work_of(&self, c: &Connection, id: CampaignId) -> Result<Work> {
+        let (version, epoch, status, restarted_at): (i64, i64, String, Option<i64>) = c
+            .prepare_cached("SELECT version, epoch, status, restarted_at FROM campaign WHERE id = ?1")?
+            .query_row([id.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))?;
+        let known = self.frozen().get(&id).filter(|f| f.version == version).cloned();
+        let frozen = if let Some(known) = known {
+            known
+        } else {
+            let l = load(c, id)?;
+            let fresh = Frozen { version, definition: Arc::new(l.definition), fields: l.fields.into() };
+            self.frozen().insert(id, fresh.clone());
+            fresh
+        };
+        let waves = c
+            .prepare_cached(
+                "SELECT w.id, w.message_no, g.zones, w.due_at, w.held, w.next_seq, w.to_seq
+                 FROM wave w JOIN audience_group g USING (campaign_id, grp)
+                 WHERE w.campaign_id = ?1 AND w.open AND w.next_seq < w.to_seq ORDER BY w.message_no, w.from_seq",
+            )?
+            .query_map([id.0], |r| {
+                let zones: String = r.get(2)?;
+                Ok(Wave {
+                    id: WaveId(r.get(0)?),
+                    message_no: r.get(1)?,
+                    zones: Arc::from(zones),
+                    due_at: time(r.get(3)?),
+                    held: r.get(4)?,
+                    next_seq: r.get(5)?,
+                    to_seq: r.get(6)?,
+                })
+            })?
+            .collect::<rusqlite::Result<_>>()?;
+        let next_retry: Option<i64> = c
+            .prepare_cached("SELECT min(due_at) FROM retry WHERE campaign_id = ?1 AND open AND claim_id IS NULL AND due_at IS NOT NULL")?
+            .query_row([id.0], |r| r.get(0))?;
+        Ok(Work {
+            id,
+            epoch,
+            status: Status::from_word(&status).ok_or(StoreError::NotFound("status"))?,
+            definition: frozen.definition,
+            fields: frozen.fields,
+            restarted_at: restarted_at.map(time),
+            waves,
+            next_retry: next_retry.map(time),
+        })
     }
 
     /// When each route last had room to send.
@@ -297,41 +344,6 @@ impl Store {
         })
         .await
     }
-}
-
-fn work(c: &Connection, l: campaigns::Loaded) -> Result<Work> {
-    let waves = c
-        .prepare_cached(
-            "SELECT w.id, w.message_no, g.zones, w.due_at, w.held, w.next_seq, w.to_seq
-             FROM wave w JOIN audience_group g USING (campaign_id, grp)
-             WHERE w.campaign_id = ?1 AND w.open AND w.next_seq < w.to_seq ORDER BY w.message_no, w.from_seq",
-        )?
-        .query_map([l.id.0], |r| {
-            let zones: String = r.get(2)?;
-            Ok(Wave {
-                id: WaveId(r.get(0)?),
-                message_no: r.get(1)?,
-                zones: Arc::from(zones),
-                due_at: time(r.get(3)?),
-                held: r.get(4)?,
-                next_seq: r.get(5)?,
-                to_seq: r.get(6)?,
-            })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    let next_retry: Option<i64> = c
-        .prepare_cached("SELECT min(due_at) FROM retry WHERE campaign_id = ?1 AND open AND claim_id IS NULL AND due_at IS NOT NULL")?
-        .query_row([l.id.0], |r| r.get(0))?;
-    Ok(Work {
-        id: l.id,
-        epoch: l.epoch,
-        status: l.status,
-        definition: Arc::new(l.definition),
-        fields: l.fields.into(),
-        restarted_at: l.restarted_at.map(time),
-        waves,
-        next_retry: next_retry.map(time),
-    })
 }
 
 /// What claims of other workers leave open, In doubt: what has neither a row nor a retry, and retries that

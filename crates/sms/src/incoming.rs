@@ -1,11 +1,16 @@
-//! Delivery receipts: the TLVs where they are, else the text of SMPP 3.4 Appendix B.
+//! What comes in as `deliver_sm`: receipts (the TLVs where they are, else the text of SMPP 3.4 Appendix B)
+//! and replies.
 
-use campaign::Msisdn;
+use campaign::{Msisdn, segment};
+use engine::Reply;
 use rusmpp::{
     pdus::DeliverSm,
     tlvs::TlvValue,
-    values::{MessageState, MessageType},
+    values::{DataCoding, MessageState, MessageType},
 };
+
+/// User data header present (SMPP 3.4 §5.2.12).
+const UDHI: u8 = 0x40;
 
 /// A final receipt, as read.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,12 +46,55 @@ pub(crate) fn spellings(id: &str) -> Vec<String> {
     all
 }
 
-/// Reads a receipt; `None` where this is none, or not a final one.
-pub(crate) fn read(sm: &DeliverSm) -> Option<Read> {
-    if sm.esm_class.message_type != MessageType::ShortMessageContainsMCDeliveryReceipt {
-        return None;
+/// A `deliver_sm`, as understood.
+pub(crate) enum Incoming {
+    /// A final receipt.
+    Receipt(Read),
+    /// What a person wrote.
+    Reply(Reply),
+    /// An intermediate notification, or a number that cannot be read: nothing to keep.
+    Other,
+}
+
+/// Understands a `deliver_sm`.
+pub(crate) fn read(sm: &DeliverSm) -> Incoming {
+    let Some(number) = Msisdn::from_address(sm.source_addr.as_str()) else { return Incoming::Other };
+    match sm.esm_class.message_type {
+        MessageType::ShortMessageContainsMCDeliveryReceipt => {
+            receipt(sm, number).map_or(Incoming::Other, Incoming::Receipt)
+        }
+        MessageType::Default => Incoming::Reply(Reply {
+            number,
+            sender: sm.destination_addr.as_str().trim_start_matches('+').to_owned(),
+            text: text(sm),
+        }),
+        _ => Incoming::Other,
     }
-    let number = Msisdn::from_address(sm.source_addr.as_str())?;
+}
+
+/// The text of a `deliver_sm`. The parts of a long one are replies of their own.
+fn text(sm: &DeliverSm) -> String {
+    let payload = sm.tlvs().iter().find_map(|tlv| match tlv.value() {
+        Some(TlvValue::MessagePayload(payload)) => Some(payload.value.as_ref().to_vec()),
+        _ => None,
+    });
+    let octets = payload.unwrap_or_else(|| sm.short_message().as_ref().to_vec());
+    // The header's first octet is its length (3GPP TS 23.040 §9.2.3.24).
+    let header = if u8::from(sm.esm_class) & UDHI != 0 {
+        octets.first().map_or(0, |length| usize::from(*length) + 1)
+    } else {
+        0
+    };
+    let body = octets.get(header..).unwrap_or_default();
+    match sm.data_coding {
+        DataCoding::McSpecific => segment::read_gsm7(body),
+        DataCoding::Ucs2 => segment::read_ucs2(body),
+        DataCoding::Latin1 => body.iter().copied().map(char::from).collect(),
+        _ => String::from_utf8_lossy(body).into_owned(),
+    }
+}
+
+fn receipt(sm: &DeliverSm, number: Msisdn) -> Option<Read> {
     let text = String::from_utf8_lossy(sm.short_message().as_ref()).into_owned();
     let mut id = field(&text, "id:").map(str::to_owned);
     let mut state = field(&text, "stat:").map(str::to_ascii_uppercase);

@@ -1,0 +1,164 @@
+//! The engine as it runs: turns whenever something is reported, changed, due or ordered.
+
+use std::{sync::Arc, time::Duration};
+
+use campaign::{CampaignId, RouteId};
+use jiff::{SignedDuration, Timestamp};
+use store::{Result, StoreError};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    Engine, RouteState, Waiting,
+    dispatch::{AFTER_FAILURE, Desk, lock},
+};
+
+/// The longest sleep between two turns.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(1);
+/// How long a shut-down waits for answers; what has none by then is In doubt after the next start.
+const SHUT_DOWN_WITHIN: SignedDuration = SignedDuration::from_secs(5);
+
+/// A stop under way.
+pub(crate) struct Stopping {
+    pub(crate) fenced: bool,
+    pub(crate) answers: Vec<oneshot::Sender<()>>,
+}
+
+/// What can be asked of a running engine.
+pub(crate) enum Command {
+    Stop {
+        id: CampaignId,
+        actor: String,
+        answer: oneshot::Sender<Result<oneshot::Receiver<()>>>,
+    },
+    /// Every route's fence of a campaign holds, and all its messages have been reported.
+    Fenced(CampaignId),
+    RoutesChanged,
+    ShutDown,
+}
+
+/// Speaks to a running engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    orders: mpsc::UnboundedSender<Command>,
+    desk: Arc<Desk>,
+}
+
+impl Handle {
+    pub(crate) fn new(orders: mpsc::UnboundedSender<Command>, desk: Arc<Desk>) -> Self {
+        Self { orders, desk }
+    }
+
+    /// Stops a campaign; answers when the barrier holds ([`Engine::stop`]).
+    pub async fn stop(&self, id: CampaignId, actor: String) -> Result<()> {
+        let gone = || StoreError::Database("the engine has ended".into());
+        let (answer, begun) = oneshot::channel();
+        self.orders.send(Command::Stop { id, actor, answer }).map_err(|_| gone())?;
+        let stopped = begun.await.map_err(|_| gone())??;
+        stopped.await.map_err(|_| gone())
+    }
+
+    /// Connects routes that were added to the store.
+    pub fn routes_changed(&self) {
+        let _ = self.orders.send(Command::RoutesChanged);
+    }
+
+    /// Lets what was handed over be answered and ends [`Engine::run`].
+    pub fn shut_down(&self) {
+        let _ = self.orders.send(Command::ShutDown);
+    }
+
+    /// Why a campaign does not send at this moment; empty while it does.
+    pub fn waiting(&self, id: CampaignId) -> Vec<Waiting> {
+        lock(&self.desk.waiting).get(&id).cloned().unwrap_or_default()
+    }
+
+    /// The state of a route that is connected here.
+    pub fn route_state(&self, id: RouteId) -> Option<RouteState> {
+        lock(&self.desk.routes).get(&id).map(|route| route.state())
+    }
+}
+
+impl Engine {
+    /// Takes turns until it is told to shut down.
+    pub async fn run(mut self) {
+        // Registered before the first look: a change in between is not missed.
+        let mut changes = self.store.changes();
+        let mut closes_at = None;
+        loop {
+            let now = Timestamp::now();
+            let wake = match self.cycle(now).await {
+                Ok(wake) => wake,
+                Err(e) => {
+                    tracing::error!(error = %e, "a turn could not be stored; trying again");
+                    Some(now + AFTER_FAILURE)
+                }
+            };
+            self.answer_stops();
+            if self.closing && (self.open.is_empty() || closes_at.is_some_and(|at| at <= now)) {
+                return;
+            }
+            let pause = wake.map_or(LONGEST_PAUSE, |at| at.duration_since(now)).min(LONGEST_PAUSE);
+            let pause = if self.closing { pause.min(AFTER_FAILURE) } else { pause };
+            tokio::select! {
+                Some(report) = self.reports.recv() => self.take(report, Timestamp::now()),
+                Some(command) = self.commands.recv() => {
+                    if matches!(command, Command::ShutDown) {
+                        closes_at = Some(Timestamp::now() + SHUT_DOWN_WITHIN);
+                    }
+                    self.obey(command, Timestamp::now()).await;
+                }
+                _ = changes.recv() => {}
+                () = tokio::time::sleep(Duration::try_from(pause).unwrap_or_default()) => {}
+            }
+        }
+    }
+
+    async fn obey(&mut self, command: Command, now: Timestamp) {
+        match command {
+            Command::Stop { id, actor, answer } => {
+                // Whoever asked may have gone; the campaign stops all the same.
+                let _ = answer.send(self.stop(id, actor, now).await);
+            }
+            Command::Fenced(id) => {
+                if let Some(stopping) = self.stopping.get_mut(&id) {
+                    stopping.fenced = true;
+                }
+            }
+            Command::RoutesChanged => {
+                if let Err(e) = self.connect_routes(now).await {
+                    tracing::error!(error = %e, "routes could not be read");
+                }
+            }
+            Command::ShutDown => {
+                self.closing = true;
+                let mut campaigns: Vec<_> = self.open.values().map(|o| o.campaign).collect();
+                campaigns.sort_unstable();
+                campaigns.dedup();
+                for id in campaigns {
+                    self.fence(id);
+                }
+            }
+        }
+    }
+
+    /// Obeys what was ordered without waiting for more, and answers stops whose barrier holds: for those
+    /// who take turns themselves.
+    pub async fn attend(&mut self, now: Timestamp) {
+        while let Ok(command) = self.commands.try_recv() {
+            self.obey(command, now).await;
+        }
+        self.answer_stops();
+    }
+
+    /// Answers the stops that are fenced and wholly accounted for.
+    fn answer_stops(&mut self) {
+        let open = &self.open;
+        for (_, stopping) in
+            self.stopping.extract_if(|id, s| s.fenced && !open.values().any(|o| o.campaign == *id))
+        {
+            for answer in stopping.answers {
+                let _ = answer.send(());
+            }
+        }
+    }
+}
