@@ -5,10 +5,12 @@
 //! deliveries); no status but by a [`campaign::Transition`]. Leaves to the engine when and how fast.
 
 pub mod model;
+mod save;
 pub mod sqlite;
 
 pub use model::*;
-pub use sqlite::{OptOuts, Store};
+pub use save::KNOWN_FIELDS;
+pub use sqlite::{KeyInUse, OptOuts, Store};
 
 /// What can go wrong in the store, in words for the user.
 #[derive(Debug, thiserror::Error)]

@@ -23,6 +23,11 @@ impl Problem {
     pub fn new(field: impl Into<String>, message: impl std::fmt::Display) -> Self {
         Self { field: field.into(), message: format!("{message}") }
     }
+
+    /// Fails where there are any.
+    pub fn none(problems: Vec<Self>) -> crate::Result<()> {
+        if problems.is_empty() { Ok(()) } else { Err(crate::StoreError::Invalid(problems)) }
+    }
 }
 
 /// One message of a campaign.
@@ -456,6 +461,82 @@ pub struct Cycled {
     pub changed: Vec<CampaignId>,
 }
 
+/// Where a delivery stands: settled with a row, or derived from what holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Has a row.
+    Settled(Outcome),
+    /// Not yet due, waiting, or to be tried again.
+    Pending,
+    /// On its way to the SMSC.
+    Sending,
+    /// Left unsent by a stop or an archiving.
+    Cancelled,
+}
+
+impl Place {
+    /// The word used in the API.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Settled(outcome) => outcome.word(),
+            Self::Pending => "pending",
+            Self::Sending => "sending",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Reads [`Place::word`] back.
+    pub fn from_word(word: &str) -> Option<Self> {
+        let derived = [Self::Pending, Self::Sending, Self::Cancelled];
+        derived.into_iter().chain(Outcome::ALL.map(Self::Settled)).find(|place| place.word() == word)
+    }
+}
+
+impl Serialize for Place {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(self.word())
+    }
+}
+
+/// Where a page of deliveries begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    /// Message, from 1.
+    pub message: u32,
+    /// Place in the audience.
+    pub seq: i64,
+}
+
+/// Which deliveries.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryFilter {
+    /// Only those that stand there.
+    pub outcome: Option<Place>,
+    /// Only this message.
+    pub message: Option<u32>,
+    /// Only numbers with these digits in them.
+    pub number: Option<String>,
+    /// From there on.
+    pub from: Option<Cursor>,
+}
+
+/// What is known of an idempotency key.
+pub enum Stored {
+    /// Nothing: answer, and keep the answer.
+    Fresh(crate::KeyInUse),
+    /// The same request was answered.
+    Answer {
+        /// HTTP status.
+        status: u16,
+        /// JSON.
+        answer: String,
+    },
+    /// The key was used for another request.
+    OtherRequest,
+    /// The first request with it is being answered at this moment.
+    InUse,
+}
+
 /// A line of the delivery list.
 #[derive(Debug, Clone, Serialize)]
 pub struct DeliveryRow {
@@ -465,8 +546,8 @@ pub struct DeliveryRow {
     pub seq: i64,
     /// The number.
     pub number: String,
-    /// A stored outcome's word, or pending, sending, cancelled.
-    pub outcome: &'static str,
+    /// Where it stands.
+    pub outcome: Place,
     /// Why it was skipped.
     pub reason: Option<String>,
     /// SMPP command status or network error.
@@ -548,8 +629,10 @@ pub struct Forecast {
     pub audience: i64,
     /// How many of them will be skipped, by reason.
     pub excluded: std::collections::BTreeMap<String, i64>,
-    /// Segments of each message's text with its placeholders empty of names: an estimate.
-    pub segments: Vec<usize>,
+    /// Segments of each message over the whole audience.
+    pub segments: Vec<i64>,
+    /// Whether segments and missing fields are estimated from a part of a large audience.
+    pub estimated: bool,
     /// The first planned send.
     pub first_send: Option<Timestamp>,
     /// The last one, at the route's rate.

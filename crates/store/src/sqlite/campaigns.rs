@@ -7,8 +7,8 @@ use campaign::{
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::{Store, ms, operate, time};
-use crate::{Campaign, Definition, Problem, Result, Route, RouteConfig, StoreError, TimelineEntry};
+use super::{Store, contacts, ms, operate, time};
+use crate::{Campaign, Definition, Problem, Result, Route, RouteConfig, StoreError, TimelineEntry, save};
 
 /// A campaign's row, without its totals.
 pub(super) struct Loaded {
@@ -135,9 +135,11 @@ pub(super) fn encode(definition: &Definition) -> Result<String> {
     serde_json::to_string(definition).map_err(|e| StoreError::Database(e.to_string()))
 }
 
-/// Checks what a definition refers to.
-fn references(c: &Connection, d: &Definition) -> Result<()> {
-    let mut problems = Vec::new();
+/// Checks a definition and what it refers to.
+fn check(c: &Connection, d: &Definition) -> Result<()> {
+    let mut fields: Vec<String> = save::KNOWN_FIELDS.map(str::to_owned).into();
+    fields.extend(contacts::custom_fields(c)?);
+    let mut problems = save::definition(d, &fields);
     let exists = |sql: &str, id: i64| -> Result<bool> { Ok(c.prepare_cached(sql)?.exists([id])?) };
     for (i, list) in d.list_ids.iter().enumerate() {
         if !exists("SELECT 1 FROM list WHERE id = ?1", list.0)? {
@@ -149,11 +151,11 @@ fn references(c: &Connection, d: &Definition) -> Result<()> {
     {
         problems.push(Problem::new("route_id", format!("there is no route {route}")));
     }
-    if problems.is_empty() { Ok(()) } else { Err(StoreError::Invalid(problems)) }
+    Problem::none(problems)
 }
 
 fn insert(c: &Connection, d: &Definition, actor: &str, now: i64) -> Result<CampaignId> {
-    references(c, d)?;
+    check(c, d)?;
     c.execute(
         "INSERT INTO campaign (name, channel, status, version, epoch, definition, created_at) VALUES (?1, ?2, 'defined', 1, 0, ?3, ?4)",
         (&d.name, d.channel.word(), encode(d)?, now),
@@ -195,7 +197,7 @@ impl Store {
             if old.version != version {
                 return Err(StoreError::Stale { now: old.version });
             }
-            references(c, &d)?;
+            check(c, &d)?;
             c.execute(
                 "UPDATE campaign SET name = ?2, definition = ?3, version = version + 1 WHERE id = ?1",
                 (id.0, &d.name, encode(&d)?),
@@ -296,6 +298,7 @@ impl Store {
 
     /// Saves a new route.
     pub async fn create_route(&self, config: RouteConfig) -> Result<Route> {
+        Problem::none(save::route(&config))?;
         self.write(move |c| {
             let json = serde_json::to_string(&config).map_err(|e| StoreError::Database(e.to_string()))?;
             c.execute("INSERT INTO route (name, config) VALUES (?1, ?2)", (&config.name, json))

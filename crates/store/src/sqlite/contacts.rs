@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
 use super::{Store, campaigns, ms, writer::Lane};
-use crate::{ImportState, NewContact, Result, RowError, StoreError};
+use crate::{ImportState, NewContact, Problem, Result, RowError, StoreError, save};
 
 fn zone_id(c: &Connection, name: Option<&str>) -> Result<i64> {
     let Some(name) = name else { return Ok(0) };
@@ -24,6 +24,7 @@ fn zone_id(c: &Connection, name: Option<&str>) -> Result<i64> {
 impl Store {
     /// Makes a list.
     pub async fn create_list(&self, name: String, now: Timestamp) -> Result<ListId> {
+        Problem::none(save::list(&name))?;
         self.write(move |c| {
             c.execute("INSERT INTO list (name, created_at) VALUES (?1, ?2)", (&name, ms(now)))
                 .map_err(|e| campaigns::taken(e, &name))?;
@@ -137,15 +138,9 @@ impl Store {
 
     /// Fields that contacts have beyond the known ones.
     pub async fn custom_fields(&self) -> Result<Vec<String>> {
-        self.read(|c| {
-            Ok(c.prepare_cached("SELECT name FROM field ORDER BY name")?
-                .query_map([], |r| r.get(0))?
-                .collect::<rusqlite::Result<_>>()?)
-        })
-        .await
+        self.read(custom_fields).await
     }
 
-    /// Stores that a number is not to be contacted. `channel`: sms, voice or all; `reason`: `opted_out` or
     /// Remembers a token by its hash.
     pub async fn add_token(
         &self,
@@ -191,4 +186,10 @@ fn import_state(c: &Connection, id: ImportId) -> Result<ImportState> {
         })
         .optional()?
         .ok_or(StoreError::NotFound("import"))
+}
+
+pub(super) fn custom_fields(c: &Connection) -> Result<Vec<String>> {
+    Ok(c.prepare_cached("SELECT name FROM field ORDER BY name")?
+        .query_map([], |r| r.get(0))?
+        .collect::<rusqlite::Result<_>>()?)
 }

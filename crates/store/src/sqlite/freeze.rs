@@ -53,7 +53,7 @@ pub(super) fn zone(name: &str) -> Result<ZoneGroup> {
 }
 
 /// The distinct numbers over the lists, in order. Lists are sorted by number, so this is a merge.
-fn members(lists: &[ListId]) -> String {
+pub(super) fn members(lists: &[ListId]) -> String {
     lists
         .iter()
         .map(|l| format!("SELECT number FROM list_member WHERE list_id = {}", l.0))
@@ -62,7 +62,7 @@ fn members(lists: &[ListId]) -> String {
 }
 
 /// The audience by zone group, in the order in which it will be frozen.
-fn count(c: &Connection, d: &Definition) -> Result<(Vec<Group>, HashMap<i64, usize>)> {
+pub(super) fn count(c: &Connection, d: &Definition) -> Result<(Vec<Group>, HashMap<i64, usize>)> {
     let sql = format!(
         "SELECT c.zone_id, coalesce(z.name, ''), count(*) FROM ({}) m JOIN contact c USING (number)
          LEFT JOIN zone z ON z.id = c.zone_id GROUP BY 1, 2 ORDER BY 1",
@@ -96,7 +96,7 @@ fn count(c: &Connection, d: &Definition) -> Result<(Vec<Group>, HashMap<i64, usi
 }
 
 /// What is missing before a campaign can be scheduled.
-fn complete(d: &Definition) -> Result<Vec<Text>> {
+pub(super) fn complete(d: &Definition) -> Result<Vec<Text>> {
     let mut problems = Vec::new();
     let mut need = |ok: bool, field: &str, message: &str| {
         if !ok {
@@ -119,10 +119,11 @@ fn complete(d: &Definition) -> Result<Vec<Text>> {
             Err(e) => problems.push(Problem::new(format!("messages[{i}].text"), e)),
         }
     }
-    if problems.is_empty() { Ok(texts) } else { Err(StoreError::Invalid(problems)) }
+    Problem::none(problems)?;
+    Ok(texts)
 }
 
-fn plan(d: &Definition, groups: &[Group], now: Timestamp) -> Result<Vec<PlannedWave>> {
+pub(super) fn plan(d: &Definition, groups: &[Group], now: Timestamp) -> Result<Vec<PlannedWave>> {
     if groups.is_empty() {
         return Err(StoreError::Invalid(vec![Problem::new(
             "list_ids",
@@ -173,9 +174,7 @@ impl Store {
             let texts = complete(&old.definition)?;
             let (groups, place) = count(c, &old.definition)?;
             let waves = plan(&old.definition, &groups, now)?;
-            let mut fields: Vec<String> = texts.iter().flat_map(|t| t.fields().iter().cloned()).collect();
-            fields.sort();
-            fields.dedup();
+            let fields = fields(&texts);
             self.sweep(id)?;
             let audience = self.copy(c, id, &old.definition, &fields, &groups, &place)?;
             Ok((old.version, fields, groups, waves, audience))
@@ -269,8 +268,16 @@ impl Store {
     }
 }
 
+/// The fields that texts use, each once, in order.
+pub(super) fn fields(texts: &[Text]) -> Vec<String> {
+    let mut fields: Vec<String> = texts.iter().flat_map(|t| t.fields().iter().cloned()).collect();
+    fields.sort();
+    fields.dedup();
+    fields
+}
+
 /// The values of `fields`, as a JSON array, out of a contact's JSON object.
-fn pick(json: &str, fields: &[String]) -> Option<String> {
+pub(super) fn pick(json: &str, fields: &[String]) -> Option<String> {
     let object: HashMap<&str, std::borrow::Cow<'_, str>> = serde_json::from_str(json).ok()?;
     let values: Vec<Option<&str>> =
         fields.iter().map(|f| object.get(f.as_str()).map(AsRef::as_ref)).collect();

@@ -4,9 +4,12 @@ mod campaigns;
 pub mod check;
 mod claim;
 mod contacts;
+mod deliveries;
 mod dispatch;
+mod forecast;
 mod freeze;
 mod home;
+mod idempotency;
 mod operate;
 mod opt_out;
 mod put_back;
@@ -27,6 +30,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::broadcast;
 
 use crate::{Definition, Result, StoreError};
+pub use idempotency::KeyInUse;
 pub use opt_out::OptOuts;
 use writer::{Lane, Writer};
 
@@ -51,6 +55,8 @@ struct Inner {
     /// Campaigns whose audience is being frozen at this moment.
     freezing: Mutex<HashSet<CampaignId>>,
     opt_outs: OptOuts,
+    /// Idempotency keys whose first request is being answered.
+    keys: Mutex<HashSet<String>>,
     changes: broadcast::Sender<CampaignId>,
     /// Definitions of campaigns at work, by version: the engine asks for them every turn.
     frozen: Mutex<HashMap<CampaignId, Frozen>>,
@@ -81,6 +87,7 @@ impl Store {
                 readers: Mutex::default(),
                 freezing: Mutex::default(),
                 opt_outs: OptOuts::default(),
+                keys: Mutex::default(),
                 changes: broadcast::channel(CHANGES).0,
                 frozen: Mutex::default(),
             }),

@@ -106,9 +106,7 @@ fn rebuild(
             problems.push(Problem::new(field, e));
         }
     }
-    if !problems.is_empty() {
-        return Err(StoreError::Invalid(problems));
-    }
+    Problem::none(problems)?;
     let sends: Vec<Send> = old.definition.messages.into_iter().map(|m| m.send).collect();
     Ok(restart::rebuild(&closed_waves(c, id)?, &sends, changed, now))
 }

@@ -1,0 +1,94 @@
+//! What must be right before something is saved. What is only missing is named at schedule.
+
+use std::collections::BTreeMap;
+
+use campaign::{Channel, ZoneGroup, text::Text, wave::PlanError};
+
+use crate::{Definition, Problem, RouteConfig};
+
+/// Fields that every contact may have.
+pub const KNOWN_FIELDS: [&str; 5] = ["email", "first_name", "language", "last_name", "time_zone"];
+/// Product document §3.
+const MOST_MESSAGES: usize = 20;
+/// Longest name of a campaign, list or route, in characters.
+pub const LONGEST_NAME: usize = 200;
+/// SMPP 3.4 §5.2.1, without the closing zero.
+const LONGEST_SYSTEM_ID: usize = 15;
+/// SMPP 3.4 §5.2.2, without the closing zero.
+const LONGEST_PASSWORD: usize = 8;
+
+fn name(name: &str, problems: &mut Vec<Problem>) {
+    if name.trim().is_empty() {
+        problems.push(Problem::new("name", "give it a name"));
+    } else if name.chars().count() > LONGEST_NAME {
+        problems.push(Problem::new("name", format!("the name is longer than {LONGEST_NAME} characters")));
+    }
+}
+
+/// What is wrong in a definition by itself; `fields` are those that contacts have.
+pub(crate) fn definition(d: &Definition, fields: &[String]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    name(&d.name, &mut problems);
+    if d.channel == Channel::Voice {
+        problems.push(Problem::new("channel", "voice campaigns are not supported yet; use sms"));
+    }
+    if let Some(zone) = &d.time_zone
+        && let Err(e) = ZoneGroup::parse(zone)
+    {
+        problems.push(Problem::new("time_zone", e));
+    }
+    if d.messages.len() > MOST_MESSAGES {
+        problems.push(Problem::new(
+            "messages",
+            format!("{} messages are too many: at most {MOST_MESSAGES}", d.messages.len()),
+        ));
+    }
+    for (i, message) in d.messages.iter().enumerate() {
+        let checked = Text::parse(&message.text).and_then(|text| text.check(fields));
+        if let Err(e) = checked {
+            problems.push(Problem::new(format!("messages[{i}].text"), e));
+        }
+    }
+    if d.messages.first().is_some_and(|m| m.send.is_after()) {
+        problems.push(Problem::new("messages[0].send", PlanError::FirstFollows));
+    }
+    problems
+}
+
+/// What is wrong in a route by itself.
+pub(crate) fn route(r: &RouteConfig) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    name(&r.name, &mut problems);
+    let most = BTreeMap::from([
+        ("system_id", (&r.system_id, LONGEST_SYSTEM_ID)),
+        ("password", (&r.password, LONGEST_PASSWORD)),
+    ]);
+    for (field, (value, most)) in most {
+        if value.len() > most || !value.is_ascii() {
+            problems.push(Problem::new(field, format!("SMPP carries at most {most} ASCII characters here")));
+        }
+    }
+    if r.host.trim().is_empty() {
+        problems.push(Problem::new("host", "say where the SMSC is: a host name or an address"));
+    }
+    let positive = [
+        ("port", i64::from(r.port)),
+        ("binds", i64::from(r.binds)),
+        ("window", i64::from(r.window)),
+        ("rate_per_second", i64::from(r.rate_per_second)),
+        ("claim_budget", r.claim_budget.map_or(1, i64::from)),
+    ];
+    for (field, value) in positive {
+        if value == 0 {
+            problems.push(Problem::new(field, "must be at least 1"));
+        }
+    }
+    problems
+}
+
+/// What is wrong with a list's name.
+pub(crate) fn list(text: &str) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    name(text, &mut problems);
+    problems
+}

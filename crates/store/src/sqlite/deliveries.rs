@@ -1,0 +1,117 @@
+//! The delivery list: every recipient × message, those without a row derived from waves, claims and
+//! retries in the same read.
+
+use campaign::{CampaignId, Msisdn, Outcome, Totals};
+use rusqlite::{Connection, Row, named_params};
+
+use super::{
+    Store,
+    campaigns::{full, load},
+    time,
+};
+use crate::{Cursor, DeliveryFilter, DeliveryRow, Place, Result};
+
+/// Places without a row, numbered beyond the stored outcomes.
+const PENDING: u8 = 100;
+const SENDING: u8 = 101;
+const CANCELLED: u8 = 102;
+
+impl Place {
+    const fn code(self) -> u8 {
+        match self {
+            Self::Settled(outcome) => outcome.code(),
+            Self::Pending => PENDING,
+            Self::Sending => SENDING,
+            Self::Cancelled => CANCELLED,
+        }
+    }
+
+    fn from_code(code: u8) -> Self {
+        match (Outcome::from_code(code), code) {
+            (Some(outcome), _) => Self::Settled(outcome),
+            (None, SENDING) => Self::Sending,
+            (None, CANCELLED) => Self::Cancelled,
+            (None, _) => Self::Pending,
+        }
+    }
+
+    fn count(self, totals: &mut Totals) -> i64 {
+        match self {
+            Self::Settled(outcome) => *totals.of(outcome),
+            Self::Pending => totals.pending,
+            Self::Sending => totals.sending,
+            Self::Cancelled => totals.cancelled,
+        }
+    }
+}
+
+fn row(r: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
+    let number: i64 = r.get(2)?;
+    Ok(DeliveryRow {
+        message: r.get(0)?,
+        seq: r.get(1)?,
+        number: Msisdn::from_digits(number).to_string(),
+        outcome: Place::from_code(r.get(3)?),
+        reason: r.get(4)?,
+        code: r.get(5)?,
+        detail: r.get(6)?,
+        provider_id: r.get(7)?,
+        segments: r.get(8)?,
+        attempts: r.get::<_, Option<u32>>(9)?.unwrap_or(0),
+        sent_at: r.get::<_, Option<i64>>(10)?.map(time),
+        changed_at: r.get::<_, Option<i64>>(11)?.map(time),
+    })
+}
+
+fn page(c: &Connection, id: CampaignId, filter: &DeliveryFilter, limit: usize) -> Result<Vec<DeliveryRow>> {
+    let campaign = full(c, load(c, id)?)?;
+    let mut rows = Vec::new();
+    let (start, mut from) = filter.from.map_or((1, 0), |cursor| (cursor.message, cursor.seq));
+    for n in start..=campaign.totals.len() as u32 {
+        let wanted = filter.message.is_none_or(|m| m == n);
+        // Where the totals know that there is none, nothing is walked.
+        let any =
+            filter.outcome.is_none_or(|place| place.count(&mut campaign.totals[n as usize - 1].clone()) > 0);
+        if wanted && any && rows.len() < limit {
+            let sql = match filter.outcome {
+                Some(Place::Settled(_)) => include_str!("sql/deliveries_settled.sql"),
+                _ => include_str!("sql/deliveries.sql"),
+            };
+            let mut statement = c.prepare_cached(sql)?;
+            let found = statement.query_map(
+                named_params! {
+                    ":campaign": id.0,
+                    ":message": n,
+                    ":from": from,
+                    ":outcome": filter.outcome.map(Place::code),
+                    ":number": filter.number,
+                    ":limit": (limit - rows.len()) as i64,
+                },
+                row,
+            )?;
+            for one in found {
+                rows.push(one?);
+            }
+        }
+        from = 0;
+    }
+    Ok(rows)
+}
+
+impl Store {
+    /// A page of a campaign's deliveries, in the order of message and place, and where the next one begins.
+    pub async fn deliveries(
+        &self,
+        id: CampaignId,
+        filter: DeliveryFilter,
+        limit: usize,
+    ) -> Result<(Vec<DeliveryRow>, Option<Cursor>)> {
+        self.read(move |c| {
+            let mut rows = page(c, id, &filter, limit + 1)?;
+            let next = rows.get(limit).map(|r| Cursor { message: r.message, seq: r.seq });
+            rows.truncate(limit);
+            Ok((rows, next))
+        })
+        .await
+    }
+}

@@ -1,0 +1,150 @@
+//! What a schedule would do, before anybody agrees to it.
+
+use std::collections::BTreeMap;
+
+use campaign::{
+    Action, CampaignId, SkipReason,
+    lifecycle::{self, Cause},
+    segment,
+    text::{RenderError, Text},
+    wave::{Group, PlannedWave},
+    window::{Opening, Window},
+};
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{Store, campaigns::load, freeze};
+use crate::{Definition, Forecast, Result, RouteConfig};
+
+/// Recipients whose texts are rendered for the count of segments. A larger audience is estimated from
+/// the first so many.
+const RENDERED: i64 = 20_000;
+/// Windows that a wave is followed through; a year of days.
+const MOST_OPENINGS: usize = 366;
+
+impl Store {
+    /// What scheduling the campaign at `now` would do. Nothing is changed.
+    ///
+    /// # Errors
+    /// As [`Store::schedule`]: what is missing, what is past, an empty audience.
+    pub async fn forecast(&self, id: CampaignId, now: Timestamp) -> Result<Forecast> {
+        self.read(move |c| {
+            let old = load(c, id)?;
+            lifecycle::transition(old.definition.channel, old.status, Cause::Act(Action::Schedule))?;
+            let d = &old.definition;
+            let texts = freeze::complete(d)?;
+            let (groups, _) = freeze::count(c, d)?;
+            let waves = freeze::plan(d, &groups, now)?;
+            let audience: i64 = groups.iter().map(|g| g.to_seq - g.from_seq).sum();
+            let mut excluded = suppressed(c, d)?;
+            let (segments, missing, rendered) = render(c, d, &texts)?;
+            if missing > 0 {
+                excluded
+                    .insert(SkipReason::MissingField.word().to_owned(), missing * audience / rendered.max(1));
+            }
+            let segments: Vec<i64> = segments.into_iter().map(|n| n * audience / rendered.max(1)).collect();
+            let config: Option<String> = match d.route_id {
+                Some(route) => c
+                    .prepare_cached("SELECT config FROM route WHERE id = ?1")?
+                    .query_row([route.0], |r| r.get(0))
+                    .optional()?,
+                None => None,
+            };
+            let rate = config
+                .and_then(|json| serde_json::from_str::<RouteConfig>(&json).ok())
+                .map_or(1.0, |config| f64::from(config.rate_per_second.max(1)));
+            let per_message: Vec<f64> = segments.iter().map(|n| *n as f64 / audience.max(1) as f64).collect();
+            let (first_send, last_send) = span(&waves, &groups, d.window.as_ref(), rate, &per_message);
+            Ok(Forecast {
+                audience,
+                excluded,
+                segments,
+                estimated: rendered < audience,
+                first_send,
+                last_send,
+            })
+        })
+        .await
+    }
+}
+
+/// How many of the audience are on a do-not-contact list, by reason.
+fn suppressed(c: &Connection, d: &Definition) -> Result<BTreeMap<String, i64>> {
+    let sql = format!(
+        "SELECT s.reason, count(DISTINCT m.number) FROM ({}) m JOIN suppression s USING (number)
+         WHERE s.channel IN ('sms', 'all') GROUP BY 1",
+        freeze::members(&d.list_ids)
+    );
+    Ok(c.prepare(&sql)?.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Segments of each message over the first recipients, how many lack a field, and how many were looked at.
+fn render(c: &Connection, d: &Definition, texts: &[Text]) -> Result<(Vec<i64>, i64, i64)> {
+    let fields: std::sync::Arc<[String]> = freeze::fields(texts).into();
+    let sql = format!(
+        "SELECT c.fields FROM ({}) m JOIN contact c USING (number) LIMIT {RENDERED}",
+        freeze::members(&d.list_ids)
+    );
+    let mut statement = c.prepare(&sql)?;
+    let mut rows = statement.query([])?;
+    let (mut segments, mut missing, mut rendered) = (vec![0; texts.len()], 0, 0);
+    while let Some(r) = rows.next()? {
+        rendered += 1;
+        let values: Vec<Option<String>> = r
+            .get_ref(0)?
+            .as_str()
+            .ok()
+            .and_then(|json| freeze::pick(json, &fields))
+            .and_then(|json| serde_json::from_str(&json).ok())
+            .unwrap_or_default();
+        let mut lacks = false;
+        for (at, text) in texts.iter().enumerate() {
+            match text.render(&fields, values.clone()) {
+                Ok(text) => segments[at] += segment::measure(&text).map_or(0, |size| size.segments as i64),
+                Err(RenderError::MissingField) => lacks = true,
+                Err(RenderError::Broken(_)) => {}
+            }
+        }
+        missing += i64::from(lacks);
+    }
+    Ok((segments, missing, rendered))
+}
+
+/// The first and the last send, at the route's rate, through the windows.
+fn span(
+    waves: &[PlannedWave],
+    groups: &[Group],
+    window: Option<&Window>,
+    rate: f64,
+    per_message: &[f64],
+) -> (Option<Timestamp>, Option<Timestamp>) {
+    let mut ordered: Vec<&PlannedWave> = waves.iter().collect();
+    ordered.sort_by_key(|w| w.due_at);
+    let (mut first, mut clock) = (None, Timestamp::MIN);
+    for w in ordered {
+        let segments = (w.to_seq - w.from_seq) as f64 * per_message[w.message_no as usize - 1];
+        let mut left = SignedDuration::try_from_secs_f64(segments / rate).unwrap_or(SignedDuration::ZERO);
+        clock = clock.max(w.due_at);
+        for _ in 0..MOST_OPENINGS {
+            let opening = window.map(|window| window.at(&groups[w.group].zones, clock));
+            let until = match opening {
+                None => Timestamp::MAX,
+                Some(Opening::Open { until, .. }) => until,
+                Some(Opening::Closed { next }) => {
+                    clock = next;
+                    continue;
+                }
+                Some(Opening::Never) => break,
+            };
+            first.get_or_insert(clock);
+            let room = until.duration_since(clock);
+            if left <= room {
+                clock = clock.saturating_add(left).unwrap_or(clock);
+                break;
+            }
+            left -= room;
+            clock = until;
+        }
+    }
+    (first, first.map(|_| clock))
+}
