@@ -149,6 +149,8 @@ impl Transition {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a campaign that is {status} cannot {cause}")]
 pub struct NotAllowed {
+    /// What the campaign sends.
+    pub channel: Channel,
     /// The status the campaign is in.
     pub status: Status,
     /// What was tried.
@@ -161,7 +163,7 @@ pub fn transition(channel: Channel, from: Status, cause: Cause) -> Result<Transi
         .iter()
         .find(|r| r.from == from && r.cause == cause && r.channels.contains(&channel))
         .map(|r| Transition { from, cause, to: r.to })
-        .ok_or(NotAllowed { status: from, cause })
+        .ok_or(NotAllowed { channel, status: from, cause })
 }
 
 /// The actions a person can take now. `held`: something waits for a person's release.

@@ -31,6 +31,19 @@ pub enum WaitingReason {
     Late,
 }
 
+impl WaitingReason {
+    /// The word used in the API.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::NotDue => "not_due",
+            Self::WindowClosed => "window_closed",
+            Self::RouteDown => "route_down",
+            Self::RouteRefuses(_) => "route_refuses",
+            Self::Late => "late",
+        }
+    }
+}
+
 /// Why, and until when if that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {

@@ -461,6 +461,21 @@ pub struct Cycled {
     pub changed: Vec<CampaignId>,
 }
 
+/// Which campaigns.
+#[derive(Debug, Clone, Default)]
+pub struct CampaignFilter {
+    /// Only these.
+    pub status: Option<Status>,
+    /// Archived ones too.
+    pub archived: bool,
+    /// Only these.
+    pub channel: Option<Channel>,
+    /// Only those with this in their name.
+    pub search: Option<String>,
+    /// Only those made before this one.
+    pub before: Option<CampaignId>,
+}
+
 /// Where a delivery stands: settled with a row, or derived from what holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {

@@ -1,14 +1,17 @@
 //! Campaigns and routes as people see them: made, changed, read, listed.
 
 use campaign::{
-    Action, CampaignId, Outcome, RouteId, Status, Totals,
+    Action, CampaignId, Channel, Outcome, RouteId, Status, Totals,
     lifecycle::{self, Cause},
 };
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{Store, contacts, ms, operate, time};
-use crate::{Campaign, Definition, Problem, Result, Route, RouteConfig, StoreError, TimelineEntry, save};
+use crate::{
+    Campaign, CampaignFilter, Definition, Problem, Result, Route, RouteConfig, StoreError, TimelineEntry,
+    save,
+};
 
 /// A campaign's row, without its totals.
 pub(super) struct Loaded {
@@ -240,30 +243,23 @@ impl Store {
         self.read(move |c| full(c, load(c, id)?)).await
     }
 
-    /// Campaigns, newest first, before the id `before`. Archived ones only where the filter asks.
-    pub async fn campaigns(
-        &self,
-        status: Option<Status>,
-        with_archived: bool,
-        search: Option<String>,
-        before: Option<CampaignId>,
-        limit: u32,
-    ) -> Result<Vec<Campaign>> {
+    /// Campaigns, newest first. Archived ones only where the filter asks.
+    pub async fn campaigns(&self, filter: CampaignFilter, limit: u32) -> Result<Vec<Campaign>> {
         self.read(move |c| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM campaign WHERE id < ?1 AND (?2 IS NULL OR status = ?2)
                  AND (?3 OR status <> 'archived') AND (?4 IS NULL OR instr(lower(name), lower(?4)) > 0)
-                 ORDER BY id DESC LIMIT ?5"
+                 AND (?5 IS NULL OR channel = ?5) ORDER BY id DESC LIMIT ?6"
             );
-            let before = before.map_or(i64::MAX, |b| b.0);
             let rows: Vec<Loaded> = c
                 .prepare_cached(&sql)?
                 .query_map(
                     (
-                        before,
-                        status.map(Status::word),
-                        with_archived || status == Some(Status::Archived),
-                        search,
+                        filter.before.map_or(i64::MAX, |b| b.0),
+                        filter.status.map(Status::word),
+                        filter.archived || filter.status == Some(Status::Archived),
+                        filter.search,
+                        filter.channel.map(Channel::word),
                         limit,
                     ),
                     row,

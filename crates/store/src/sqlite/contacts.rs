@@ -99,14 +99,14 @@ impl Store {
         })
     }
 
-    /// Ends an import: done, or failed with the reason.
-    pub async fn end_import(
+    /// Ends an import: done, or failed with the reason. For a thread that may block.
+    pub fn end_import(
         &self,
         import: ImportId,
         fields: Vec<String>,
         failed: Option<String>,
     ) -> Result<ImportState> {
-        self.write(move |c| {
+        self.inner.writer.run_now(Lane::Bulk, move |c| {
             let state = if failed.is_some() { "failed" } else { "done" };
             c.execute("UPDATE import SET state = ?2, error = ?3 WHERE id = ?1", (import.0, state, failed))?;
             for field in fields {
@@ -114,7 +114,48 @@ impl Store {
             }
             import_state(c, import)
         })
+    }
+
+    /// Marks imports as failed that an end of the program interrupted.
+    pub async fn end_interrupted_imports(&self) -> Result<()> {
+        self.write(|c| {
+            c.execute(
+                "UPDATE import SET state = 'failed', error = 'the program ended before the file was read; send it again'
+                 WHERE state = 'running'",
+                [],
+            )?;
+            Ok(())
+        })
         .await
+    }
+
+    /// A list's name and number of contacts.
+    pub async fn list(&self, id: ListId) -> Result<(String, i64)> {
+        self.read(move |c| {
+            c.prepare_cached(
+                "SELECT name, (SELECT count(*) FROM list_member WHERE list_id = list.id) FROM list WHERE id = ?1",
+            )?
+            .query_row([id.0], |r| Ok((r.get(0)?, r.get(1)?)))
+            .optional()?
+            .ok_or(StoreError::NotFound("list"))
+        })
+        .await
+    }
+
+    /// The list of that name, made where there is none.
+    pub async fn list_named(&self, name: String, now: Timestamp) -> Result<ListId> {
+        let wanted = name.clone();
+        let known: Option<i64> = self
+            .read(move |c| {
+                Ok(c.prepare_cached("SELECT id FROM list WHERE name = ?1")?
+                    .query_row([wanted], |r| r.get(0))
+                    .optional()?)
+            })
+            .await?;
+        match known {
+            Some(id) => Ok(ListId(id)),
+            None => self.create_list(name, now).await,
+        }
     }
 
     /// How an import stands.

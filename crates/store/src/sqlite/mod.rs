@@ -155,10 +155,14 @@ impl Store {
         self.inner.frozen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Where the data lies.
+    pub fn folder(&self) -> &Path {
+        self.inner.path.parent().unwrap_or(&self.inner.path)
+    }
+
     /// Bytes free where the data lies.
     pub fn free_space(&self) -> Result<u64> {
-        let folder = self.inner.path.parent().unwrap_or(&self.inner.path);
-        fs4::available_space(folder).map_err(|e| StoreError::Database(e.to_string()))
+        fs4::available_space(self.folder()).map_err(|e| StoreError::Database(e.to_string()))
     }
 }
 

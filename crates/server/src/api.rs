@@ -1,0 +1,139 @@
+//! `/api/v1`: one file a noun. The OpenAPI document is made from the handlers.
+
+mod campaigns;
+mod deliveries;
+mod lists;
+mod routes;
+mod suppressions;
+pub(crate) mod view;
+
+use axum::{Json, Router, extract::State, response::IntoResponse, routing::get};
+use campaign::{CampaignId, ImportId, ListId};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    App, live,
+    problem::{Answer, Problem},
+};
+
+/// The largest JSON body, in bytes: tens of thousands of contacts.
+pub(crate) const LARGEST_JSON: usize = 16 * 1024 * 1024;
+/// Entries of a page, and the most that may be asked for.
+const PAGE: u32 = 50;
+const LARGEST_PAGE: u32 = 500;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Carillon", description = "SMS and voice campaigns, self-hosted."),
+    modifiers(&Bearer),
+    security(("token" = []))
+)]
+struct Document;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        openapi.components.get_or_insert_default().add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The API and its description.
+pub(crate) fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
+    let v1 = OpenApiRouter::new()
+        .routes(routes!(campaigns::list, campaigns::create))
+        .routes(routes!(campaigns::get, campaigns::edit))
+        .routes(routes!(campaigns::adjust))
+        .routes(routes!(campaigns::schedule))
+        .routes(routes!(campaigns::stop))
+        .routes(routes!(campaigns::restart))
+        .routes(routes!(campaigns::archive))
+        .routes(routes!(campaigns::clone))
+        .routes(routes!(campaigns::release))
+        .routes(routes!(campaigns::timeline))
+        .routes(routes!(campaigns::replies))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(deliveries::csv))
+        .routes(routes!(lists::list, lists::create))
+        .routes(routes!(lists::get))
+        .routes(routes!(lists::import))
+        .routes(routes!(lists::import_state))
+        .routes(routes!(lists::import_errors))
+        .routes(routes!(routes::list, routes::create))
+        .routes(routes!(routes::get))
+        .routes(routes!(suppressions::create))
+        .routes(routes!(suppressions::delete))
+        .routes(routes!(live::events));
+    OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", v1).split_for_parts()
+}
+
+/// What needs no token.
+pub(crate) fn open(openapi: utoipa::openapi::OpenApi) -> Router<App> {
+    Router::new()
+        .route("/api/v1/openapi.json", get(async move || Json(openapi)))
+        .route("/health", get(health))
+}
+
+/// Whether the database answers.
+async fn health(State(app): State<App>) -> Answer<impl IntoResponse> {
+    app.store.custom_fields().await?;
+    Ok(Json(json!({"status": "ok", "dispatches": app.engine.is_some()})))
+}
+
+pub(crate) async fn nothing_here() -> Problem {
+    Problem::not_found("there is nothing at this address")
+}
+
+/// A page of a list.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Page<T> {
+    items: Vec<T>,
+    /// Give it as `cursor` for the next page.
+    next: Option<String>,
+}
+
+fn limit(asked: Option<u32>) -> Answer<u32> {
+    match asked {
+        None => Ok(PAGE),
+        Some(n @ 1..=LARGEST_PAGE) => Ok(n),
+        Some(_) => Err(Problem::field("limit", format!("must be 1 to {LARGEST_PAGE}"))),
+    }
+}
+
+/// An id out of a path: what is none names nothing.
+macro_rules! path_id {
+    ($name:ident, $id:ty, $what:literal) => {
+        #[derive(Clone, Copy)]
+        struct $name($id);
+
+        impl<S: Send + Sync> axum::extract::FromRequestParts<S> for $name {
+            type Rejection = Problem;
+
+            async fn from_request_parts(
+                parts: &mut axum::http::request::Parts,
+                state: &S,
+            ) -> Result<Self, Problem> {
+                axum::extract::Path::<std::collections::HashMap<String, String>>::from_request_parts(
+                    parts, state,
+                )
+                .await
+                .ok()
+                .and_then(|path| path.get("id")?.parse().ok())
+                .map(Self)
+                .ok_or_else(|| Problem::not_found(concat!("there is no such ", $what)))
+            }
+        }
+    };
+}
+
+path_id!(CampaignPath, CampaignId, "campaign");
+path_id!(ListPath, ListId, "list");
+path_id!(ImportPath, ImportId, "import");
+path_id!(RoutePath, campaign::RouteId, "route");

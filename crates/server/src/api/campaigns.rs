@@ -1,0 +1,314 @@
+//! Campaigns and what can be done with them.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use campaign::{CampaignId, Channel, Send, Status};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use store::{Campaign, Definition, ReplyRow, StoreError, TimelineEntry};
+use utoipa::ToSchema;
+
+use super::{CampaignPath, Page, limit, view::CampaignView};
+use crate::{
+    App,
+    auth::Caller,
+    body::{Body, Query, decode},
+    problem::{Answer, Problem},
+};
+
+/// Replies shown with a campaign.
+const MOST_REPLIES: u32 = 500;
+
+/// The answer to an action: the campaign as it then is. A refusal names what can be done instead.
+async fn acted(app: &App, id: CampaignId, result: store::Result<Campaign>) -> Answer<Json<CampaignView>> {
+    match result {
+        Ok(campaign) => Ok(Json(CampaignView::of(app, campaign))),
+        Err(e @ StoreError::NotAllowed(_)) => {
+            let campaign = app.store.campaign(id).await?;
+            Err(Problem::from(e).with_actions(&campaign))
+        }
+        Err(e) => Err(e.into()),
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct ListQuery {
+    status: Option<String>,
+    channel: Option<String>,
+    q: Option<String>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+/// Campaigns, newest first; Archived ones only where they are asked for.
+#[utoipa::path(get, path = "/campaigns", params(("status" = Option<String>, Query), ("channel" = Option<String>, Query), ("q" = Option<String>, Query), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)), responses((status = 200, body = Page<CampaignView>)))]
+pub(super) async fn list(
+    State(app): State<App>,
+    Query(query): Query<ListQuery>,
+) -> Answer<Json<Page<CampaignView>>> {
+    let limit = limit(query.limit)?;
+    let archived = query.status.as_deref() == Some("all");
+    let status = match query.status.as_deref() {
+        None | Some("" | "all") => None,
+        Some(word) => Some(
+            Status::from_word(word)
+                .ok_or_else(|| Problem::field("status", format!("'{word}' is no status; use one, or all")))?,
+        ),
+    };
+    let channel = match query.channel.as_deref() {
+        None | Some("") => None,
+        Some(word) => Some(
+            [Channel::Sms, Channel::Voice]
+                .into_iter()
+                .find(|c| c.word() == word)
+                .ok_or_else(|| Problem::field("channel", "use sms or voice"))?,
+        ),
+    };
+    let before = match query.cursor {
+        None => None,
+        Some(cursor) => {
+            Some(cursor.parse().map_err(|_| Problem::field("cursor", "use the 'next' of the page before"))?)
+        }
+    };
+    let filter = store::CampaignFilter { status, archived, channel, search: query.q, before };
+    let mut found = app.store.campaigns(filter, limit + 1).await?;
+    let more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let next = if more { found.last().map(|c| c.id.to_string()) } else { None };
+    let items = found.into_iter().map(|c| CampaignView::of(&app, c)).collect();
+    Ok(Json(Page { items, next }))
+}
+
+/// Saves a new campaign; it may be incomplete.
+#[utoipa::path(post, path = "/campaigns", request_body = Object, responses((status = 201, body = CampaignView), (status = 422, body = Problem)))]
+pub(super) async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    Body(definition): Body<Definition>,
+) -> Answer<(StatusCode, Json<CampaignView>)> {
+    let campaign = app.store.create_campaign(definition, caller.name, Timestamp::now()).await?;
+    Ok((StatusCode::CREATED, Json(CampaignView::of(&app, campaign))))
+}
+
+/// One campaign.
+#[utoipa::path(get, path = "/campaigns/{id}", params(("id" = String, Path)), responses((status = 200, body = CampaignView), (status = 404, body = Problem)))]
+pub(super) async fn get(
+    State(app): State<App>,
+    CampaignPath(id): CampaignPath,
+) -> Answer<Json<CampaignView>> {
+    Ok(Json(CampaignView::of(&app, app.store.campaign(id).await?)))
+}
+
+/// Changes what the body names; it carries the `version` that was read.
+#[utoipa::path(patch, path = "/campaigns/{id}", params(("id" = String, Path)), request_body = Object, responses((status = 200, body = CampaignView), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn edit(
+    State(app): State<App>,
+    CampaignPath(id): CampaignPath,
+    caller: Caller,
+    Body(change): Body<Value>,
+) -> Answer<Json<CampaignView>> {
+    let Value::Object(mut change) = change else {
+        return Err(Problem::field("", "the body must be an object"));
+    };
+    let version = change
+        .remove("version")
+        .and_then(|v| v.as_i64())
+        .ok_or_else(|| Problem::field("version", "say which version you read"))?;
+    let current = app.store.campaign(id).await?;
+    let definition =
+        serde_json::to_value(&current.definition).map_err(|e| StoreError::Database(e.to_string()))?;
+    let Value::Object(mut whole) = definition else {
+        return Err(Problem::not_found("there is no such campaign"));
+    };
+    whole.extend(change);
+    let definition: Definition = decode(Value::Object(whole))?;
+    let edited = app.store.edit_campaign(id, version, definition, caller.name, Timestamp::now()).await;
+    acted(&app, id, edited).await
+}
+
+/// Replaces the send schedule of one message of a Scheduled campaign.
+#[utoipa::path(patch, path = "/campaigns/{id}/messages/{n}/send", params(("id" = String, Path), ("n" = u32, Path)), request_body = Object, responses((status = 200, body = CampaignView), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn adjust(
+    State(app): State<App>,
+    CampaignPath(id): CampaignPath,
+    Path(path): Path<(String, String)>,
+    caller: Caller,
+    Body(send): Body<Send>,
+) -> Answer<Json<CampaignView>> {
+    let n = path.1.parse().map_err(|_| Problem::not_found("there is no such message"))?;
+    let adjusted = app.store.adjust(id, n, send, caller.name, Timestamp::now()).await;
+    acted(&app, id, adjusted).await
+}
+
+#[derive(Deserialize)]
+pub(super) struct DryRun {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// An action without a body: nothing in it is overlooked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+/// Freezes the audience and queues the campaign; with `dry_run` says what that would do.
+#[utoipa::path(post, path = "/campaigns/{id}/schedule", params(("id" = String, Path), ("dry_run" = Option<bool>, Query)), responses((status = 200, body = CampaignView), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn schedule(
+    State(app): State<App>,
+    CampaignPath(id): CampaignPath,
+    caller: Caller,
+    Query(query): Query<DryRun>,
+    Body(Nothing {}): Body<Nothing>,
+) -> Answer<Response> {
+    if query.dry_run {
+        return match app.store.forecast(id, Timestamp::now()).await {
+            Ok(forecast) => Ok(Json(forecast).into_response()),
+            Err(e) => Ok(acted(&app, id, Err(e)).await.into_response()),
+        };
+    }
+    let scheduled = app.store.schedule(id, caller.name, Timestamp::now()).await;
+    Ok(acted(&app, id, scheduled).await.into_response())
+}
+
+/// Stops a campaign. Nothing of it leaves after the first byte of this answer.
+#[utoipa::path(post, path = "/campaigns/{id}/stop", params(("id" = String, Path)), responses((status = 200, body = CampaignView), (status = 409, body = Problem)))]
+pub(super) async fn stop(
+    State(app): State<App>,
+    CampaignPath(id): CampaignPath,
+    caller: Caller,
+    Body(Nothing {}): Body<Nothing>,
+) -> Answer<Json<CampaignView>> {
+    let stopped = match &app.engine {
+        Some(engine) => engine.stop(id, caller.name).await,
+        // Nothing is handed over where nothing dispatches.
+        None => app.store.stop(id, caller.name, Timestamp::now()).await,
+    };
+    let campaign = match stopped {
+        Ok(()) => app.store.campaign(id).await,
+        Err(e) => Err(e),
+    };
+    acted(&app, id, campaign).await
+}
+
+/// What a restart takes up again.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Include {
+    Cancelled,
+    Failed,
+}
+
+/// New times for one message.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewTime {
+    n: u32,
+    #[schema(value_type = Object)]
+    send: Send,
+}
+
+/// How to restart; all of it optional.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Restart {
+    #[serde(default)]
+    messages: Vec<NewTime>,
+    #[serde(default)]
+    include: Vec<Include>,
+}
+
+/// Plans anew what a stop left unsent, and goes on; with `dry_run` says how.
+#[utoipa::path(post, path = "/campaigns/{id}/restart", params(("id" = String, Path), ("dry_run" = Option<bool>, Query)), request_body = Restart, responses((status = 200, body = CampaignView), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn restart(
+    State(app): State<App>,
+    CampaignPath(id): CampaignPath,
+    caller: Caller,
+    Query(query): Query<DryRun>,
+    Body(body): Body<Restart>,
+) -> Answer<Response> {
+    let mut changed = BTreeMap::new();
+    for (i, m) in body.messages.into_iter().enumerate() {
+        if changed.insert(m.n, m.send).is_some() {
+            return Err(Problem::field(&format!("messages[{i}].n"), format!("message {} comes twice", m.n)));
+        }
+    }
+    let now = Timestamp::now();
+    if query.dry_run {
+        return match app.store.restart_plan(id, changed, now).await {
+            Ok(messages) => Ok(Json(json!({"messages": messages})).into_response()),
+            Err(e) => Ok(acted(&app, id, Err(e)).await.into_response()),
+        };
+    }
+    let failed = body.include.contains(&Include::Failed);
+    let restarted = app.store.restart(id, changed, failed, caller.name, now).await;
+    Ok(acted(&app, id, restarted).await.into_response())
+}
+
+/// Archives a campaign; what of it is unsent is cancelled.
+#[utoipa::path(post, path = "/campaigns/{id}/archive", params(("id" = String, Path)), responses((status = 200, body = CampaignView), (status = 409, body = Problem)))]
+pub(super) async fn archive(
+    State(app): State<App>,
+    CampaignPath(id): CampaignPath,
+    caller: Caller,
+    Body(Nothing {}): Body<Nothing>,
+) -> Answer<Json<CampaignView>> {
+    let archived = app.store.archive(id, caller.name, Timestamp::now()).await;
+    acted(&app, id, archived).await
+}
+
+/// What to call the copy.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CloneAs {
+    name: Option<String>,
+}
+
+/// Copies a campaign into a new Defined one; the acknowledgement is not copied.
+#[utoipa::path(post, path = "/campaigns/{id}/clone", params(("id" = String, Path)), request_body = CloneAs, responses((status = 201, body = CampaignView), (status = 422, body = Problem)))]
+pub(super) async fn clone(
+    State(app): State<App>,
+    CampaignPath(id): CampaignPath,
+    caller: Caller,
+    Body(body): Body<CloneAs>,
+) -> Answer<(StatusCode, Json<CampaignView>)> {
+    let copy = app.store.clone_campaign(id, body.name, caller.name, Timestamp::now()).await;
+    Ok((StatusCode::CREATED, acted(&app, id, copy).await?))
+}
+
+/// Lets go what is held for being late.
+#[utoipa::path(post, path = "/campaigns/{id}/release", params(("id" = String, Path)), responses((status = 200, body = CampaignView), (status = 409, body = Problem)))]
+pub(super) async fn release(
+    State(app): State<App>,
+    CampaignPath(id): CampaignPath,
+    caller: Caller,
+    Body(Nothing {}): Body<Nothing>,
+) -> Answer<Json<CampaignView>> {
+    let released = app.store.release(id, caller.name, Timestamp::now()).await;
+    acted(&app, id, released).await
+}
+
+/// The history of its statuses, with who.
+#[utoipa::path(get, path = "/campaigns/{id}/timeline", params(("id" = String, Path)), responses((status = 200, body = Page<Object>), (status = 404, body = Problem)))]
+pub(super) async fn timeline(
+    State(app): State<App>,
+    CampaignPath(id): CampaignPath,
+) -> Answer<Json<Page<TimelineEntry>>> {
+    Ok(Json(Page { items: app.store.timeline(id).await?, next: None }))
+}
+
+/// What recipients answered, newest first.
+#[utoipa::path(get, path = "/campaigns/{id}/replies", params(("id" = String, Path)), responses((status = 200, body = Page<Object>), (status = 404, body = Problem)))]
+pub(super) async fn replies(
+    State(app): State<App>,
+    CampaignPath(id): CampaignPath,
+) -> Answer<Json<Page<ReplyRow>>> {
+    app.store.campaign(id).await?;
+    Ok(Json(Page { items: app.store.replies(id, MOST_REPLIES).await?, next: None }))
+}

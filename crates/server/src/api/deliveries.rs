@@ -1,0 +1,113 @@
+//! What became of each recipient, page by page or as one file.
+
+use axum::{
+    Json,
+    body::{Body, Bytes},
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use futures::stream;
+use serde::Deserialize;
+use store::{Cursor, DeliveryFilter, DeliveryRow, Place, StoreError};
+
+use super::{CampaignPath, Page, limit};
+use crate::{
+    App,
+    body::Query,
+    problem::{Answer, Problem},
+};
+
+/// Rows of the file that are read together.
+const CHUNK: usize = 5_000;
+
+#[derive(Deserialize)]
+pub(super) struct ListQuery {
+    outcome: Option<String>,
+    message: Option<u32>,
+    q: Option<String>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+impl ListQuery {
+    fn filter(self) -> Answer<DeliveryFilter> {
+        let outcome = match self.outcome.as_deref() {
+            None | Some("") => None,
+            Some(word) => Some(
+                Place::from_word(word)
+                    .ok_or_else(|| Problem::field("outcome", format!("'{word}' is no outcome")))?,
+            ),
+        };
+        let from = match self.cursor {
+            None => None,
+            Some(cursor) => Some(
+                cursor
+                    .split_once('-')
+                    .and_then(|(message, seq)| {
+                        Some(Cursor { message: message.parse().ok()?, seq: seq.parse().ok()? })
+                    })
+                    .filter(|cursor| cursor.message > 0)
+                    .ok_or_else(|| Problem::field("cursor", "use the 'next' of the page before"))?,
+            ),
+        };
+        let number = self.q.map(|q| q.chars().filter(char::is_ascii_digit).collect::<String>());
+        let number = number.filter(|digits| !digits.is_empty());
+        Ok(DeliveryFilter { outcome, message: self.message, number, from })
+    }
+}
+
+/// Every recipient × message in order, also those that nothing was sent to yet.
+#[utoipa::path(get, path = "/campaigns/{id}/deliveries", params(("id" = String, Path), ("outcome" = Option<String>, Query), ("message" = Option<u32>, Query), ("q" = Option<String>, Query), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)), responses((status = 200, body = Page<Object>), (status = 404, body = Problem)))]
+pub(super) async fn list(
+    State(app): State<App>,
+    CampaignPath(id): CampaignPath,
+    Query(query): Query<ListQuery>,
+) -> Answer<Json<Page<DeliveryRow>>> {
+    let limit = limit(query.limit)? as usize;
+    let (items, next) = app.store.deliveries(id, query.filter()?, limit).await?;
+    Ok(Json(Page { items, next: next.map(|c| format!("{}-{}", c.message, c.seq)) }))
+}
+
+/// All deliveries as CSV.
+#[utoipa::path(get, path = "/campaigns/{id}/deliveries.csv", params(("id" = String, Path)), responses((status = 200, content_type = "text/csv", body = String), (status = 404, body = Problem)))]
+pub(super) async fn csv(
+    State(app): State<App>,
+    CampaignPath(id): CampaignPath,
+    Query(query): Query<ListQuery>,
+) -> Answer<Response> {
+    app.store.campaign(id).await?;
+    let filter = query.filter()?;
+    let pages = stream::unfold(Some((filter, true)), move |state| {
+        let store = app.store.clone();
+        async move {
+            let (filter, first) = state?;
+            let page = store.deliveries(id, filter.clone(), CHUNK).await;
+            let (rows, next) = match page {
+                Ok(page) => page,
+                Err(e) => return Some((Err(e), None)),
+            };
+            let text = rows_csv(&rows, first);
+            let after = next.map(|from| (DeliveryFilter { from: Some(from), ..filter }, false));
+            Some((text, after))
+        }
+    });
+    let kind = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"deliveries.csv\""),
+    ];
+    Ok((kind, Body::from_stream(pages)).into_response())
+}
+
+fn rows_csv(rows: &[DeliveryRow], header: bool) -> Result<Bytes, StoreError> {
+    let broken = |e: csv::Error| StoreError::Database(e.to_string());
+    let mut writer = csv::WriterBuilder::new().has_headers(header).from_writer(Vec::new());
+    if header && rows.is_empty() {
+        return Ok(Bytes::new());
+    }
+    for row in rows {
+        writer.serialize(row).map_err(broken)?;
+    }
+    let bytes = writer.into_inner().map_err(|e| StoreError::Database(e.to_string()))?;
+    Ok(Bytes::from(bytes))
+}

@@ -1,0 +1,39 @@
+//! Ways out: SMSCs.
+
+use axum::{Json, extract::State, http::StatusCode};
+use store::RouteConfig;
+
+use super::{Page, RoutePath, view::RouteView};
+use crate::{
+    App,
+    body::Body,
+    problem::{Answer, Problem},
+};
+
+/// Every route.
+#[utoipa::path(get, path = "/routes", responses((status = 200, body = Page<RouteView>)))]
+pub(super) async fn list(State(app): State<App>) -> Answer<Json<Page<RouteView>>> {
+    let items = app.store.routes().await?.into_iter().map(|r| RouteView::of(&app, r)).collect();
+    Ok(Json(Page { items, next: None }))
+}
+
+/// Adds a route; the engine connects it at once.
+#[utoipa::path(post, path = "/routes", request_body = Object, responses((status = 201, body = RouteView), (status = 422, body = Problem)))]
+pub(super) async fn create(
+    State(app): State<App>,
+    Body(config): Body<RouteConfig>,
+) -> Answer<(StatusCode, Json<RouteView>)> {
+    let route = app.store.create_route(config).await?;
+    if let Some(engine) = &app.engine {
+        engine.routes_changed();
+    }
+    Ok((StatusCode::CREATED, Json(RouteView::of(&app, route))))
+}
+
+/// One route with its live state.
+#[utoipa::path(get, path = "/routes/{id}", params(("id" = String, Path)), responses((status = 200, body = RouteView), (status = 404, body = Problem)))]
+pub(super) async fn get(State(app): State<App>, RoutePath(id): RoutePath) -> Answer<Json<RouteView>> {
+    let route = app.store.routes().await?.into_iter().find(|r| r.id == id);
+    let route = route.ok_or_else(|| Problem::not_found("there is no such route"))?;
+    Ok(Json(RouteView::of(&app, route)))
+}

@@ -1,0 +1,170 @@
+//! Campaigns and routes as the API shows them.
+
+use campaign::{Action, CampaignId, RouteId, Status, Totals};
+use engine::{Handle, RouteState, WaitingReason};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use store::{Campaign, RouteKind};
+use utoipa::ToSchema;
+
+use crate::App;
+
+/// A campaign.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CampaignView {
+    #[schema(value_type = String)]
+    pub(crate) id: CampaignId,
+    /// What was defined.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    definition: Map<String, Value>,
+    #[schema(value_type = String)]
+    pub(crate) status: Status,
+    #[schema(value_type = Option<String>)]
+    archived_from: Option<Status>,
+    version: i64,
+    #[schema(value_type = Vec<String>)]
+    pub(crate) available_actions: Vec<Action>,
+    held: bool,
+    pub(crate) waiting: Vec<WaitingView>,
+    pub(crate) audience: i64,
+    #[schema(value_type = Object)]
+    pub(crate) totals: Totals,
+    pub(crate) messages: Vec<MessageView>,
+    #[schema(value_type = String)]
+    created_at: Timestamp,
+    #[schema(value_type = Option<String>)]
+    scheduled_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>)]
+    started_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>)]
+    finished_at: Option<Timestamp>,
+}
+
+/// Why a campaign does not send at this moment.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct WaitingView {
+    /// One of the words of the API.
+    pub(crate) reason: &'static str,
+    /// Until when, if that is known.
+    #[schema(value_type = Option<String>)]
+    pub(crate) until: Option<Timestamp>,
+    /// In words, where a far end said something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) detail: Option<String>,
+}
+
+/// One message of a campaign.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MessageView {
+    pub(crate) n: usize,
+    pub(crate) text: String,
+    #[schema(value_type = Object)]
+    pub(crate) send: campaign::Send,
+    #[schema(value_type = Object)]
+    pub(crate) totals: Totals,
+}
+
+impl CampaignView {
+    pub(crate) fn of(app: &App, c: Campaign) -> Self {
+        let waiting = app.engine.as_ref().map(|e| waiting(e, &c)).unwrap_or_default();
+        let (actions, totals) = (c.available_actions(), c.sum());
+        // A definition is an object of plain values.
+        let mut definition = match serde_json::to_value(&c.definition) {
+            Ok(Value::Object(map)) => map,
+            _ => Map::new(),
+        };
+        definition.remove("messages");
+        let messages = c.definition.messages.into_iter().zip(c.totals).enumerate();
+        Self {
+            id: c.id,
+            definition,
+            status: c.status,
+            archived_from: c.archived_from,
+            version: c.version,
+            available_actions: actions,
+            held: c.held,
+            waiting,
+            audience: c.audience,
+            totals,
+            messages: messages
+                .map(|(at, (m, totals))| MessageView { n: at + 1, text: m.text, send: m.send, totals })
+                .collect(),
+            created_at: c.created_at,
+            scheduled_at: c.scheduled_at,
+            started_at: c.started_at,
+            finished_at: c.finished_at,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.definition.get("name").and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+fn waiting(engine: &Handle, c: &Campaign) -> Vec<WaitingView> {
+    if !matches!(c.status, Status::Scheduled | Status::Running) {
+        return Vec::new();
+    }
+    engine
+        .waiting(c.id)
+        .into_iter()
+        .map(|w| {
+            let detail = match &w.reason {
+                WaitingReason::RouteRefuses(words) => Some(words.clone()),
+                _ => None,
+            };
+            WaitingView { reason: w.reason.word(), until: w.until, detail }
+        })
+        .collect()
+}
+
+/// A route; its password is never shown.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RouteView {
+    #[schema(value_type = String)]
+    id: RouteId,
+    name: String,
+    #[schema(value_type = String)]
+    kind: RouteKind,
+    host: String,
+    port: u16,
+    system_id: String,
+    tls: bool,
+    binds: u16,
+    window: u32,
+    rate_per_second: u32,
+    claim_budget: u32,
+    /// connected, connecting, refused, disabled.
+    state: &'static str,
+    /// Why it is refused, in the far end's words.
+    last_error: Option<String>,
+}
+
+impl RouteView {
+    pub(crate) fn of(app: &App, r: store::Route) -> Self {
+        let state = app.engine.as_ref().and_then(|e| e.route_state(r.id));
+        let last_error = match &state {
+            Some(RouteState::Refused(words)) => Some(words.clone()),
+            _ => None,
+        };
+        let claim_budget = r.config.claim_budget();
+        let c = r.config;
+        Self {
+            id: r.id,
+            name: c.name,
+            kind: c.kind,
+            host: c.host,
+            port: c.port,
+            system_id: c.system_id,
+            tls: c.tls,
+            binds: c.binds,
+            window: c.window,
+            rate_per_second: c.rate_per_second,
+            claim_budget,
+            state: if c.disabled { "disabled" } else { state.map_or("connecting", |s| s.word()) },
+            last_error,
+        }
+    }
+}

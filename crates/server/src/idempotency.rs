@@ -1,0 +1,69 @@
+//! `Idempotency-Key`: the same POST gets the same answer, and is done once.
+
+use axum::{
+    body::{Body, to_bytes},
+    extract::{Request, State},
+    http::{HeaderValue, Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use store::Stored;
+
+use crate::{App, api::LARGEST_JSON, auth::Caller, problem::Problem};
+
+/// The longest key.
+const LONGEST_KEY: usize = 200;
+
+/// Answers a repeated request as the first time.
+pub(crate) async fn keyed(State(app): State<App>, request: Request, next: Next) -> Result<Response, Problem> {
+    let key = request.headers().get("idempotency-key").cloned();
+    let (Some(key), &Method::POST) = (key, request.method()) else { return Ok(next.run(request).await) };
+    let key = key.to_str().ok().filter(|key| !key.is_empty() && key.len() <= LONGEST_KEY);
+    let key = key.ok_or_else(|| {
+        Problem::field("Idempotency-Key", format!("must be 1 to {LONGEST_KEY} ASCII characters"))
+    })?;
+    let (parts, body) = request.into_parts();
+    // A keyed request is compared whole; a file too large for that has no need of a key: an import of the
+    // same file changes nothing.
+    let bytes = to_bytes(body, LARGEST_JSON)
+        .await
+        .map_err(|_| Problem::too_large("a request with an Idempotency-Key may have at most 16 MB"))?;
+    let caller = parts.extensions.get::<Caller>().map(|c| c.name.clone()).unwrap_or_default();
+    let mut hash = Sha256::new();
+    hash.update(parts.uri.to_string().as_bytes());
+    hash.update([0]);
+    hash.update(&bytes);
+    let print: [u8; 32] = hash.finalize().into();
+    // Keys are each caller's own.
+    let held = match app.store.begin_keyed(format!("{caller}\n{key}"), print).await? {
+        Stored::Fresh(held) => held,
+        Stored::Answer { status, answer } => return Ok(replay(status, answer)),
+        Stored::OtherRequest => {
+            return Err(Problem::field(
+                "Idempotency-Key",
+                "the key was used for another request; use a new one",
+            ));
+        }
+        Stored::InUse => {
+            return Err(Problem::conflict("the first request with this key is being answered; ask again"));
+        }
+    };
+    let response = next.run(Request::from_parts(parts, Body::from(bytes))).await;
+    let status = response.status();
+    let (parts, body) = response.into_parts();
+    let bytes = to_bytes(body, usize::MAX).await.map_err(|e| Problem::unreadable(e.to_string()))?;
+    // What failed on our side may go well the next time.
+    if !status.is_server_error() {
+        let answer = String::from_utf8_lossy(&bytes).into_owned();
+        app.store.end_keyed(held, print, status.as_u16(), answer, Timestamp::now()).await?;
+    }
+    Ok(Response::from_parts(parts, Body::from(bytes)))
+}
+
+fn replay(status: u16, answer: String) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    let kind = if status.is_success() { "application/json" } else { "application/problem+json" };
+    (status, [(header::CONTENT_TYPE, HeaderValue::from_static(kind))], answer).into_response()
+}

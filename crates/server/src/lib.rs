@@ -1,0 +1,51 @@
+//! The REST API, live events and pages over a store and, where it dispatches, an engine.
+//!
+//! Keeps: a refusal changes nothing and says what to do ([`problem`]); who may do what is one table
+//! ([`auth`]). Leaves every rule of campaigns to `campaign` and `store`.
+
+mod api;
+mod auth;
+mod body;
+mod idempotency;
+pub mod import;
+mod live;
+mod pages;
+mod problem;
+
+use axum::{Router, extract::DefaultBodyLimit, middleware};
+use engine::Handle;
+use store::Store;
+
+pub use auth::Scope;
+
+/// What handlers work with. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// The data.
+    pub store: Store,
+    /// The engine of this process, if it dispatches.
+    pub engine: Option<Handle>,
+}
+
+/// Everything that is served.
+pub fn router(app: App) -> Router {
+    let (api, openapi) = api::routes();
+    let api = api
+        .layer(middleware::from_fn_with_state(app.clone(), idempotency::keyed))
+        .layer(middleware::from_fn_with_state(app.clone(), auth::check))
+        .layer(DefaultBodyLimit::max(api::LARGEST_JSON));
+    Router::new()
+        .merge(api)
+        .merge(api::open(openapi))
+        .merge(pages::routes())
+        .fallback(api::nothing_here)
+        .with_state(app)
+}
+
+/// Serves until the listener fails.
+///
+/// # Errors
+/// As the listener's.
+pub async fn serve(listener: tokio::net::TcpListener, app: App) -> std::io::Result<()> {
+    axum::serve(listener, router(app)).await
+}

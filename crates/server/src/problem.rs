@@ -1,0 +1,153 @@
+//! Every refusal as `application/problem+json` (RFC 9457), made in this one place.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use campaign::{Action, Status, lifecycle};
+use serde::Serialize;
+use store::{Problem as FieldProblem, StoreError};
+use utoipa::ToSchema;
+
+/// Seconds after which a client may ask again when the database is gone.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
+
+/// A refusal. Nothing was changed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// What kind.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The kind in words.
+    title: &'static str,
+    /// HTTP status.
+    status: u16,
+    /// What is wrong here and what to do.
+    detail: String,
+    /// Bad input, each with its field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    errors: Vec<FieldProblem>,
+    /// Where the campaign stands, if an action was not allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    campaign_status: Option<Status>,
+    /// What can be done with it, if an action was not allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>)]
+    available_actions: Option<Vec<Action>>,
+}
+
+/// What a handler answers.
+pub type Answer<T> = Result<T, Problem>;
+
+impl Problem {
+    fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            errors: Vec::new(),
+            campaign_status: None,
+            available_actions: None,
+        }
+    }
+
+    /// 400: no JSON or CSV at all.
+    pub(crate) fn unreadable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "/problems/unreadable", "The request cannot be read", detail)
+    }
+
+    /// 401.
+    pub(crate) fn unauthorized() -> Self {
+        let detail = "send 'Authorization: Bearer TOKEN' with a token made by `carillon token create`";
+        Self::new(StatusCode::UNAUTHORIZED, "/problems/unauthorized", "No or unknown token", detail)
+    }
+
+    /// 403.
+    pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "/problems/forbidden", "The token may not do this", detail)
+    }
+
+    /// 404.
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "/problems/not-found", "Not found", detail)
+    }
+
+    /// 409.
+    pub(crate) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "/problems/conflict", "Not possible at this moment", detail)
+    }
+
+    /// 413.
+    pub(crate) fn too_large(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "/problems/too-large", "Too large", detail)
+    }
+
+    /// 422, each problem with its field.
+    pub(crate) fn invalid(errors: Vec<FieldProblem>) -> Self {
+        let detail = errors.iter().map(|e| e.message.as_str()).collect::<Vec<_>>().join("; ");
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Self { errors, ..Self::new(status, "/problems/invalid", "Something is missing or wrong", detail) }
+    }
+
+    /// 422 for one field.
+    pub(crate) fn field(field: &str, message: impl std::fmt::Display) -> Self {
+        Self::invalid(vec![FieldProblem::new(field, message)])
+    }
+
+    /// What can be done with a campaign as it stands, where an action was not allowed.
+    pub(crate) fn with_actions(mut self, campaign: &store::Campaign) -> Self {
+        if self.available_actions.is_some() {
+            self.campaign_status = Some(campaign.status);
+            self.available_actions = Some(campaign.available_actions());
+        }
+        self
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(e: StoreError) -> Self {
+        let detail = e.to_string();
+        match e {
+            StoreError::NotFound(_) => Self::not_found(detail),
+            StoreError::NameTaken(_) => Self::field("name", detail),
+            StoreError::Stale { .. } | StoreError::Busy => Self::conflict(detail),
+            StoreError::NotAllowed(no) => Self {
+                campaign_status: Some(no.status),
+                available_actions: Some(lifecycle::available_actions(no.channel, no.status, false)),
+                ..Self::new(
+                    StatusCode::CONFLICT,
+                    "/problems/not-allowed",
+                    "The campaign's status does not allow it",
+                    detail,
+                )
+            },
+            StoreError::Invalid(errors) => Self::invalid(errors),
+            StoreError::DiskFull | StoreError::Database(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "/problems/unavailable",
+                "The database cannot be used at this moment",
+                detail,
+            ),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
