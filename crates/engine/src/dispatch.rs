@@ -88,6 +88,8 @@ pub struct Engine {
     pub(crate) turn: usize,
     /// Claims nothing more: the process is about to end.
     pub(crate) closing: bool,
+    /// One process at a time.
+    _right: std::fs::File,
 }
 
 impl Engine {
@@ -95,13 +97,10 @@ impl Engine {
     /// as orphaned and are settled as In doubt, so no other engine may work on this data.
     ///
     /// # Errors
-    /// Where the data lies in another place than it was made or adopted in: it must not dispatch.
+    /// [`StoreError::MayNotDispatch`] where the data was copied and not adopted, or another process
+    /// dispatches from it.
     pub async fn start(store: Store, worker: String, connect: Connect, now: Timestamp) -> Result<Self> {
-        if !store.is_at_home().await? {
-            return Err(StoreError::Database(
-                "this data was copied or restored; run `carillon adopt` before it may send".into(),
-            ));
-        }
+        let right = store.take_dispatch().await?;
         let doubts = store.recover(worker.clone(), now).await?;
         if doubts > 0 {
             tracing::warn!(doubts, "messages were in flight when the program ended; they are in doubt");
@@ -126,6 +125,7 @@ impl Engine {
             desk: Arc::default(),
             turn: 0,
             closing: false,
+            _right: right,
         };
         engine.connect_routes(now).await?;
         Ok(engine)

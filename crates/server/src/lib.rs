@@ -12,6 +12,8 @@ mod live;
 mod pages;
 mod problem;
 
+use std::sync::{Arc, OnceLock};
+
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use engine::Handle;
 use store::Store;
@@ -23,8 +25,8 @@ pub use auth::Scope;
 pub struct App {
     /// The data.
     pub store: Store,
-    /// The engine of this process, if it dispatches.
-    pub engine: Option<Handle>,
+    /// The engine of this process, once it dispatches.
+    pub engine: Arc<OnceLock<Handle>>,
 }
 
 /// Everything that is served.

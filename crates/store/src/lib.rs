@@ -36,6 +36,9 @@ pub enum StoreError {
     /// Something is missing or wrong; each with its field.
     #[error("{}", .0.iter().map(|p| p.message.as_str()).collect::<Vec<_>>().join("; "))]
     Invalid(Vec<Problem>),
+    /// This process may not send from this data.
+    #[error("{0}")]
+    MayNotDispatch(&'static str),
     /// No space is left.
     #[error("the disk is full: sending waits; free some space and it goes on by itself")]
     DiskFull,

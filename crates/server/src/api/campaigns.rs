@@ -185,7 +185,7 @@ pub(super) async fn stop(
     caller: Caller,
     Body(Nothing {}): Body<Nothing>,
 ) -> Answer<Json<CampaignView>> {
-    let stopped = match &app.engine {
+    let stopped = match app.engine.get() {
         Some(engine) => engine.stop(id, caller.name).await,
         // Nothing is handed over where nothing dispatches.
         None => app.store.stop(id, caller.name, Timestamp::now()).await,

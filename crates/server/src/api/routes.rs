@@ -24,7 +24,7 @@ pub(super) async fn create(
     Body(config): Body<RouteConfig>,
 ) -> Answer<(StatusCode, Json<RouteView>)> {
     let route = app.store.create_route(config).await?;
-    if let Some(engine) = &app.engine {
+    if let Some(engine) = app.engine.get() {
         engine.routes_changed();
     }
     Ok((StatusCode::CREATED, Json(RouteView::of(&app, route))))

@@ -68,7 +68,7 @@ pub(crate) struct MessageView {
 
 impl CampaignView {
     pub(crate) fn of(app: &App, c: Campaign) -> Self {
-        let waiting = app.engine.as_ref().map(|e| waiting(e, &c)).unwrap_or_default();
+        let waiting = app.engine.get().map(|e| waiting(e, &c)).unwrap_or_default();
         let (actions, totals) = (c.available_actions(), c.sum());
         // A definition is an object of plain values.
         let mut definition = match serde_json::to_value(&c.definition) {
@@ -144,7 +144,7 @@ pub(crate) struct RouteView {
 
 impl RouteView {
     pub(crate) fn of(app: &App, r: store::Route) -> Self {
-        let state = app.engine.as_ref().and_then(|e| e.route_state(r.id));
+        let state = app.engine.get().and_then(|e| e.route_state(r.id));
         let last_error = match &state {
             Some(RouteState::Refused(words)) => Some(words.clone()),
             _ => None,

@@ -68,7 +68,7 @@ impl World {
         });
         let engine =
             engine::Engine::start(store.clone(), "one".into(), connect, Timestamp::now()).await.unwrap();
-        let app = App { store: store.clone(), engine: Some(engine.handle()) };
+        let app = App { store: store.clone(), engine: Arc::new(engine.handle().into()) };
         tokio::spawn(engine.run());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());

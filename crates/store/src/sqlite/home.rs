@@ -2,7 +2,10 @@
 //! `backup`, dispatch nothing until a person adopts them: two servers with the same audience would
 //! message everybody twice.
 
-use std::path::Path;
+use std::{
+    fs::{File, TryLockError},
+    path::Path,
+};
 
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
@@ -11,6 +14,8 @@ use super::Store;
 use crate::{Result, StoreError};
 
 const HOME: &str = "home";
+/// Held by the process that dispatches.
+const LOCK: &str = "dispatch.lock";
 
 /// Remembers the place of a new database; changes nothing on an old one.
 pub(super) fn settle_in(connection: &Connection, folder: &Path) -> Result<()> {
@@ -45,6 +50,28 @@ impl Store {
             Ok(home.as_deref() == Some(&here))
         })
         .await
+    }
+
+    /// Takes the right to dispatch from this data, which one process has at a time; dropping the file gives
+    /// it back, and so does the end of the process.
+    ///
+    /// # Errors
+    /// [`StoreError::MayNotDispatch`] where another process has it, or where the data was copied.
+    pub async fn take_dispatch(&self) -> Result<File> {
+        if !self.is_at_home().await? {
+            return Err(StoreError::MayNotDispatch(
+                "this data was copied or restored; run `carillon adopt` to let it send from here",
+            ));
+        }
+        let broken = |e: std::io::Error| StoreError::Database(e.to_string());
+        let file = File::create(self.folder().join(LOCK)).map_err(broken)?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(StoreError::MayNotDispatch(
+                "another carillon dispatches from this data folder; stop it first",
+            )),
+            Err(TryLockError::Error(e)) => Err(broken(e)),
+        }
     }
 
     /// Lets the data dispatch from where it lies now.

@@ -1,0 +1,63 @@
+//! Commands that work on the data itself, also beside a running server.
+
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+use rand::{Rng as _, distr::Alphanumeric};
+use store::Store;
+
+use crate::cli;
+
+/// Characters of a token: 62 to the power of 43 is more than 256 bits.
+const TOKEN_LENGTH: usize = 43;
+
+/// Opens data that exists: a mistyped folder must not become a new, empty one.
+pub fn open(data: &cli::Data) -> anyhow::Result<Store> {
+    anyhow::ensure!(data.data.is_dir(), "there is no data folder at {}", data.data.display());
+    Ok(Store::open(&data.data)?)
+}
+
+/// Makes a token and stores its hash.
+pub async fn new_token(store: &Store, name: String, scope: server::Scope) -> anyhow::Result<String> {
+    let secret: String = rand::rng().sample_iter(Alphanumeric).take(TOKEN_LENGTH).map(char::from).collect();
+    store.add_token(name, scope.word(), secret.clone(), Timestamp::now()).await?;
+    Ok(secret)
+}
+
+pub async fn create_token(options: cli::CreateToken) -> anyhow::Result<()> {
+    // The first token is made before the server's first start.
+    let store = Store::open(&options.data.data)?;
+    println!("{}", new_token(&store, options.name, options.scope.into()).await?);
+    Ok(())
+}
+
+pub async fn backup(options: cli::Backup) -> anyhow::Result<()> {
+    open(&options.data)?.backup(&options.file).await?;
+    println!("wrote {}; it sends nothing until it is adopted", options.file.display());
+    Ok(())
+}
+
+pub async fn adopt(options: cli::Adopt) -> anyhow::Result<()> {
+    open(&options.data)?.adopt().await?;
+    println!("adopted; what was unsent is kept and goes on");
+    Ok(())
+}
+
+pub async fn check(options: cli::Check) -> anyhow::Result<ExitCode> {
+    let findings = open(&options.data)?.check().await?;
+    let sound = findings.iter().all(|f| f.off.is_empty());
+    if options.json {
+        println!("{}", serde_json::to_string(&findings)?);
+    } else {
+        for f in &findings {
+            println!("{} {}", if f.off.is_empty() { "holds " } else { "BROKEN" }, f.invariant);
+            for example in &f.off {
+                println!("         {example}");
+            }
+        }
+        if sound {
+            println!("every invariant holds");
+        }
+    }
+    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

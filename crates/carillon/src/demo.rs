@@ -1,0 +1,125 @@
+//! `carillon demo`: a server with a simulated carrier and something to look at.
+
+use std::{net::SocketAddr, time::Duration};
+
+use campaign::{ListId, RouteId};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use simulator::{Profile, Smsc};
+use store::{CampaignFilter, NewContact, Store};
+
+use crate::{cli, data, serve};
+
+/// Recipients of the sample list.
+const PEOPLE: i64 = 2_000;
+/// Slow enough to be watched: about a minute and a half for the sample list.
+const RATE: u32 = 25;
+const NAMES: [&str; 12] =
+    ["Ana", "Ben", "Chloé", "David", "Elif", "Farid", "Grace", "Hiro", "Ines", "Jonas", "Kateryna", "Luis"];
+
+pub async fn run(options: cli::Demo) -> anyhow::Result<()> {
+    // The temporary folder goes when the demo ends.
+    let temporary = if options.data.is_none() { Some(tempfile::tempdir()?) } else { None };
+    let folder = options.data.or_else(|| temporary.as_ref().map(|t| t.path().to_owned()));
+    let store = Store::open(&folder.unwrap_or_default())?;
+    let smsc = carrier(&store).await?;
+    if store.campaigns(CampaignFilter { archived: true, ..CampaignFilter::default() }, 1).await?.is_empty() {
+        samples(&store, smsc.address()).await?;
+    }
+    let token = data::new_token(&store, "demo admin".into(), server::Scope::Admin).await?;
+    let server = serve::start(store, options.listen, true).await?;
+    println!("listening on {}", server.address);
+    println!("open http://{}/?token={token}", server.address);
+    println!("API token {token}");
+    server.until_asked_to_stop().await
+}
+
+/// The carrier; where earlier sample data expects it.
+async fn carrier(store: &Store) -> anyhow::Result<Smsc> {
+    let port = store.routes().await?.first().map_or(0, |route| route.config.port);
+    let profile = Profile {
+        seed: 42,
+        answer_within: Duration::from_millis(40),
+        receipt_within: Duration::from_secs(4),
+        refused: 0.01,
+        undelivered: 0.03,
+        no_receipt: 0.02,
+        twice: 0.01,
+        early: 0.01,
+        replies: 0.02,
+        stops: 0.3,
+        keep: false,
+        ..Profile::default()
+    };
+    Ok(Smsc::start(SocketAddr::from(([127, 0, 0, 1], port)), profile).await?)
+}
+
+async fn contacts(store: &Store) -> anyhow::Result<ListId> {
+    let list = store.create_list("Patients".into(), Timestamp::now()).await?;
+    let import = store.begin_import(list).await?;
+    let people = (0..PEOPLE)
+        .map(|i| {
+            let number = campaign::Msisdn::from_digits(12_025_550_000 + i);
+            let name = NAMES[i as usize % NAMES.len()];
+            NewContact {
+                number,
+                zones: campaign::zone::of_number(number).map(str::to_owned),
+                fields: Some(json!({"first_name": name}).to_string()),
+            }
+        })
+        .collect();
+    let theirs = store.clone();
+    tokio::task::spawn_blocking(move || {
+        theirs.import_chunk(import, people, Vec::new())?;
+        theirs.end_import(import, Vec::new(), None)
+    })
+    .await??;
+    Ok(list)
+}
+
+async fn samples(store: &Store, smsc: SocketAddr) -> anyhow::Result<()> {
+    let list = contacts(store).await?;
+    let route = store
+        .create_route(serde_json::from_value(json!({"name": "Simulated carrier", "kind": "smpp",
+            "host": smsc.ip().to_string(), "port": smsc.port(), "system_id": "carillon", "rate_per_second": RATE}))?)
+        .await?
+        .id;
+    let now = Timestamp::now();
+    let next_week = now + SignedDuration::from_hours(7 * 24);
+    let reminder = "Hello {{ first_name | default('there') }}, your appointment is tomorrow at 10:00. Reply STOP to opt out.";
+    let warning =
+        "⚡ Storm warning from 18:00 to 23:00. Stay inside, charge your phone, keep torches at hand.";
+    let running = make(
+        store,
+        "Appointment reminders",
+        json!([{"text": reminder, "send": {"now": true}}]),
+        (list, route),
+    )
+    .await?;
+    let planned = make(
+        store,
+        "Flu shots, two messages",
+        json!([{"text": "Flu shots are here, {{ first_name | default('neighbour') }}.", "send": {"at": next_week.to_string()}},
+               {"text": "Last days for your flu shot.", "send": {"after": "P2D", "time": "10:00"}}]),
+        (list, route),
+    )
+    .await?;
+    make(store, "Storm warning (draft)", json!([{"text": warning, "send": {"now": true}}]), (list, route))
+        .await?;
+    for id in [planned, running] {
+        store.schedule(id, "demo".into(), Timestamp::now()).await?;
+    }
+    Ok(())
+}
+
+async fn make(
+    store: &Store,
+    name: &str,
+    messages: Value,
+    (list, route): (ListId, RouteId),
+) -> anyhow::Result<campaign::CampaignId> {
+    let definition = serde_json::from_value(json!({"channel": "sms", "name": name, "owner": "Demo clinic",
+        "route_id": route, "sender": "+12025550199", "list_ids": [list], "opt_in_acknowledged": true, "window": null,
+        "messages": messages}))?;
+    Ok(store.create_campaign(definition, "demo".into(), Timestamp::now()).await?.id)
+}

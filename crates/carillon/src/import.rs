@@ -1,0 +1,42 @@
+//! `carillon import`: contacts from a file, with a progress bar.
+
+use std::{fs::File, path::PathBuf, process::ExitCode};
+
+use anyhow::Context as _;
+use campaign::msisdn::Country;
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+
+use crate::{cli, data};
+
+pub async fn run(options: cli::Import) -> anyhow::Result<ExitCode> {
+    let country: Option<Country> = options.country.map(|code| code.parse()).transpose()?;
+    let file =
+        File::open(&options.file).with_context(|| format!("{} cannot be opened", options.file.display()))?;
+    let size = file.metadata()?.len();
+    let store = data::open(&options.data)?;
+    let list = store.list_named(options.list, Timestamp::now()).await?;
+    let id = store.begin_import(list).await?;
+    let bar = ProgressBar::new(size).with_style(
+        ProgressStyle::with_template(
+            "{bar:40} {percent:>3} %  {binary_bytes}  {binary_bytes_per_sec}  {eta} left",
+        )?
+        .progress_chars("━╸ "),
+    );
+    let (theirs, shown) = (store.clone(), bar.clone());
+    let state = tokio::task::spawn_blocking(move || {
+        server::import::csv(&theirs, id, file, country, |at| shown.set_position(at))
+    })
+    .await??;
+    bar.finish_and_clear();
+    if let Some(why) = state.error {
+        anyhow::bail!("{}: {why}", options.file.display());
+    }
+    println!("{} rows: {} accepted, {} refused", state.rows, state.accepted, state.rejected);
+    if state.rejected > 0 {
+        let path = PathBuf::from(format!("{}.errors.csv", options.file.display()));
+        std::fs::write(&path, server::import::errors_csv(&store.import_errors(id).await?)?)?;
+        println!("why each was refused stands in {}", path.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}

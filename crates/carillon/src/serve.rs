@@ -1,0 +1,109 @@
+//! The server: API, pages and, where it may, the engine.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use engine::Engine;
+use jiff::Timestamp;
+use server::App;
+use sms::SmppRoute;
+use store::{Store, StoreError};
+use tokio::{net::TcpListener, signal::unix::SignalKind, task::JoinHandle};
+
+use crate::cli;
+
+/// How often data that may not dispatch is looked at again: somebody may adopt it.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How long the engine has to account for what was handed over.
+const SHUT_DOWN_WITHIN: Duration = Duration::from_secs(8);
+
+pub async fn run(options: cli::Serve) -> anyhow::Result<()> {
+    let store = Store::open(&options.data.data)?;
+    let server = start(store, options.listen, !options.no_dispatch).await?;
+    println!("listening on {}", server.address);
+    server.until_asked_to_stop().await
+}
+
+/// A server that accepts connections.
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    app: App,
+    web: JoinHandle<std::io::Result<()>>,
+    dispatch: Option<JoinHandle<()>>,
+}
+
+/// Starts serving `store`, and dispatching where it may.
+pub async fn start(store: Store, listen: SocketAddr, dispatch: bool) -> anyhow::Result<Server> {
+    store.end_interrupted_imports().await?;
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("cannot listen on {listen}; choose another with --listen"))?;
+    let address = listener.local_addr()?;
+    let app = App { store, engine: Arc::new(OnceLock::new()) };
+    let dispatch = if dispatch {
+        // What may dispatch does so before the first request is answered.
+        let engine = begin(&app.store).await?;
+        if let Some(engine) = &engine {
+            let _ = app.engine.set(engine.handle());
+        }
+        Some(tokio::spawn(dispatching(app.clone(), engine)))
+    } else {
+        None
+    };
+    let web = tokio::spawn(server::serve(listener, app.clone()));
+    Ok(Server { address, app, web, dispatch })
+}
+
+/// An engine, where this process may dispatch from the data.
+async fn begin(store: &Store) -> store::Result<Option<Engine>> {
+    let connect: engine::Connect = Box::new(|route, reports, opt_outs| {
+        Arc::new(SmppRoute::start(route.id, &route.config, reports, opt_outs))
+    });
+    // Claims of any other name are those of a process that has ended.
+    let now = Timestamp::now();
+    let worker = format!("{}-{}", std::process::id(), now.as_nanosecond());
+    match Engine::start(store.clone(), worker, connect, now).await {
+        Ok(engine) => Ok(Some(engine)),
+        Err(StoreError::MayNotDispatch(why)) => {
+            tracing::warn!("nothing is sent: {why}");
+            Ok(None)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+async fn dispatching(app: App, first: Option<Engine>) {
+    let mut next = first;
+    loop {
+        if let Some(engine) = next.take() {
+            let _ = app.engine.set(engine.handle());
+            return engine.run().await;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+        if app.store.is_at_home().await.unwrap_or(false) {
+            next = begin(&app.store).await.unwrap_or_default();
+        }
+    }
+}
+
+impl Server {
+    /// Serves until Ctrl-C or SIGTERM; then lets what was handed over be answered.
+    pub async fn until_asked_to_stop(self) -> anyhow::Result<()> {
+        let mut terminate = tokio::signal::unix::signal(SignalKind::terminate())?;
+        tokio::select! {
+            ended = self.web => return Ok(ended??),
+            _ = terminate.recv() => {}
+            interrupted = tokio::signal::ctrl_c() => interrupted?,
+        }
+        if let (Some(dispatch), Some(engine)) = (self.dispatch, self.app.engine.get()) {
+            engine.shut_down();
+            let _ = tokio::time::timeout(SHUT_DOWN_WITHIN, dispatch).await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,189 @@
+//! The SMSC: listens, keeps what all its connections share.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use jiff::Timestamp;
+use rusmpp::{pdus::DeliverSm, types::COctetString};
+use serde::Serialize;
+use tokio::{net::TcpListener, sync::Notify, task::JoinHandle, time::Instant};
+
+use crate::{Profile, connection};
+
+/// One `submit_sm` as it came.
+#[derive(Debug, Clone, Serialize)]
+pub struct Record {
+    /// When.
+    pub at: Timestamp,
+    /// The sender's address.
+    pub source: String,
+    /// The recipient's address.
+    pub destination: String,
+    /// SMPP 3.4 §5.2.12.
+    pub esm_class: u8,
+    /// SMPP 3.4 §5.2.19.
+    pub data_coding: u8,
+    /// User data with its header.
+    pub short_message: Vec<u8>,
+    /// The command status it was answered with.
+    pub status: u32,
+}
+
+/// What waits to be handed to whoever binds, by when.
+pub(crate) type Outbox = BTreeMap<(Instant, u64), DeliverSm>;
+
+pub(crate) struct Shared {
+    pub(crate) profile: Profile,
+    pub(crate) taken: AtomicU64,
+    numbers: AtomicU64,
+    records: Mutex<Vec<Record>>,
+    outbox: Mutex<Outbox>,
+    /// Something was put into the outbox.
+    pub(crate) more: Notify,
+    /// Messages in the running second.
+    second: Mutex<(Instant, u32)>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Whole values are put in and taken out.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    /// A number that was never given before.
+    pub(crate) fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn record(&self, record: Record) {
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        if self.profile.keep {
+            lock(&self.records).push(record);
+        }
+    }
+
+    /// Whether the rate lets one more through.
+    pub(crate) fn has_room(&self) -> bool {
+        let Some(rate) = self.profile.rate_per_second else { return true };
+        let mut second = lock(&self.second);
+        if second.0.elapsed().as_secs() >= 1 {
+            *second = (Instant::now(), 0);
+        }
+        second.1 += 1;
+        second.1 <= rate
+    }
+
+    /// Has `sm` handed over at `at`.
+    pub(crate) fn post(&self, at: Instant, sm: DeliverSm) {
+        let number = self.number();
+        lock(&self.outbox).insert((at, number), sm);
+        self.more.notify_waiters();
+    }
+
+    /// What is due at `now`, at most `most`.
+    pub(crate) fn due(&self, now: Instant, most: usize) -> Vec<DeliverSm> {
+        let mut outbox = lock(&self.outbox);
+        let mut due = Vec::new();
+        while due.len() < most
+            && let Some(first) = outbox.first_entry()
+            && first.key().0 <= now
+        {
+            due.push(first.remove());
+        }
+        due
+    }
+
+    /// When the next is due.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        lock(&self.outbox).first_key_value().map(|((at, _), _)| *at)
+    }
+}
+
+/// A running SMSC. Dropping it closes its listener and connections.
+pub struct Smsc {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    listener: JoinHandle<()>,
+}
+
+impl Smsc {
+    /// Listens on `listen`; port 0 picks a free one.
+    ///
+    /// # Errors
+    /// As binding the address.
+    pub async fn start(listen: SocketAddr, profile: Profile) -> io::Result<Self> {
+        let listener = TcpListener::bind(listen).await?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            profile,
+            taken: AtomicU64::new(0),
+            numbers: AtomicU64::new(0),
+            records: Mutex::default(),
+            outbox: Mutex::default(),
+            more: Notify::new(),
+            second: Mutex::new((Instant::now(), 0)),
+        });
+        let theirs = shared.clone();
+        let listener = tokio::spawn(async move {
+            // Connections end with the listener.
+            let mut connections = tokio::task::JoinSet::new();
+            loop {
+                tokio::select! {
+                    Ok((stream, _)) = listener.accept() => {
+                        connections.spawn(connection::serve(stream, theirs.clone()));
+                    }
+                    Some(_) = connections.join_next(), if !connections.is_empty() => {}
+                }
+            }
+        });
+        Ok(Self { address, shared, listener })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many `submit_sm` came.
+    pub fn count(&self) -> u64 {
+        self.shared.taken.load(Ordering::Relaxed)
+    }
+
+    /// Every `submit_sm` that came, in order, if they are kept.
+    pub fn records(&self) -> Vec<Record> {
+        lock(&self.shared.records).clone()
+    }
+
+    /// How many messages it accepted for each number.
+    pub fn accepted(&self) -> HashMap<String, usize> {
+        let mut accepted = HashMap::new();
+        for record in lock(&self.shared.records).iter().filter(|r| r.status == 0) {
+            *accepted.entry(record.destination.clone()).or_default() += 1;
+        }
+        accepted
+    }
+
+    /// A person at `from` writes `text` to `to`.
+    pub fn reply(&self, from: &str, to: &str, text: &str) {
+        self.shared.post(Instant::now(), connection::reply(from, to, text));
+    }
+}
+
+impl Drop for Smsc {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
+}
+
+/// An address; too long a one is cut off.
+pub(crate) fn address(text: &str) -> COctetString<1, 21> {
+    let digits: Vec<u8> = text.bytes().filter(|b| *b != 0).take(20).chain([0]).collect();
+    COctetString::from_vec(digits).unwrap_or_default()
+}
