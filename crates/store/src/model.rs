@@ -69,6 +69,12 @@ pub struct Definition {
     /// What it is for: marketing, care, security.
     #[serde(default)]
     pub purpose: Option<String>,
+    /// Send to the first so many, then wait.
+    #[serde(default, skip_serializing)]
+    pub pilot: Option<NotYet>,
+    /// Not to be scheduled beyond this cost.
+    #[serde(default, skip_serializing)]
+    pub max_cost: Option<NotYet>,
     /// Zone of recipients whose own cannot be told.
     #[serde(default)]
     pub time_zone: Option<String>,
@@ -81,6 +87,17 @@ pub struct Definition {
     /// One to twenty.
     #[serde(default)]
     pub messages: Vec<Message>,
+}
+
+/// What the API names and this version does not do: leaving it out or null is the only value, so that
+/// nobody relies on what would not happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotYet;
+
+impl<'de> Deserialize<'de> for NotYet {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> std::result::Result<Self, D::Error> {
+        Err(serde::de::Error::custom("this is not supported yet; leave it out"))
+    }
 }
 
 const fn two_hours() -> SignedDuration {

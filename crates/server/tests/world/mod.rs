@@ -22,6 +22,7 @@ pub struct World {
     pub smsc: Smsc,
     pub store: Store,
     base: String,
+    token: &'static str,
     client: reqwest::Client,
     _folder: tempfile::TempDir,
 }
@@ -73,12 +74,25 @@ impl World {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(server::serve(listener, app));
-        Self { smsc: Smsc::start().await, store, base, client: reqwest::Client::new(), _folder: folder }
+        Self {
+            smsc: Smsc::start().await,
+            store,
+            base,
+            token: SECRET,
+            client: reqwest::Client::new(),
+            _folder: folder,
+        }
+    }
+
+    /// The same world with another token.
+    pub fn with_token(mut self, token: &'static str) -> Self {
+        self.token = token;
+        self
     }
 
     pub fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
         let path = if path.starts_with("//") { path[1..].to_owned() } else { format!("/api/v1{path}") };
-        self.client.request(method, format!("{}{path}", self.base)).bearer_auth(SECRET)
+        self.client.request(method, format!("{}{path}", self.base)).bearer_auth(self.token)
     }
 
     pub async fn answer(&self, request: reqwest::RequestBuilder) -> Response {
@@ -123,9 +137,11 @@ impl World {
 
     /// A route to the far end; `more` adds to it.
     pub async fn route(&self, more: Value) -> String {
-        let mut route = json!({"name": "Carrier", "kind": "smpp", "host": "127.0.0.1", "port": self.smsc.port,
-            "system_id": "us", "password": PASSWORD});
-        route.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let route = fixture::with(
+            json!({"name": "Carrier", "kind": "smpp", "host": "127.0.0.1", "port": self.smsc.port, "system_id": "us",
+                "password": PASSWORD}),
+            more,
+        );
         self.post("/routes", &route).await.created()["id"].as_str().unwrap().to_owned()
     }
 

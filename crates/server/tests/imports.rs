@@ -1,0 +1,105 @@
+//! Contact files as they come.
+
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod world;
+
+use serde_json::json;
+use world::World;
+
+const ROWS: &str = "phone,first_name\n+12025550001,Zoé\n+12025550002,José\n";
+
+fn utf16(text: &str, mark: bool) -> Vec<u8> {
+    let mark = if mark { "\u{FEFF}" } else { "" };
+    format!("{mark}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+#[tokio::test]
+async fn every_usual_encoding_and_separator_reads_the_same() {
+    let w = World::start().await;
+    let latin1: Vec<u8> = ROWS.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+    let files = [
+        ROWS.as_bytes().to_vec(),
+        format!("\u{FEFF}{ROWS}").into_bytes(),
+        utf16(ROWS, true),
+        utf16(ROWS, false),
+        latin1,
+        ROWS.replace(',', ";").into_bytes(),
+        ROWS.replace(',', "\t").replace('\n', "\r\n").into_bytes(),
+    ];
+    let route = w.route(json!({})).await;
+    for (at, file) in files.into_iter().enumerate() {
+        let (import, list) = w.import(file, "").await;
+        assert_eq!(
+            (&import["state"], &import["accepted"]),
+            (&json!("done"), &json!(2)),
+            "file {at}: {import}"
+        );
+        let campaign = json!({"channel": "sms", "name": format!("File {at}"), "route_id": route, "sender": "CLINIC",
+            "list_ids": [list], "opt_in_acknowledged": true, "window": null,
+            "messages": [{"text": "{{ first_name }} AT".replace("AT", &at.to_string()), "send": {"now": true}}]});
+        let c = w.start_campaign(&campaign).await;
+        w.until(&c, |c| c["status"] == "completed").await;
+        let got = w.smsc.got();
+        let mut texts: Vec<String> =
+            got[2 * at..].iter().map(|sm| campaign::segment::read_gsm7(&sm.short_message)).collect();
+        texts.sort();
+        assert_eq!(texts, [format!("José {at}"), format!("Zoé {at}")]);
+    }
+}
+
+#[tokio::test]
+async fn a_bad_row_is_named_with_its_field_and_value_and_keeps_no_other_out() {
+    let w = World::start().await;
+    let long = "x".repeat(1024 * 1024);
+    let file = format!(
+        "phone,first_name,time_zone\n+12025550001,Ana,\nnobody,Ben,\n2025550003,Cem,\n+12025550004,Dora,Mars/Olympus\n\
+         +12025550005,{long},\n+12025550001,Ana again,\n,Eve,\n+12025550006,Fay,,,\n+12025550007,Gil,Europe/Berlin\n"
+    );
+    let (import, list) = w.import(file.clone(), "").await;
+    assert_eq!(
+        (&import["state"], &import["rows"], &import["accepted"], &import["rejected"]),
+        (&json!("done"), &json!(9), &json!(3), &json!(6))
+    );
+    // Duplicates merge.
+    assert_eq!(w.get(&format!("/lists/{list}")).await.ok()["contacts"], 2);
+    let errors = w.get(&format!("/imports/{}/errors.csv", import["id"].as_str().unwrap())).await.text;
+    let lines: Vec<&str> = errors.lines().collect();
+    assert_eq!(lines[0], "row,field,value,message");
+    assert_eq!(lines[1], "3,phone,nobody,'nobody' is not a phone number; it may lack its country code");
+    assert!(lines[2].starts_with("4,phone,2025550003,") && lines[3].starts_with("5,time_zone,Mars/Olympus,"));
+    assert!(lines[4].starts_with("6,first_name,xxx") && lines[4].len() < 200);
+    assert!(lines[5].starts_with("8,phone,,") && lines[6].starts_with("9,,"));
+    let (import, _) = w.import(file, "?country=US").await;
+    assert_eq!((&import["accepted"], &import["rejected"]), (&json!(4), &json!(5)));
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_understood_keeps_all_of_it_out_and_says_why() {
+    let w = World::start().await;
+    let wide: Vec<String> = (0..99).map(|i| format!("field_{i}")).collect();
+    let cases = [
+        ("number,name\n+12025550001,Ana\n".to_owned(), "no column 'phone'"),
+        (String::new(), "no column 'phone'"),
+        ("phone,name,name\n+12025550001,a,b\n".to_owned(), "twice"),
+        ("phone,first name!\n+12025550001,a\n".to_owned(), "letters, digits and _"),
+    ];
+    for (file, why) in cases {
+        let (import, list) = w.import(file, "").await;
+        let error = import["error"].as_str().unwrap_or_default();
+        assert!(import["state"] == "failed" && error.contains(why), "{import}");
+        assert_eq!(w.get(&format!("/lists/{list}")).await.ok()["contacts"], 0);
+    }
+    let (import, _) =
+        w.import(format!("phone,{}\n+12025550001{}\n", wide.join(","), ",x".repeat(99)), "").await;
+    assert_eq!(import["accepted"], 1, "{import}");
+    assert_eq!(
+        w.post("/lists/lst_1/contacts?country=Atlantis", &json!([])).await.refused(),
+        (422, vec!["country"])
+    );
+    let rows = json!([{"phone": "+12025550001", "first_name": "Ana"}, {"first_name": "Ben"}]);
+    let begun = w.post("/lists/lst_1/contacts", &rows).await;
+    let at = format!("/imports/{}", begun.body["id"].as_str().unwrap());
+    let import = w.until(&at, |i| i["state"] == "done").await;
+    assert_eq!((&import["accepted"], &import["rejected"]), (&json!(1), &json!(1)));
+}
