@@ -27,6 +27,8 @@ pub enum WaitingReason {
     RouteDown,
     /// The far end refuses, in its words.
     RouteRefuses(String),
+    /// The disk is nearly full: what is sent could not be accounted for.
+    DiskFull,
     /// Held until a person releases it: nothing was dispatched for too long.
     Late,
 }
@@ -39,6 +41,7 @@ impl WaitingReason {
             Self::WindowClosed => "window_closed",
             Self::RouteDown => "route_down",
             Self::RouteRefuses(_) => "route_refuses",
+            Self::DiskFull => "disk_full",
             Self::Late => "late",
         }
     }

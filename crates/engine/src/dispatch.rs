@@ -16,7 +16,7 @@ use store::{Claimed, Cycle, Fate, Result, Settled, Store, StoreError, Work};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Ack, Attempt, Batch, Connect, Outgoing, Refusal, Report, Reports, Route, Waiting, fate,
+    Ack, Attempt, Batch, Connect, Outgoing, Refusal, Report, Reports, Route, Waiting, WaitingReason, fate,
     rate::Rate,
     service::{Command, Handle, Stopping},
 };
@@ -202,6 +202,8 @@ impl Engine {
         } else if self.store.free_space()? >= RESERVE_BYTES {
             self.choose(&work, &mut asks, &mut wake, now);
         } else {
+            let waits = vec![Waiting { reason: WaitingReason::DiskFull, until: None }];
+            *lock(&self.desk.waiting) = work.iter().map(|w| (w.id, waits.clone())).collect();
             soonest(&mut wake, now + AFTER_FAILURE);
         }
         // Results make retries and free followers, which the work that was read does not show yet.

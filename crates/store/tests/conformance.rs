@@ -6,7 +6,10 @@ use campaign::{Action, CampaignId, Channel, Outcome, Send, SkipReason, Status, T
 use fixture::{Data, number};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use store::{ClaimRequest, Claimed, Cycle, Cycled, Definition, Fate, Receipt, Settled, Store, StoreError};
+use store::{
+    CampaignFilter, ClaimRequest, Claimed, Cycle, Cycled, Definition, Fate, Receipt, Settled, Store,
+    StoreError,
+};
 
 struct World {
     data: Data,
@@ -398,7 +401,7 @@ async fn actions_that_the_status_does_not_allow_are_refused() {
     assert_eq!((copy.definition.name.as_str(), copy.status), ("Copy of Reminder", Status::Defined));
     assert!(!copy.definition.opt_in_acknowledged);
     assert_eq!(copy.definition.channel, Channel::Sms);
-    assert_eq!(w.data.store.campaigns(None, false, None, None, 50).await.unwrap().len(), 1);
+    assert_eq!(w.data.store.campaigns(CampaignFilter::default(), 50).await.unwrap().len(), 1);
     w.data.assert_sound().await;
 }
 

@@ -1,0 +1,135 @@
+//! What goes wrong in life, done to the real program: `kill -9`, a carrier that goes away, a copied data
+//! folder, a full disk.
+
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod program;
+
+use std::{net::SocketAddr, time::Duration};
+
+use program::{Program, World};
+use serde_json::json;
+use simulator::{Profile, Smsc};
+
+const PEOPLE: i64 = 3_000;
+const BUDGET: i64 = 80;
+
+fn anywhere() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+fn slowly() -> Profile {
+    Profile { answer_within: Duration::from_millis(10), ..Profile::default() }
+}
+
+/// Nobody was sent to twice, nobody was forgotten, and the data agrees with the carrier.
+async fn assert_all_reached(w: &World, smsc: &Smsc, campaign: &str) -> i64 {
+    let c = w.until(campaign, |c| c["status"] == "completed" && c["totals"]["sent"] == 0).await;
+    let accepted = smsc.accepted();
+    assert_eq!(accepted.values().max(), Some(&1), "somebody was sent to twice");
+    let [delivered, in_doubt] = ["delivered", "in_doubt"].map(|k| c["totals"][k].as_i64().unwrap());
+    assert_eq!(delivered + in_doubt, PEOPLE, "{}", c["totals"]);
+    assert!(delivered <= accepted.len() as i64 && accepted.len() as i64 <= delivered + in_doubt);
+    in_doubt
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_kill_9_in_mid_run_nobody_gets_it_twice_and_at_most_the_claim_budget_is_in_doubt() {
+    let smsc = Smsc::start(anywhere(), slowly()).await.unwrap();
+    let mut w = World::start(PEOPLE).await;
+    let route = w
+        .route(smsc.address(), json!({"window": 20, "claim_budget": BUDGET, "rate_per_second": 3_000}))
+        .await;
+    let campaign = w.start_campaign("Killed", &route).await;
+    for part in 1..=3 {
+        w.until(&campaign, |c| c["totals"]["delivered"].as_i64() >= Some(part * 600)).await;
+        w.program.kill();
+        w.program = Program::serve(w.folder.path()).await;
+    }
+    let in_doubt = assert_all_reached(&w, &smsc, &campaign).await;
+    assert!(in_doubt <= 3 * BUDGET, "{in_doubt}");
+    w.program.terminate();
+    w.assert_check_holds();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_ends_it_within_ten_seconds_and_leaves_no_doubt() {
+    let smsc = Smsc::start(anywhere(), slowly()).await.unwrap();
+    let mut w = World::start(PEOPLE).await;
+    let route = w.route(smsc.address(), json!({"window": 20, "rate_per_second": 3_000})).await;
+    let campaign = w.start_campaign("Ended", &route).await;
+    w.until(&campaign, |c| c["totals"]["delivered"].as_i64() >= Some(500)).await;
+    let began = std::time::Instant::now();
+    w.program.terminate();
+    assert!(began.elapsed() < Duration::from_secs(10));
+    w.assert_check_holds();
+    w.program = Program::serve(w.folder.path()).await;
+    assert_eq!(assert_all_reached(&w, &smsc, &campaign).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_carrier_that_hangs_up_and_goes_away_costs_doubts_and_no_doubles() {
+    let profile = Profile { hang_up_after: Some(400), ..slowly() };
+    let smsc = Smsc::start(anywhere(), profile.clone()).await.unwrap();
+    let address = smsc.address();
+    let w = World::start(PEOPLE).await;
+    let route =
+        w.route(address, json!({"window": 10, "claim_budget": BUDGET, "rate_per_second": 3_000})).await;
+    let campaign = w.start_campaign("Interrupted", &route).await;
+    w.until(&campaign, |c| c["totals"]["delivered"].as_i64() >= Some(500)).await;
+    let before = smsc.accepted();
+    drop(smsc);
+    // It waits and says why.
+    w.until(&campaign, |c| c["waiting"][0]["reason"] == "route_down" && c["totals"]["sending"] == 0).await;
+    let smsc = Smsc::start(address, profile).await.unwrap();
+    let c = w.until(&campaign, |c| c["status"] == "completed").await;
+    let after = smsc.accepted();
+    assert!(after.keys().all(|number| !before.contains_key(number)), "somebody was sent to twice");
+    assert_eq!(before.values().chain(after.values()).max(), Some(&1));
+    let t = |k: &str| c["totals"][k].as_i64().unwrap();
+    // Ten unanswered a hang-up, at most.
+    assert!(t("in_doubt") <= 10 * (PEOPLE / 400 + 2), "{}", c["totals"]);
+    assert_eq!(t("delivered") + t("sent") + t("in_doubt"), PEOPLE);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copied_data_folder_sends_nothing_until_it_is_adopted() {
+    let smsc = Smsc::start(anywhere(), slowly()).await.unwrap();
+    let mut w = World::start(200).await;
+    w.program.terminate();
+    let copy = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(w.folder.path()).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    }
+    w.program = Program::serve(copy.path()).await;
+    let route = w.route(smsc.address(), json!({})).await;
+    let campaign = w.start_campaign("Copied", &route).await;
+    assert_eq!(w.get("//health").await["dispatches"], false);
+    assert_eq!((smsc.count(), &w.get(&campaign).await["totals"]["pending"]), (0, &json!(200)));
+    program::carillon(&["adopt", "--data", copy.path().to_str().unwrap()]);
+    w.until("//health", |health| health["dispatches"] == true).await;
+    w.until(&campaign, |c| c["totals"]["delivered"] == 200).await;
+    // A second program on the same data serves and does not send.
+    let second = Program::serve(copy.path()).await;
+    w.program = second;
+    assert_eq!(w.get("//health").await["dispatches"], false);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_full_disk_sending_stops_before_accounting_does_and_goes_on_when_there_is_space() {
+    let Some(mut w) = World::on_a_small_disk(PEOPLE).await else { return };
+    let smsc = Smsc::start(anywhere(), slowly()).await.unwrap();
+    let route = w.route(smsc.address(), json!({"window": 20, "rate_per_second": 1_000})).await;
+    let campaign = w.start_campaign("Full", &route).await;
+    w.until(&campaign, |c| c["totals"]["delivered"].as_i64() >= Some(200)).await;
+    let filler = w.fill_disk();
+    w.until(&campaign, |c| c["waiting"][0]["reason"] == "disk_full" && c["totals"]["sending"] == 0).await;
+    let sent = smsc.count();
+    // What had left is accounted for, receipts too.
+    let c = w.until(&campaign, |c| c["totals"]["sent"] == 0).await;
+    assert_eq!((c["totals"]["delivered"].as_i64(), smsc.count()), (Some(sent as i64), sent));
+    std::fs::remove_file(filler).unwrap();
+    assert_eq!(assert_all_reached(&w, &smsc, &campaign).await, 0);
+    w.program.terminate();
+}

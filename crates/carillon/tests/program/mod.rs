@@ -1,0 +1,214 @@
+//! The real program as a child process, and a client of it.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+/// Far more than any step here needs.
+const PATIENCE: Duration = Duration::from_secs(90);
+const BINARY: &str = env!("CARGO_BIN_EXE_carillon");
+/// Bytes of a small disk, and what of it is left when it is full: less than the engine's reserve.
+const SMALL_DISK: u64 = 96 * 1024 * 1024;
+const LEFT: u64 = 8 * 1024 * 1024;
+
+/// Runs a command to its end.
+pub fn carillon(args: &[&str]) -> Output {
+    let output = Command::new(BINARY).args(args).output().unwrap();
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// Something of the system's that a test needs is missing: fails under the gate, else is skipped with a line.
+pub fn missing(what: &str) {
+    assert!(std::env::var_os("CARILLON_NEEDS_ALL").is_none(), "{what}");
+    eprintln!("skipped: {what}");
+}
+
+/// A running server. Dropping it kills it.
+pub struct Program {
+    child: Child,
+    pub base: String,
+}
+
+impl Program {
+    pub async fn serve(folder: &Path) -> Self {
+        let mut command = Command::new(BINARY);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder);
+        Self::start(command).await
+    }
+
+    /// Starts a command that prints where it listens.
+    pub async fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let out = child.stdout.take().unwrap();
+        let line = tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            BufReader::new(out).read_line(&mut line).unwrap();
+            line
+        })
+        .await
+        .unwrap();
+        let address = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("it said {line:?}"));
+        Self { child, base: format!("http://{address}") }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        assert_eq!(self.child.wait().unwrap().signal(), Some(9));
+    }
+
+    /// SIGTERM, and its end.
+    pub fn terminate(&mut self) {
+        Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{status}");
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A server over data of its own, with contacts in one list.
+pub struct World {
+    pub program: Program,
+    pub folder: tempfile::TempDir,
+    /// Where the data lies as this process sees it.
+    data: PathBuf,
+    token: String,
+    client: reqwest::Client,
+}
+
+impl World {
+    pub async fn start(people: i64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let token = prepare(folder.path(), people);
+        let program = Program::serve(folder.path()).await;
+        let data = folder.path().to_owned();
+        Self { program, folder, data, token, client: reqwest::Client::new() }
+    }
+
+    /// A server whose data lies on a disk of its own that is soon full; none where this machine lets
+    /// nobody mount one.
+    pub async fn on_a_small_disk(people: i64) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = folder.path().join("disk");
+        std::fs::create_dir(&disk).unwrap();
+        let prepared = tempfile::tempdir().unwrap();
+        let token = prepare(prepared.path(), people);
+        let script = format!(
+            "mount -t tmpfs -o size={SMALL_DISK} tmpfs \"$1\" && cp \"$2\"/* \"$1\" && \"$3\" adopt --data \"$1\" >&2 && \
+             exec \"$3\" serve --listen 127.0.0.1:0 --data \"$1\""
+        );
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--mount", "sh", "-c", &script, "sh"]);
+        command.arg(&disk).arg(prepared.path()).arg(BINARY);
+        let allowed = Command::new("unshare").args(["--map-root-user", "--mount", "true"]).status();
+        if !allowed.is_ok_and(|status| status.success()) {
+            missing("the full-disk test needs a mount namespace (unshare --map-root-user --mount)");
+            return None;
+        }
+        let program = Program::start(command).await;
+        // The disk is mounted in the program's namespace only.
+        let data = PathBuf::from(format!("/proc/{}/root{}", program.id(), disk.display()));
+        Some(Self { program, folder, data, token, client: reqwest::Client::new() })
+    }
+
+    /// Fills the disk up to what the engine keeps in reserve, and says with what.
+    pub fn fill_disk(&self) -> PathBuf {
+        let path = self.data.join("filler");
+        let free = fs4::available_space(&self.data).unwrap();
+        std::fs::write(&path, vec![1; (free - LEFT) as usize]).unwrap();
+        path
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Value {
+        let response = request.bearer_auth(&self.token).send().await.unwrap();
+        let status = response.status();
+        let text = response.text().await.unwrap();
+        assert!(status.is_success(), "{status}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn url(&self, path: &str) -> String {
+        match path.strip_prefix('/') {
+            Some(root) if root.starts_with('/') => format!("{}{root}", self.program.base),
+            _ => format!("{}/api/v1{path}", self.program.base),
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        self.send(self.client.get(self.url(path))).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Value {
+        self.send(self.client.post(self.url(path)).json(body)).await
+    }
+
+    pub async fn route(&self, smsc: SocketAddr, more: Value) -> String {
+        let route = fixture::with(
+            json!({"name": "Carrier", "kind": "smpp", "host": "127.0.0.1", "port": smsc.port(), "system_id": "us"}),
+            more,
+        );
+        self.post("/routes", &route).await["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Saves and schedules a campaign to everybody; its address.
+    pub async fn start_campaign(&self, name: &str, route: &str) -> String {
+        let c = json!({"channel": "sms", "name": name, "route_id": route, "sender": "+12025550199",
+            "list_ids": ["lst_1"], "opt_in_acknowledged": true, "window": null,
+            "messages": [{"text": "Hello {{ first_name }}", "send": {"now": true}}]});
+        let c = self.post("/campaigns", &c).await;
+        let at = format!("/campaigns/{}", c["id"].as_str().unwrap());
+        self.post(&format!("{at}/schedule"), &json!({})).await;
+        at
+    }
+
+    /// Looks until `done` is content.
+    pub async fn until(&self, path: &str, done: impl Fn(&Value) -> bool) -> Value {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let seen = self.get(path).await;
+            if done(&seen) {
+                return seen;
+            }
+            assert!(Instant::now() < end, "{path} came to no end: {seen}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    pub fn assert_check_holds(&self) {
+        let said = carillon(&["check", "--data", self.folder.path().to_str().unwrap()]);
+        assert!(String::from_utf8(said.stdout).unwrap().contains("every invariant holds"));
+    }
+}
+
+/// Makes a token and imports contacts, with the program's own commands.
+fn prepare(folder: &Path, people: i64) -> String {
+    let data = folder.to_str().unwrap();
+    let token = carillon(&["token", "create", "--name", "test", "--data", data]).stdout;
+    let csv = folder.join("people.csv");
+    let rows = (0..people).map(|i| format!("+1202555{i:04},Ana{i}\n"));
+    std::fs::write(&csv, std::iter::once("phone,first_name\n".to_owned()).chain(rows).collect::<String>())
+        .unwrap();
+    let said = carillon(&["import", csv.to_str().unwrap(), "--list", "All", "--data", data]);
+    assert!(String::from_utf8(said.stdout).unwrap().contains(&format!("{people} accepted")));
+    String::from_utf8(token).unwrap().trim().to_owned()
+}
