@@ -27,12 +27,6 @@ pub fn carillon(args: &[&str]) -> Output {
     output
 }
 
-/// Something of the system's that a test needs is missing: fails under the gate, else is skipped with a line.
-pub fn missing(what: &str) {
-    assert!(std::env::var_os("CARILLON_NEEDS_ALL").is_none(), "{what}");
-    eprintln!("skipped: {what}");
-}
-
 /// A running server. Dropping it kills it.
 pub struct Program {
     child: Child,
@@ -122,7 +116,7 @@ impl World {
         command.arg(&disk).arg(prepared.path()).arg(BINARY);
         let allowed = Command::new("unshare").args(["--map-root-user", "--mount", "true"]).status();
         if !allowed.is_ok_and(|status| status.success()) {
-            missing("the full-disk test needs a mount namespace (unshare --map-root-user --mount)");
+            fixture::missing("the full-disk test needs a mount namespace (unshare --map-root-user --mount)");
             return None;
         }
         let program = Program::start(command).await;

@@ -1,0 +1,78 @@
+//! What leaves is well-formed: an independent dissector reads a capture of it.
+
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod world;
+
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+use world::World;
+
+/// A text that needs one segment of GSM-7, one of several, and one of several in UCS-2.
+const TEXTS: [&str; 3] = ["Hello", "A long text in plain letters, told often enough. ", "Длинный текст ⚡ "];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tshark_finds_no_malformed_packet() {
+    let w = World::start().await;
+    let capture = tempfile::NamedTempFile::new().unwrap();
+    let port = w.smsc.port;
+    let started = Command::new("tshark")
+        .args(["-q", "-i", "lo", "-f", &format!("tcp port {port}"), "-w"])
+        .arg(capture.path())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut tshark) = started else {
+        return fixture::missing("tshark is not installed (Debian package tshark)");
+    };
+    if !is_capturing(&mut tshark).await {
+        let _ = tshark.kill();
+        return fixture::missing("tshark may not capture on the loopback interface");
+    }
+    let list = w.list_of("phone\n+12025550001\n+12025550002\n").await;
+    let route = w.route(json!({})).await;
+    let messages: Vec<_> = TEXTS
+        .iter()
+        .enumerate()
+        .map(|(at, text)| {
+            let send = if at == 0 { json!({"now": true}) } else { json!({"after": "PT0S"}) };
+            json!({"text": text.repeat(if at == 0 { 1 } else { 8 }), "send": send})
+        })
+        .collect();
+    let campaign = json!({"channel": "sms", "name": "Captured", "route_id": route, "sender": "+12025550100",
+        "list_ids": [list], "opt_in_acknowledged": true, "window": null, "messages": messages});
+    let c = w.start_campaign(&campaign).await;
+    w.until(&c, |c| c["status"] == "completed" && c["totals"]["delivered"] == 6).await;
+    // It writes what it has when it is asked to end.
+    Command::new("kill").args(["-INT", &tshark.id().to_string()]).status().unwrap();
+    tshark.wait().unwrap();
+
+    let dissect = |filter: &str| {
+        let output = Command::new("tshark")
+            .args([
+                "-r",
+                capture.path().to_str().unwrap(),
+                "-d",
+                &format!("tcp.port=={port},smpp"),
+                "-Y",
+                filter,
+            ])
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(dissect("_ws.malformed || _ws.unreassembled || smpp.command_status != 0"), "");
+    assert!(dissect("smpp.command_id == 0x00000004").lines().count() > 1, "no submit_sm was captured");
+    assert!(dissect("smpp.command_id == 0x80000005").lines().count() > 1, "no receipt was acknowledged");
+}
+
+/// Waits until it says so.
+async fn is_capturing(tshark: &mut std::process::Child) -> bool {
+    use std::io::{BufRead as _, BufReader};
+    let said = tshark.stderr.take().unwrap();
+    tokio::task::spawn_blocking(move || {
+        BufReader::new(said).lines().map_while(Result::ok).any(|line| line.contains("Capturing on"))
+    })
+    .await
+    .unwrap()
+}
