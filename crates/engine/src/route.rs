@@ -133,7 +133,8 @@ impl Ack {
         Self { to, number }
     }
 
-    pub(crate) fn stored(self) {
+    /// Says so, once what it stands for is stored.
+    pub fn stored(self) {
         // A connection that is gone asks again on the next one.
         let _ = self.to.send(self.number);
     }

@@ -1,0 +1,73 @@
+//! What a page costs with a million deliveries, beside the same with a thousand: over HTTP, one request at a
+//! time. `cargo run --release -p bench --bin reads [LARGE] [SMALL]`
+
+use std::{sync::Arc, time::Instant};
+
+use bench::{Smsc, campaign, engine, line, list, percentiles, route, say_machine};
+use jiff::Timestamp;
+use serde_json::json;
+use server::App;
+use store::Store;
+
+/// Requests a page.
+const REQUESTS: usize = 300;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let mut args = std::env::args().skip(1);
+    let large: i64 = args.next().map_or(Ok(1_000_000), |n| n.parse())?;
+    let small: i64 = args.next().map_or(Ok(1_000), |n| n.parse())?;
+    say_machine();
+    println!("{:>28} {:>12} {:>9} {:>9}", "", "deliveries", "p50 ms", "p99 ms");
+    let mut medians = Vec::new();
+    for people in [small, large] {
+        medians.push(measure(people).await?);
+    }
+    for (at, (name, _)) in medians[0].iter().enumerate() {
+        println!("{name}: large / small {:.2}", medians[1][at].1 / medians[0][at].1);
+    }
+    Ok(())
+}
+
+async fn measure(people: i64) -> anyhow::Result<Vec<(&'static str, f64)>> {
+    let smsc = Smsc::start(false)?;
+    let folder = tempfile::tempdir_in(".")?;
+    let store = Store::open(folder.path())?;
+    let places = (list(&store, "All", people).await?, route(&store, smsc.port, 500).await?);
+    let handle = engine(&store).await?;
+    let id = campaign(&store, "Read", places, json!({"now": true})).await?;
+    store.schedule(id, "bench".into(), Timestamp::now()).await?;
+    while store.campaign(id).await?.sum().sent < people {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    store.add_token("bench".into(), "read", "token".into(), Timestamp::now()).await?;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let base = format!("http://{}/api/v1", listener.local_addr()?);
+    tokio::spawn(server::serve(listener, App { store, engine: Arc::new(handle.into()) }));
+    let client = reqwest::Client::new();
+    let middle = people / 2;
+    let pages = [
+        ("campaign", format!("/campaigns/{id}")),
+        ("index", "/campaigns".into()),
+        ("deliveries, first page", format!("/campaigns/{id}/deliveries")),
+        ("deliveries, middle page", format!("/campaigns/{id}/deliveries?cursor=1-{middle}")),
+        ("deliveries, by outcome", format!("/campaigns/{id}/deliveries?outcome=sent")),
+        ("deliveries, none of it", format!("/campaigns/{id}/deliveries?outcome=failed")),
+    ];
+    let mut medians = Vec::new();
+    for (name, path) in pages {
+        let url = format!("{base}{path}");
+        let mut times = Vec::with_capacity(REQUESTS);
+        for _ in 0..REQUESTS {
+            let began = Instant::now();
+            let answer = client.get(&url).bearer_auth("token").send().await?.error_for_status()?;
+            answer.bytes().await?;
+            times.push(began.elapsed());
+        }
+        let (p50, p99) = percentiles(times);
+        println!("{name:>28} {people:>12} {p50:>9.2} {p99:>9.2}");
+        medians.push((name, p50));
+    }
+    line(&[&""]);
+    Ok(medians)
+}

@@ -1,0 +1,147 @@
+//! What the benches share: the machine in words, tables, data of any size, an SMSC in a process of its own.
+
+use std::{
+    fmt::Display,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use campaign::{CampaignId, ListId, Msisdn, RouteId};
+use engine::{Connect, Engine, Handle};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sms::SmppRoute;
+use store::{NewContact, Store};
+
+/// Contacts stored together.
+const CHUNK: i64 = 5_000;
+
+/// Says on what this runs.
+pub fn say_machine() {
+    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model =
+        cpus.lines().find_map(|l| l.strip_prefix("model name")?.split_once(": ")).map_or("?", |m| m.1);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    println!("{cores} cores, {model}");
+}
+
+/// A line of a table.
+pub fn line(cells: &[&dyn Display]) {
+    let cells: Vec<String> = cells.iter().map(|c| format!("{c:>16}")).collect();
+    println!("{}", cells.join(" "));
+}
+
+/// Milliseconds of the median and of the 99th of a hundred.
+pub fn percentiles(mut times: Vec<Duration>) -> (f64, f64) {
+    times.sort_unstable();
+    let at = |share: usize| times.get(times.len() * share / 100).map_or(0.0, |t| t.as_secs_f64() * 1e3);
+    (at(50), at(99))
+}
+
+/// The `i`th number.
+pub fn number(i: i64) -> Msisdn {
+    Msisdn::from_digits(12_020_000_000 + i)
+}
+
+/// Stores a list of `people`; each has a first name.
+pub async fn list(store: &Store, name: &str, people: i64) -> anyhow::Result<ListId> {
+    let list = store.create_list(name.into(), Timestamp::now()).await?;
+    let import = store.begin_import(list).await?;
+    let store = store.clone();
+    tokio::task::spawn_blocking(move || {
+        for from in (0..people).step_by(CHUNK as usize) {
+            let contacts = (from..people.min(from + CHUNK))
+                .map(|i| NewContact {
+                    number: number(i),
+                    zones: Some("America/New_York".into()),
+                    fields: Some(format!(r#"{{"first_name":"Ana{i}"}}"#)),
+                })
+                .collect();
+            store.import_chunk(import, contacts, Vec::new())?;
+        }
+        store.end_import(import, Vec::new(), None)
+    })
+    .await??;
+    Ok(list)
+}
+
+/// Stores a route to an SMSC.
+pub async fn route(store: &Store, port: u16, window: u32) -> anyhow::Result<RouteId> {
+    let config = json!({"name": "Carrier", "kind": "smpp", "host": "127.0.0.1", "port": port, "system_id": "us",
+        "password": "secret", "window": window, "rate_per_second": 10_000_000});
+    Ok(store.create_route(serde_json::from_value(config)?).await?.id)
+}
+
+/// Saves a campaign.
+pub async fn campaign(
+    store: &Store,
+    name: &str,
+    (list, route): (ListId, RouteId),
+    send: Value,
+) -> anyhow::Result<CampaignId> {
+    let definition = json!({"channel": "sms", "name": name, "route_id": route, "sender": "+12025550199",
+        "list_ids": [list], "opt_in_acknowledged": true, "window": null,
+        "messages": [{"text": "Hello {{ first_name }}, your appointment is tomorrow at 10:00.", "send": send}]});
+    let made =
+        store.create_campaign(serde_json::from_value(definition)?, "bench".into(), Timestamp::now()).await?;
+    Ok(made.id)
+}
+
+/// An engine with SMPP routes, running.
+pub async fn engine(store: &Store) -> anyhow::Result<Handle> {
+    let connect: Connect = Box::new(|route, reports, opt_outs| {
+        Arc::new(SmppRoute::start(route.id, &route.config, reports, opt_outs))
+    });
+    let engine = Engine::start(store.clone(), "bench".into(), connect, Timestamp::now()).await?;
+    let handle = engine.handle();
+    tokio::spawn(engine.run());
+    Ok(handle)
+}
+
+/// An SMSC (`smpp34`'s server) in a process of its own. Dropping it ends it.
+pub struct Smsc {
+    child: Child,
+    /// Where it listens.
+    pub port: u16,
+}
+
+impl Smsc {
+    /// Starts one; with receipts or without.
+    pub fn start(receipts: bool) -> anyhow::Result<Self> {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let beside = std::env::current_exe()?.with_file_name("smsc");
+        anyhow::ensure!(beside.exists(), "build all of it first: cargo build --release -p bench");
+        let child = Command::new(beside)
+            .args([port.to_string(), receipts.to_string()])
+            .stdout(Stdio::null())
+            .spawn()?;
+        let end = Instant::now() + Duration::from_secs(10);
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            anyhow::ensure!(Instant::now() < end, "the SMSC did not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(Self { child, port })
+    }
+}
+
+impl Drop for Smsc {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Peak memory of this process, in MiB (Linux).
+pub fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib =
+        status.lines().find_map(|l| l.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or(0) / 1024
+}
+
+/// How much room files take.
+pub fn size(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |m| m.len())
+}
