@@ -17,7 +17,7 @@ use smpp34::{
 use tokio::sync::{RwLock, mpsc};
 
 /// Receipts that may wait for their acknowledgement.
-const RECEIPTS_AT_ONCE: usize = 500;
+const RECEIPTS_AT_ONCE: usize = 5_000;
 
 struct Peer {
     count: AtomicU64,

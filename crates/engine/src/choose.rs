@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Messages in one claim at most.
-const LARGEST_CLAIM: u32 = 500;
+const LARGEST_CLAIM: u32 = 1_000;
 /// How often it is stored that a route had room: what a crash adds to lateness at most.
 const ALIVE_EVERY: SignedDuration = SignedDuration::from_secs(1);
 

@@ -67,6 +67,8 @@ pub(super) struct Turn<'a> {
     pub(super) waves: HashSet<i64>,
     /// Whether receipts wait for their results.
     pub(super) early: bool,
+    /// Whether receipts that waited too long were dropped in this turn.
+    pub(super) swept: bool,
 }
 
 impl<'a> Turn<'a> {
@@ -82,6 +84,7 @@ impl<'a> Turn<'a> {
             touched: BTreeSet::new(),
             waves: HashSet::new(),
             early,
+            swept: false,
         })
     }
 

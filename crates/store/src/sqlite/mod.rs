@@ -39,6 +39,8 @@ const FILE: &str = "carillon.db";
 const SCHEMA_VERSION: i64 = 1;
 /// Changes that a slow listener may lag behind before it is told that it missed some.
 const CHANGES: usize = 1024;
+/// Pages in the log before they are moved into the database: 64 MiB. A page that changes often is moved once.
+const CHECKPOINT_PAGES: i64 = 16_384;
 /// How long a command beside a running server waits for its turn to write.
 const BUSY: Duration = Duration::from_secs(20);
 
@@ -172,6 +174,7 @@ fn configure(connection: &Connection) -> Result<()> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "OFF")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     // KiB, negative by SQLite's convention: 64 MiB.
     connection.pragma_update(None, "cache_size", -65_536)?;
     connection.set_prepared_statement_cache_capacity(128);

@@ -1,4 +1,7 @@
 //! Receipts: matched by route, provider id and number; the first final one wins.
+//!
+//! The hot path is written as plain look-ups and updates by primary key: `RETURNING` builds a table for its
+//! one row and took longer than the update itself.
 
 use campaign::{Outcome, RouteId};
 use jiff::SignedDuration;
@@ -12,6 +15,15 @@ const EARLY_RECEIPT: SignedDuration = SignedDuration::from_mins(10);
 /// A receipt without a known id may settle a doubt so long.
 const DOUBT: SignedDuration = SignedDuration::from_hours(48);
 
+/// A delivery's row, as far as news concern it.
+struct Standing {
+    outcome: Outcome,
+    reason: Option<String>,
+    parts: i64,
+    parts_left: i64,
+    changed_at: i64,
+}
+
 impl Turn<'_> {
     pub(super) fn doubt(&self, route: i64, number: i64, key: (i64, u32, i64)) -> Result<()> {
         self.c
@@ -20,44 +32,74 @@ impl Turn<'_> {
         Ok(())
     }
 
+    /// Applies receipts that were there before the result they belong to.
     pub(super) fn early_receipts(&mut self, route: i64, s: &Settled, ids: &[String]) -> Result<()> {
         for id in ids {
             let found: Option<(bool, Option<u32>)> = self
                 .c
                 .prepare_cached(
-                    "DELETE FROM early_receipt WHERE route_id = ?1 AND provider_id = ?2 AND number = ?3 RETURNING delivered, code",
+                    "SELECT delivered, code FROM early_receipt WHERE route_id = ?1 AND provider_id = ?2 AND number = ?3",
                 )?
                 .query_row((route, id, s.number.digits()), |r| Ok((r.get(0)?, r.get(1)?)))
                 .optional()?;
-            if let Some((delivered, code)) = found {
-                self.receipt(&Receipt {
-                    route: RouteId(route),
-                    provider_ids: vec![id.clone()],
-                    number: s.number,
-                    delivered,
-                    code,
-                })?;
-            }
+            let Some((delivered, code)) = found else { continue };
+            self.c
+                .prepare_cached(
+                    "DELETE FROM early_receipt WHERE route_id = ?1 AND provider_id = ?2 AND number = ?3",
+                )?
+                .execute((route, id, s.number.digits()))?;
+            self.receipt(&Receipt {
+                route: RouteId(route),
+                provider_ids: vec![id.clone()],
+                number: s.number,
+                delivered,
+                code,
+            })?;
         }
         Ok(())
     }
 
-    /// News of a delivery that has a row: applied where the row gives way to it.
-    pub(super) fn news(&mut self, key: (i64, u32, i64), later: Outcome, code: Option<u32>) -> Result<()> {
-        let row: Option<(u8, Option<String>, i64, i64)> = self
+    fn standing(&self, key: (i64, u32, i64)) -> Result<Option<Standing>> {
+        let standing = self
             .c
             .prepare_cached(
-                "SELECT outcome, reason, parts_left, changed_at FROM delivery WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3",
+                "SELECT outcome, reason, parts, parts_left, changed_at FROM delivery
+                 WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3",
             )?
-            .query_row(key, |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))
+            .query_row(key, |r| {
+                Ok(Standing {
+                    outcome: Outcome::from_code(r.get(0)?).ok_or(rusqlite::Error::InvalidQuery)?,
+                    reason: r.get(1)?,
+                    parts: r.get(2)?,
+                    parts_left: r.get(3)?,
+                    changed_at: r.get(4)?,
+                })
+            })
             .optional()?;
-        let Some((outcome, reason, parts_left, changed_at)) = row else { return Ok(()) };
-        let Some(current) = Outcome::from_code(outcome) else { return Ok(()) };
+        Ok(standing)
+    }
+
+    /// News of a delivery that has a row: applied where the row gives way to it.
+    pub(super) fn news(&mut self, key: (i64, u32, i64), later: Outcome, code: Option<u32>) -> Result<()> {
+        match self.standing(key)? {
+            Some(standing) => self.apply(key, &standing, later, code),
+            None => Ok(()),
+        }
+    }
+
+    fn apply(
+        &mut self,
+        key: (i64, u32, i64),
+        standing: &Standing,
+        later: Outcome,
+        code: Option<u32>,
+    ) -> Result<()> {
+        let current = standing.outcome;
         if !current.gives_way_to(later) {
             return Ok(());
         }
         // A long text is delivered when all its parts are.
-        let left = if later == Outcome::Delivered { (parts_left - 1).max(0) } else { parts_left };
+        let left = standing.parts_left - i64::from(later == Outcome::Delivered);
         let becomes = if later == Outcome::Delivered && left > 0 { current } else { later };
         self.c.prepare_cached(include_str!("sql/delivery_receipt.sql"))?.execute(params![
             key.0,
@@ -65,12 +107,12 @@ impl Turn<'_> {
             key.2,
             becomes.code(),
             code,
-            left,
+            left.max(0),
             self.now
         ])?;
-        let reason = reason.unwrap_or_default();
-        self.deltas.add(key.0, key.1, current, &reason, changed_at, -1);
-        self.deltas.add(key.0, key.1, becomes, &reason, self.now, 1);
+        let reason = standing.reason.as_deref().unwrap_or_default();
+        self.deltas.add(key.0, key.1, current, reason, standing.changed_at, -1);
+        self.deltas.add(key.0, key.1, becomes, reason, self.now, 1);
         if current == Outcome::InDoubt && becomes != current {
             self.c
                 .prepare_cached(
@@ -82,28 +124,37 @@ impl Turn<'_> {
         Ok(())
     }
 
+    /// Whether this is the first final receipt of one part of a long text; from then on it is not.
+    fn is_first_of_part(&self, route: i64, id: &str, number: i64) -> Result<bool> {
+        let changed = self
+            .c
+            .prepare_cached(
+                "UPDATE receipt_key SET final = 1
+                 WHERE route_id = ?1 AND provider_id = ?2 AND number = ?3 AND NOT final",
+            )?
+            .execute((route, id, number))?;
+        Ok(changed == 1)
+    }
+
     pub(super) fn receipt(&mut self, receipt: &Receipt) -> Result<()> {
         let later = if receipt.delivered { Outcome::Delivered } else { Outcome::Undelivered };
         let number = receipt.number.digits();
         for id in &receipt.provider_ids {
-            let found: Option<(i64, u32, i64, bool)> = self
+            let key: Option<(i64, u32, i64)> = self
                 .c
                 .prepare_cached(
-                    "SELECT campaign_id, message_no, seq, final FROM receipt_key WHERE route_id = ?1 AND provider_id = ?2 AND number = ?3",
+                    "SELECT campaign_id, message_no, seq FROM receipt_key
+                     WHERE route_id = ?1 AND provider_id = ?2 AND number = ?3",
                 )?
-                .query_row((receipt.route.0, id, number), |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))
+                .query_row((receipt.route.0, id, number), |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
                 .optional()?;
-            if let Some((campaign, message, seq, done)) = found {
-                if !done {
-                    self.c
-                        .prepare_cached(
-                            "UPDATE receipt_key SET final = 1 WHERE route_id = ?1 AND provider_id = ?2 AND number = ?3",
-                        )?
-                        .execute((receipt.route.0, id, number))?;
-                    self.news((campaign, message, seq), later, receipt.code)?;
-                }
+            let Some(key) = key else { continue };
+            let Some(standing) = self.standing(key)? else { return Ok(()) };
+            // A lone segment's own outcome tells a second receipt from the first; parts need it noted.
+            if standing.parts > 1 && !self.is_first_of_part(receipt.route.0, id, number)? {
                 return Ok(());
             }
+            return self.apply(key, &standing, later, receipt.code);
         }
         // No result with that id yet. One doubt alone that fits is settled by it; else it waits.
         let since = self.now - DOUBT.as_millis() as i64;
@@ -117,9 +168,12 @@ impl Turn<'_> {
         if let [only] = doubts[..] {
             return self.news(only, later, receipt.code);
         }
-        self.c
-            .prepare_cached("DELETE FROM early_receipt WHERE at < ?1")?
-            .execute([self.now - EARLY_RECEIPT.as_millis() as i64])?;
+        self.early = true;
+        if !std::mem::replace(&mut self.swept, true) {
+            self.c
+                .prepare_cached("DELETE FROM early_receipt WHERE at < ?1")?
+                .execute([self.now - EARLY_RECEIPT.as_millis() as i64])?;
+        }
         for id in &receipt.provider_ids {
             self.c
                 .prepare_cached(
@@ -127,7 +181,6 @@ impl Turn<'_> {
                 )?
                 .execute((receipt.route.0, id, number, receipt.delivered, receipt.code, self.now))?;
         }
-        self.early = true;
         Ok(())
     }
 }
