@@ -12,7 +12,7 @@ use campaign::{
     window::Opening,
 };
 use jiff::{SignedDuration, Timestamp};
-use store::{Claimed, Cycle, Fate, Result, Settled, Store, StoreError, Work};
+use store::{Claimed, Cycle, Cycled, Fate, Result, Settled, Store, StoreError, Work};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -81,6 +81,10 @@ pub struct Engine {
     /// What is to be stored with the next turn. Kept where a commit fails.
     pending: Cycle,
     acks: Vec<Ack>,
+    /// Acknowledgements that wait for the turn on its way to the disk.
+    storing: Vec<Ack>,
+    /// Claimed, not yet rendered and handed over.
+    claimed: Vec<(Work, Claimed)>,
     texts: HashMap<(CampaignId, i64), Arc<Vec<Text>>>,
     pub(crate) refusing: HashMap<CampaignId, Refusing>,
     pub(crate) stopping: HashMap<CampaignId, Stopping>,
@@ -119,6 +123,8 @@ impl Engine {
             open: HashMap::new(),
             pending: Cycle::default(),
             acks: Vec::new(),
+            storing: Vec::new(),
+            claimed: Vec::new(),
             texts: HashMap::new(),
             refusing: HashMap::new(),
             stopping: HashMap::new(),
@@ -175,6 +181,7 @@ impl Engine {
             return Ok(stopped);
         }
         self.store.stop(id, actor, now).await?;
+        self.put_back(id);
         self.fence(id);
         self.stopping.insert(id, Stopping { fenced: false, answers: vec![answer] });
         Ok(stopped)
@@ -208,7 +215,16 @@ impl Engine {
         }
         // Results make retries and free followers, which the work that was read does not show yet.
         let news = !self.pending.settled.is_empty() || !self.pending.unwritten.is_empty();
-        let claimed = match self.store_turn(asks, now).await {
+        let committing = self.begin_turn(asks, now);
+        // While that is on its way to the disk, what the turn before claimed is rendered and handed over.
+        for (work, claim) in std::mem::take(&mut self.claimed) {
+            self.hand_over(&work, claim, now);
+        }
+        let claimed = match committing {
+            Some(committing) => self.end_turn(committing.await),
+            None => Ok(Vec::new()),
+        };
+        let claimed = match claimed {
             Ok(claimed) => claimed,
             Err(StoreError::DiskFull) => return Ok(Some(now + AFTER_FAILURE)),
             Err(e) => return Err(e),
@@ -218,13 +234,14 @@ impl Engine {
         }
         for claim in claimed {
             if let Some(work) = work.iter().find(|w| w.id == claim.campaign) {
-                self.hand_over(work, claim, now);
+                self.accept(work.clone(), claim);
             }
         }
         let live: HashSet<_> = work.iter().map(|w| w.id).collect();
         self.texts.retain(|(id, _), _| live.contains(id));
         self.refusing.retain(|id, _| live.contains(id));
-        Ok(if self.pending.settled.is_empty() { wake } else { Some(now) })
+        let more = !self.pending.settled.is_empty() || !self.reports.is_empty();
+        Ok(if more { Some(now) } else { wake })
     }
 
     /// Takes what routes reported into the next turn.
@@ -283,8 +300,12 @@ impl Engine {
         self.pending.settled.push(Settled { claim, campaign, message_no, seq, number, fate, attempts });
     }
 
-    /// Stores what is pending together with `asks`; what could not be stored stays pending.
-    async fn store_turn(&mut self, asks: Cycle, now: Timestamp) -> Result<Vec<Claimed>> {
+    /// Begins to store what is pending together with `asks`; nothing, where there is nothing.
+    fn begin_turn(
+        &mut self,
+        asks: Cycle,
+        now: Timestamp,
+    ) -> Option<impl Future<Output = (Cycle, Result<Cycled>)> + use<>> {
         let mut cycle = std::mem::take(&mut self.pending);
         let touched: HashSet<ClaimId> = cycle.settled.iter().map(|s| s.claim).collect();
         cycle.low = touched
@@ -298,19 +319,27 @@ impl Engine {
         cycle.due = asks.due;
         cycle.late = asks.late;
         cycle.alive = asks.alive;
-        if cycle.is_empty() {
-            return Ok(Vec::new());
-        }
-        let (back, result) = self.store.cycle(cycle, self.worker.clone(), now).await?;
+        // Acknowledged once this turn is stored; what comes meanwhile waits for the next.
+        self.storing = std::mem::take(&mut self.acks);
+        (!cycle.is_empty()).then(|| self.store.cycle(cycle, self.worker.clone(), now))
+    }
+
+    /// Takes note of a stored turn; what could not be stored stays pending.
+    fn end_turn(&mut self, (back, result): (Cycle, Result<Cycled>)) -> Result<Vec<Claimed>> {
         match result {
             Ok(cycled) => {
-                self.open.retain(|_, open| !open.unsettled.is_empty());
-                for ack in self.acks.drain(..) {
+                for ack in self.storing.drain(..) {
                     ack.stored();
                 }
+                // What was handed over meanwhile may be settled already, and waits for the next turn.
+                let settled = self.pending.settled.iter().map(|s| s.claim);
+                let waiting: HashSet<ClaimId> =
+                    settled.chain(self.pending.unwritten.iter().map(|(id, _)| *id)).collect();
+                self.open.retain(|id, open| !open.unsettled.is_empty() || waiting.contains(id));
                 Ok(cycled.claimed)
             }
             Err(e) => {
+                let meanwhile = std::mem::take(&mut self.pending);
                 self.pending = Cycle {
                     claims: Vec::new(),
                     due: Vec::new(),
@@ -318,27 +347,55 @@ impl Engine {
                     alive: Vec::new(),
                     ..back
                 };
+                self.pending.settled.extend(meanwhile.settled);
+                self.pending.unwritten.extend(meanwhile.unwritten);
+                self.acks.append(&mut self.storing);
                 Err(e)
             }
         }
     }
 
-    /// Renders what was claimed and hands it to the route.
-    fn hand_over(&mut self, work: &Work, claim: Claimed, now: Timestamp) {
-        let (Some(id), Some(sender)) = (work.definition.route_id, work.definition.sender.clone()) else {
-            // A scheduled campaign has both; one that has not keeps its messages.
-            self.pending.unwritten.extend(claim.recipients.first().map(|r| (claim.id, r.seq)));
-            return;
+    /// Takes on what was claimed: it is handed over with the next turn.
+    fn accept(&mut self, work: Work, claim: Claimed) {
+        let Some(route) = work.definition.route_id else {
+            // A scheduled campaign has one; one that has not keeps its messages.
+            return self.return_claim(&claim);
         };
         self.open.insert(
             claim.id,
             Open {
                 campaign: work.id,
                 message_no: claim.message_no,
-                route: id,
+                route,
                 unsettled: claim.recipients.iter().map(|r| (r.seq, (r.number, r.attempts))).collect(),
             },
         );
+        if let Some(port) = self.ports.get_mut(&route) {
+            port.rate.take(claim.recipients.len());
+        }
+        self.claimed.push((work, claim));
+    }
+
+    /// Puts back what was claimed of a campaign and not handed over.
+    pub(crate) fn put_back(&mut self, id: CampaignId) {
+        let kept: Vec<_> = self.claimed.extract_if(.., |(work, _)| work.id == id).collect();
+        for (_, claim) in kept {
+            self.return_claim(&claim);
+        }
+    }
+
+    fn return_claim(&mut self, claim: &Claimed) {
+        if let Some(open) = self.open.get_mut(&claim.id) {
+            open.unsettled.clear();
+        }
+        self.pending.unwritten.extend(claim.recipients.first().map(|r| (claim.id, r.seq)));
+    }
+
+    /// Renders what was claimed and hands it to the route.
+    fn hand_over(&mut self, work: &Work, claim: Claimed, now: Timestamp) {
+        let (Some(id), Some(sender)) = (work.definition.route_id, work.definition.sender.clone()) else {
+            return self.return_claim(&claim);
+        };
         let send_before = send_before(work, &claim, now);
         let texts = self.texts.entry((work.id, work.epoch)).or_insert_with(|| {
             // Checked at save and at schedule; one that cannot be read any more sends nothing.
@@ -378,7 +435,8 @@ impl Engine {
         if let Some(port) = self.ports.get_mut(&id)
             && !messages.is_empty()
         {
-            port.rate.take(segments);
+            // One each was taken with the claim.
+            port.rate.take(segments - messages.len());
             port.route.submit(Batch { claim: claim.id, campaign: work.id, sender, send_before, messages });
         }
     }

@@ -135,6 +135,7 @@ impl Engine {
                 campaigns.sort_unstable();
                 campaigns.dedup();
                 for id in campaigns {
+                    self.put_back(id);
                     self.fence(id);
                 }
             }

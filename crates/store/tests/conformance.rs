@@ -35,7 +35,7 @@ impl World {
     }
 
     async fn cycle(&self, cycle: Cycle) -> Cycled {
-        self.data.store.cycle(cycle, "worker".into(), self.now).await.unwrap().1.unwrap()
+        self.data.store.cycle(cycle, "worker".into(), self.now).await.1.unwrap()
     }
 
     /// Claims from every open wave and from retries, at most `most` each.

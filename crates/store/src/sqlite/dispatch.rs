@@ -14,27 +14,31 @@ use super::{Store, campaigns, freeze, ms, operate, opt_out, tally::Deltas, time}
 use crate::{Cycle, Cycled, Definition, Fate, Result, Settled};
 
 impl Store {
-    /// One turn of the engine. `worker` names this engine: its claims are orphaned when it is gone.
-    pub async fn cycle(
+    /// One turn of the engine. `worker` names this engine: its claims are orphaned when it is gone. The
+    /// writer has it when this returns; the future hears of the commit.
+    pub fn cycle(
         &self,
         cycle: Cycle,
         worker: String,
         now: Timestamp,
-    ) -> Result<(Cycle, Result<Cycled>)> {
+    ) -> impl Future<Output = (Cycle, Result<Cycled>)> + use<> {
         // The input comes back with the answer, so that nothing is lost where the commit fails.
         let cycle = Arc::new(cycle);
         let theirs = cycle.clone();
-        let result = self.write(move |c| Turn::new(c, &worker, now)?.run(&theirs)).await;
-        let result = result.map(|(cycled, heard)| {
-            for (number, suppressed) in heard {
-                self.inner.opt_outs.set(number, suppressed);
-            }
-            for campaign in &cycled.changed {
-                self.changed(*campaign);
-            }
-            cycled
-        });
-        Ok((Arc::try_unwrap(cycle).unwrap_or_else(|shared| (*shared).clone()), result))
+        let store = self.clone();
+        let committed = self.write_begun(move |c| Turn::new(c, &worker, now)?.run(&theirs));
+        async move {
+            let result = committed.await.map(|(cycled, heard)| {
+                for (number, suppressed) in heard {
+                    store.inner.opt_outs.set(number, suppressed);
+                }
+                for campaign in &cycled.changed {
+                    store.changed(*campaign);
+                }
+                cycled
+            });
+            (Arc::try_unwrap(cycle).unwrap_or_else(|shared| (*shared).clone()), result)
+        }
     }
 }
 

@@ -104,6 +104,14 @@ impl Store {
         self.inner.writer.run(Lane::Urgent, f).await
     }
 
+    /// [`Store::write`], queued when this returns.
+    fn write_begun<T: Send + 'static, F>(&self, f: F) -> impl Future<Output = Result<T>> + use<T, F>
+    where
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        self.inner.writer.begin(Lane::Urgent, f)
+    }
+
     /// Runs `f` on a reader, in one read transaction.
     pub(crate) async fn read<T: Send + 'static>(
         &self,

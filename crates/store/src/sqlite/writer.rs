@@ -70,9 +70,20 @@ impl Writer {
         lane: Lane,
         f: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.enqueue(lane, f)
-            .await
-            .unwrap_or_else(|_| Err(StoreError::Database("the writer has ended".into())))
+        self.begin(lane, f).await
+    }
+
+    /// [`Writer::run`], queued when this returns.
+    pub(super) fn begin<T: Send + 'static, F>(
+        &self,
+        lane: Lane,
+        f: F,
+    ) -> impl Future<Output = Result<T>> + use<T, F>
+    where
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        let answer = self.enqueue(lane, f);
+        async { answer.await.unwrap_or_else(|_| Err(StoreError::Database("the writer has ended".into()))) }
     }
 
     /// [`Writer::run`] for threads that may block.
