@@ -61,9 +61,10 @@ impl Turn<'_> {
         self.waves.insert(wave.0);
         let rows = self.recipients(campaign, message_no, from, to)?;
         let mut recipients = Vec::with_capacity(rows.len());
+        let mut skipped = Vec::new();
         for (recipient, decision) in rows {
             match decision {
-                Decision::Skip(reason) => self.skip(campaign, message_no, &recipient, reason, false)?,
+                Decision::Skip(reason) => skipped.push(skip(campaign, message_no, &recipient, reason)),
                 Decision::Waits => self.defer(campaign, message_no, recipient.seq, None)?,
                 Decision::After(sent) if settled_before.is_some_and(|at| sent > ms(at)) => {
                     let due = self.follower_due(campaign, message_no - 1, recipient.seq, sent)?;
@@ -72,6 +73,7 @@ impl Turn<'_> {
                 Decision::Goes | Decision::After(_) => recipients.push(recipient),
             }
         }
+        self.deliver(&skipped.iter().collect::<Vec<_>>())?;
         let Some(low) = recipients.first().map(|r| r.seq) else { return Ok(None) };
         let id = self.add_claim(campaign, message_no, Some(wave), (from, to), low, recipients.len())?;
         Ok(Some(Claimed {
@@ -153,7 +155,7 @@ impl Turn<'_> {
             .collect::<rusqlite::Result<_>>()?;
         let Some(message_no) = due.first().map(|d| d.0) else { return Ok(None) };
         self.touched.insert(campaign.0);
-        let mut recipients = Vec::new();
+        let (mut recipients, mut skipped) = (Vec::new(), Vec::new());
         let mut send_before: Option<Timestamp> = None;
         let mut due: Vec<_> = due.into_iter().filter(|d| d.0 == message_no).collect();
         due.sort_unstable_by_key(|d| d.1);
@@ -189,16 +191,13 @@ impl Turn<'_> {
                             .execute((campaign.0, message_no, seq))?;
                     }
                     Decision::Skip(reason) => {
-                        self.c
-                            .prepare_cached(
-                                "DELETE FROM retry WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3",
-                            )?
-                            .execute((campaign.0, message_no, seq))?;
-                        self.skip(campaign, message_no, &recipient, reason, true)?;
+                        self.end_retry(campaign, message_no, seq)?;
+                        skipped.push(skip(campaign, message_no, &recipient, reason));
                     }
                 }
             }
         }
+        self.deliver(&skipped.iter().collect::<Vec<_>>())?;
         let (Some(first), Some(last)) = (recipients.first(), recipients.last()) else { return Ok(None) };
         let (low, to) = (first.seq, last.seq + 1);
         let id = self.add_claim(campaign, message_no, None, (low, to), low, recipients.len())?;
@@ -240,33 +239,6 @@ impl Turn<'_> {
         Ok(ClaimId(self.c.last_insert_rowid()))
     }
 
-    fn skip(
-        &mut self,
-        campaign: CampaignId,
-        message_no: u32,
-        r: &Recipient,
-        reason: SkipReason,
-        waited: bool,
-    ) -> Result<()> {
-        let settled = Settled {
-            claim: ClaimId(0),
-            campaign,
-            message_no,
-            seq: r.seq,
-            number: r.number,
-            fate: Fate::Final {
-                outcome: Outcome::Skipped,
-                reason: Some(reason),
-                code: None,
-                detail: None,
-                provider_ids: Vec::new(),
-                parts: 0,
-            },
-            attempts: r.attempts,
-        };
-        self.deliver(&settled, waited)
-    }
-
     fn recipients(
         &mut self,
         campaign: CampaignId,
@@ -304,5 +276,25 @@ impl Turn<'_> {
             all.push((recipient, decision));
         }
         Ok(all)
+    }
+}
+
+/// What is left out by a rule.
+fn skip(campaign: CampaignId, message_no: u32, r: &Recipient, reason: SkipReason) -> Settled {
+    Settled {
+        claim: ClaimId(0),
+        campaign,
+        message_no,
+        seq: r.seq,
+        number: r.number,
+        fate: Fate::Final {
+            outcome: Outcome::Skipped,
+            reason: Some(reason),
+            code: None,
+            detail: None,
+            provider_ids: Vec::new(),
+            parts: 0,
+        },
+        attempts: r.attempts,
     }
 }

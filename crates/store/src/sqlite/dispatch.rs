@@ -8,9 +8,9 @@ use std::{
 
 use campaign::{CampaignId, ClaimId, Msisdn, Outcome, SkipReason, ZoneGroup, lifecycle::Cause};
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params, types::ToSqlOutput};
 
-use super::{Store, campaigns, freeze, ms, operate, opt_out, tally::Deltas, time};
+use super::{Store, bulk, campaigns, freeze, ms, operate, opt_out, tally::Deltas, time};
 use crate::{Cycle, Cycled, Definition, Fate, Result, Settled};
 
 impl Store {
@@ -158,6 +158,7 @@ impl<'a> Turn<'a> {
     pub(super) fn settle(&mut self, settled: &[Settled], low: &[(ClaimId, i64)]) -> Result<()> {
         let mut claims: HashMap<i64, Option<ClaimKind>> = HashMap::new();
         let mut left: HashMap<i64, i64> = HashMap::new();
+        let mut finals = Vec::with_capacity(settled.len());
         for s in settled {
             self.touched.insert(s.campaign.0);
             let key = (s.campaign.0, s.message_no, s.seq);
@@ -182,13 +183,9 @@ impl<'a> Turn<'a> {
             match &s.fate {
                 Fate::Final { .. } => {
                     if kind == ClaimKind::Retries {
-                        self.c
-                            .prepare_cached(
-                                "DELETE FROM retry WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3",
-                            )?
-                            .execute(key)?;
+                        self.end_retry(s.campaign, s.message_no, s.seq)?;
                     }
-                    self.deliver(s, kind == ClaimKind::Retries)?;
+                    finals.push(s);
                 }
                 Fate::Again { due_at, detail } => {
                     let open = self.know(s.campaign)?.active;
@@ -204,6 +201,7 @@ impl<'a> Turn<'a> {
                 }
             }
         }
+        self.deliver(&finals)?;
         for (claim, low) in low {
             self.c.prepare_cached("UPDATE claim SET low = ?2 WHERE id = ?1")?.execute((claim.0, low))?;
         }
@@ -228,64 +226,83 @@ impl<'a> Turn<'a> {
         Ok(())
     }
 
-    /// Appends a settled delivery. `waited`: it was a retry, so a later message may wait for it.
-    pub(super) fn deliver(&mut self, s: &Settled, waited: bool) -> Result<()> {
-        let Fate::Final { outcome, reason, code, detail, provider_ids, parts } = &s.fate else {
-            return Ok(());
-        };
-        let reason_word = reason.map(SkipReason::word);
-        self.c.prepare_cached(include_str!("sql/delivery_add.sql"))?.execute(params![
-            s.campaign.0,
-            s.message_no,
-            s.seq,
-            outcome.code(),
-            reason_word,
-            code,
-            detail,
-            provider_ids.first(),
-            parts,
-            s.attempts,
-            self.now,
-        ])?;
-        self.deltas.add(s.campaign.0, s.message_no, *outcome, reason_word.unwrap_or(""), self.now, 1);
-        if waited {
-            let due = self.follower_due(s.campaign, s.message_no, s.seq, self.now)?;
-            self.c
-                .prepare_cached(
-                    "UPDATE retry SET due_at = ?4
-                     WHERE campaign_id = ?1 AND message_no = ?2 + 1 AND seq = ?3 AND due_at IS NULL",
-                )?
-                .execute((s.campaign.0, s.message_no, s.seq, due))?;
-        }
-        let now = self.now;
-        let known = self.know(s.campaign)?;
-        let route = known.route;
-        match outcome {
-            Outcome::Sent => {
-                for id in provider_ids {
-                    self.c.prepare_cached(include_str!("sql/receipt_key_add.sql"))?.execute((
-                        route,
-                        id,
-                        s.number.digits(),
-                        s.campaign.0,
-                        s.message_no,
-                        s.seq,
-                        now,
-                    ))?;
+    /// Appends settled deliveries, with what receipts and replies to them are found by.
+    pub(super) fn deliver(&mut self, settled: &[&Settled]) -> Result<()> {
+        let now = ToSqlOutput::from(self.now);
+        let (mut rows, mut keys, mut contacts) = (Vec::new(), Vec::new(), Vec::new());
+        let known: HashMap<i64, Rc<Known>> =
+            settled.iter().map(|s| Ok((s.campaign.0, self.know(s.campaign)?))).collect::<Result<_>>()?;
+        for s in settled {
+            let Fate::Final { outcome, reason, code, detail, provider_ids, parts } = &s.fate else {
+                continue;
+            };
+            let known = &known[&s.campaign.0];
+            let place = [s.campaign.0, i64::from(s.message_no), s.seq].map(ToSqlOutput::from);
+            rows.extend(place.clone());
+            rows.extend([
+                ToSqlOutput::from(outcome.code()),
+                bulk::text_or_null(reason.map(SkipReason::word)),
+                bulk::or_null(*code),
+                bulk::text_or_null(detail.as_deref()),
+                bulk::text_or_null(provider_ids.first().map(String::as_str)),
+                ToSqlOutput::from(*parts),
+                ToSqlOutput::from(*parts),
+                ToSqlOutput::from(s.attempts),
+                now.clone(),
+                now.clone(),
+            ]);
+            self.deltas.add(s.campaign.0, s.message_no, *outcome, *reason, self.now, 1);
+            let number = s.number.digits();
+            match outcome {
+                Outcome::Sent => {
+                    for id in provider_ids {
+                        keys.extend([
+                            ToSqlOutput::from(known.route),
+                            bulk::text(id),
+                            ToSqlOutput::from(number),
+                        ]);
+                        keys.extend(place.clone());
+                        keys.push(now.clone());
+                    }
+                    contacts.extend([
+                        ToSqlOutput::from(number),
+                        bulk::text(&known.sender),
+                        ToSqlOutput::from(s.campaign.0),
+                        now.clone(),
+                    ]);
                 }
-                self.c
-                    .prepare_cached(
-                        "INSERT INTO last_contact (number, sender, campaign_id, at) VALUES (?1, ?2, ?3, ?4)
-                         ON CONFLICT DO UPDATE SET campaign_id = excluded.campaign_id, at = excluded.at",
-                    )?
-                    .execute((s.number.digits(), &known.sender, s.campaign.0, now))?;
-                if self.early {
-                    self.early_receipts(route, s, provider_ids)?;
+                Outcome::InDoubt => {
+                    self.doubt(known.route, number, (s.campaign.0, s.message_no, s.seq))?;
+                }
+                _ => {}
+            }
+        }
+        bulk::insert(self.c, include_str!("sql/delivery_add.sql"), 13, &rows)?;
+        bulk::insert(self.c, include_str!("sql/receipt_key_add.sql"), 7, &keys)?;
+        bulk::insert(self.c, include_str!("sql/last_contact_add.sql"), 4, &contacts)?;
+        if self.early {
+            for s in settled {
+                if let Fate::Final { outcome: Outcome::Sent, provider_ids, .. } = &s.fate {
+                    self.early_receipts(known[&s.campaign.0].route, s, provider_ids)?;
                 }
             }
-            Outcome::InDoubt => self.doubt(route, s.number.digits(), (s.campaign.0, s.message_no, s.seq))?,
-            _ => {}
         }
+        Ok(())
+    }
+
+    /// A retry is settled: its row goes, and the next message to the recipient, if it waited, gets its date.
+    pub(super) fn end_retry(&mut self, campaign: CampaignId, message_no: u32, seq: i64) -> Result<()> {
+        let key = (campaign.0, message_no, seq);
+        self.c
+            .prepare_cached("DELETE FROM retry WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3")?
+            .execute(key)?;
+        let due = self.follower_due(campaign, message_no, seq, self.now)?;
+        self.c
+            .prepare_cached(
+                "UPDATE retry SET due_at = ?4
+                 WHERE campaign_id = ?1 AND message_no = ?2 + 1 AND seq = ?3 AND due_at IS NULL",
+            )?
+            .execute((key.0, key.1, key.2, due))?;
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! SQLite: WAL with synchronous=FULL, one writer thread that takes whole batches, readers beside it.
 
+mod bulk;
 mod campaigns;
 pub mod check;
 mod claim;

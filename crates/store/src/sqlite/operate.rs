@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use campaign::{
-    Action, CampaignId, ClaimId, Msisdn, Outcome, Send, Status, Transition, WaveId,
+    Action, CampaignId, ClaimId, Msisdn, Outcome, Send, SkipReason, Status, Transition, WaveId,
     lifecycle::{self, Cause},
     restart::{self, ClosedWave, Rebuilt},
     wave,
@@ -380,7 +380,7 @@ fn try_failed_again(c: &Connection, id: CampaignId, now: i64) -> Result<()> {
         .collect::<rusqlite::Result<_>>()?;
     let mut deltas = Deltas::default();
     for (message, seq, reason, changed_at, attempts) in rows {
-        deltas.add(id.0, message, failed, reason.as_deref().unwrap_or(""), changed_at, -1);
+        deltas.add(id.0, message, failed, reason.as_deref().and_then(SkipReason::from_word), changed_at, -1);
         c.prepare_cached("DELETE FROM delivery WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3")?
             .execute((id.0, message, seq))?;
         c.prepare_cached("INSERT INTO retry (campaign_id, message_no, seq, due_at, attempts, open) VALUES (?1, ?2, ?3, ?4, ?5, 1)")?

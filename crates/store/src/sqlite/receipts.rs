@@ -3,7 +3,7 @@
 //! The hot path is written as plain look-ups and updates by primary key: `RETURNING` builds a table for its
 //! one row and took longer than the update itself.
 
-use campaign::{Outcome, RouteId};
+use campaign::{Outcome, RouteId, SkipReason};
 use jiff::SignedDuration;
 use rusqlite::{OptionalExtension, params};
 
@@ -18,7 +18,7 @@ const DOUBT: SignedDuration = SignedDuration::from_hours(48);
 /// A delivery's row, as far as news concern it.
 struct Standing {
     outcome: Outcome,
-    reason: Option<String>,
+    reason: Option<SkipReason>,
     parts: i64,
     parts_left: i64,
     changed_at: i64,
@@ -69,7 +69,7 @@ impl Turn<'_> {
             .query_row(key, |r| {
                 Ok(Standing {
                     outcome: Outcome::from_code(r.get(0)?).ok_or(rusqlite::Error::InvalidQuery)?,
-                    reason: r.get(1)?,
+                    reason: r.get_ref(1)?.as_str().ok().and_then(SkipReason::from_word),
                     parts: r.get(2)?,
                     parts_left: r.get(3)?,
                     changed_at: r.get(4)?,
@@ -110,7 +110,7 @@ impl Turn<'_> {
             left.max(0),
             self.now
         ])?;
-        let reason = standing.reason.as_deref().unwrap_or_default();
+        let reason = standing.reason;
         self.deltas.add(key.0, key.1, current, reason, standing.changed_at, -1);
         self.deltas.add(key.0, key.1, becomes, reason, self.now, 1);
         if current == Outcome::InDoubt && becomes != current {

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use campaign::Outcome;
+use campaign::{Outcome, SkipReason};
 use rusqlite::Connection;
 
 use crate::Result;
@@ -15,7 +15,7 @@ const MINUTE_MS: i64 = 60_000;
 /// Deltas gathered over one transaction.
 #[derive(Default)]
 pub(super) struct Deltas {
-    totals: HashMap<(i64, u32, u8, String), i64>,
+    totals: HashMap<(i64, u32, u8, Option<SkipReason>), i64>,
     minutes: HashMap<(i64, u32, u8, i64), i64>,
 }
 
@@ -26,12 +26,12 @@ impl Deltas {
         campaign: i64,
         message: u32,
         outcome: Outcome,
-        reason: &str,
+        reason: Option<SkipReason>,
         changed_ms: i64,
         by: i64,
     ) {
         let code = outcome.code();
-        let key = (campaign, message, code, reason.to_owned());
+        let key = (campaign, message, code, reason);
         *self.totals.entry(key).or_default() += by;
         *self.minutes.entry((campaign, message, code, changed_ms / MINUTE_MS)).or_default() += by;
     }
@@ -41,7 +41,7 @@ impl Deltas {
         let mut totals = c.prepare_cached(include_str!("sql/tally_add.sql"))?;
         for ((campaign, message, outcome, reason), by) in self.totals {
             if by != 0 {
-                totals.execute((campaign, message, outcome, reason, by))?;
+                totals.execute((campaign, message, outcome, reason.map_or("", SkipReason::word), by))?;
             }
         }
         let mut minutes = c.prepare_cached(include_str!("sql/tally_minute_add.sql"))?;
