@@ -404,9 +404,8 @@ impl Engine {
         let text = texts.get(claim.message_no as usize - 1).cloned();
         let mut messages = Vec::with_capacity(claim.recipients.len());
         let mut segments = 0;
-        for mut r in claim.recipients {
-            let values = std::mem::take(&mut r.fields);
-            let (reason, detail) = match text.as_ref().map(|t| t.render(&work.fields, values)) {
+        for r in claim.recipients {
+            let (reason, detail) = match text.as_ref().map(|t| t.render(&work.fields, r.values())) {
                 Some(Ok(text)) => {
                     segments += segment::measure(&text).map_or(1, |size| size.segments);
                     messages.push(Outgoing { seq: r.seq, number: r.number, text });

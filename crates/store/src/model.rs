@@ -353,10 +353,18 @@ pub struct Recipient {
     pub seq: i64,
     /// The number.
     pub number: Msisdn,
-    /// The values of the campaign's fields, in their order.
-    pub fields: Vec<Option<String>>,
+    /// The values of the campaign's fields, in their order, as a JSON array.
+    pub fields: Option<Box<str>>,
     /// Attempts so far.
     pub attempts: u32,
+}
+
+impl Recipient {
+    /// The values of the campaign's fields, in their order; fewer where the last ones are not known.
+    pub fn values(&self) -> Vec<Option<String>> {
+        // Read here and not with the claim: the writer's time is the scarcest.
+        self.fields.as_deref().and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+    }
 }
 
 /// What became of one claimed message.

@@ -124,13 +124,8 @@ async fn a_campaign_runs_from_defined_to_completed_and_every_total_adds_up() {
 async fn the_fields_that_the_texts_need_are_frozen() {
     let w = World::with(4).await;
     let id = w.scheduled(r#"[{"now":true}]"#).await;
-    let names: Vec<_> = w
-        .claim(id, 100)
-        .await
-        .iter()
-        .flat_map(|c| &c.recipients)
-        .map(|r| (r.number, r.fields.clone()))
-        .collect();
+    let names: Vec<_> =
+        w.claim(id, 100).await.iter().flat_map(|c| &c.recipients).map(|r| (r.number, r.values())).collect();
     assert!(names.contains(&(number(0), vec![Some("Ana".into())])));
     assert!(names.contains(&(number(1), vec![])));
 }

@@ -251,10 +251,7 @@ impl Turn<'_> {
         let mut rows = statement.query((campaign.0, from, to, message_no))?;
         let mut all = Vec::with_capacity((to - from) as usize);
         while let Some(row) = rows.next()? {
-            let fields = match row.get_ref(2)?.as_str() {
-                Ok(json) => serde_json::from_str(json).unwrap_or_default(),
-                Err(_) => Vec::new(),
-            };
+            let fields = row.get_ref(2)?.as_str().ok().map(Box::from);
             let recipient =
                 Recipient { seq: row.get(0)?, number: Msisdn::from_digits(row.get(1)?), fields, attempts: 0 };
             let suppressed: Option<String> = row.get(3)?;
