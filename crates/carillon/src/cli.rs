@@ -246,6 +246,9 @@ pub enum CampaignCommand {
 pub struct Check {
     #[command(flatten)]
     pub data: Data,
+    /// Compares with what a simulated carrier recorded (`simulate smsc --record FILE`).
+    #[arg(long)]
+    pub against: Option<PathBuf>,
     /// For machines.
     #[arg(long)]
     pub json: bool,

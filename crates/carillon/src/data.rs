@@ -1,10 +1,17 @@
 //! Commands that work on the data itself, also beside a running server.
 
-use std::process::ExitCode;
+use std::{
+    collections::HashMap,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::ExitCode,
+};
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 use rand::{Rng as _, distr::Alphanumeric};
-use store::Store;
+use simulator::Record;
+use store::{Finding, Store};
 
 use crate::cli;
 
@@ -44,7 +51,11 @@ pub async fn adopt(options: cli::Adopt) -> anyhow::Result<()> {
 }
 
 pub async fn check(options: cli::Check) -> anyhow::Result<ExitCode> {
-    let findings = open(&options.data)?.check().await?;
+    let store = open(&options.data)?;
+    let mut findings = store.check().await?;
+    if let Some(path) = options.against {
+        findings.push(against(&store, &path).await?);
+    }
     let sound = findings.iter().all(|f| f.off.is_empty());
     if options.json {
         println!("{}", serde_json::to_string(&findings)?);
@@ -60,4 +71,39 @@ pub async fn check(options: cli::Check) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Examples of what is off.
+const SHOWN: usize = 5;
+
+/// Compares what every number was sent with what the carrier recorded: each known submission arrived, and
+/// what arrived beyond that is in doubt here.
+async fn against(store: &Store, record: &Path) -> anyhow::Result<Finding> {
+    let file =
+        std::fs::File::open(record).with_context(|| format!("{} cannot be opened", record.display()))?;
+    let mut arrived: HashMap<String, i64> = HashMap::new();
+    for (at, line) in BufReader::new(file).lines().enumerate() {
+        let record: Record =
+            serde_json::from_str(&line?).with_context(|| format!("line {} is no record", at + 1))?;
+        if record.begins_accepted_message() {
+            *arrived.entry(record.destination).or_default() += 1;
+        }
+    }
+    let mut off = Vec::new();
+    let sent = store.submitted().await?;
+    for (number, here) in &sent {
+        let there = arrived.get(number).copied().unwrap_or(0);
+        if !(here.known..=here.known + here.in_doubt).contains(&there) {
+            off.push(format!(
+                "+{number}: {there} arrived, {} known here, {} in doubt",
+                here.known, here.in_doubt
+            ));
+        }
+    }
+    for number in arrived.keys().filter(|number| !sent.contains_key(*number)) {
+        off.push(format!("+{number}: something arrived, nothing is known here"));
+    }
+    off.sort();
+    off.truncate(SHOWN);
+    Ok(Finding { invariant: "what the carrier recorded is what was sent", off })
 }

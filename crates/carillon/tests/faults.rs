@@ -49,7 +49,15 @@ async fn after_kill_9_in_mid_run_nobody_gets_it_twice_and_at_most_the_claim_budg
     let in_doubt = assert_all_reached(&w, &smsc, &campaign).await;
     assert!(in_doubt <= 3 * BUDGET, "{in_doubt}");
     w.program.terminate();
-    w.assert_check_holds();
+    // The data agrees with every submit_sm that the carrier recorded, and a double would be told.
+    let record = w.folder.path().join("record.jsonl");
+    let lines: Vec<String> =
+        smsc.records().iter().map(|r| serde_json::to_string(r).unwrap() + "\n").collect();
+    std::fs::write(&record, lines.concat()).unwrap();
+    assert_eq!(w.check_against(&record), (Some(0), String::new()));
+    std::fs::write(&record, lines.concat() + &lines[0]).unwrap();
+    let (code, broken) = w.check_against(&record);
+    assert!(code == Some(1) && broken.contains("what the carrier recorded is what was sent"), "{broken}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

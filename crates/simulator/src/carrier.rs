@@ -12,13 +12,13 @@ use std::{
 
 use jiff::Timestamp;
 use rusmpp::{pdus::DeliverSm, types::COctetString};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle, time::Instant};
 
 use crate::{Profile, connection};
 
 /// One `submit_sm` as it came.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
     /// When.
     pub at: Timestamp,
@@ -35,6 +35,17 @@ pub struct Record {
     /// The command status it was answered with.
     pub status: u32,
 }
+
+impl Record {
+    /// Whether it was accepted and is a whole message or the first part of one.
+    pub fn begins_accepted_message(&self) -> bool {
+        let first_part = self.esm_class & UDHI == 0 || self.short_message.get(5) == Some(&1);
+        self.status == 0 && first_part
+    }
+}
+
+/// `esm_class`: user data header present (SMPP 3.4 §5.2.12).
+const UDHI: u8 = 0x40;
 
 /// What waits to be handed to whoever binds, by when.
 pub(crate) type Outbox = BTreeMap<(Instant, u64), DeliverSm>;

@@ -10,7 +10,10 @@ pub mod sqlite;
 
 pub use model::*;
 pub use save::KNOWN_FIELDS;
-pub use sqlite::{KeyInUse, OptOuts, Store};
+pub use sqlite::{
+    KeyInUse, OptOuts, Store,
+    check::{Finding, Submitted},
+};
 
 /// What can go wrong in the store, in words for the user.
 #[derive(Debug, thiserror::Error)]

@@ -188,6 +188,17 @@ impl World {
         }
     }
 
+    /// `check --against`: its exit code and the invariants that it calls broken.
+    pub fn check_against(&self, record: &Path) -> (Option<i32>, String) {
+        let output = Command::new(BINARY)
+            .args(["check", "--data", self.folder.path().to_str().unwrap(), "--against"])
+            .arg(record)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        (output.status.code(), said.lines().filter(|line| line.starts_with("BROKEN")).collect())
+    }
+
     pub fn assert_check_holds(&self) {
         let said = carillon(&["check", "--data", self.folder.path().to_str().unwrap()]);
         assert!(String::from_utf8(said.stdout).unwrap().contains("every invariant holds"));

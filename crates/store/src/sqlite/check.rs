@@ -1,5 +1,7 @@
 //! `check`: every invariant over the data, and which one is off.
 
+use std::collections::HashMap;
+
 use rusqlite::Connection;
 
 use super::Store;
@@ -78,6 +80,15 @@ pub struct Finding {
     pub off: Vec<String>,
 }
 
+/// What one number was sent, over all campaigns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Submitted {
+    /// Messages that the carrier accepted.
+    pub known: i64,
+    /// Messages that it may have accepted: in doubt, or refused in part.
+    pub in_doubt: i64,
+}
+
 impl Store {
     /// Checks every invariant; each comes back with what is off.
     pub async fn check(&self) -> Result<Vec<Finding>> {
@@ -92,6 +103,21 @@ impl Store {
                     Ok(Finding { invariant, off })
                 })
                 .collect()
+        })
+        .await
+    }
+
+    /// What every number was sent, by its digits.
+    pub async fn submitted(&self) -> Result<HashMap<String, Submitted>> {
+        self.read(|c| {
+            let rows = c
+                .prepare(include_str!("sql/submitted.sql"))?
+                .query_map([], |r| {
+                    let number: i64 = r.get(0)?;
+                    Ok((number.to_string(), Submitted { known: r.get(1)?, in_doubt: r.get(2)? }))
+                })?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(rows)
         })
         .await
     }
