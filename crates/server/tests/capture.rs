@@ -27,7 +27,7 @@ async fn tshark_finds_no_malformed_packet() {
     };
     if !is_capturing(&mut tshark).await {
         let _ = tshark.kill();
-        return fixture::missing("tshark may not capture on the loopback interface");
+        return fixture::not_permitted("tshark may not capture on the loopback interface");
     }
     let list = w.list_of("phone\n+12025550001\n+12025550002\n").await;
     let route = w.route(json!({})).await;
@@ -44,7 +44,7 @@ async fn tshark_finds_no_malformed_packet() {
     let c = w.start_campaign(&campaign).await;
     w.until(&c, |c| c["status"] == "completed" && c["totals"]["delivered"] == 6).await;
     // It writes what it has when it is asked to end.
-    Command::new("kill").args(["-INT", &tshark.id().to_string()]).status().unwrap();
+    fixture::signal(tshark.id(), "INT");
     tshark.wait().unwrap();
 
     let dissect = |filter: &str| {

@@ -199,7 +199,7 @@ async fn a_stop_answers_although_the_far_end_does_not_and_nothing_follows() {
     let began = Instant::now();
     w.stop(id).await;
     let took = began.elapsed();
-    assert!((Duration::from_secs(2)..Duration::from_secs(5)).contains(&took), "{took:?}");
+    assert!((Duration::from_secs(2)..Duration::from_secs(10)).contains(&took), "{took:?}");
     let written = smsc.count() as i64;
     let t = w.data.store.campaign(id).await.unwrap().sum();
     assert_eq!((t.sending, t.cancelled), (0, PEOPLE - written));

@@ -67,7 +67,7 @@ impl Program {
 
     /// SIGTERM, and its end.
     pub fn terminate(&mut self) {
-        Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        fixture::signal(self.child.id(), "TERM");
         let status = self.child.wait().unwrap();
         assert!(status.success(), "{status}");
     }
@@ -114,9 +114,13 @@ impl World {
         let mut command = Command::new("unshare");
         command.args(["--map-root-user", "--mount", "sh", "-c", &script, "sh"]);
         command.arg(&disk).arg(prepared.path()).arg(BINARY);
-        let allowed = Command::new("unshare").args(["--map-root-user", "--mount", "true"]).status();
+        let allowed = Command::new("unshare")
+            .args(["--map-root-user", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"])
+            .status();
         if !allowed.is_ok_and(|status| status.success()) {
-            fixture::missing("the full-disk test needs a mount namespace (unshare --map-root-user --mount)");
+            fixture::not_permitted(
+                "the full-disk test needs a mount namespace (unshare --map-root-user --mount)",
+            );
             return None;
         }
         let program = Program::start(command).await;
