@@ -82,7 +82,7 @@ impl Engine {
                 continue;
             }
             let state = port.route.state();
-            let connected = state == RouteState::Connected;
+            let connected = state == RouteState::Connected && !port.outdated;
             let mut room = port
                 .budget
                 .saturating_sub(outstanding.get(id).copied().unwrap_or(0))

@@ -12,7 +12,7 @@ use campaign::{
     window::Opening,
 };
 use jiff::{SignedDuration, Timestamp};
-use store::{Claimed, Cycle, Cycled, Fate, Result, Settled, Store, StoreError, Work};
+use store::{Claimed, Cycle, Cycled, Fate, Result, RouteConfig, Settled, Store, StoreError, Work};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -46,6 +46,9 @@ pub(crate) struct Desk {
 
 pub(crate) struct Port {
     pub(crate) route: Arc<dyn Route>,
+    config: RouteConfig,
+    /// Its settings were changed: claims nothing more, and goes once all it has is accounted for.
+    pub(crate) outdated: bool,
     pub(crate) budget: u32,
     pub(crate) rate: Rate,
     /// When it last had room to send: before this engine, as stored.
@@ -142,11 +145,16 @@ impl Engine {
         Handle::new(self.orders.clone(), self.desk.clone())
     }
 
-    /// Connects the routes of the store that are not connected yet.
+    /// Connects the routes of the store that are not connected yet, and has those go whose settings were
+    /// changed.
     pub(crate) async fn connect_routes(&mut self, now: Timestamp) -> Result<()> {
         let alive = self.store.routes_alive_at().await?;
         for stored in self.store.routes().await? {
-            if stored.config.disabled || self.ports.contains_key(&stored.id) {
+            if let Some(port) = self.ports.get_mut(&stored.id) {
+                port.outdated = port.config != stored.config;
+                continue;
+            }
+            if stored.config.disabled {
                 continue;
             }
             let route = (self.connect)(&stored, self.sender.clone(), self.store.opt_outs());
@@ -158,12 +166,29 @@ impl Engine {
                     route,
                     budget: stored.config.claim_budget(),
                     rate: Rate::new(stored.config.rate_per_second, now),
+                    config: stored.config,
+                    outdated: false,
                     alive_at,
                     alive_stored: alive_at,
                 },
             );
         }
         Ok(())
+    }
+
+    /// Lets outdated routes go that have nothing left, and connects them anew.
+    async fn renew_routes(&mut self, now: Timestamp) -> Result<()> {
+        let busy = |id: &RouteId| self.open.values().any(|o| o.route == *id);
+        let gone: Vec<RouteId> =
+            self.ports.iter().filter(|(id, port)| port.outdated && !busy(id)).map(|(id, _)| *id).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        for id in gone {
+            self.ports.remove(&id);
+            lock(&self.desk.routes).remove(&id);
+        }
+        self.connect_routes(now).await
     }
 
     /// Stops a campaign. The receiver hears when everything that was written has been read by the far end
@@ -201,6 +226,7 @@ impl Engine {
     /// reported or changed.
     pub async fn cycle(&mut self, now: Timestamp) -> Result<Option<Timestamp>> {
         self.gather(now);
+        self.renew_routes(now).await?;
         let work = self.store.work().await?;
         let mut asks = Cycle::default();
         let mut wake = None;

@@ -67,7 +67,7 @@ pub(crate) fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(lists::import_state))
         .routes(routes!(lists::import_errors))
         .routes(routes!(routes::list, routes::create))
-        .routes(routes!(routes::get))
+        .routes(routes!(routes::get, routes::edit))
         .routes(routes!(suppressions::create))
         .routes(routes!(suppressions::delete))
         .routes(routes!(live::events));

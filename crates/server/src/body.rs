@@ -5,8 +5,9 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Request, rejection::BytesRejection},
     http::{StatusCode, request::Parts},
 };
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+use store::StoreError;
 
 use crate::problem::Problem;
 
@@ -38,6 +39,21 @@ pub(crate) fn decode<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
         let field = if path == "." { String::new() } else { path };
         Problem::field(&field, e.into_inner())
     })
+}
+
+/// `current` with what `change` names in the place of its own.
+pub(crate) fn changed<T: Serialize + DeserializeOwned>(current: &T, change: Value) -> Result<T, Problem> {
+    let Value::Object(change) = change else {
+        return Err(Problem::field("", "the body must be an object"));
+    };
+    let whole = serde_json::to_value(current).map_err(|e| StoreError::Database(e.to_string()))?;
+    let mut whole = match whole {
+        Value::Object(whole) => whole,
+        // What is kept is an object.
+        _ => Map::new(),
+    };
+    whole.extend(change);
+    decode(Value::Object(whole))
 }
 
 /// The query of an address.

@@ -147,3 +147,28 @@ async fn a_stop_in_a_reply_holds_for_later_messages_and_later_campaigns() {
     w.until(&third, |c| c["totals"]["delivered"] == 2).await;
     w.assert_sound().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_password_is_told_and_mended_and_the_campaign_goes_on() {
+    let w = World::start().await;
+    let list = w.list_of("phone\n+12025550001\n").await;
+    let route = w.route(json!({"password": "wrong"})).await;
+    let campaign = json!({"channel": "sms", "name": "Patient", "route_id": route, "sender": "CLINIC", "list_ids": [list],
+        "opt_in_acknowledged": true, "window": null, "messages": [{"text": "Hello", "send": {"now": true}}]});
+    let c = w.start_campaign(&campaign).await;
+    let at = format!("/routes/{route}");
+    let shown = w.until(&at, |r| r["state"] == "refused").await;
+    assert_eq!(shown["last_error"], "the password is wrong");
+    assert!(shown.get("password").is_none());
+    let waiting = w.until(&c, |c| c["waiting"][0]["reason"] == "route_refuses").await;
+    assert_eq!(
+        (&waiting["waiting"][0]["detail"], &waiting["totals"]["pending"]),
+        (&json!("the password is wrong"), &json!(1))
+    );
+    assert_eq!(w.patch(&at, &json!({"binds": 0})).await.refused(), (422, vec!["binds"]));
+    w.patch(&at, &json!({"password": fixture::smsc::PASSWORD})).await.ok();
+    w.until(&c, |c| c["status"] == "completed" && c["totals"]["delivered"] == 1).await;
+    w.patch(&at, &json!({"disabled": true})).await.ok();
+    w.until(&at, |r| r["state"] == "disabled").await;
+    w.assert_sound().await;
+}

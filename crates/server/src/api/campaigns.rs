@@ -19,7 +19,7 @@ use super::{CampaignPath, Page, limit, view::CampaignView};
 use crate::{
     App,
     auth::Caller,
-    body::{Body, Query, decode},
+    body::{Body, Query, changed},
     problem::{Answer, Problem},
 };
 
@@ -112,23 +112,14 @@ pub(super) async fn edit(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
     caller: Caller,
-    Body(change): Body<Value>,
+    Body(mut change): Body<Value>,
 ) -> Answer<Json<CampaignView>> {
-    let Value::Object(mut change) = change else {
-        return Err(Problem::field("", "the body must be an object"));
-    };
     let version = change
-        .remove("version")
-        .and_then(|v| v.as_i64())
+        .as_object_mut()
+        .and_then(|change| change.remove("version"))
+        .and_then(|version| version.as_i64())
         .ok_or_else(|| Problem::field("version", "say which version you read"))?;
-    let current = app.store.campaign(id).await?;
-    let definition =
-        serde_json::to_value(&current.definition).map_err(|e| StoreError::Database(e.to_string()))?;
-    let Value::Object(mut whole) = definition else {
-        return Err(Problem::not_found("there is no such campaign"));
-    };
-    whole.extend(change);
-    let definition: Definition = decode(Value::Object(whole))?;
+    let definition = changed(&app.store.campaign(id).await?.definition, change)?;
     let edited = app.store.edit_campaign(id, version, definition, caller.name, Timestamp::now()).await;
     acted(&app, id, edited).await
 }

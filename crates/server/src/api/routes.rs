@@ -1,12 +1,14 @@
 //! Ways out: SMSCs.
 
 use axum::{Json, extract::State, http::StatusCode};
+use campaign::RouteId;
+use serde_json::Value;
 use store::RouteConfig;
 
 use super::{Page, RoutePath, view::RouteView};
 use crate::{
     App,
-    body::Body,
+    body::{Body, changed},
     problem::{Answer, Problem},
 };
 
@@ -30,10 +32,30 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(RouteView::of(&app, route))))
 }
 
+/// Changes what the body names. The engine connects anew once what it had handed over is answered.
+#[utoipa::path(patch, path = "/routes/{id}", params(("id" = String, Path)), request_body = Object, responses((status = 200, body = RouteView), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn edit(
+    State(app): State<App>,
+    RoutePath(id): RoutePath,
+    Body(change): Body<Value>,
+) -> Answer<Json<RouteView>> {
+    let current = find(&app, id).await?;
+    let config = changed(&current.config, change)?;
+    let route = app.store.edit_route(id, config).await?;
+    if let Some(engine) = app.engine.get() {
+        engine.routes_changed();
+    }
+    Ok(Json(RouteView::of(&app, route)))
+}
+
+async fn find(app: &App, id: RouteId) -> Answer<store::Route> {
+    let route = app.store.routes().await?.into_iter().find(|r| r.id == id);
+    route.ok_or_else(|| Problem::not_found("there is no such route"))
+}
+
 /// One route with its live state.
 #[utoipa::path(get, path = "/routes/{id}", params(("id" = String, Path)), responses((status = 200, body = RouteView), (status = 404, body = Problem)))]
 pub(super) async fn get(State(app): State<App>, RoutePath(id): RoutePath) -> Answer<Json<RouteView>> {
-    let route = app.store.routes().await?.into_iter().find(|r| r.id == id);
-    let route = route.ok_or_else(|| Problem::not_found("there is no such route"))?;
+    let route = find(&app, id).await?;
     Ok(Json(RouteView::of(&app, route)))
 }

@@ -304,6 +304,19 @@ impl Store {
         .await
     }
 
+    /// Replaces a route's settings; what names it keeps its id.
+    pub async fn edit_route(&self, id: RouteId, config: RouteConfig) -> Result<Route> {
+        Problem::none(save::route(&config))?;
+        self.write(move |c| {
+            let json = serde_json::to_string(&config).map_err(|e| StoreError::Database(e.to_string()))?;
+            let changed = c
+                .execute("UPDATE route SET name = ?2, config = ?3 WHERE id = ?1", (id.0, &config.name, json))
+                .map_err(|e| taken(e, &config.name))?;
+            if changed == 0 { Err(StoreError::NotFound("route")) } else { Ok(Route { id, config }) }
+        })
+        .await
+    }
+
     /// Every route.
     pub async fn routes(&self) -> Result<Vec<Route>> {
         self.read(|c| {
