@@ -14,6 +14,8 @@ use crate::{
 
 /// The longest sleep between two turns.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(1);
+/// How often what is too old is dropped.
+const PRUNE_EVERY: SignedDuration = SignedDuration::from_hours(24);
 /// How long a shut-down waits for answers; what has none by then is In doubt after the next start.
 const SHUT_DOWN_WITHIN: SignedDuration = SignedDuration::from_secs(5);
 
@@ -84,6 +86,7 @@ impl Engine {
         // Registered before the first look: a change in between is not missed.
         let mut changes = self.store.changes();
         let mut closes_at = None;
+        let mut prune_at = Timestamp::now();
         loop {
             let now = Timestamp::now();
             let wake = match self.cycle(now).await {
@@ -94,6 +97,10 @@ impl Engine {
                 }
             };
             self.answer_stops();
+            if prune_at <= now {
+                prune_at = now + PRUNE_EVERY;
+                self.prune(now);
+            }
             if self.closing && (self.open.is_empty() || closes_at.is_some_and(|at| at <= now)) {
                 return;
             }
@@ -111,6 +118,16 @@ impl Engine {
                 () = tokio::time::sleep(Duration::try_from(pause).unwrap_or_default()) => {}
             }
         }
+    }
+
+    /// Drops what has had its time, beside everything else.
+    fn prune(&self, now: Timestamp) {
+        let store = self.store.clone();
+        tokio::spawn(async move {
+            if let Err(e) = store.prune(now).await {
+                tracing::error!(error = %e, "what is too old could not be dropped; trying again tomorrow");
+            }
+        });
     }
 
     async fn obey(&mut self, command: Command, now: Timestamp) {

@@ -427,3 +427,20 @@ async fn a_backup_and_a_moved_folder_must_be_adopted_before_they_dispatch() {
     assert!(restored.is_at_home().await.unwrap());
     assert!(w.data.store.backup(&copy.path().join("carillon.db")).await.is_err());
 }
+
+#[tokio::test]
+async fn keys_of_receipts_go_after_a_week_and_no_sooner() {
+    let mut w = World::with(20).await;
+    let id = w.scheduled(r#"[{"now":true}]"#).await;
+    w.cycle(all_sent(&w.claim(id, 5).await)).await;
+    w.now += SignedDuration::from_hours(24);
+    w.cycle(all_sent(&w.claim(id, 100).await)).await;
+    let sent = w.totals(id).await.sent;
+    let eight_days_on = w.now + SignedDuration::from_hours(6 * 24 + 12);
+    assert_eq!(w.data.store.prune(w.now).await.unwrap(), 0);
+    let first = w.data.store.prune(eight_days_on).await.unwrap();
+    assert!(first > 0 && (first as i64) < sent, "{first} of {sent}");
+    let rest = w.data.store.prune(eight_days_on + SignedDuration::from_hours(24)).await.unwrap();
+    assert_eq!((first + rest) as i64, sent);
+    w.data.assert_sound().await;
+}

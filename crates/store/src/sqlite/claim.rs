@@ -247,8 +247,17 @@ impl Turn<'_> {
         to: i64,
     ) -> Result<Vec<(Recipient, Decision)>> {
         let go_on = self.know(campaign)?.definition.go_on_after_failure;
-        let mut statement = self.c.prepare_cached(include_str!("sql/claim_read.sql"))?;
-        let mut rows = statement.query((campaign.0, from, to, message_no))?;
+        let sql = if message_no == 1 {
+            include_str!("sql/claim_read_first.sql")
+        } else {
+            include_str!("sql/claim_read.sql")
+        };
+        let mut statement = self.c.prepare_cached(sql)?;
+        let mut rows = if message_no == 1 {
+            statement.query((campaign.0, from, to))?
+        } else {
+            statement.query((campaign.0, from, to, message_no))?
+        };
         let mut all = Vec::with_capacity((to - from) as usize);
         while let Some(row) = rows.next()? {
             let fields = row.get_ref(2)?.as_str().ok().map(Box::from);

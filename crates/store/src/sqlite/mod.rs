@@ -13,6 +13,7 @@ mod home;
 mod idempotency;
 mod operate;
 mod opt_out;
+mod prune;
 mod put_back;
 mod receipts;
 mod tally;
