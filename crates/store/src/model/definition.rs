@@ -1,0 +1,122 @@
+//! What a person defines, and what can be wrong with it.
+
+use campaign::{Channel, ListId, RouteId, Send, Sender, Window};
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+/// One thing that is wrong with an input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Where: `messages[0].text`.
+    pub field: String,
+    /// What, and what would be right.
+    pub message: String,
+}
+
+impl Problem {
+    /// A problem with `field`.
+    pub fn new(field: impl Into<String>, message: impl std::fmt::Display) -> Self {
+        Self { field: field.into(), message: format!("{message}") }
+    }
+
+    /// Fails where there are any.
+    pub fn none(problems: Vec<Self>) -> crate::Result<()> {
+        if problems.is_empty() { Ok(()) } else { Err(crate::StoreError::Invalid(problems)) }
+    }
+}
+
+/// One message of a campaign.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Message {
+    /// The text, with placeholders.
+    pub text: String,
+    /// When it goes.
+    pub send: Send,
+}
+
+/// What a person defines. May be saved incomplete; what is missing is named at schedule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Definition {
+    /// SMS or voice.
+    pub channel: Channel,
+    /// Unique.
+    pub name: String,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// Which route carries it.
+    #[serde(default)]
+    pub route_id: Option<RouteId>,
+    /// Send-as number.
+    #[serde(default)]
+    pub sender: Option<Sender>,
+    /// Whom it reaches.
+    #[serde(default)]
+    pub list_ids: Vec<ListId>,
+    /// "I understand that I am required to obtain and store opt-in approval for every number texted".
+    #[serde(default)]
+    pub opt_in_acknowledged: bool,
+    /// How long due work may lie undispatched before a person must release it.
+    #[serde(default = "two_hours", with = "iso_duration")]
+    pub lateness_limit: SignedDuration,
+    /// What it is for: marketing, care, security.
+    #[serde(default)]
+    pub purpose: Option<String>,
+    /// Send to the first so many, then wait.
+    #[serde(default, skip_serializing)]
+    pub pilot: Option<NotYet>,
+    /// Not to be scheduled beyond this cost.
+    #[serde(default, skip_serializing)]
+    pub max_cost: Option<NotYet>,
+    /// Zone of recipients whose own cannot be told.
+    #[serde(default)]
+    pub time_zone: Option<String>,
+    /// Sending window; left out: 08:00–21:00 every day; null: any time.
+    #[serde(default = "default_window")]
+    pub window: Option<Window>,
+    /// Whether later messages go to a recipient whose earlier one failed.
+    #[serde(default)]
+    pub go_on_after_failure: bool,
+    /// One to twenty.
+    #[serde(default)]
+    pub messages: Vec<Message>,
+}
+
+/// What the API names and this version does not do: leaving it out or null is the only value, so that
+/// nobody relies on what would not happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotYet;
+
+impl<'de> Deserialize<'de> for NotYet {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> std::result::Result<Self, D::Error> {
+        Err(serde::de::Error::custom("this is not supported yet; leave it out"))
+    }
+}
+
+const fn two_hours() -> SignedDuration {
+    SignedDuration::from_hours(2)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "serde asks for the field's type")]
+fn default_window() -> Option<Window> {
+    Some(Window::default())
+}
+
+mod iso_duration {
+    use jiff::{SignedDuration, Span, SpanRelativeTo};
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(value: &SignedDuration, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(value)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<SignedDuration, D::Error> {
+        let text = String::deserialize(d)?;
+        let wrong = || D::Error::custom(format!("'{text}' is not a duration; use PT2H or P1D"));
+        let span: Span = text.parse().map_err(|_| wrong())?;
+        let exact = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
+        if exact.is_negative() { Err(wrong()) } else { Ok(exact) }
+    }
+}

@@ -1,0 +1,93 @@
+//! The delivery list.
+
+use campaign::Outcome;
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// Where a delivery stands: settled with a row, or derived from what holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Has a row.
+    Settled(Outcome),
+    /// Not yet due, waiting, or to be tried again.
+    Pending,
+    /// On its way to the SMSC.
+    Sending,
+    /// Left unsent by a stop or an archiving.
+    Cancelled,
+}
+
+impl Place {
+    /// The word used in the API.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Settled(outcome) => outcome.word(),
+            Self::Pending => "pending",
+            Self::Sending => "sending",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Reads [`Place::word`] back.
+    pub fn from_word(word: &str) -> Option<Self> {
+        let derived = [Self::Pending, Self::Sending, Self::Cancelled];
+        derived.into_iter().chain(Outcome::ALL.map(Self::Settled)).find(|place| place.word() == word)
+    }
+}
+
+impl Serialize for Place {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(self.word())
+    }
+}
+
+/// Where a page of deliveries begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    /// Message, from 1.
+    pub message: u32,
+    /// Place in the audience.
+    pub seq: i64,
+}
+
+/// Which deliveries.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryFilter {
+    /// Only those that stand there.
+    pub outcome: Option<Place>,
+    /// Only this message.
+    pub message: Option<u32>,
+    /// Only numbers with these digits in them.
+    pub number: Option<String>,
+    /// From there on.
+    pub from: Option<Cursor>,
+}
+
+/// A line of the delivery list.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeliveryRow {
+    /// Which message.
+    pub message: u32,
+    /// Place in the audience.
+    pub seq: i64,
+    /// The number.
+    pub number: String,
+    /// Where it stands.
+    pub outcome: Place,
+    /// Why it was skipped.
+    pub reason: Option<String>,
+    /// SMPP command status or network error.
+    pub code: Option<u32>,
+    /// In words.
+    pub detail: Option<String>,
+    /// The SMSC's id.
+    pub provider_id: Option<String>,
+    /// Segments.
+    pub segments: Option<u32>,
+    /// Attempts.
+    pub attempts: u32,
+    /// When it was sent.
+    pub sent_at: Option<Timestamp>,
+    /// When it last changed.
+    pub changed_at: Option<Timestamp>,
+}

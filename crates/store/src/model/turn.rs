@@ -1,0 +1,237 @@
+//! What the engine and the store tell each other.
+
+use std::sync::Arc;
+
+use campaign::{CampaignId, ClaimId, Msisdn, Outcome, RouteId, SkipReason, Status, WaveId};
+use jiff::Timestamp;
+
+use super::Definition;
+
+/// What a campaign needs of the engine: its frozen definition and its open work.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// The campaign.
+    pub id: CampaignId,
+    /// Changes with every stop: claims of another epoch are void.
+    pub epoch: i64,
+    /// Scheduled or Running.
+    pub status: Status,
+    /// What was defined.
+    pub definition: Arc<Definition>,
+    /// The fields frozen with the audience, in order.
+    pub fields: Arc<[String]>,
+    /// When it was last restarted.
+    pub restarted_at: Option<Timestamp>,
+    /// Waves with something left.
+    pub waves: Vec<Wave>,
+    /// The due times of retries, by message: how many are due at or before each look.
+    pub next_retry: Option<Timestamp>,
+}
+
+/// An open wave.
+#[derive(Debug, Clone)]
+pub struct Wave {
+    /// Its id.
+    pub id: WaveId,
+    /// Which message, from 1.
+    pub message_no: u32,
+    /// The zones of its recipients, as a [`campaign::ZoneGroup`] name.
+    pub zones: Arc<str>,
+    /// When it may begin.
+    pub due_at: Timestamp,
+    /// Waits for a person's release.
+    pub held: bool,
+    /// The first that was never claimed.
+    pub next_seq: i64,
+    /// One past its last.
+    pub to_seq: i64,
+}
+
+/// A request to take the next part of a wave, or of the retries that are due.
+#[derive(Debug, Clone)]
+pub enum ClaimRequest {
+    /// The next part of a wave.
+    Wave {
+        /// The campaign and the epoch it was seen in.
+        campaign: CampaignId,
+        /// The epoch.
+        epoch: i64,
+        /// The wave.
+        wave: WaveId,
+        /// At most so many.
+        most: u32,
+        /// For a message after another: only whom the one before was settled for by then.
+        settled_before: Option<Timestamp>,
+    },
+    /// Retries that are due.
+    Retries {
+        /// The campaign.
+        campaign: CampaignId,
+        /// The epoch.
+        epoch: i64,
+        /// At most so many.
+        most: u32,
+    },
+}
+
+/// A claim: who is to get what.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// The claim.
+    pub id: ClaimId,
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// The epoch it holds in.
+    pub epoch: i64,
+    /// Which message.
+    pub message_no: u32,
+    /// Its wave; none for retries.
+    pub wave: Option<WaveId>,
+    /// One past the last claimed.
+    pub to_seq: i64,
+    /// Not to be written later than this: the first window of its recipients to close. Waves leave it to
+    /// the engine, which knows their window.
+    pub send_before: Option<Timestamp>,
+    /// In order; suppressed and skipped ones are left out and accounted for already.
+    pub recipients: Vec<Recipient>,
+}
+
+/// One recipient of a claim.
+#[derive(Debug, Clone)]
+pub struct Recipient {
+    /// Place in the audience.
+    pub seq: i64,
+    /// The number.
+    pub number: Msisdn,
+    /// The values of the campaign's fields, in their order, as a JSON array.
+    pub fields: Option<Box<str>>,
+    /// Attempts so far.
+    pub attempts: u32,
+}
+
+impl Recipient {
+    /// The values of the campaign's fields, in their order; fewer where the last ones are not known.
+    pub fn values(&self) -> Vec<Option<String>> {
+        // Read here and not with the claim: the writer's time is the scarcest.
+        self.fields.as_deref().and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+    }
+}
+
+/// What became of one claimed message.
+#[derive(Debug, Clone)]
+pub struct Settled {
+    /// The claim it belongs to.
+    pub claim: ClaimId,
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// Which message.
+    pub message_no: u32,
+    /// Place in the audience.
+    pub seq: i64,
+    /// The number.
+    pub number: Msisdn,
+    /// What became of it.
+    pub fate: Fate,
+    /// Attempts including this one.
+    pub attempts: u32,
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone)]
+pub enum Fate {
+    /// Settled.
+    Final {
+        /// The outcome.
+        outcome: Outcome,
+        /// Why it was skipped.
+        reason: Option<SkipReason>,
+        /// SMPP command status.
+        code: Option<u32>,
+        /// In words, where the code does not say it.
+        detail: Option<String>,
+        /// The SMSC's ids, one a segment.
+        provider_ids: Vec<String>,
+        /// Segments.
+        parts: u32,
+    },
+    /// To be tried again.
+    Again {
+        /// When.
+        due_at: Timestamp,
+        /// Why, in words.
+        detail: String,
+    },
+}
+
+/// A final delivery receipt.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    /// The route it came on.
+    pub route: RouteId,
+    /// The id, and other spellings of it (hex, decimal).
+    pub provider_ids: Vec<String>,
+    /// The recipient.
+    pub number: Msisdn,
+    /// Delivered, or not.
+    pub delivered: bool,
+    /// The network's error code.
+    pub code: Option<u32>,
+}
+
+/// A reply from a phone (MO).
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// From whom.
+    pub number: Msisdn,
+    /// To which of our senders.
+    pub sender: String,
+    /// What.
+    pub text: String,
+}
+
+/// One turn of the engine: everything that happened and everything that is to be claimed, in one
+/// transaction.
+#[derive(Debug, Clone, Default)]
+pub struct Cycle {
+    /// Results.
+    pub settled: Vec<Settled>,
+    /// Lowest unsettled seq of each claim touched by `settled`.
+    pub low: Vec<(ClaimId, i64)>,
+    /// Replies; a keyword in them takes effect.
+    pub replies: Vec<Reply>,
+    /// Receipts.
+    pub receipts: Vec<Receipt>,
+    /// Claims whose tail from this seq on was not written and goes back.
+    pub unwritten: Vec<(ClaimId, i64)>,
+    /// What to claim.
+    pub claims: Vec<ClaimRequest>,
+    /// Campaigns whose first delivery has come due.
+    pub due: Vec<CampaignId>,
+    /// Waves found late: held from now on.
+    pub late: Vec<WaveId>,
+    /// Routes that had room to send.
+    pub alive: Vec<RouteId>,
+}
+
+impl Cycle {
+    /// Whether there is nothing to store.
+    pub fn is_empty(&self) -> bool {
+        self.settled.is_empty()
+            && self.receipts.is_empty()
+            && self.replies.is_empty()
+            && self.unwritten.is_empty()
+            && self.claims.is_empty()
+            && self.due.is_empty()
+            && self.late.is_empty()
+            && self.alive.is_empty()
+    }
+}
+
+/// What a turn of the engine brought.
+#[derive(Debug, Default)]
+pub struct Cycled {
+    /// New claims.
+    pub claimed: Vec<Claimed>,
+    /// Campaigns whose status or totals changed.
+    pub changed: Vec<CampaignId>,
+}
