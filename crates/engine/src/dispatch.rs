@@ -1,22 +1,17 @@
-//! The turn itself: what was reported and what is to be claimed go to the store in one transaction; what
-//! was claimed there is rendered and handed over.
+//! The turn itself: what was reported and what is to be claimed go to the store in one transaction.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use campaign::{
-    CampaignId, ClaimId, Msisdn, Outcome, RouteId, SkipReason, ZoneGroup, segment,
-    text::{RenderError, Text},
-    window::Opening,
-};
+use campaign::{CampaignId, ClaimId, Msisdn, RouteId, text::Text};
 use jiff::{SignedDuration, Timestamp};
-use store::{Claimed, Cycle, Cycled, Fate, Result, RouteConfig, Settled, Store, StoreError, Work};
+use store::{Claimed, Cycle, Cycled, Result, RouteConfig, Settled, Store, StoreError, Work};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Ack, Attempt, Batch, Connect, Outgoing, Refusal, Report, Reports, Route, Waiting, WaitingReason, fate,
+    Ack, Attempt, Connect, Refusal, Report, Reports, Route, Waiting, WaitingReason, fate,
     rate::Rate,
     service::{Command, Handle, Stopping},
 };
@@ -27,8 +22,6 @@ const REFUSALS_IN_A_ROW: u32 = 20;
 pub(crate) const PROBE_EVERY: SignedDuration = SignedDuration::from_mins(1);
 /// How long to wait after the store could not commit (full disk).
 pub(crate) const AFTER_FAILURE: SignedDuration = SignedDuration::from_secs(1);
-/// How long a claim may lie unwritten with its route before it goes back (architecture.md, leases).
-const LEASE: SignedDuration = SignedDuration::from_secs(10);
 /// Space that must be free before anything is claimed: sending stops before accounting does.
 const RESERVE_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -58,7 +51,7 @@ pub(crate) struct Port {
 
 pub(crate) struct Open {
     pub(crate) campaign: CampaignId,
-    message_no: u32,
+    pub(crate) message_no: u32,
     pub(crate) route: RouteId,
     pub(crate) unsettled: BTreeMap<i64, (Msisdn, u32)>,
 }
@@ -82,13 +75,13 @@ pub struct Engine {
     orders: mpsc::UnboundedSender<Command>,
     pub(crate) open: HashMap<ClaimId, Open>,
     /// What is to be stored with the next turn. Kept where a commit fails.
-    pending: Cycle,
+    pub(crate) pending: Cycle,
     acks: Vec<Ack>,
     /// Acknowledgements that wait for the turn on its way to the disk.
     storing: Vec<Ack>,
     /// Claimed, not yet rendered and handed over.
-    claimed: Vec<(Work, Claimed)>,
-    texts: HashMap<(CampaignId, i64), Arc<Vec<Text>>>,
+    pub(crate) claimed: Vec<(Work, Claimed)>,
+    pub(crate) texts: HashMap<(CampaignId, i64), Arc<Vec<Text>>>,
     pub(crate) refusing: HashMap<CampaignId, Refusing>,
     pub(crate) stopping: HashMap<CampaignId, Stopping>,
     pub(crate) desk: Arc<Desk>,
@@ -380,105 +373,6 @@ impl Engine {
             }
         }
     }
-
-    /// Takes on what was claimed: it is handed over with the next turn.
-    fn accept(&mut self, work: Work, claim: Claimed) {
-        let Some(route) = work.definition.route_id else {
-            // A scheduled campaign has one; one that has not keeps its messages.
-            return self.return_claim(&claim);
-        };
-        self.open.insert(
-            claim.id,
-            Open {
-                campaign: work.id,
-                message_no: claim.message_no,
-                route,
-                unsettled: claim.recipients.iter().map(|r| (r.seq, (r.number, r.attempts))).collect(),
-            },
-        );
-        if let Some(port) = self.ports.get_mut(&route) {
-            port.rate.take(claim.recipients.len());
-        }
-        self.claimed.push((work, claim));
-    }
-
-    /// Puts back what was claimed of a campaign and not handed over.
-    pub(crate) fn put_back(&mut self, id: CampaignId) {
-        let kept: Vec<_> = self.claimed.extract_if(.., |(work, _)| work.id == id).collect();
-        for (_, claim) in kept {
-            self.return_claim(&claim);
-        }
-    }
-
-    fn return_claim(&mut self, claim: &Claimed) {
-        if let Some(open) = self.open.get_mut(&claim.id) {
-            open.unsettled.clear();
-        }
-        self.pending.unwritten.extend(claim.recipients.first().map(|r| (claim.id, r.seq)));
-    }
-
-    /// Renders what was claimed and hands it to the route.
-    fn hand_over(&mut self, work: &Work, claim: Claimed, now: Timestamp) {
-        let (Some(id), Some(sender)) = (work.definition.route_id, work.definition.sender.clone()) else {
-            return self.return_claim(&claim);
-        };
-        let send_before = send_before(work, &claim, now);
-        let texts = self.texts.entry((work.id, work.epoch)).or_insert_with(|| {
-            // Checked at save and at schedule; one that cannot be read any more sends nothing.
-            Arc::new(work.definition.messages.iter().filter_map(|m| Text::parse(&m.text).ok()).collect())
-        });
-        let text = texts.get(claim.message_no as usize - 1).cloned();
-        let mut messages = Vec::with_capacity(claim.recipients.len());
-        let mut segments = 0;
-        for r in claim.recipients {
-            let (reason, detail) = match text.as_ref().map(|t| t.render(&work.fields, r.values())) {
-                Some(Ok(text)) => {
-                    segments += segment::measure(&text).map_or(1, |size| size.segments);
-                    messages.push(Outgoing { seq: r.seq, number: r.number, text });
-                    continue;
-                }
-                Some(Err(RenderError::MissingField)) => (Some(SkipReason::MissingField), None),
-                Some(Err(RenderError::Broken(why))) => (None, Some(why)),
-                None => (None, Some("the text cannot be read".to_owned())),
-            };
-            if let Some(open) = self.open.get_mut(&claim.id) {
-                open.unsettled.remove(&r.seq);
-            }
-            let outcome = if reason.is_some() { Outcome::Skipped } else { Outcome::Failed };
-            let fate =
-                Fate::Final { outcome, reason, code: None, detail, provider_ids: Vec::new(), parts: 0 };
-            self.pending.settled.push(Settled {
-                claim: claim.id,
-                campaign: work.id,
-                message_no: claim.message_no,
-                seq: r.seq,
-                number: r.number,
-                fate,
-                attempts: r.attempts + 1,
-            });
-        }
-        if let Some(port) = self.ports.get_mut(&id)
-            && !messages.is_empty()
-        {
-            // One each was taken with the claim.
-            port.rate.take(segments - messages.len());
-            port.route.submit(Batch { claim: claim.id, campaign: work.id, sender, send_before, messages });
-        }
-    }
-}
-
-/// Until when what is claimed at `now` may be written.
-fn send_before(work: &Work, claim: &Claimed, now: Timestamp) -> Timestamp {
-    let lease = now + LEASE;
-    let closes = claim.send_before.or_else(|| {
-        let window = work.definition.window.as_ref()?;
-        let wave = work.waves.iter().find(|w| Some(w.id) == claim.wave)?;
-        match window.at(&ZoneGroup::parse(&wave.zones).ok()?, now) {
-            Opening::Open { until, .. } => Some(until),
-            Opening::Closed { .. } | Opening::Never => Some(now),
-        }
-    });
-    closes.map_or(lease, |at| at.min(lease))
 }
 
 pub(crate) fn soonest(wake: &mut Option<Timestamp>, at: Timestamp) {

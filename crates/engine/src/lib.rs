@@ -8,6 +8,7 @@
 mod choose;
 mod dispatch;
 mod fate;
+mod hand_over;
 mod rate;
 mod route;
 mod service;

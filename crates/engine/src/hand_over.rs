@@ -1,0 +1,117 @@
+//! What was claimed, on its way to a route: rendered, counted against the rate, or put back.
+
+use std::sync::Arc;
+
+use campaign::{
+    CampaignId, Outcome, SkipReason, ZoneGroup, segment,
+    text::{RenderError, Text},
+    window::Opening,
+};
+use jiff::{SignedDuration, Timestamp};
+use store::{Claimed, Fate, Settled, Work};
+
+use crate::{Batch, Engine, Outgoing, dispatch::Open};
+
+/// How long a claim may lie unwritten with its route before it goes back (architecture.md, leases).
+const LEASE: SignedDuration = SignedDuration::from_secs(10);
+
+impl Engine {
+    /// Takes on what was claimed: it is handed over with the next turn.
+    pub(crate) fn accept(&mut self, work: Work, claim: Claimed) {
+        let Some(route) = work.definition.route_id else {
+            // A scheduled campaign has one; one that has not keeps its messages.
+            return self.return_claim(&claim);
+        };
+        self.open.insert(
+            claim.id,
+            Open {
+                campaign: work.id,
+                message_no: claim.message_no,
+                route,
+                unsettled: claim.recipients.iter().map(|r| (r.seq, (r.number, r.attempts))).collect(),
+            },
+        );
+        if let Some(port) = self.ports.get_mut(&route) {
+            port.rate.take(claim.recipients.len());
+        }
+        self.claimed.push((work, claim));
+    }
+
+    /// Puts back what was claimed of a campaign and not handed over.
+    pub(crate) fn put_back(&mut self, id: CampaignId) {
+        let kept: Vec<_> = self.claimed.extract_if(.., |(work, _)| work.id == id).collect();
+        for (_, claim) in kept {
+            self.return_claim(&claim);
+        }
+    }
+
+    fn return_claim(&mut self, claim: &Claimed) {
+        if let Some(open) = self.open.get_mut(&claim.id) {
+            open.unsettled.clear();
+        }
+        self.pending.unwritten.extend(claim.recipients.first().map(|r| (claim.id, r.seq)));
+    }
+
+    /// Renders what was claimed and hands it to the route.
+    pub(crate) fn hand_over(&mut self, work: &Work, claim: Claimed, now: Timestamp) {
+        let (Some(id), Some(sender)) = (work.definition.route_id, work.definition.sender.clone()) else {
+            return self.return_claim(&claim);
+        };
+        let send_before = send_before(work, &claim, now);
+        let texts = self.texts.entry((work.id, work.epoch)).or_insert_with(|| {
+            // Checked at save and at schedule; one that cannot be read any more sends nothing.
+            Arc::new(work.definition.messages.iter().filter_map(|m| Text::parse(&m.text).ok()).collect())
+        });
+        let text = texts.get(claim.message_no as usize - 1).cloned();
+        let mut messages = Vec::with_capacity(claim.recipients.len());
+        let mut segments = 0;
+        for r in claim.recipients {
+            let (reason, detail) = match text.as_ref().map(|t| t.render(&work.fields, r.values())) {
+                Some(Ok(text)) => {
+                    segments += segment::measure(&text).map_or(1, |size| size.segments);
+                    messages.push(Outgoing { seq: r.seq, number: r.number, text });
+                    continue;
+                }
+                Some(Err(RenderError::MissingField)) => (Some(SkipReason::MissingField), None),
+                Some(Err(RenderError::Broken(why))) => (None, Some(why)),
+                None => (None, Some("the text cannot be read".to_owned())),
+            };
+            if let Some(open) = self.open.get_mut(&claim.id) {
+                open.unsettled.remove(&r.seq);
+            }
+            let outcome = if reason.is_some() { Outcome::Skipped } else { Outcome::Failed };
+            let fate =
+                Fate::Final { outcome, reason, code: None, detail, provider_ids: Vec::new(), parts: 0 };
+            self.pending.settled.push(Settled {
+                claim: claim.id,
+                campaign: work.id,
+                message_no: claim.message_no,
+                seq: r.seq,
+                number: r.number,
+                fate,
+                attempts: r.attempts + 1,
+            });
+        }
+        if let Some(port) = self.ports.get_mut(&id)
+            && !messages.is_empty()
+        {
+            // One each was taken with the claim.
+            port.rate.take(segments - messages.len());
+            port.route.submit(Batch { claim: claim.id, campaign: work.id, sender, send_before, messages });
+        }
+    }
+}
+
+/// Until when what is claimed at `now` may be written.
+fn send_before(work: &Work, claim: &Claimed, now: Timestamp) -> Timestamp {
+    let lease = now + LEASE;
+    let closes = claim.send_before.or_else(|| {
+        let window = work.definition.window.as_ref()?;
+        let wave = work.waves.iter().find(|w| Some(w.id) == claim.wave)?;
+        match window.at(&ZoneGroup::parse(&wave.zones).ok()?, now) {
+            Opening::Open { until, .. } => Some(until),
+            Opening::Closed { .. } | Opening::Never => Some(now),
+        }
+    });
+    closes.map_or(lease, |at| at.min(lease))
+}
