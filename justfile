@@ -1,11 +1,26 @@
 # Everyday commands.
 
+run:
+    cargo run --release -- demo
+
 test:
     cargo test --workspace
 
 lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
+
+# What goes wrong in life, done to the real program.
+faults:
+    cargo test -p carillon --test faults
+
+# Every table of docs/performance.md.
+bench:
+    cargo build --release -p bench
+    cargo run --release -p bench --bin dispatch 200000
+    cargo run --release -p bench --bin flat
+    cargo run --release -p bench --bin import
+    cargo run --release -p bench --bin reads
 
 # Brings printed pages (docs/lifecycle.md) up to date.
 docs:
