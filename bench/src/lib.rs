@@ -27,6 +27,11 @@ pub fn say_machine() {
     println!("{cores} cores, {model}");
 }
 
+/// The `nth` argument, a number; `default` if it is left out.
+pub fn argument(nth: usize, default: i64) -> anyhow::Result<i64> {
+    Ok(std::env::args().nth(nth).map_or(Ok(default), |n| n.parse())?)
+}
+
 /// A line of a table.
 pub fn line(cells: &[&dyn Display]) {
     let cells: Vec<String> = cells.iter().map(|c| format!("{c:>16}")).collect();

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bench::{Smsc, campaign, engine, line, list, number, route, say_machine};
+use bench::{Smsc, argument, campaign, engine, line, list, number, route, say_machine};
 use campaign::{CampaignId, ClaimId, RouteId, Sender};
 use engine::{Batch, Outgoing, Report, Route, RouteState};
 use futures::StreamExt;
@@ -28,7 +28,7 @@ const HTTP_AT_ONCE: usize = 50;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let messages: i64 = std::env::args().nth(1).map_or(Ok(100_000), |n| n.parse())?;
+    let messages = argument(1, 100_000)?;
     // A profiler looks at one of them.
     if std::env::args().nth(2).as_deref() == Some("carillon") {
         println!("{:.0}", durable(messages).await?);

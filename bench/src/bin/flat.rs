@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use bench::{Smsc, campaign, engine, line, list, percentiles, route, say_machine};
+use bench::{Smsc, argument, campaign, engine, line, list, percentiles, route, say_machine};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use store::Store;
@@ -16,9 +16,7 @@ const STOPS: usize = 100;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let mut args = std::env::args().skip(1);
-    let large: i64 = args.next().map_or(Ok(1_000_000), |n| n.parse())?;
-    let small: i64 = args.next().map_or(Ok(1_000), |n| n.parse())?;
+    let (large, small) = (argument(1, 1_000_000)?, argument(2, 1_000)?);
     say_machine();
     let smsc = Smsc::start(false)?;
     let folder = tempfile::tempdir_in(".")?;

@@ -3,12 +3,12 @@
 
 use std::{io::Write as _, process::Command, time::Instant};
 
-use bench::{line, peak_memory, say_machine};
+use bench::{argument, line, peak_memory, say_machine};
 use jiff::Timestamp;
 use store::Store;
 
 fn main() -> anyhow::Result<()> {
-    let rows: i64 = std::env::args().nth(1).map_or(Ok(1_000_000), |n| n.parse())?;
+    let rows = argument(1, 1_000_000)?;
     say_machine();
     let folder = tempfile::tempdir_in(".")?;
     let path = folder.path().join("people.csv");

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use bench::{Smsc, campaign, engine, line, list, percentiles, route, say_machine};
+use bench::{Smsc, argument, campaign, engine, line, list, percentiles, route, say_machine};
 use jiff::Timestamp;
 use serde_json::json;
 use server::App;
@@ -14,9 +14,7 @@ const REQUESTS: usize = 300;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let mut args = std::env::args().skip(1);
-    let large: i64 = args.next().map_or(Ok(1_000_000), |n| n.parse())?;
-    let small: i64 = args.next().map_or(Ok(1_000), |n| n.parse())?;
+    let (large, small) = (argument(1, 1_000_000)?, argument(2, 1_000)?);
     say_machine();
     println!("{:>28} {:>12} {:>9} {:>9}", "", "deliveries", "p50 ms", "p99 ms");
     let mut medians = Vec::new();

@@ -39,8 +39,8 @@ impl Engine {
 
     /// Puts back what was claimed of a campaign and not handed over.
     pub(crate) fn put_back(&mut self, id: CampaignId) {
-        let kept: Vec<_> = self.claimed.extract_if(.., |(work, _)| work.id == id).collect();
-        for (_, claim) in kept {
+        let unwritten: Vec<_> = self.claimed.extract_if(.., |(work, _)| work.id == id).collect();
+        for (_, claim) in unwritten {
             self.return_claim(&claim);
         }
     }

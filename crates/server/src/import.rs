@@ -155,17 +155,15 @@ fn open(mut file: File) -> Result<csv::Reader<impl Read>, String> {
     let decode =
         |file: File| DecodeReaderBytesBuilder::new().encoding(Some(encoding)).bom_override(true).build(file);
     file.seek(SeekFrom::Start(0)).map_err(broken)?;
-    let mut first = String::new();
     let again = file.try_clone().map_err(broken)?;
     // Enough for a header of hundreds of columns.
-    let mut head = decode(again).take(64 * 1024);
     let mut bytes = Vec::new();
-    head.read_to_end(&mut bytes).map_err(broken)?;
-    first.push_str(String::from_utf8_lossy(&bytes).lines().next().unwrap_or_default());
+    decode(again).take(64 * 1024).read_to_end(&mut bytes).map_err(broken)?;
+    let head = String::from_utf8_lossy(&bytes);
     file.seek(SeekFrom::Start(0)).map_err(broken)?;
     Ok(csv::ReaderBuilder::new()
         .flexible(true)
-        .delimiter(delimiter(&first))
+        .delimiter(delimiter(head.lines().next().unwrap_or_default()))
         .buffer_capacity(64 * 1024)
         .from_reader(decode(file)))
 }

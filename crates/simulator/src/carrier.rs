@@ -37,7 +37,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Whether it was accepted and is a whole message or the first part of one.
+    /// Whether it was accepted and is a whole message or the first part of one (3GPP TS 23.040 §9.2.3.24.1).
     pub fn begins_accepted_message(&self) -> bool {
         let first_part = self.esm_class & UDHI == 0 || self.short_message.get(5) == Some(&1);
         self.status == 0 && first_part
@@ -193,8 +193,8 @@ impl Drop for Smsc {
     }
 }
 
-/// An address; too long a one is cut off.
-pub(crate) fn address(text: &str) -> COctetString<1, 21> {
-    let digits: Vec<u8> = text.bytes().filter(|b| *b != 0).take(20).chain([0]).collect();
-    COctetString::from_vec(digits).unwrap_or_default()
+/// A text of a PDU; too long a one is cut off.
+pub(crate) fn c_string<const MOST: usize>(text: &str) -> COctetString<1, MOST> {
+    let octets: Vec<u8> = text.bytes().filter(|b| *b != 0).take(MOST - 1).chain([0]).collect();
+    COctetString::from_vec(octets).unwrap_or_default()
 }

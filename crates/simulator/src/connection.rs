@@ -13,7 +13,7 @@ use rusmpp::{
     pdus::{BindTransceiver, BindTransceiverResp, DeliverSm, SubmitSm, SubmitSmResp},
     tlvs::MessageDeliveryRequestTlvValue,
     tokio_codec::CommandCodec,
-    types::{COctetString, OctetString},
+    types::OctetString,
     values::{EsmClass, MessageState, Npi, Ton},
 };
 use tokio::{
@@ -26,7 +26,7 @@ use tokio_util::{
     codec::{Encoder, FramedRead},
 };
 
-use crate::carrier::{Record, Shared, address};
+use crate::carrier::{Record, Shared, c_string};
 
 /// Receipts and replies that may be unacknowledged on one connection.
 const DELIVER_WINDOW: usize = 200;
@@ -34,8 +34,6 @@ const DELIVER_WINDOW: usize = 200;
 const READ_AT_ONCE: usize = 256;
 /// `esm_class` of a receipt (SMPP 3.4 §5.2.12).
 const RECEIPT: u8 = 0x04;
-/// `esm_class`: user data header present.
-const UDHI: u8 = 0x40;
 /// How long people take to write back.
 const THINKING: Duration = Duration::from_millis(500);
 /// When nothing is due.
@@ -134,8 +132,7 @@ impl Connection {
             && first.key().0 <= now
         {
             let (number, status, id) = first.remove();
-            let id = COctetString::from_vec([id.as_bytes(), &[0]].concat()).unwrap_or_default();
-            self.put(status, number, SubmitSmResp::new(id, Vec::new()));
+            self.put(status, number, SubmitSmResp::new(c_string(&id), Vec::new()));
         }
         if !self.bound {
             return;
@@ -171,8 +168,7 @@ impl Connection {
         let wanted = self.shared.profile.password.as_deref();
         self.bound = wanted.is_none_or(|wanted| bind.password.as_str() == wanted);
         let status = if self.bound { CommandStatus::EsmeRok } else { CommandStatus::EsmeRinvpaswd };
-        let name = COctetString::from_vec(b"SMSC\0".to_vec()).unwrap_or_default();
-        self.put(status, number, BindTransceiverResp::new(name, None));
+        self.put(status, number, BindTransceiverResp::new(c_string("SMSC"), None));
     }
 
     fn submit(&mut self, number: u32, sm: &SubmitSm) -> Result<(), End> {
@@ -186,16 +182,18 @@ impl Connection {
             fate.status = CommandStatus::EsmeRthrottled;
             (fate.receipt, fate.reply) = (None, None);
         }
-        let esm_class = u8::from(sm.esm_class);
-        self.shared.record(Record {
+        let record = Record {
             at: Timestamp::now(),
             source: source.to_owned(),
             destination: destination.to_owned(),
-            esm_class,
+            esm_class: u8::from(sm.esm_class),
             data_coding: u8::from(sm.data_coding),
             short_message: sm.short_message().as_ref().to_vec(),
             status: u32::from(fate.status),
-        });
+        };
+        // People answer a text, not its parts.
+        let answers = record.begins_accepted_message();
+        self.shared.record(record);
         let now = Instant::now();
         let id = self.shared.number();
         let name = if fate.status == CommandStatus::EsmeRok { format!("{id:x}") } else { String::new() };
@@ -205,9 +203,7 @@ impl Connection {
                     .post(now + receipt.after, receipt_for(source, destination, &name, receipt.delivered));
             }
         }
-        // People answer a text, not its parts.
-        let first_part = esm_class & UDHI == 0 || sm.short_message().as_ref().get(5) == Some(&1);
-        if let Some(text) = fate.reply.filter(|_| first_part) {
+        if let Some(text) = fate.reply.filter(|_| answers) {
             self.shared.post(now + fate.answer_after + THINKING, reply(destination, source, text));
         }
         self.answers.insert((now + fate.answer_after, id), (number, fate.status, name));
@@ -223,10 +219,10 @@ fn deliver(from: &str, to: &str, esm_class: u8, text: &[u8]) -> DeliverSm {
     DeliverSm::builder()
         .source_addr_ton(Ton::International)
         .source_addr_npi(Npi::Isdn)
-        .source_addr(address(from))
+        .source_addr(c_string(from))
         .dest_addr_ton(Ton::International)
         .dest_addr_npi(Npi::Isdn)
-        .destination_addr(address(to))
+        .destination_addr(c_string(to))
         .esm_class(EsmClass::from(esm_class))
         .short_message(OctetString::from_vec(text.to_vec()).unwrap_or_default())
         .build()
@@ -241,8 +237,7 @@ fn receipt_for(source: &str, destination: &str, id: &str, delivered: bool) -> De
         u8::from(delivered)
     );
     let mut sm = deliver(destination, source, RECEIPT, text.as_bytes());
-    let name = COctetString::from_vec([id.as_bytes(), &[0]].concat()).unwrap_or_default();
-    sm.push_tlv(MessageDeliveryRequestTlvValue::ReceiptedMessageId(name));
+    sm.push_tlv(MessageDeliveryRequestTlvValue::ReceiptedMessageId(c_string(id)));
     let state = if delivered { MessageState::Delivered } else { MessageState::Undeliverable };
     sm.push_tlv(MessageDeliveryRequestTlvValue::MessageState(state));
     sm

@@ -13,7 +13,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf},
     net::TcpStream,
     sync::{mpsc, oneshot},
-    time::{Instant, timeout},
+    time::timeout,
 };
 use tokio_util::{
     bytes::BytesMut,
@@ -172,9 +172,4 @@ async fn connect(shared: &Shared) -> Result<(Reader, Writer), RouteState> {
 fn text<const MOST: usize>(what: &str, value: &str) -> Result<COctetString<1, MOST>, RouteState> {
     COctetString::from_vec([value.as_bytes(), &[0]].concat())
         .map_err(|_| RouteState::Refused(format!("the {what} has more than {} characters", MOST - 1)))
-}
-
-/// When something that lasts `for_` and began at `since` is over.
-pub(crate) fn over(since: Instant, for_: Duration) -> bool {
-    since.elapsed() > for_
 }

@@ -14,7 +14,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::{bytes::BytesMut, codec::Encoder};
 
 use crate::{
-    bind::{Fence, over},
+    bind::Fence,
     incoming::{self, Incoming},
     pdu,
     route::Shared,
@@ -33,6 +33,11 @@ const PARTS_WITHIN: Duration = Duration::from_secs(60);
 const PART_BACKOFF: Duration = Duration::from_millis(500);
 /// A window's worth of bytes is written ahead of the socket, no more.
 const MOST_UNWRITTEN: usize = 256 * 1024;
+
+/// Whether something that may last `most` and began at `since` has lasted longer.
+fn over(since: Instant, most: Duration) -> bool {
+    since.elapsed() > most
+}
 
 /// One message on the wire.
 struct Flight {

@@ -81,14 +81,10 @@ pub struct Claimed {
     pub id: ClaimId,
     /// The campaign.
     pub campaign: CampaignId,
-    /// The epoch it holds in.
-    pub epoch: i64,
     /// Which message.
     pub message_no: u32,
     /// Its wave; none for retries.
     pub wave: Option<WaveId>,
-    /// One past the last claimed.
-    pub to_seq: i64,
     /// Not to be written later than this: the first window of its recipients to close. Waves leave it to
     /// the engine, which knows their window.
     pub send_before: Option<Timestamp>,

@@ -76,16 +76,7 @@ impl Turn<'_> {
         self.deliver(&skipped.iter().collect::<Vec<_>>())?;
         let Some(low) = recipients.first().map(|r| r.seq) else { return Ok(None) };
         let id = self.add_claim(campaign, message_no, Some(wave), (from, to), low, recipients.len())?;
-        Ok(Some(Claimed {
-            id,
-            campaign,
-            epoch,
-            message_no,
-            wave: Some(wave),
-            to_seq: to,
-            send_before: None,
-            recipients,
-        }))
+        Ok(Some(Claimed { id, campaign, message_no, wave: Some(wave), send_before: None, recipients }))
     }
 
     /// Makes a recipient of a wave a retry that was never tried; without a date it waits for the message
@@ -208,7 +199,7 @@ impl Turn<'_> {
                 )?
                 .execute((campaign.0, message_no, r.seq, id.0))?;
         }
-        Ok(Some(Claimed { id, campaign, epoch, message_no, wave: None, to_seq: to, send_before, recipients }))
+        Ok(Some(Claimed { id, campaign, message_no, wave: None, send_before, recipients }))
     }
 
     fn add_claim(
