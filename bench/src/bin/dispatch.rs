@@ -12,7 +12,7 @@ use std::{
 
 use bench::{Smsc, argument, campaign, engine, line, list, number, route, say_machine};
 use campaign::{CampaignId, ClaimId, RouteId, Sender};
-use engine::{Batch, Outgoing, Report, Route, RouteState};
+use engine::{Batch, Job, Outgoing, Report, Route, RouteState};
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -80,10 +80,10 @@ async fn bare(messages: i64) -> anyhow::Result<f64> {
             handed += messages.len() as i64;
             let claim = ClaimId(handed);
             link.submit(Batch {
-                claim,
-                campaign: CampaignId(1),
+                job: Job::Claim { campaign: CampaignId(1), claim },
                 sender: sender.clone(),
                 send_before,
+                validity: None,
                 messages,
             });
         }

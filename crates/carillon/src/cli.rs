@@ -266,6 +266,28 @@ pub struct Backup {
 pub struct Adopt {
     #[command(flatten)]
     pub data: Data,
+    /// What becomes of what running campaigns had not sent when the copy was made. `in-doubt` where the
+    /// original went on sending: nobody is then sent to twice.
+    #[arg(long, value_enum, default_value_t = Unsent::Keep)]
+    pub unsent: Unsent,
+}
+
+/// What becomes of unsent messages.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum Unsent {
+    /// They go on.
+    Keep,
+    /// They are in doubt, and not sent.
+    InDoubt,
+}
+
+impl From<Unsent> for store::Unsent {
+    fn from(unsent: Unsent) -> Self {
+        match unsent {
+            Unsent::Keep => Self::Keep,
+            Unsent::InDoubt => Self::InDoubt,
+        }
+    }
 }
 
 /// Reads the command line; what it leaves out may stand in the file. Ends the process on wrong usage.

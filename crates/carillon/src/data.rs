@@ -45,8 +45,12 @@ pub async fn backup(options: cli::Backup) -> anyhow::Result<()> {
 }
 
 pub async fn adopt(options: cli::Adopt) -> anyhow::Result<()> {
-    open(&options.data)?.adopt().await?;
-    println!("adopted; what was unsent is kept and goes on");
+    let store = open(&options.data)?;
+    let doubts = store.adopt(options.unsent.into(), Timestamp::now()).await?;
+    match options.unsent {
+        cli::Unsent::Keep => println!("adopted; what was unsent is kept and goes on"),
+        cli::Unsent::InDoubt => println!("adopted; {doubts} unsent messages are in doubt and are not sent"),
+    }
     Ok(())
 }
 

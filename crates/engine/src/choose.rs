@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use campaign::{RouteId, Status, WaveId, ZoneGroup, window::Opening};
+use campaign::{CampaignId, RouteId, Status, WaveId, ZoneGroup, window::Opening};
 use jiff::{SignedDuration, Timestamp};
 use store::{ClaimRequest, Cycle, Wave, Work};
 
@@ -74,8 +74,9 @@ impl Engine {
         }
         let mut outstanding: HashMap<RouteId, u32> = HashMap::new();
         for open in self.open.values() {
-            *outstanding.entry(open.route).or_default() += open.unsettled.len() as u32;
+            *outstanding.entry(open.route).or_default() += open.unsettled.len() as u32 * open.segments;
         }
+        let segments: HashMap<CampaignId, u32> = work.iter().map(|w| (w.id, self.segments_of(w))).collect();
         for (id, port) in &mut self.ports {
             let mine: Vec<&Work> = work.iter().filter(|w| w.definition.route_id == Some(*id)).collect();
             if mine.is_empty() {
@@ -109,7 +110,10 @@ impl Engine {
                     };
                     waits = vec![Waiting { reason, until: None }];
                 }
-                let mut most = share.min(room).min(LARGEST_CLAIM);
+                // Room is in segments, claims are in messages; one with more than the room goes alone.
+                let each = segments[&w.id];
+                let within = |room: u32| if room == 0 { 0 } else { (room / each).max(1) };
+                let mut most = within(share.min(room)).min(LARGEST_CLAIM);
                 if let Some(refusing) = self.refusing.get_mut(&w.id)
                     && let Some(probe_at) = refusing.probe_at
                 {
@@ -129,8 +133,8 @@ impl Engine {
                 }
                 if w.next_retry.is_some_and(|at| at <= now) && most > 0 {
                     asks.claims.push(ClaimRequest::Retries { campaign: w.id, epoch: w.epoch, most });
-                    room -= most;
-                    most = share.min(room).min(most);
+                    room = room.saturating_sub(most * each);
+                    most = within(share.min(room)).min(most);
                     if self.refusing.get(&w.id).is_some_and(|r| r.probe_at.is_some()) {
                         most = 0;
                     }
@@ -149,7 +153,7 @@ impl Engine {
                         settled_before,
                     });
                     most -= take;
-                    room -= take;
+                    room = room.saturating_sub(take * each);
                 }
             }
             if connected {

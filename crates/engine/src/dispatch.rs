@@ -11,7 +11,7 @@ use store::{Claimed, Cycle, Cycled, Result, RouteConfig, Settled, Store, StoreEr
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Ack, Attempt, Connect, Refusal, Report, Reports, Route, Waiting, WaitingReason, fate,
+    Ack, Attempt, Connect, Job, Refusal, Report, Reports, Route, Waiting, WaitingReason, fate,
     rate::Rate,
     service::{Command, Handle, Stopping},
 };
@@ -53,6 +53,8 @@ pub(crate) struct Open {
     pub(crate) campaign: CampaignId,
     pub(crate) message_no: u32,
     pub(crate) route: RouteId,
+    /// What each message counts in the route's budget.
+    pub(crate) segments: u32,
     pub(crate) unsettled: BTreeMap<i64, (Msisdn, u32)>,
 }
 
@@ -82,12 +84,16 @@ pub struct Engine {
     /// Claimed, not yet rendered and handed over.
     pub(crate) claimed: Vec<(Work, Claimed)>,
     pub(crate) texts: HashMap<(CampaignId, i64), Arc<Vec<Text>>>,
+    /// The most segments that a message of each campaign came to.
+    pub(crate) segments: HashMap<CampaignId, u32>,
     pub(crate) refusing: HashMap<CampaignId, Refusing>,
     pub(crate) stopping: HashMap<CampaignId, Stopping>,
     pub(crate) desk: Arc<Desk>,
     pub(crate) turn: usize,
     /// Claims nothing more: the process is about to end.
     pub(crate) closing: bool,
+    /// Answers to replies that are with a route, by id.
+    pub(crate) answering: HashSet<i64>,
     /// One process at a time.
     _right: std::fs::File,
 }
@@ -122,11 +128,13 @@ impl Engine {
             storing: Vec::new(),
             claimed: Vec::new(),
             texts: HashMap::new(),
+            segments: HashMap::new(),
             refusing: HashMap::new(),
             stopping: HashMap::new(),
             desk: Arc::default(),
             turn: 0,
             closing: false,
+            answering: HashSet::new(),
             _right: right,
         };
         engine.connect_routes(now).await?;
@@ -220,36 +228,43 @@ impl Engine {
     pub async fn cycle(&mut self, now: Timestamp) -> Result<Option<Timestamp>> {
         self.gather(now);
         self.renew_routes(now).await?;
-        let work = self.store.work().await?;
+        let agenda = self.store.agenda().await?;
+        let work = agenda.campaigns;
         let mut asks = Cycle::default();
         let mut wake = None;
         if self.closing {
             // Only what was handed over is still accounted for.
         } else if self.store.free_space()? >= RESERVE_BYTES {
             self.choose(&work, &mut asks, &mut wake, now);
+            self.choose_answers(&agenda.answers, &mut asks, &mut wake, now);
         } else {
             let waits = vec![Waiting { reason: WaitingReason::DiskFull, until: None }];
             *lock(&self.desk.waiting) = work.iter().map(|w| (w.id, waits.clone())).collect();
             soonest(&mut wake, now + AFTER_FAILURE);
         }
         // Results make retries and free followers, which the work that was read does not show yet.
-        let news = !self.pending.settled.is_empty() || !self.pending.unwritten.is_empty();
+        let news = !self.pending.settled.is_empty()
+            || !self.pending.unwritten.is_empty()
+            || !self.pending.replies.is_empty();
         let committing = self.begin_turn(asks, now);
         // While that is on its way to the disk, what the turn before claimed is rendered and handed over.
         for (work, claim) in std::mem::take(&mut self.claimed) {
             self.hand_over(&work, claim, now);
         }
-        let claimed = match committing {
+        let cycled = match committing {
             Some(committing) => self.end_turn(committing.await),
-            None => Ok(Vec::new()),
+            None => Ok(Cycled::default()),
         };
-        let claimed = match claimed {
-            Ok(claimed) => claimed,
+        let Cycled { claimed, answers, .. } = match cycled {
+            Ok(cycled) => cycled,
             Err(StoreError::DiskFull) => return Ok(Some(now + AFTER_FAILURE)),
             Err(e) => return Err(e),
         };
         if news || !claimed.is_empty() {
             wake = Some(now);
+        }
+        for answer in answers {
+            self.answer(answer, now);
         }
         for claim in claimed {
             if let Some(work) = work.iter().find(|w| w.id == claim.campaign) {
@@ -259,7 +274,9 @@ impl Engine {
         let live: HashSet<_> = work.iter().map(|w| w.id).collect();
         self.texts.retain(|(id, _), _| live.contains(id));
         self.refusing.retain(|id, _| live.contains(id));
-        let more = !self.pending.settled.is_empty() || !self.reports.is_empty();
+        self.segments.retain(|id, _| live.contains(id));
+        let more =
+            !self.pending.settled.is_empty() || !self.pending.answered.is_empty() || !self.reports.is_empty();
         Ok(if more { Some(now) } else { wake })
     }
 
@@ -280,13 +297,17 @@ impl Engine {
                 self.pending.replies.push(reply);
                 self.acks.push(ack);
             }
-            Report::Unwritten { claim, from_seq } => {
+            Report::Unwritten { job: Job::Claim { claim, .. }, from_seq } => {
                 if let Some(open) = self.open.get_mut(&claim) {
                     open.unsettled.split_off(&from_seq);
                     self.pending.unwritten.push((claim, from_seq));
                 }
             }
-            Report::Result { claim, seq, attempt } => self.result(claim, seq, attempt, now),
+            Report::Result { job: Job::Claim { claim, .. }, seq, attempt } => {
+                self.result(claim, seq, attempt, now);
+            }
+            Report::Unwritten { job: Job::Answer, from_seq } => self.answered(from_seq, None, now),
+            Report::Result { job: Job::Answer, seq, attempt } => self.answered(seq, Some(attempt), now),
             Report::State => {}
         }
     }
@@ -338,13 +359,14 @@ impl Engine {
         cycle.due = asks.due;
         cycle.late = asks.late;
         cycle.alive = asks.alive;
+        cycle.answer = asks.answer;
         // Acknowledged once this turn is stored; what comes meanwhile waits for the next.
         self.storing = std::mem::take(&mut self.acks);
         (!cycle.is_empty()).then(|| self.store.cycle(cycle, self.worker.clone(), now))
     }
 
     /// Takes note of a stored turn; what could not be stored stays pending.
-    fn end_turn(&mut self, (back, result): (Cycle, Result<Cycled>)) -> Result<Vec<Claimed>> {
+    fn end_turn(&mut self, (back, result): (Cycle, Result<Cycled>)) -> Result<Cycled> {
         match result {
             Ok(cycled) => {
                 for ack in self.storing.drain(..) {
@@ -355,7 +377,7 @@ impl Engine {
                 let waiting: HashSet<ClaimId> =
                     settled.chain(self.pending.unwritten.iter().map(|(id, _)| *id)).collect();
                 self.open.retain(|id, open| !open.unsettled.is_empty() || waiting.contains(id));
-                Ok(cycled.claimed)
+                Ok(cycled)
             }
             Err(e) => {
                 let meanwhile = std::mem::take(&mut self.pending);
@@ -364,10 +386,12 @@ impl Engine {
                     due: Vec::new(),
                     late: Vec::new(),
                     alive: Vec::new(),
+                    answer: Vec::new(),
                     ..back
                 };
                 self.pending.settled.extend(meanwhile.settled);
                 self.pending.unwritten.extend(meanwhile.unwritten);
+                self.pending.answered.extend(meanwhile.answered);
                 self.acks.append(&mut self.storing);
                 Err(e)
             }

@@ -10,7 +10,7 @@ use campaign::{
 use jiff::{SignedDuration, Timestamp};
 use store::{Claimed, Fate, Settled, Work};
 
-use crate::{Batch, Engine, Outgoing, dispatch::Open};
+use crate::{Batch, Engine, Job, Outgoing, dispatch::Open};
 
 /// How long a claim may lie unwritten with its route before it goes back (architecture.md, leases).
 const LEASE: SignedDuration = SignedDuration::from_secs(10);
@@ -22,12 +22,14 @@ impl Engine {
             // A scheduled campaign has one; one that has not keeps its messages.
             return self.return_claim(&claim);
         };
+        let segments = self.segments_of(&work);
         self.open.insert(
             claim.id,
             Open {
                 campaign: work.id,
                 message_no: claim.message_no,
                 route,
+                segments,
                 unsettled: claim.recipients.iter().map(|r| (r.seq, (r.number, r.attempts))).collect(),
             },
         );
@@ -35,6 +37,15 @@ impl Engine {
             port.rate.take(claim.recipients.len());
         }
         self.claimed.push((work, claim));
+    }
+
+    /// Segments that a message of a campaign counts as before it is rendered: as many as the longest so far,
+    /// or as its bare text has.
+    pub(crate) fn segments_of(&mut self, work: &Work) -> u32 {
+        *self.segments.entry(work.id).or_insert_with(|| {
+            let sizes = work.definition.messages.iter().filter_map(|m| segment::measure(&m.text).ok());
+            sizes.map(|size| size.segments as u32).max().unwrap_or(1).max(1)
+        })
     }
 
     /// Puts back what was claimed of a campaign and not handed over.
@@ -64,11 +75,13 @@ impl Engine {
         });
         let text = texts.get(claim.message_no as usize - 1).cloned();
         let mut messages = Vec::with_capacity(claim.recipients.len());
-        let mut segments = 0;
+        let (mut segments, mut most) = (0, 1);
         for r in claim.recipients {
             let (reason, detail) = match text.as_ref().map(|t| t.render(&work.fields, r.values())) {
                 Some(Ok(text)) => {
-                    segments += segment::measure(&text).map_or(1, |size| size.segments);
+                    let size = segment::measure(&text).map_or(1, |size| size.segments);
+                    segments += size;
+                    most = most.max(size as u32);
                     messages.push(Outgoing { seq: r.seq, number: r.number, text });
                     continue;
                 }
@@ -92,12 +105,20 @@ impl Engine {
                 attempts: r.attempts + 1,
             });
         }
+        let known = self.segments.entry(work.id).or_insert(1);
+        *known = most.max(*known);
         if let Some(port) = self.ports.get_mut(&id)
             && !messages.is_empty()
         {
             // One each was taken with the claim.
             port.rate.take(segments - messages.len());
-            port.route.submit(Batch { claim: claim.id, campaign: work.id, sender, send_before, messages });
+            port.route.submit(Batch {
+                job: Job::Claim { campaign: work.id, claim: claim.id },
+                sender,
+                send_before,
+                validity: work.definition.validity,
+                messages,
+            });
         }
     }
 }

@@ -5,6 +5,7 @@
 //! so that a campaign of three days runs in a test in milliseconds. [`Engine::run`] takes turns by the
 //! clock of the machine.
 
+mod answer;
 mod choose;
 mod dispatch;
 mod fate;
@@ -16,6 +17,6 @@ mod service;
 pub use choose::{Waiting, WaitingReason};
 pub use dispatch::Engine;
 pub use service::Handle;
-pub use store::{OptOuts, Receipt, Reply, Route as StoredRoute, RouteConfig};
+pub use store::{OptOuts, Part, Receipt, Refusal, Reply, Route as StoredRoute, RouteConfig};
 
-pub use route::{Ack, Attempt, Batch, Connect, Outgoing, Refusal, Report, Reports, Route, RouteState};
+pub use route::{Ack, Attempt, Batch, Connect, Job, Outgoing, Report, Reports, Route, RouteState};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use campaign::{CampaignId, ClaimId, Msisdn, Sender};
-use jiff::Timestamp;
-use store::{OptOuts, Receipt, Reply};
+use jiff::{SignedDuration, Timestamp};
+use store::{OptOuts, Receipt, Refusal, Reply};
 use tokio::sync::mpsc;
 
 /// Whether a route can carry messages now.
@@ -32,7 +32,7 @@ impl RouteState {
 /// One message, rendered.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
-    /// Place in the audience.
+    /// What its report names it by ([`Job`]).
     pub seq: i64,
     /// The recipient.
     pub number: Msisdn,
@@ -40,30 +40,40 @@ pub struct Outgoing {
     pub text: Arc<str>,
 }
 
-/// What a claim hands to a route: written in this order, on one connection.
+/// What a batch is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Job {
+    /// Messages of a campaign, under a claim; `seq` is the place in the audience.
+    Claim {
+        /// The campaign, for the stop barrier.
+        campaign: CampaignId,
+        /// The claim.
+        claim: ClaimId,
+    },
+    /// One answer to a reply, which may go to a number that opted out; `seq` is the answer's id.
+    Answer,
+}
+
+impl Job {
+    /// Whether it is of `campaign`.
+    pub fn is_of(self, campaign: CampaignId) -> bool {
+        matches!(self, Self::Claim { campaign: of, .. } if of == campaign)
+    }
+}
+
+/// What is handed to a route: written in this order, on one connection.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// The claim.
-    pub claim: ClaimId,
-    /// The campaign, for the stop barrier.
-    pub campaign: CampaignId,
+    /// What it is for.
+    pub job: Job,
     /// What recipients see as the origin.
     pub sender: Sender,
     /// What is not written by then goes back: the window's end, or the end of the claim's lease.
     pub send_before: Timestamp,
+    /// How long the SMSC may try to deliver; none: as it pleases.
+    pub validity: Option<SignedDuration>,
     /// The messages.
     pub messages: Vec<Outgoing>,
-}
-
-/// Whose fault a refusal is (architecture.md, "Refusals are of three kinds").
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// The recipient's: never again.
-    Recipient,
-    /// We are too fast, or a queue is full: again later.
-    Throttled,
-    /// The route's or sender's: put back, nothing counted.
-    Route,
 }
 
 /// How an attempt went.
@@ -97,17 +107,17 @@ pub enum Attempt {
 pub enum Report {
     /// How a message went.
     Result {
-        /// Its claim.
-        claim: ClaimId,
-        /// Its place in the audience.
+        /// What it was sent for.
+        job: Job,
+        /// Which message of it.
         seq: i64,
         /// How it went.
         attempt: Attempt,
     },
-    /// From this seq on nothing of the claim was written, nor will be.
+    /// From this seq on nothing of the batch was written, nor will be.
     Unwritten {
-        /// The claim.
-        claim: ClaimId,
+        /// What it was for.
+        job: Job,
         /// The first that was not written.
         from_seq: i64,
     },

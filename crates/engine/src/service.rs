@@ -101,7 +101,10 @@ impl Engine {
                 prune_at = now + PRUNE_EVERY;
                 self.prune(now);
             }
-            if self.closing && (self.open.is_empty() || closes_at.is_some_and(|at| at <= now)) {
+            if self.closing
+                && (self.open.is_empty() && self.answering.is_empty()
+                    || closes_at.is_some_and(|at| at <= now))
+            {
                 return;
             }
             let pause = wake.map_or(LONGEST_PAUSE, |at| at.duration_since(now)).min(LONGEST_PAUSE);

@@ -41,16 +41,14 @@ impl Route for Phone {
             let mut got = self.got.lock().unwrap();
             got.push((m.number, m.text));
             let attempt = (self.answer)(m.number, got.len());
-            self.reports.send(Report::Result { claim: batch.claim, seq: m.seq, attempt }).unwrap();
+            self.reports.send(Report::Result { job: batch.job, seq: m.seq, attempt }).unwrap();
         }
     }
 
     async fn fence(&self, campaign: CampaignId) {
         let held = self.holds.lock().unwrap().take().unwrap_or_default();
-        for batch in held.into_iter().filter(|b| b.campaign == campaign) {
-            self.reports
-                .send(Report::Unwritten { claim: batch.claim, from_seq: batch.messages[0].seq })
-                .unwrap();
+        for batch in held.into_iter().filter(|b| b.job.is_of(campaign)) {
+            self.reports.send(Report::Unwritten { job: batch.job, from_seq: batch.messages[0].seq }).unwrap();
         }
     }
 }
@@ -311,4 +309,28 @@ async fn a_small_campaign_is_not_starved_by_a_large_one() {
     let of_small = got.iter().filter(|(_, text)| &**text == "Small").count();
     assert!(of_small * 3 > got.len(), "{of_small} of {}", got.len());
     assert!(w.totals(small).await.sent > 0);
+}
+
+#[tokio::test]
+async fn a_carrier_that_is_gone_for_a_minute_is_waited_for_and_nobody_is_sent_to_twice() {
+    let mut w = World::with(30_000, accept).await;
+    let route = w.data.store.routes().await.unwrap().remove(0);
+    assert_eq!(route.config.rate_per_second, 10_000);
+    let id = w.schedule("Gone", NOW, any_time()).await;
+    w.run_until(w.now + SignedDuration::from_secs(1)).await;
+    let before = w.phone.got.lock().unwrap().len();
+    assert!((1..30_000).contains(&before), "{before}");
+    *w.phone.state.lock().unwrap() = RouteState::Connecting;
+    // What was on its way when the line went.
+    w.run_until(w.now + SignedDuration::from_secs(1)).await;
+    let during = w.phone.got.lock().unwrap().len();
+    w.run_until(w.now + SignedDuration::from_mins(1)).await;
+    assert_eq!(w.phone.got.lock().unwrap().len(), during);
+    assert_eq!(w.waiting(id)[0].reason, WaitingReason::RouteDown);
+    assert_eq!(w.status(id).await, Status::Running);
+    *w.phone.state.lock().unwrap() = RouteState::Connected;
+    w.run_for(1).await;
+    assert_eq!(w.totals(id).await, Totals { sent: 30_000, ..Totals::default() });
+    assert_eq!((w.most_to_one_number(), w.status(id).await), (1, Status::Completed));
+    w.data.assert_sound().await;
 }

@@ -4,6 +4,7 @@ mod campaigns;
 mod deliveries;
 mod lists;
 mod routes;
+mod settings;
 mod suppressions;
 pub(crate) mod view;
 
@@ -68,6 +69,7 @@ pub(crate) fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(lists::import_errors))
         .routes(routes!(routes::list, routes::create))
         .routes(routes!(routes::get, routes::edit))
+        .routes(routes!(settings::get, settings::put))
         .routes(routes!(suppressions::create))
         .routes(routes!(suppressions::delete))
         .routes(routes!(live::events));

@@ -9,7 +9,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use store::Stored;
+use store::{KeyInUse, Stored};
 
 use crate::{App, api::LARGEST_JSON, auth::Caller, problem::Problem};
 
@@ -37,7 +37,7 @@ pub(crate) async fn keyed(State(app): State<App>, request: Request, next: Next) 
     hash.update(&bytes);
     let print: [u8; 32] = hash.finalize().into();
     // Keys are each caller's own.
-    let held = match app.store.begin_keyed(format!("{caller}\n{key}"), print).await? {
+    let held = match app.store.begin_keyed(format!("{caller}\n{key}"), print, Timestamp::now()).await? {
         Stored::Fresh(held) => held,
         Stored::Answer { status, answer } => return Ok(replay(status, answer)),
         Stored::OtherRequest => {
@@ -49,15 +49,26 @@ pub(crate) async fn keyed(State(app): State<App>, request: Request, next: Next) 
         Stored::InUse => {
             return Err(Problem::conflict("the first request with this key is being answered; ask again"));
         }
+        Stored::Unknown => {
+            return Err(Problem::conflict(
+                "the server was stopped while it worked on the first request with this key: look whether it was done, \
+                 then use a new key",
+            ));
+        }
     };
-    let response = next.run(Request::from_parts(parts, Body::from(bytes))).await;
-    let status = response.status();
-    let (parts, body) = response.into_parts();
+    let request = Request::from_parts(parts, Body::from(bytes));
+    // Whoever asked may hang up: what was begun is ended, and its answer kept.
+    tokio::spawn(answer(app, held, request, next)).await.map_err(|e| Problem::broken(e.to_string()))?
+}
+
+async fn answer(app: App, held: KeyInUse, request: Request, next: Next) -> Result<Response, Problem> {
+    let (parts, body) = next.run(request).await.into_parts();
     let bytes = to_bytes(body, usize::MAX).await.map_err(|e| Problem::unreadable(e.to_string()))?;
-    // What failed on our side may go well the next time.
-    if !status.is_server_error() {
+    if parts.status.is_server_error() {
+        app.store.drop_keyed(held).await?;
+    } else {
         let answer = String::from_utf8_lossy(&bytes).into_owned();
-        app.store.end_keyed(held, print, status.as_u16(), answer, Timestamp::now()).await?;
+        app.store.end_keyed(held, parts.status.as_u16(), answer).await?;
     }
     Ok(Response::from_parts(parts, Body::from(bytes)))
 }

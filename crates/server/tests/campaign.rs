@@ -4,8 +4,6 @@
 
 mod world;
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 use world::World;
 
@@ -141,10 +139,49 @@ async fn a_stop_in_a_reply_holds_for_later_messages_and_later_campaigns() {
         (&skipped["items"][0]["number"], &skipped["items"][0]["reason"]),
         (&json!("+12025550001"), &json!("opted_out"))
     );
-    assert_eq!(w.smsc.per_number(), BTreeMap::from([("12025550001".into(), 1), ("12025550002".into(), 2)]));
+    let got = w.smsc.got();
+    let to: Vec<_> =
+        got.iter().filter(|sm| sm.short_message == b"Second").map(|sm| &sm.destination_addr).collect();
+    assert_eq!(to, ["12025550002"]);
     w.smsc.reply("12025550001", "12025550100", "start").await;
     let third = w.start_campaign(&campaign("Third")).await;
     w.until(&third, |c| c["totals"]["delivered"] == 2).await;
+    w.assert_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_opt_out_is_confirmed_once_help_is_answered_and_a_long_reply_is_whole() {
+    let w = World::start().await;
+    let list = w.list_of("phone,language\n+12025550001,es\n").await;
+    let route = w.route(json!({})).await;
+    let texts = json!({"opt_out": "Bye.", "help": "Reply STOP to end."});
+    let settings = json!({"answers": {"en": texts, "es": {"opt_out": "Adiós.", "help": "Responda STOP."}}});
+    assert_eq!(w.put("/settings", &settings).await.ok()["answers"]["es"]["opt_out"], "Adiós.");
+    assert_eq!(w.put("/settings", &json!({"answers": {}})).await.refused(), (422, vec!["answers"]));
+    let campaign = json!({"channel": "sms", "name": "First", "route_id": route, "sender": "+12025550100",
+        "list_ids": [list], "opt_in_acknowledged": true, "window": null, "validity": "P2D",
+        "messages": [{"text": "Hello", "send": {"now": true}}]});
+    let first = w.start_campaign(&campaign).await;
+    w.until(&first, |c| c["totals"]["delivered"] == 1).await;
+    assert_eq!(w.smsc.got()[0].validity_period, "000002000000000R");
+    for text in ["Stop.", "STOP", "help", "HELP"] {
+        w.smsc.reply("12025550001", "12025550100", text).await;
+    }
+    for (part, text) in [(2, "see you."), (1, "Thank you, ")] {
+        let octets = [&[5, 0, 3, 77, 2, part], text.as_bytes()].concat();
+        w.smsc.reply_octets("12025550001", "12025550100", 0x40, &octets).await;
+    }
+    let answered = |r: &Value| {
+        let items = r["items"].as_array().unwrap();
+        items.len() == 5 && items.iter().filter(|i| i["answer"]["state"] == "sent").count() == 2
+    };
+    let replies = w.until(&format!("{first}/replies"), answered).await;
+    assert_eq!(replies["items"][0]["text"], "Thank you, see you.");
+    let got: Vec<_> = w.smsc.got().into_iter().map(|sm| (sm.source_addr, sm.destination_addr)).collect();
+    assert_eq!(got, vec![("12025550100".to_owned(), "12025550001".to_owned()); 3]);
+    let answered: Vec<_> =
+        replies["items"].as_array().unwrap().iter().map(|r| r["answer"]["text"].clone()).collect();
+    assert_eq!(answered, [json!(null), json!(null), json!("Responda STOP."), json!(null), json!("Adiós.")]);
     w.assert_sound().await;
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use world::World;
 
 /// What scripts and other systems rely on.
-const PROMISED: [(&str, &str); 25] = [
+const PROMISED: [(&str, &str); 27] = [
     ("post", "/routes"),
     ("get", "/routes"),
     ("get", "/routes/{id}"),
@@ -36,6 +36,8 @@ const PROMISED: [(&str, &str); 25] = [
     ("get", "/campaigns/{id}/deliveries.csv"),
     ("get", "/campaigns/{id}/timeline"),
     ("get", "/campaigns/{id}/replies"),
+    ("get", "/settings"),
+    ("put", "/settings"),
     ("post", "/suppressions"),
     ("delete", "/suppressions/{channel}/{number}"),
 ];

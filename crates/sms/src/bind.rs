@@ -164,7 +164,9 @@ async fn connect(shared: &Shared) -> Result<(Reader, Writer), RouteState> {
     write.write_all(&out).await.map_err(down)?;
     match read.next().await {
         Some(Ok(answer)) if answer.status() == CommandStatus::EsmeRok => Ok((read, write)),
-        Some(Ok(answer)) => Err(RouteState::Refused(status::of(u32::from(answer.status())).1)),
+        Some(Ok(answer)) => {
+            Err(RouteState::Refused(status::of(u32::from(answer.status()), &config.refusals).1))
+        }
         _ => Err(RouteState::Connecting),
     }
 }

@@ -1,13 +1,16 @@
 //! What comes in as `deliver_sm`: receipts (the TLVs where they are, else the text of SMPP 3.4 Appendix B)
 //! and replies.
 
-use campaign::{Msisdn, segment};
-use engine::Reply;
+use campaign::{Msisdn, RouteId, segment};
+use engine::{Part, Reply};
 use rusmpp::{
+    decode::Decode,
     pdus::DeliverSm,
     tlvs::TlvValue,
+    udhs::{Udh, UdhValue},
     values::{DataCoding, MessageState, MessageType},
 };
+use tokio_util::bytes::BytesMut;
 
 /// User data header present (SMPP 3.4 §5.2.12).
 const UDHI: u8 = 0x40;
@@ -57,23 +60,23 @@ pub(crate) enum Incoming {
 }
 
 /// Understands a `deliver_sm`.
-pub(crate) fn read(sm: &DeliverSm) -> Incoming {
+pub(crate) fn read(sm: &DeliverSm, route: RouteId) -> Incoming {
     let Some(number) = Msisdn::from_address(sm.source_addr.as_str()) else { return Incoming::Other };
     match sm.esm_class.message_type {
         MessageType::ShortMessageContainsMCDeliveryReceipt => {
             receipt(sm, number).map_or(Incoming::Other, Incoming::Receipt)
         }
-        MessageType::Default => Incoming::Reply(Reply {
-            number,
-            sender: sm.destination_addr.as_str().trim_start_matches('+').to_owned(),
-            text: text(sm),
-        }),
+        MessageType::Default => {
+            let (text, part) = text(sm);
+            let sender = sm.destination_addr.as_str().trim_start_matches('+').to_owned();
+            Incoming::Reply(Reply { route, number, sender, text, part })
+        }
         _ => Incoming::Other,
     }
 }
 
-/// The text of a `deliver_sm`. The parts of a long one are replies of their own.
-fn text(sm: &DeliverSm) -> String {
+/// The text of a `deliver_sm`, and which part of a long one it is.
+fn text(sm: &DeliverSm) -> (String, Option<Part>) {
     let payload = sm.tlvs().iter().find_map(|tlv| match tlv.value() {
         Some(TlvValue::MessagePayload(payload)) => Some(payload.value.as_ref().to_vec()),
         _ => None,
@@ -85,13 +88,43 @@ fn text(sm: &DeliverSm) -> String {
     } else {
         0
     };
-    let body = octets.get(header..).unwrap_or_default();
-    match sm.data_coding {
+    let (head, body) = octets.split_at_checked(header).unwrap_or_default();
+    let text = match sm.data_coding {
         DataCoding::McSpecific => segment::read_gsm7(body),
         DataCoding::Ucs2 => segment::read_ucs2(body),
         DataCoding::Latin1 => body.iter().copied().map(char::from).collect(),
         _ => String::from_utf8_lossy(body).into_owned(),
+    };
+    let part = concatenation(head).or_else(|| sar(sm));
+    (text, part.filter(|part| (1..=part.total).contains(&part.number) && part.total > 1))
+}
+
+/// The part that a user data header names.
+fn concatenation(header: &[u8]) -> Option<Part> {
+    let (udh, _) = Udh::decode(&mut BytesMut::from(header)).ok()?;
+    match udh.value()? {
+        UdhValue::ConcatenatedShortMessage8Bit(c) => {
+            Some(Part { reference: c.reference().into(), total: c.total_parts(), number: c.part_number() })
+        }
+        UdhValue::ConcatenatedShortMessage16Bit(c) => {
+            Some(Part { reference: c.reference(), total: c.total_parts(), number: c.part_number() })
+        }
+        _ => None,
     }
+}
+
+/// The part that the `sar_*` TLVs name (SMPP 3.4 §5.3.2.22 to 24).
+fn sar(sm: &DeliverSm) -> Option<Part> {
+    let (mut reference, mut total, mut number) = (None, None, None);
+    for tlv in sm.tlvs() {
+        match tlv.value() {
+            Some(TlvValue::SarMsgRefNum(value)) => reference = Some(*value),
+            Some(TlvValue::SarTotalSegments(value)) => total = Some(*value),
+            Some(TlvValue::SarSegmentSeqnum(value)) => number = Some(*value),
+            _ => {}
+        }
+    }
+    Some(Part { reference: reference?, total: total?, number: number? })
 }
 
 fn receipt(sm: &DeliverSm, number: Msisdn) -> Option<Read> {

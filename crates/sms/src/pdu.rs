@@ -2,12 +2,15 @@
 //! §9.2.3.24.1).
 
 use campaign::{
-    Msisdn, Sender,
+    Sender,
     segment::{self, Encoding},
 };
+use engine::{Batch, Outgoing};
+use jiff::SignedDuration;
 use rusmpp::{
     pdus::SubmitSm,
-    types::{COctetString, OctetString},
+    types::{COctetString, EmptyOrFullCOctetString, OctetString},
+    udhs::concatenation::ConcatenatedShortMessage8Bit,
     values::{DataCoding, EsmClass, Npi, RegisteredDelivery, Ton},
 };
 
@@ -15,21 +18,28 @@ use rusmpp::{
 const UDHI: u8 = 0x40;
 /// Receipt wanted where the outcome is final (SMPP 3.4 §5.2.17).
 const FINAL_RECEIPT: u8 = 0x01;
-/// Length of the header's elements, element id, its length (TS 23.040): concatenation with an 8-bit reference.
-const CONCATENATION: [u8; 3] = [5, 0, 3];
 
 fn address(text: &str) -> COctetString<1, 21> {
     COctetString::from_vec([text.as_bytes(), &[0]].concat()).unwrap_or_default()
 }
 
+/// A span from now on, as `validity_period` has it: `YYMMDDhhmmsstnnR`, days instead of months and years
+/// (SMPP 3.4 §7.1.1).
+fn relative(span: SignedDuration) -> EmptyOrFullCOctetString<17> {
+    let minutes = span.as_mins();
+    let text = format!("0000{:02}{:02}{:02}00000R\0", minutes / (24 * 60), minutes / 60 % 24, minutes % 60);
+    EmptyOrFullCOctetString::from_vec(text.into_bytes()).unwrap_or_default()
+}
+
 /// The PDUs of one message, in order. `reference` ties the parts of a long text together.
 pub(crate) fn submit(
-    sender: &Sender,
-    number: Msisdn,
-    text: &str,
+    batch: &Batch,
+    message: &Outgoing,
     reference: u8,
 ) -> Result<Vec<SubmitSm>, segment::TooLong> {
-    let cut = segment::cut(text)?;
+    let sender = &batch.sender;
+    let cut = segment::cut(&message.text)?;
+    let validity = batch.validity.map(relative).unwrap_or_default();
     let coding = match cut.encoding {
         Encoding::Gsm7 => DataCoding::McSpecific,
         Encoding::Ucs2 => DataCoding::Ucs2,
@@ -47,7 +57,8 @@ pub(crate) fn submit(
         .enumerate()
         .map(|(at, part)| {
             let data = if long {
-                [&CONCATENATION[..], &[reference, total, at as u8 + 1], &part].concat()
+                let header = ConcatenatedShortMessage8Bit::new_unchecked(reference, total, at as u8 + 1);
+                [&header.udh_bytes()[..], &part].concat()
             } else {
                 part
             };
@@ -57,9 +68,10 @@ pub(crate) fn submit(
                 .source_addr(address(sender.address()))
                 .dest_addr_ton(Ton::International)
                 .dest_addr_npi(Npi::Isdn)
-                .destination_addr(address(&number.digits().to_string()))
+                .destination_addr(address(&message.number.digits().to_string()))
                 // `EsmClass::default()` is not zero.
                 .esm_class(EsmClass::from(if long { UDHI } else { 0 }))
+                .validity_period(validity.clone())
                 .registered_delivery(RegisteredDelivery::from(FINAL_RECEIPT))
                 .data_coding(coding)
                 .short_message(OctetString::from_vec(data).unwrap_or_default())

@@ -41,7 +41,7 @@ impl Shared {
     /// Hands the whole of `batch` from its message `at` on back.
     pub(crate) fn hand_back(&self, batch: &Batch, at: usize) {
         if let Some(first) = batch.messages.get(at) {
-            self.report(Report::Unwritten { claim: batch.claim, from_seq: first.seq });
+            self.report(Report::Unwritten { job: batch.job, from_seq: first.seq });
         }
     }
 
@@ -130,7 +130,7 @@ impl Route for SmppRoute {
 
     async fn fence(&self, campaign: CampaignId) {
         self.shared.lock().queue.retain(|batch| {
-            let stays = batch.campaign != campaign;
+            let stays = !batch.job.is_of(campaign);
             if !stays {
                 self.shared.hand_back(batch, 0);
             }

@@ -2,8 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use campaign::{CampaignId, ClaimId};
-use engine::{Ack, Attempt, Batch, Receipt, Refusal, Report};
+use engine::{Ack, Attempt, Batch, Job, Receipt, Refusal, Report, RouteConfig};
 use jiff::Timestamp;
 use rusmpp::{
     Command, CommandId, CommandStatus, Pdu,
@@ -41,8 +40,7 @@ fn over(since: Instant, most: Duration) -> bool {
 
 /// One message on the wire.
 struct Flight {
-    claim: ClaimId,
-    campaign: CampaignId,
+    job: Job,
     seq: i64,
     unanswered: usize,
     ids: Vec<Option<String>>,
@@ -175,9 +173,10 @@ impl<'a> Session<'a> {
     /// Writes the next message of a batch; `false` where the window has no room for all its parts.
     fn write_next(&mut self, current: &mut Current) -> bool {
         let message = &current.batch.messages[current.at];
-        let (claim, campaign, seq) = (current.batch.claim, current.batch.campaign, message.seq);
-        if self.shared.opt_outs.contains(message.number) {
-            self.shared.report(Report::Result { claim, seq, attempt: Attempt::OptedOut });
+        let (job, seq) = (current.batch.job, message.seq);
+        // A confirmation of an opt-out goes to whoever opted out.
+        if job != Job::Answer && self.shared.opt_outs.contains(message.number) {
+            self.shared.report(Report::Result { job, seq, attempt: Attempt::OptedOut });
             current.at += 1;
             return true;
         }
@@ -185,13 +184,13 @@ impl<'a> Session<'a> {
             pdus
         } else {
             self.reference = self.reference.wrapping_add(1);
-            match pdu::submit(&current.batch.sender, message.number, &message.text, self.reference) {
+            match pdu::submit(&current.batch, message, self.reference) {
                 Ok(pdus) => pdus,
                 Err(e) => {
                     // ESME_RINVMSGLEN (SMPP 3.4 §5.1.3).
                     let attempt =
                         Attempt::Refused { kind: Refusal::Recipient, status: 1, words: e.to_string() };
-                    self.shared.report(Report::Result { claim, seq, attempt });
+                    self.shared.report(Report::Result { job, seq, attempt });
                     current.at += 1;
                     return true;
                 }
@@ -207,8 +206,7 @@ impl<'a> Session<'a> {
         let now = Instant::now();
         let kept = if pdus.len() > 1 { pdus.clone() } else { Vec::new() };
         let flight = Flight {
-            claim,
-            campaign,
+            job,
             seq,
             unanswered: pdus.len(),
             ids: vec![None; pdus.len()],
@@ -258,7 +256,7 @@ impl<'a> Session<'a> {
                 self.answered(number, command.status(), None)?;
             }
             Some(Pdu::GenericNack) => self.answered(number, command.status(), None)?,
-            Some(Pdu::DeliverSm(sm)) => match incoming::read(sm) {
+            Some(Pdu::DeliverSm(sm)) => match incoming::read(sm, self.shared.id) {
                 Incoming::Receipt(read) => {
                     let receipt = Receipt {
                         route: self.shared.id,
@@ -300,8 +298,8 @@ impl<'a> Session<'a> {
             flight.ids[part] = Some(id.unwrap_or_default().to_owned());
         } else {
             let code = u32::from(status);
-            let throttled = status::of(code).0 == Refusal::Throttled;
-            let stopped = self.fences.iter().any(|f| f.fence.campaign == flight.campaign);
+            let throttled = status::of(code, &self.shared.config.refusals).0 == Refusal::Throttled;
+            let stopped = self.fences.iter().any(|f| flight.job.is_of(f.fence.campaign));
             if throttled && !flight.pdus.is_empty() && !stopped && !over(flight.began, PARTS_WITHIN) {
                 self.again.push(Again { at: Instant::now() + PART_BACKOFF, message, part });
                 return Ok(());
@@ -312,20 +310,20 @@ impl<'a> Session<'a> {
         if flight.unanswered == 0
             && let Some(flight) = self.flights.remove(&message)
         {
-            self.shared.report(flight.result());
+            self.shared.report(flight.result(&self.shared.config));
         }
         Ok(())
     }
 
     /// Writes nothing more of a campaign, and asks behind what was written.
     pub(crate) fn fence(&mut self, fence: Fence) {
-        if let Some(current) = self.current.take_if(|c| c.batch.campaign == fence.campaign) {
+        if let Some(current) = self.current.take_if(|c| c.batch.job.is_of(fence.campaign)) {
             self.shared.hand_back(&current.batch, current.at);
         }
         // Throttled parts are given up: the ESME_RTHROTTLED they had stands.
         let given_up: Vec<_> = self
             .again
-            .extract_if(.., |a| self.flights.get(&a.message).is_some_and(|f| f.campaign == fence.campaign))
+            .extract_if(.., |a| self.flights.get(&a.message).is_some_and(|f| f.job.is_of(fence.campaign)))
             .collect();
         for again in given_up {
             if let Some(flight) = self.flights.get_mut(&again.message) {
@@ -334,7 +332,7 @@ impl<'a> Session<'a> {
                 if flight.unanswered == 0
                     && let Some(flight) = self.flights.remove(&again.message)
                 {
-                    self.shared.report(flight.result());
+                    self.shared.report(flight.result(&self.shared.config));
                 }
             }
         }
@@ -345,9 +343,8 @@ impl<'a> Session<'a> {
     /// Answers the fences whose enquiry came back and of whose campaign nothing is in flight.
     pub(crate) fn pass_fences(&mut self) {
         let flights = &self.flights;
-        for passed in self
-            .fences
-            .extract_if(.., |f| f.read && !flights.values().any(|l| l.campaign == f.fence.campaign))
+        for passed in
+            self.fences.extract_if(.., |f| f.read && !flights.values().any(|l| l.job.is_of(f.fence.campaign)))
         {
             let _ = passed.fence.done.send(());
         }
@@ -377,12 +374,12 @@ impl<'a> Session<'a> {
             let waiting = self.again.iter().filter(|a| a.message == message).count();
             let refused = waiting == flight.unanswered && flight.ids.iter().all(Option::is_none);
             let attempt = if refused {
-                let (kind, words) = status::of(status::THROTTLED);
+                let (kind, words) = status::of(status::THROTTLED, &self.shared.config.refusals);
                 Attempt::Refused { kind, status: status::THROTTLED, words }
             } else {
                 Attempt::Lost { words: why.to_owned() }
             };
-            self.shared.report(Report::Result { claim: flight.claim, seq: flight.seq, attempt });
+            self.shared.report(Report::Result { job: flight.job, seq: flight.seq, attempt });
         }
         if let Some(current) = self.current.take() {
             self.shared.hand_back(&current.batch, current.at);
@@ -394,21 +391,21 @@ impl<'a> Session<'a> {
 }
 
 impl Flight {
-    fn result(self) -> Report {
+    fn result(self, config: &RouteConfig) -> Report {
         let ids: Vec<String> = self.ids.into_iter().flatten().collect();
         let attempt = match self.refused {
             None => Attempt::Accepted { provider_ids: ids },
             Some(status) if ids.is_empty() => {
-                let (kind, words) = status::of(status);
+                let (kind, words) = status::of(status, &config.refusals);
                 Attempt::Refused { kind, status, words }
             }
             // Never sent again: some of it is on its way.
             Some(status) => Attempt::Refused {
                 kind: Refusal::Recipient,
                 status,
-                words: format!("partial: {}", status::of(status).1),
+                words: format!("partial: {}", status::of(status, &config.refusals).1),
             },
         };
-        Report::Result { claim: self.claim, seq: self.seq, attempt }
+        Report::Result { job: self.job, seq: self.seq, attempt }
     }
 }

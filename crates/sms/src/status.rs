@@ -1,5 +1,7 @@
 //! Command statuses in words, and whose fault each is (SMPP 3.4 §5.1.3).
 
+use std::collections::BTreeMap;
+
 use engine::Refusal;
 
 /// `ESME_RTHROTTLED`.
@@ -25,10 +27,11 @@ const STATUSES: &[(u32, Refusal, &str)] = &[
     (0x64, Refusal::Throttled, "the SMSC has a temporary error"),
 ];
 
-/// Whose fault a status is, and what it says.
-pub(crate) fn of(status: u32) -> (Refusal, String) {
-    STATUSES.iter().find(|s| s.0 == status).map_or_else(
-        || (Refusal::Route, format!("the SMSC refused with command status {status:#010x}")),
-        |s| (s.1, s.2.to_owned()),
-    )
+/// Whose fault a status is, and what it says; `own` is what the route's SMSC means otherwise.
+pub(crate) fn of(status: u32, own: &BTreeMap<u32, Refusal>) -> (Refusal, String) {
+    let known = STATUSES.iter().find(|s| s.0 == status);
+    let kind = own.get(&status).copied().or_else(|| known.map(|s| s.1)).unwrap_or(Refusal::Route);
+    let words = known
+        .map_or_else(|| format!("the SMSC refused with command status {status:#010x}"), |s| s.2.to_owned());
+    (kind, words)
 }

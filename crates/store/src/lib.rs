@@ -11,7 +11,7 @@ pub mod sqlite;
 pub use model::*;
 pub use save::KNOWN_FIELDS;
 pub use sqlite::{
-    KeyInUse, OptOuts, Store,
+    KeyInUse, OptOuts, Store, Unsent,
     check::{Finding, Submitted},
 };
 

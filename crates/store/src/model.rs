@@ -4,7 +4,11 @@ mod campaign;
 mod contact;
 mod definition;
 mod delivery;
+mod reply;
 mod route;
+mod settings;
 mod turn;
 
-pub use self::{campaign::*, contact::*, definition::*, delivery::*, route::*, turn::*};
+pub use self::{
+    campaign::*, contact::*, definition::*, delivery::*, reply::*, route::*, settings::*, turn::*,
+};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use campaign::{Channel, ZoneGroup, text::Text, wave::PlanError};
+use jiff::SignedDuration;
 
 use crate::{Definition, Problem, RouteConfig};
 
@@ -16,6 +17,10 @@ pub const LONGEST_NAME: usize = 200;
 const LONGEST_SYSTEM_ID: usize = 15;
 /// SMPP 3.4 §5.2.2, without the closing zero.
 const LONGEST_PASSWORD: usize = 8;
+
+const SHORTEST_VALIDITY: SignedDuration = SignedDuration::from_mins(1);
+/// Days have two digits, and no months stand before them (SMPP 3.4 §7.1.1).
+const LONGEST_VALIDITY: SignedDuration = SignedDuration::from_hours(31 * 24);
 
 fn name(name: &str, problems: &mut Vec<Problem>) {
     if name.trim().is_empty() {
@@ -48,6 +53,11 @@ pub(crate) fn definition(d: &Definition, fields: &[String]) -> Vec<Problem> {
         if let Err(e) = checked {
             problems.push(Problem::new(format!("messages[{i}].text"), e));
         }
+    }
+    if let Some(validity) = d.validity
+        && !(SHORTEST_VALIDITY..=LONGEST_VALIDITY).contains(&validity)
+    {
+        problems.push(Problem::new("validity", "must be from one minute (PT1M) to 31 days (P31D)"));
     }
     if d.messages.first().is_some_and(|m| m.send.is_after()) {
         problems.push(Problem::new("messages[0].send", PlanError::FirstFollows));

@@ -7,8 +7,8 @@ use fixture::{Data, number};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use store::{
-    CampaignFilter, ClaimRequest, Claimed, Cycle, Cycled, Definition, Fate, Receipt, Settled, Store,
-    StoreError,
+    AnswerFate, CampaignFilter, ClaimRequest, Claimed, Cycle, Cycled, Definition, Fate, NewContact, Part,
+    Receipt, Reply, Settled, Store, StoreError, Stored, Unsent,
 };
 
 struct World {
@@ -40,7 +40,8 @@ impl World {
 
     /// Claims from every open wave and from retries, at most `most` each.
     async fn claim(&self, id: CampaignId, most: u32) -> Vec<Claimed> {
-        let Some(work) = self.data.store.work().await.unwrap().into_iter().find(|w| w.id == id) else {
+        let Some(work) = self.data.store.agenda().await.unwrap().campaigns.into_iter().find(|w| w.id == id)
+        else {
             return Vec::new();
         };
         let mut cycle = Cycle::default();
@@ -386,7 +387,7 @@ async fn actions_that_the_status_does_not_allow_are_refused() {
     );
     let send: Send = serde_json::from_str(r#"{"at":"2026-12-02T10:00:00Z"}"#).unwrap();
     w.data.store.adjust(id, 1, send, "test".into(), w.now).await.unwrap();
-    let work = w.data.store.work().await.unwrap();
+    let work = w.data.store.agenda().await.unwrap().campaigns;
     assert_eq!(work[0].waves[0].due_at.to_string(), "2026-12-02T10:00:00Z");
     let c = w.data.store.archive(id, "test".into(), w.now).await.unwrap();
     assert_eq!((c.status, c.archived_from), (Status::Archived, Some(Status::Scheduled)));
@@ -423,7 +424,7 @@ async fn a_backup_and_a_moved_folder_must_be_adopted_before_they_dispatch() {
     w.data.store.backup(&copy.path().join("carillon.db")).await.unwrap();
     let restored = Store::open(copy.path()).unwrap();
     assert!(!restored.is_at_home().await.unwrap());
-    restored.adopt().await.unwrap();
+    assert_eq!(restored.adopt(Unsent::Keep, w.now).await.unwrap(), 0);
     assert!(restored.is_at_home().await.unwrap());
     assert!(w.data.store.backup(&copy.path().join("carillon.db")).await.is_err());
 }
@@ -443,4 +444,131 @@ async fn keys_of_receipts_go_after_a_week_and_no_sooner() {
     let rest = w.data.store.prune(eight_days_on + SignedDuration::from_hours(24)).await.unwrap();
     assert_eq!((first + rest) as i64, sent);
     w.data.assert_sound().await;
+}
+
+#[tokio::test]
+async fn what_was_unsent_in_a_copy_can_be_taken_as_in_doubt() {
+    let w = World::with(20).await;
+    let id = w.scheduled(r#"[{"now":true},{"after":"P1D"}]"#).await;
+    let claims = w.claim(id, 4).await;
+    let mut some = all_sent(&claims);
+    some.settled.truncate(5);
+    some.settled[4].fate = Fate::Again { due_at: w.now, detail: "throttled".into() };
+    w.cycle(some).await;
+    let copy = tempfile::tempdir().unwrap();
+    w.data.store.backup(&copy.path().join("carillon.db")).await.unwrap();
+    let restored = Store::open(copy.path()).unwrap();
+    assert_eq!(restored.adopt(Unsent::InDoubt, w.now).await.unwrap(), 36);
+    let c = restored.campaign(id).await.unwrap();
+    assert_eq!(
+        (c.sum(), c.status),
+        (Totals { sent: 4, in_doubt: 36, ..Totals::default() }, Status::Completed)
+    );
+    fixture::assert_sound(&restored).await;
+    // The original knows nothing of it.
+    assert_eq!(w.status(id).await, Status::Running);
+}
+
+fn reply(w: &World, text: &str) -> Reply {
+    let route = w.data.route;
+    Reply { route, number: number(1), sender: "12025550100".into(), text: text.into(), part: None }
+}
+
+impl World {
+    /// Hears replies and takes what is to be answered to them.
+    async fn answers(&self, replies: Vec<Reply>) -> Vec<store::Answer> {
+        self.cycle(Cycle { replies, ..Cycle::default() }).await;
+        self.cycle(Cycle { answer: vec![self.data.route], ..Cycle::default() }).await.answers
+    }
+}
+
+#[tokio::test]
+async fn an_opt_out_is_confirmed_once_and_help_is_answered_in_the_contacts_language() {
+    let w = World::with(3).await;
+    let mut settings = w.data.store.settings().await.unwrap();
+    let mut french = settings.answers["en"].clone();
+    french.help = "Répondez STOP.".into();
+    settings.answers.insert("fr".into(), french);
+    w.data.store.change_settings(settings.clone()).await.unwrap();
+    let first = w.answers(vec![reply(&w, "stop"), reply(&w, "STOP!")]).await;
+    assert_eq!(first.iter().map(|a| &a.text).collect::<Vec<_>>(), [&settings.answers["en"].opt_out]);
+    assert_eq!(first[0].send_before, w.now + SignedDuration::from_mins(5));
+    assert!(w.answers(vec![reply(&w, "Stop")]).await.is_empty());
+    let help = w.answers(vec![reply(&w, "help"), reply(&w, "Help?")]).await;
+    assert_eq!(help.len(), 1);
+    // What was taken is not taken again; what could not be written is.
+    let again = w.cycle(Cycle { answer: vec![w.data.route], ..Cycle::default() }).await.answers;
+    assert!(again.is_empty());
+    let back = (help[0].id, AnswerFate::Again(w.now));
+    w.cycle(Cycle { answered: vec![back], ..Cycle::default() }).await;
+    let again = w.cycle(Cycle { answer: vec![w.data.route], ..Cycle::default() }).await.answers;
+    assert_eq!(again[0].id, help[0].id);
+    // The program ends: what was handed over is in doubt, for good.
+    w.data.store.recover("next".into(), w.now).await.unwrap();
+    assert!(w.data.store.agenda().await.unwrap().answers.is_empty());
+    let fields = Some(r#"{"language":"fr-CA"}"#.to_owned());
+    w.data.import(vec![NewContact { number: number(1), zones: None, fields }]).await;
+    let later = World { now: w.now + SignedDuration::from_mins(11), ..w };
+    assert_eq!(later.answers(vec![reply(&later, "INFO")]).await[0].text, "Répondez STOP.");
+}
+
+#[tokio::test]
+async fn an_answer_that_could_not_leave_within_five_minutes_is_dropped() {
+    let w = World::with(3).await;
+    w.cycle(Cycle { replies: vec![reply(&w, "stop")], ..Cycle::default() }).await;
+    let later = World { now: w.now + SignedDuration::from_mins(5), ..w };
+    let late = later.cycle(Cycle { answer: vec![later.data.route], ..Cycle::default() }).await.answers;
+    assert!(late.is_empty());
+    assert!(later.data.store.agenda().await.unwrap().answers.is_empty());
+}
+
+#[tokio::test]
+async fn the_parts_of_a_long_reply_are_put_together_in_any_order_and_what_never_comes_leaves_a_gap() {
+    let w = World::with(3).await;
+    let id = w.scheduled(r#"[{"now":true}]"#).await;
+    let claims = w.claim(id, 100).await;
+    w.cycle(all_sent(&claims)).await;
+    let part = |reference, number, text: &str| Reply {
+        part: Some(Part { reference, total: 3, number }),
+        ..reply(&w, text)
+    };
+    let texts = async || -> Vec<(String, Option<String>)> {
+        let replies = w.data.store.replies(id, 10).await.unwrap();
+        replies.into_iter().map(|r| (r.text, r.keyword)).collect()
+    };
+    let replies = vec![part(7, 3, "texting me."), part(7, 1, "Would you "), part(7, 1, "Would you ")];
+    w.cycle(Cycle { replies, ..Cycle::default() }).await;
+    assert_eq!(texts().await, []);
+    w.cycle(Cycle { replies: vec![part(7, 2, "please stop "), part(8, 2, "middle")], ..Cycle::default() })
+        .await;
+    let whole = ("Would you please stop texting me.".to_owned(), Some("refusal".to_owned()));
+    assert_eq!(texts().await, std::slice::from_ref(&whole));
+    w.data.store.prune(w.now + SignedDuration::from_hours(25)).await.unwrap();
+    assert_eq!(texts().await, [("[...]middle[...]".to_owned(), None), whole]);
+}
+
+#[tokio::test]
+async fn a_keyword_that_is_switched_off_for_a_sender_is_an_ordinary_reply_there() {
+    let w = World::with(3).await;
+    let mut settings = w.data.store.settings().await.unwrap();
+    settings.keywords_off.insert("+12025550100".into(), vec!["Cancel".into()]);
+    w.data.store.change_settings(settings.clone()).await.unwrap();
+    assert!(w.answers(vec![reply(&w, "CANCEL")]).await.is_empty());
+    let elsewhere = Reply { sender: "888111".into(), ..reply(&w, "CANCEL") };
+    assert_eq!(w.answers(vec![elsewhere]).await.len(), 1);
+    settings.keywords_off.insert("888111".into(), vec!["STOP".into()]);
+    let refused = w.data.store.change_settings(settings).await.unwrap_err();
+    assert_eq!(refused.to_string(), "'STOP' always counts; CANCEL and YES can be switched off");
+}
+
+#[tokio::test]
+async fn a_keyed_request_that_was_begun_and_never_answered_is_not_begun_again() {
+    let w = World::with(1).await;
+    let begin = async |request| w.data.store.begin_keyed("key".into(), [request; 32], w.now).await.unwrap();
+    let held = begin(1).await;
+    assert!(matches!(begin(1).await, Stored::InUse));
+    // The program ends here.
+    drop(held);
+    assert!(matches!(begin(1).await, Stored::Unknown));
+    assert!(matches!(begin(2).await, Stored::OtherRequest));
 }

@@ -116,6 +116,10 @@ impl World {
         self.answer(self.request(reqwest::Method::PATCH, path).json(body)).await
     }
 
+    pub async fn put(&self, path: &str, body: &Value) -> Response {
+        self.answer(self.request(reqwest::Method::PUT, path).json(body)).await
+    }
+
     /// Imports `file` into a list of its own; the import as it ended, and the list's id.
     pub async fn import(&self, file: impl Into<reqwest::Body>, query: &str) -> (Value, String) {
         let name = format!("List {}", self.get("/lists").await.ok()["items"].as_array().unwrap().len());

@@ -93,6 +93,8 @@ pub enum Stored {
     OtherRequest,
     /// The first request with it is being answered at this moment.
     InUse,
+    /// The program ended while it worked on the first request with it: nobody knows whether it was done.
+    Unknown,
 }
 
 /// What a schedule would do.

@@ -1,23 +1,7 @@
-//! Contacts, imports, replies.
+//! Contacts and imports.
 
 use campaign::Msisdn;
-use jiff::Timestamp;
 use serde::Serialize;
-
-/// A stored reply.
-#[derive(Debug, Clone, Serialize)]
-pub struct ReplyRow {
-    /// From whom.
-    pub number: String,
-    /// To which sender.
-    pub sender: String,
-    /// What.
-    pub text: String,
-    /// The keyword it was, if any.
-    pub keyword: Option<String>,
-    /// When.
-    pub at: Timestamp,
-}
 
 /// How an import stands.
 #[derive(Debug, Clone, Serialize)]

@@ -61,6 +61,9 @@ pub struct Definition {
     /// How long due work may lie undispatched before a person must release it.
     #[serde(default = "two_hours", with = "iso_duration")]
     pub lateness_limit: SignedDuration,
+    /// How long the SMSC may try to deliver a message (SMPP 3.4 §5.2.16); none: as long as it does by itself.
+    #[serde(default, with = "iso_duration::option")]
+    pub validity: Option<SignedDuration>,
     /// What it is for: marketing, care, security.
     #[serde(default)]
     pub purpose: Option<String>,
@@ -118,5 +121,23 @@ mod iso_duration {
         let span: Span = text.parse().map_err(|_| wrong())?;
         let exact = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
         if exact.is_negative() { Err(wrong()) } else { Ok(exact) }
+    }
+
+    /// The same where it may be left out.
+    pub mod option {
+        use jiff::SignedDuration;
+        use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+        #[derive(Deserialize)]
+        struct Given(#[serde(with = "super")] SignedDuration);
+
+        #[expect(clippy::ref_option, reason = "serde calls it so")]
+        pub fn serialize<S: Serializer>(value: &Option<SignedDuration>, s: S) -> Result<S::Ok, S::Error> {
+            value.as_ref().map(ToString::to_string).serialize(s)
+        }
+
+        pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<SignedDuration>, D::Error> {
+            Ok(Option::<Given>::deserialize(d)?.map(|given| given.0))
+        }
     }
 }

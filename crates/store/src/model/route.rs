@@ -1,5 +1,7 @@
 //! How carriers are reached.
 
+use std::collections::BTreeMap;
+
 use campaign::RouteId;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +40,9 @@ pub struct RouteConfig {
     /// Messages claimed and not yet committed; default 4 × binds × window.
     #[serde(default)]
     pub claim_budget: Option<u32>,
+    /// Whose fault a command status is, where this SMSC means another than usual.
+    #[serde(default)]
+    pub refusals: BTreeMap<u32, Refusal>,
     /// Not used while true.
     #[serde(default)]
     pub disabled: bool,
@@ -60,6 +65,18 @@ impl RouteConfig {
     pub fn claim_budget(&self) -> u32 {
         self.claim_budget.unwrap_or(4 * u32::from(self.binds) * self.window).max(1)
     }
+}
+
+/// Whose fault a refusal is, and so what follows (architecture.md, "Refusals are of three kinds").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// The recipient's: never again.
+    Recipient,
+    /// We are too fast, or a queue is full: again later.
+    Throttled,
+    /// The route's or sender's: put back, nothing counted.
+    Route,
 }
 
 /// What kind of carrier.

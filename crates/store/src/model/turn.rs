@@ -5,7 +5,16 @@ use std::sync::Arc;
 use campaign::{CampaignId, ClaimId, Msisdn, Outcome, RouteId, SkipReason, Status, WaveId};
 use jiff::Timestamp;
 
-use super::Definition;
+use super::{Answer, AnswerFate, Definition, Reply};
+
+/// Everything the engine may have to do.
+#[derive(Debug, Clone, Default)]
+pub struct Agenda {
+    /// Scheduled and Running campaigns.
+    pub campaigns: Vec<Work>,
+    /// Routes with answers to replies in their queue, and when the first is due.
+    pub answers: Vec<(RouteId, Timestamp)>,
+}
 
 /// What a campaign needs of the engine: its frozen definition and its open work.
 #[derive(Debug, Clone)]
@@ -174,17 +183,6 @@ pub struct Receipt {
     pub code: Option<u32>,
 }
 
-/// A reply from a phone (MO).
-#[derive(Debug, Clone)]
-pub struct Reply {
-    /// From whom.
-    pub number: Msisdn,
-    /// To which of our senders.
-    pub sender: String,
-    /// What.
-    pub text: String,
-}
-
 /// One turn of the engine: everything that happened and everything that is to be claimed, in one
 /// transaction.
 #[derive(Debug, Clone, Default)]
@@ -207,6 +205,10 @@ pub struct Cycle {
     pub late: Vec<WaveId>,
     /// Routes that had room to send.
     pub alive: Vec<RouteId>,
+    /// What became of answers to replies, by id.
+    pub answered: Vec<(i64, AnswerFate)>,
+    /// Routes that answers are to be taken for.
+    pub answer: Vec<RouteId>,
 }
 
 impl Cycle {
@@ -220,6 +222,8 @@ impl Cycle {
             && self.due.is_empty()
             && self.late.is_empty()
             && self.alive.is_empty()
+            && self.answered.is_empty()
+            && self.answer.is_empty()
     }
 }
 
@@ -228,6 +232,8 @@ impl Cycle {
 pub struct Cycled {
     /// New claims.
     pub claimed: Vec<Claimed>,
+    /// Answers to replies, taken to be sent.
+    pub answers: Vec<Answer>,
     /// Campaigns whose status or totals changed.
     pub changed: Vec<CampaignId>,
 }

@@ -10,7 +10,7 @@ use campaign::{CampaignId, ClaimId, Msisdn, Outcome, SkipReason, ZoneGroup, life
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params, types::ToSqlOutput};
 
-use super::{Store, bulk, campaigns, freeze, ms, operate, opt_out, tally::Deltas, time};
+use super::{Store, answer, bulk, campaigns, freeze, ms, operate, reply, tally::Deltas, time};
 use crate::{Cycle, Cycled, Definition, Fate, Result, Settled};
 
 impl Store {
@@ -112,9 +112,10 @@ impl<'a> Turn<'a> {
         for receipt in &cycle.receipts {
             self.receipt(receipt)?;
         }
+        answer::settle(self.c, &cycle.answered)?;
         let mut keywords = Vec::new();
         for reply in &cycle.replies {
-            let heard = opt_out::hear(self.c, reply, self.now)?;
+            let heard = reply::hear(self.c, reply, self.now)?;
             self.touched.extend(heard.campaign.map(|c| c.0));
             keywords.extend(heard.suppressed.map(|suppressed| (reply.number, suppressed)));
         }
@@ -122,7 +123,11 @@ impl<'a> Turn<'a> {
         for request in &cycle.claims {
             claimed.extend(self.claim(request)?);
         }
-        Ok((Cycled { claimed, changed: self.finish()? }, keywords))
+        let mut answers = Vec::new();
+        for route in &cycle.answer {
+            answers.extend(answer::take(self.c, *route, self.now)?);
+        }
+        Ok((Cycled { claimed, answers, changed: self.finish()? }, keywords))
     }
 
     /// Brings `settled_to` of the touched waves, the totals and the statuses up to date.

@@ -7,13 +7,16 @@ use std::{
     path::Path,
 };
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
-use super::Store;
+use super::{Store, ms};
 use crate::{Result, StoreError};
 
 const HOME: &str = "home";
+/// The worker that everything unsent belongs to once a copy is adopted so.
+pub(super) const COPIED: &str = "the original";
 /// Held by the process that dispatches.
 const LOCK: &str = "dispatch.lock";
 
@@ -34,6 +37,46 @@ fn fingerprint(folder: &Path) -> Result<String> {
     hash.update([0]);
     hash.update(path.as_os_str().as_encoded_bytes());
     Ok(format!("{:x}", hash.finalize()))
+}
+
+/// What is to become of what running campaigns had not sent when data is adopted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsent {
+    /// It goes on: nothing was sent since the copy was made.
+    Keep,
+    /// It is In doubt: the original may have sent it meanwhile.
+    InDoubt,
+}
+
+/// Claims everything that running campaigns have not sent, for nobody: recovery finds it In doubt.
+fn claim_unsent(c: &Connection, now: i64) -> Result<()> {
+    c.execute(
+        "INSERT INTO claim (campaign_id, message_no, wave_id, from_seq, to_seq, low, left_over, worker, at)
+         SELECT w.campaign_id, w.message_no, w.id, w.next_seq, w.to_seq, w.next_seq, w.to_seq - w.next_seq, ?1, ?2
+         FROM wave w JOIN campaign c ON c.id = w.campaign_id
+         WHERE c.status = 'running' AND w.open AND w.next_seq < w.to_seq",
+        (COPIED, now),
+    )?;
+    c.execute(
+        "UPDATE wave SET next_seq = to_seq, held = 0
+         WHERE open AND campaign_id IN (SELECT id FROM campaign WHERE status = 'running')",
+        [],
+    )?;
+    c.execute(
+        "INSERT INTO claim (campaign_id, message_no, wave_id, from_seq, to_seq, low, left_over, worker, at)
+         SELECT r.campaign_id, r.message_no, NULL, min(r.seq), max(r.seq) + 1, min(r.seq), count(*), ?1, ?2
+         FROM retry r JOIN campaign c ON c.id = r.campaign_id
+         WHERE c.status = 'running' AND r.open AND r.claim_id IS NULL GROUP BY 1, 2",
+        (COPIED, now),
+    )?;
+    c.execute(
+        "UPDATE retry SET claim_id =
+             (SELECT k.id FROM claim k WHERE k.campaign_id = retry.campaign_id AND k.message_no = retry.message_no
+              AND k.wave_id IS NULL AND k.worker = ?1)
+         WHERE open AND claim_id IS NULL AND campaign_id IN (SELECT id FROM campaign WHERE status = 'running')",
+        [COPIED],
+    )?;
+    Ok(())
 }
 
 impl Store {
@@ -63,6 +106,28 @@ impl Store {
                 "this data was copied or restored; run `carillon adopt` to let it send from here",
             ));
         }
+        self.lock_dispatch()
+    }
+
+    /// Lets the data dispatch from where it lies now. Answers how many messages are In doubt for it.
+    ///
+    /// # Errors
+    /// [`StoreError::MayNotDispatch`] where another process dispatches from it.
+    pub async fn adopt(&self, unsent: Unsent, now: Timestamp) -> Result<u64> {
+        let _right = self.lock_dispatch()?;
+        let here = self.here()?;
+        self.write(move |c| {
+            if unsent == Unsent::InDoubt {
+                claim_unsent(c, ms(now))?;
+            }
+            c.execute("UPDATE meta SET value = ?2 WHERE key = ?1", (HOME, here))?;
+            Ok(())
+        })
+        .await?;
+        self.recover("adoption".into(), now).await
+    }
+
+    fn lock_dispatch(&self) -> Result<File> {
         let broken = |e: std::io::Error| StoreError::Database(e.to_string());
         let file = File::create(self.folder().join(LOCK)).map_err(broken)?;
         match file.try_lock() {
@@ -72,16 +137,6 @@ impl Store {
             )),
             Err(TryLockError::Error(e)) => Err(broken(e)),
         }
-    }
-
-    /// Lets the data dispatch from where it lies now.
-    pub async fn adopt(&self) -> Result<()> {
-        let here = self.here()?;
-        self.write(move |c| {
-            c.execute("UPDATE meta SET value = ?2 WHERE key = ?1", (HOME, here))?;
-            Ok(())
-        })
-        .await
     }
 
     /// Writes a consistent copy to `file` while everything runs. The copy must be adopted before it

@@ -11,6 +11,9 @@ use crate::{Result, Stored};
 /// How long an answer is kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
+/// The status of a request that was begun and not answered.
+const UNANSWERED: u16 = 0;
+
 /// The right to answer a key; others with the same key are told to wait until it is dropped.
 pub struct KeyInUse {
     store: Store,
@@ -24,41 +27,54 @@ impl Drop for KeyInUse {
 }
 
 impl Store {
-    /// Takes `key` for a request with this fingerprint.
-    pub async fn begin_keyed(&self, key: String, request: [u8; 32]) -> Result<Stored> {
+    /// Takes `key` for a request with this fingerprint, and drops the answers of yesterday.
+    pub async fn begin_keyed(&self, key: String, request: [u8; 32], now: Timestamp) -> Result<Stored> {
         if !self.inner.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone()) {
             return Ok(Stored::InUse);
         }
         let held = KeyInUse { store: self.clone(), key: key.clone() };
+        // Noted before anything is done, so that what was begun is never begun again.
         let known: Option<(Vec<u8>, u16, String)> = self
-            .read(move |c| {
-                Ok(c.prepare_cached("SELECT request, status, answer FROM idempotency WHERE key = ?1")?
-                    .query_row([key], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
-                    .optional()?)
+            .write(move |c| {
+                let known = c
+                    .prepare_cached("SELECT request, status, answer FROM idempotency WHERE key = ?1")?
+                    .query_row([&key], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
+                    .optional()?;
+                if known.is_none() {
+                    c.execute("DELETE FROM idempotency WHERE at < ?1", [ms(now) - KEPT.as_millis() as i64])?;
+                    c.execute(
+                        "INSERT INTO idempotency (key, request, status, answer, at) VALUES (?1, ?2, ?3, '', ?4)",
+                        (key, request, UNANSWERED, ms(now)),
+                    )?;
+                }
+                Ok(known)
             })
             .await?;
         Ok(match known {
             None => Stored::Fresh(held),
-            Some((before, status, answer)) if before == request => Stored::Answer { status, answer },
-            Some(_) => Stored::OtherRequest,
+            Some((before, ..)) if before != request => Stored::OtherRequest,
+            Some((_, UNANSWERED, _)) => Stored::Unknown,
+            Some((_, status, answer)) => Stored::Answer { status, answer },
         })
     }
 
-    /// Keeps the answer to a key, and drops those of yesterday.
-    pub async fn end_keyed(
-        &self,
-        held: KeyInUse,
-        request: [u8; 32],
-        status: u16,
-        answer: String,
-        now: Timestamp,
-    ) -> Result<()> {
+    /// Gives a key back whose request failed on our side: it may go well the next time.
+    pub async fn drop_keyed(&self, held: KeyInUse) -> Result<()> {
         let key = held.key.clone();
         self.write(move |c| {
-            c.execute("DELETE FROM idempotency WHERE at < ?1", [ms(now) - KEPT.as_millis() as i64])?;
+            c.execute("DELETE FROM idempotency WHERE key = ?1", [key])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Keeps the answer to a key.
+    pub async fn end_keyed(&self, held: KeyInUse, status: u16, answer: String) -> Result<()> {
+        let key = held.key.clone();
+        self.write(move |c| {
             c.execute(
-                "INSERT OR REPLACE INTO idempotency (key, request, status, answer, at) VALUES (?1, ?2, ?3, ?4, ?5)",
-                (key, request, status, answer, ms(now)),
+                "UPDATE idempotency SET status = ?2, answer = ?3 WHERE key = ?1",
+                (key, status, answer),
             )?;
             Ok(())
         })

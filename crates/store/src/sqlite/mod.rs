@@ -1,5 +1,6 @@
 //! SQLite: WAL with synchronous=FULL, one writer thread that takes whole batches, readers beside it.
 
+mod answer;
 mod bulk;
 mod campaigns;
 pub mod check;
@@ -16,6 +17,8 @@ mod opt_out;
 mod prune;
 mod put_back;
 mod receipts;
+mod reply;
+mod settings;
 mod tally;
 mod writer;
 
@@ -32,13 +35,15 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::broadcast;
 
 use crate::{Definition, Result, StoreError};
+pub use home::Unsent;
 pub use idempotency::KeyInUse;
 pub use opt_out::OptOuts;
 use writer::{Lane, Writer};
 
 /// The name of the database in the data folder.
 const FILE: &str = "carillon.db";
-const SCHEMA_VERSION: i64 = 1;
+/// What brings a database from each version to the next; the first makes it.
+const MIGRATIONS: [&str; 2] = [include_str!("sql/schema.sql"), include_str!("sql/schema_2.sql")];
 /// Changes that a slow listener may lag behind before it is told that it missed some.
 const CHANGES: usize = 1024;
 /// Pages in the log before they are moved into the database: 64 MiB. A page that changes often is moved once.
@@ -194,19 +199,17 @@ fn configure(connection: &Connection) -> Result<()> {
 fn migrate(connection: &Connection) -> Result<()> {
     let transaction =
         rusqlite::Transaction::new_unchecked(connection, rusqlite::TransactionBehavior::Immediate)?;
-    let version: i64 = transaction.pragma_query_value(None, "user_version", |r| r.get(0))?;
-    match version {
-        0 => {
-            transaction.execute_batch(include_str!("sql/schema.sql"))?;
-            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-        }
-        SCHEMA_VERSION => {}
-        newer => {
-            return Err(StoreError::Database(format!(
-                "the data was written by a newer version (schema {newer}, this program knows {SCHEMA_VERSION})"
-            )));
-        }
+    let version: u32 = transaction.pragma_query_value(None, "user_version", |r| r.get(0))?;
+    let Some(missing) = MIGRATIONS.get(version as usize..) else {
+        return Err(StoreError::Database(format!(
+            "the data was written by a newer version (schema {version}, this program knows {})",
+            MIGRATIONS.len()
+        )));
+    };
+    for migration in missing {
+        transaction.execute_batch(migration)?;
     }
+    transaction.pragma_update(None, "user_version", MIGRATIONS.len() as u32)?;
     transaction.commit()?;
     Ok(())
 }

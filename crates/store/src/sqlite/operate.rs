@@ -12,14 +12,15 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{
-    Frozen, Store,
+    Frozen, Store, answer,
     campaigns::{self, active, full, load},
     dispatch::{self, Turn},
+    home::COPIED,
     ms,
     tally::Deltas,
     time,
 };
-use crate::{Campaign, Fate, Problem, RebuiltMessage, Result, Settled, StoreError, Wave, Work};
+use crate::{Agenda, Campaign, Fate, Problem, RebuiltMessage, Result, Settled, StoreError, Wave, Work};
 
 /// Takes a campaign through a transition of the lifecycle table: the only way to a status.
 pub(super) fn step(
@@ -274,15 +275,20 @@ impl Store {
             // A campaign whose last result was stored just before the end.
             turn.touched.extend(active(c)?.into_iter().map(|id| id.0));
             turn.finish()?;
+            answer::recover(c)?;
             Ok(orphans.len() as u64)
         })
         .await
     }
 
     /// Everything the engine may have to do.
-    pub async fn work(&self) -> Result<Vec<Work>> {
+    pub async fn agenda(&self) -> Result<Agenda> {
         let store = self.clone();
-        self.read(move |c| active(c)?.into_iter().map(|id| store.work_of(c, id)).collect()).await
+        self.read(move |c| {
+            let campaigns = active(c)?.into_iter().map(|id| store.work_of(c, id)).collect::<Result<_>>()?;
+            Ok(Agenda { campaigns, answers: answer::waiting(c)? })
+        })
+        .await
     }
 
     /// What the engine has to know of one campaign. Its definition is read once a version.
@@ -349,6 +355,12 @@ impl Store {
 fn orphans(c: &Connection, worker: &str) -> Result<Vec<Settled>> {
     Ok(c.prepare_cached(include_str!("sql/orphans.sql"))?
         .query_map([worker], |r| {
+            let of_original = r.get_ref(6)?.as_str()? == COPIED;
+            let words = if of_original {
+                "unsent when this copy was adopted; the original may have sent it"
+            } else {
+                "the program ended before the answer was stored"
+            };
             Ok(Settled {
                 claim: ClaimId(r.get(0)?),
                 campaign: CampaignId(r.get(1)?),
@@ -360,7 +372,7 @@ fn orphans(c: &Connection, worker: &str) -> Result<Vec<Settled>> {
                     outcome: Outcome::InDoubt,
                     reason: None,
                     code: None,
-                    detail: Some("the program ended before the answer was stored".into()),
+                    detail: Some(words.into()),
                     provider_ids: Vec::new(),
                     parts: 1,
                 },

@@ -3,11 +3,13 @@
 use campaign::CampaignId;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Store, ms, writer::Lane};
+use super::{Store, ms, reply, writer::Lane};
 use crate::{Result, StoreError};
 
 /// How long a receipt may come after its message (architecture.md, receipt key).
 const RECEIPTS_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How long the parts of a long reply wait for each other.
+const PARTS_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 /// Keys looked at in one step of bulk work: some milliseconds.
 const STEP: i64 = 5_000;
 
@@ -35,6 +37,11 @@ impl Store {
                 .execute([id.0])?;
                 Ok(())
             })?;
+        }
+        let parts_before = ms(now) - PARTS_WITHIN.as_millis() as i64;
+        let close = move |c: &_| reply::close_parts(c, parts_before, ms(now));
+        for (number, suppressed) in self.inner.writer.run_now(Lane::Bulk, close)? {
+            self.inner.opt_outs.set(number, suppressed);
         }
         let before = ms(now) - RECEIPTS_WITHIN.as_millis() as i64;
         let mut from = Some((0, String::new(), 0));

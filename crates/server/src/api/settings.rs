@@ -1,0 +1,22 @@
+//! What holds for the whole account.
+
+use axum::{Json, extract::State};
+use store::Settings;
+
+use crate::{
+    App,
+    body::Body,
+    problem::{Answer, Problem},
+};
+
+/// The account's settings.
+#[utoipa::path(get, path = "/settings", responses((status = 200, body = Object)))]
+pub(super) async fn get(State(app): State<App>) -> Answer<Json<Settings>> {
+    Ok(Json(app.store.settings().await?))
+}
+
+/// Replaces the account's settings; what is left out is as at first.
+#[utoipa::path(put, path = "/settings", request_body = Object, responses((status = 200, body = Object), (status = 422, body = Problem)))]
+pub(super) async fn put(State(app): State<App>, Body(settings): Body<Settings>) -> Answer<Json<Settings>> {
+    Ok(Json(app.store.change_settings(settings).await?))
+}

@@ -1,0 +1,88 @@
+//! What holds for the whole account.
+
+use std::collections::BTreeMap;
+
+use campaign::{Sender, keyword, segment};
+use serde::{Deserialize, Serialize};
+
+use super::{AnswerTexts, Problem};
+
+/// Contacts whose language is not known, or has no texts of its own, are answered in this one.
+pub const DEFAULT_LANGUAGE: &str = "en";
+
+/// The account's settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// What is answered to keywords, by language (`en`, `es`): the contact's field `language` decides.
+    pub answers: BTreeMap<String, AnswerTexts>,
+    /// Keywords that do not count for a sender, because they answer something else there: CANCEL, YES.
+    pub keywords_off: BTreeMap<String, Vec<String>>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let english = AnswerTexts {
+            opt_out: "You are unsubscribed and get no more messages from us. Reply START to get them again."
+                .into(),
+            opt_in: String::new(),
+            help: "Reply STOP to get no more messages from us. Message and data rates may apply.".into(),
+        };
+        Self { answers: [(DEFAULT_LANGUAGE.to_owned(), english)].into(), keywords_off: BTreeMap::new() }
+    }
+}
+
+impl Settings {
+    /// The texts for a contact's language: `pt-BR`, else `pt`, else English.
+    pub fn answers_in(&self, language: Option<&str>) -> Option<&AnswerTexts> {
+        let language = language.unwrap_or(DEFAULT_LANGUAGE).to_ascii_lowercase();
+        let known = |name: &str| {
+            self.answers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, texts)| texts)
+        };
+        known(&language)
+            .or_else(|| known(language.split(['-', '_']).next().unwrap_or_default()))
+            .or_else(|| known(DEFAULT_LANGUAGE))
+    }
+
+    /// Keywords that do not count where `sender` was written to.
+    pub fn off(&self, sender: &str) -> &[String] {
+        self.keywords_off.get(sender).map_or(&[], Vec::as_slice)
+    }
+
+    /// Spells senders and words as they are compared, and says what is wrong.
+    pub fn check(mut self) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        if !self.answers.contains_key(DEFAULT_LANGUAGE) {
+            problems
+                .push(Problem::new("answers", "give the texts in English (`en`): they answer all others"));
+        }
+        for (language, texts) in &self.answers {
+            for (name, text) in
+                [("opt_out", &texts.opt_out), ("opt_in", &texts.opt_in), ("help", &texts.help)]
+            {
+                if let Err(e) = segment::measure(text) {
+                    problems.push(Problem::new(format!("answers.{language}.{name}"), e));
+                }
+            }
+        }
+        let mut off = BTreeMap::new();
+        for (sender, words) in std::mem::take(&mut self.keywords_off) {
+            let field = format!("keywords_off.{sender}");
+            let words: Vec<String> = words.iter().map(|w| w.trim().to_uppercase()).collect();
+            if let Some(word) = words.iter().find(|w| !keyword::SWITCHABLE.contains(&w.as_str())) {
+                problems.push(Problem::new(
+                    &field,
+                    format!("'{word}' always counts; CANCEL and YES can be switched off"),
+                ));
+            }
+            match Sender::try_from(sender) {
+                Ok(sender) => {
+                    off.insert(sender.address().to_owned(), words);
+                }
+                Err(e) => problems.push(Problem::new(field, e)),
+            }
+        }
+        self.keywords_off = off;
+        if problems.is_empty() { Ok(self) } else { Err(problems) }
+    }
+}

@@ -1,0 +1,115 @@
+//! Answers to keywords. They may go to a number that opted out, so they have a queue of their own, beside
+//! the deliveries and their suppressions.
+//!
+//! Keeps: an answer is handed over at most once. Taking it is stored before its bytes are written; what was
+//! taken and has no result when the program ends is In doubt, and stays so.
+
+use campaign::{Msisdn, RouteId, keyword::Keyword};
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{ms, time};
+use crate::{Answer, AnswerFate, Reply, Result, Settings};
+
+/// An answer that could not leave within this time is dropped (47 CFR 64.1200(a)(12): five minutes).
+const WITHIN: SignedDuration = SignedDuration::from_mins(5);
+/// Whoever asks for help again and again is answered once in this time: two machines that answer each
+/// other come to rest.
+const HELP_ONCE_IN: SignedDuration = SignedDuration::from_mins(10);
+/// Answers taken for a route in one turn.
+const MOST: u32 = 100;
+
+/// Queues the answer to a keyword.
+pub(super) fn queue(
+    c: &Connection,
+    reply_id: i64,
+    reply: &Reply,
+    keyword: Keyword,
+    settings: &Settings,
+    now: i64,
+) -> Result<()> {
+    let number = reply.number.digits();
+    let language: Option<String> = c
+        .prepare_cached("SELECT fields ->> 'language' FROM contact WHERE number = ?1")?
+        .query_row([number], |r| r.get(0))
+        .optional()?
+        .flatten();
+    let texts = settings.answers_in(language.as_deref());
+    let Some(text) = texts.and_then(|texts| texts.of(keyword)) else { return Ok(()) };
+    if keyword == Keyword::Help {
+        let since = now - HELP_ONCE_IN.as_millis() as i64;
+        let answered = c
+            .prepare_cached(
+                "SELECT 1 FROM answer WHERE number = ?1 AND sender = ?2 AND kind = ?3 AND at > ?4",
+            )?
+            .exists((number, &reply.sender, keyword.word(), since))?;
+        if answered {
+            return Ok(());
+        }
+    }
+    c.prepare_cached(
+        "INSERT INTO answer (reply_id, route_id, number, sender, kind, text, state, due_at, at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', ?7, ?7)",
+    )?
+    .execute((reply_id, reply.route.0, number, &reply.sender, keyword.word(), text, now))?;
+    Ok(())
+}
+
+/// Routes with something in their queue, and when the first of it is due.
+pub(super) fn waiting(c: &Connection) -> Result<Vec<(RouteId, Timestamp)>> {
+    Ok(c.prepare_cached("SELECT route_id, min(due_at) FROM answer WHERE state = 'queued' GROUP BY route_id")?
+        .query_map([], |r| Ok((RouteId(r.get(0)?), time(r.get(1)?))))?
+        .collect::<rusqlite::Result<_>>()?)
+}
+
+/// Takes what is due for a route; what is too old is dropped.
+pub(super) fn take(c: &Connection, route: RouteId, now: i64) -> Result<Vec<Answer>> {
+    let within = WITHIN.as_millis() as i64;
+    c.prepare_cached(
+        "UPDATE answer SET state = 'expired' WHERE route_id = ?1 AND state = 'queued' AND at <= ?2",
+    )?
+    .execute((route.0, now - within))?;
+    let answers: Vec<Answer> = c
+        .prepare_cached(
+            "SELECT id, number, sender, text, at FROM answer
+             WHERE route_id = ?1 AND state = 'queued' AND due_at <= ?2 ORDER BY due_at LIMIT ?3",
+        )?
+        .query_map((route.0, now, MOST), |r| {
+            Ok(Answer {
+                id: r.get(0)?,
+                route,
+                number: Msisdn::from_digits(r.get(1)?),
+                sender: r.get(2)?,
+                text: r.get(3)?,
+                send_before: time(r.get::<_, i64>(4)? + within),
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    for answer in &answers {
+        c.prepare_cached("UPDATE answer SET state = 'taken' WHERE id = ?1")?.execute([answer.id])?;
+    }
+    Ok(answers)
+}
+
+/// What became of answers that were taken.
+pub(super) fn settle(c: &Connection, answered: &[(i64, AnswerFate)]) -> Result<()> {
+    for (id, fate) in answered {
+        let (state, detail, due_at) = match fate {
+            AnswerFate::Sent => ("sent", None, None),
+            AnswerFate::Refused(words) => ("refused", Some(words), None),
+            AnswerFate::InDoubt => ("in_doubt", None, None),
+            AnswerFate::Again(at) => ("queued", None, Some(ms(*at))),
+        };
+        c.prepare_cached(
+            "UPDATE answer SET state = ?2, detail = ?3, due_at = coalesce(?4, due_at) WHERE id = ?1 AND state = 'taken'",
+        )?
+        .execute((id, state, detail, due_at))?;
+    }
+    Ok(())
+}
+
+/// What was handed over when the program ended: nobody knows, so it is not sent again.
+pub(super) fn recover(c: &Connection) -> Result<()> {
+    c.execute("UPDATE answer SET state = 'in_doubt' WHERE state = 'taken'", [])?;
+    Ok(())
+}

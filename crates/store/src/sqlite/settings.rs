@@ -1,0 +1,40 @@
+//! The account's settings, as one value.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::Store;
+use crate::{Result, Settings, StoreError};
+
+const ACCOUNT: &str = "account";
+
+pub(super) fn read(c: &Connection) -> Result<Settings> {
+    let json: Option<String> = c
+        .prepare_cached("SELECT value FROM setting WHERE name = ?1")?
+        .query_row([ACCOUNT], |r| r.get(0))
+        .optional()?;
+    json.map_or_else(
+        || Ok(Settings::default()),
+        |json| serde_json::from_str(&json).map_err(|e| StoreError::Database(format!("settings: {e}"))),
+    )
+}
+
+impl Store {
+    /// The account's settings.
+    pub async fn settings(&self) -> Result<Settings> {
+        self.read(read).await
+    }
+
+    /// Replaces the account's settings.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] with each field that is wrong; nothing is changed then.
+    pub async fn change_settings(&self, settings: Settings) -> Result<Settings> {
+        let settings = settings.check().map_err(StoreError::Invalid)?;
+        let json = serde_json::to_string(&settings).map_err(|e| StoreError::Database(e.to_string()))?;
+        self.write(move |c| {
+            c.execute("INSERT OR REPLACE INTO setting VALUES (?1, ?2)", (ACCOUNT, json))?;
+            Ok(settings)
+        })
+        .await
+    }
+}
