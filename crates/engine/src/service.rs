@@ -14,6 +14,8 @@ use crate::{
 
 /// The longest sleep between two turns.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(1);
+/// How long reports are gathered before a turn when nothing is leaving.
+const GATHER: Duration = Duration::from_millis(2);
 /// How often what is too old is dropped.
 const PRUNE_EVERY: SignedDuration = SignedDuration::from_hours(24);
 /// How long a shut-down waits for answers; what has none by then is In doubt after the next start.
@@ -110,7 +112,13 @@ impl Engine {
             let pause = wake.map_or(LONGEST_PAUSE, |at| at.duration_since(now)).min(LONGEST_PAUSE);
             let pause = if self.closing { pause.min(AFTER_FAILURE) } else { pause };
             tokio::select! {
-                Some(report) = self.reports.recv() => self.take(report, Timestamp::now()),
+                Some(report) = self.reports.recv() => {
+                    self.take(report, Timestamp::now());
+                    // Receipts that trickle in share a commit; while messages leave, turns are full by themselves.
+                    if self.open.is_empty() {
+                        tokio::time::sleep(GATHER).await;
+                    }
+                }
                 Some(command) = self.commands.recv() => {
                     if matches!(command, Command::ShutDown) {
                         closes_at = Some(Timestamp::now() + SHUT_DOWN_WITHIN);
