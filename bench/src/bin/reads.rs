@@ -38,7 +38,7 @@ async fn measure(people: i64) -> anyhow::Result<Vec<(&'static str, f64)>> {
     while store.campaign(id).await?.sum().sent < people {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    store.add_token("bench".into(), "read", "token".into(), Timestamp::now()).await?;
+    store.add_token("bench".into(), store::Role::Viewer, "token", Timestamp::now()).await?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let base = format!("http://{}/api/v1", listener.local_addr()?);
     tokio::spawn(server::serve(listener, App { store, engine: Arc::new(handle.into()) }));

@@ -54,6 +54,9 @@ id!(
     /// A route: one SMSC account or SIP trunk.
     RouteId, "rte");
 id!(
+    /// A person who signs in.
+    UserId, "usr");
+id!(
     /// One import of contacts.
     ImportId, "imp");
 id!(

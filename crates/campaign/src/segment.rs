@@ -33,6 +33,16 @@ pub enum Encoding {
     Ucs2,
 }
 
+impl Encoding {
+    /// Its name in 3GPP TS 23.038.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Gsm7 => "GSM-7",
+            Self::Ucs2 => "UCS-2",
+        }
+    }
+}
+
 /// A text cut into the user data of its segments, without headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segments {

@@ -33,6 +33,9 @@ pub enum Command {
     Import(Import),
     /// Campaigns of a running server.
     Campaign(Campaign),
+    /// People who sign in.
+    #[command(subcommand)]
+    User(User),
     /// Verifies every invariant over the data and prints what is off.
     Check(Check),
     /// Writes a consistent copy, also beside a running server. The copy sends nothing until `adopt`.
@@ -161,12 +164,49 @@ pub enum Scope {
     Admin,
 }
 
-impl From<Scope> for server::Scope {
+impl From<Scope> for store::Role {
     fn from(scope: Scope) -> Self {
         match scope {
-            Scope::Read => Self::Read,
-            Scope::Write => Self::Write,
+            Scope::Read => Self::Viewer,
+            Scope::Write => Self::Manager,
             Scope::Admin => Self::Admin,
+        }
+    }
+}
+
+#[derive(Subcommand)]
+pub enum User {
+    /// Adds a person who signs in; the password comes from standard input.
+    Add(AddUser),
+}
+
+#[derive(Args)]
+pub struct AddUser {
+    /// How they sign in.
+    pub email: String,
+    /// What they may do.
+    #[arg(long, value_enum)]
+    pub role: Role,
+    #[command(flatten)]
+    pub data: Data,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Role {
+    /// Looks.
+    Viewer,
+    /// Makes and runs campaigns.
+    Manager,
+    /// Everything.
+    Admin,
+}
+
+impl From<Role> for store::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Viewer => Self::Viewer,
+            Role::Manager => Self::Manager,
+            Role::Admin => Self::Admin,
         }
     }
 }

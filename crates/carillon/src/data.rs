@@ -2,21 +2,17 @@
 
 use std::{
     collections::HashMap,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, IsTerminal as _},
     path::Path,
     process::ExitCode,
 };
 
 use anyhow::Context as _;
 use jiff::Timestamp;
-use rand::{Rng as _, distr::Alphanumeric};
 use simulator::Record;
-use store::{Finding, Store};
+use store::{Finding, Role, Store};
 
 use crate::cli;
-
-/// Characters of a token: 62 to the power of 43 is more than 256 bits.
-const TOKEN_LENGTH: usize = 43;
 
 /// Opens data that exists: a mistyped folder must not become a new, empty one.
 pub fn open(data: &cli::Data) -> anyhow::Result<Store> {
@@ -25,9 +21,9 @@ pub fn open(data: &cli::Data) -> anyhow::Result<Store> {
 }
 
 /// Makes a token and stores its hash.
-pub async fn new_token(store: &Store, name: String, scope: server::Scope) -> anyhow::Result<String> {
-    let secret: String = rand::rng().sample_iter(Alphanumeric).take(TOKEN_LENGTH).map(char::from).collect();
-    store.add_token(name, scope.word(), secret.clone(), Timestamp::now()).await?;
+pub async fn new_token(store: &Store, name: String, role: Role) -> anyhow::Result<String> {
+    let secret = server::secret::new();
+    store.add_token(name, role, &secret, Timestamp::now()).await?;
     Ok(secret)
 }
 
@@ -41,6 +37,19 @@ pub async fn create_token(options: cli::CreateToken) -> anyhow::Result<()> {
 pub async fn backup(options: cli::Backup) -> anyhow::Result<()> {
     open(&options.data)?.backup(&options.file).await?;
     println!("wrote {}; it sends nothing until it is adopted", options.file.display());
+    Ok(())
+}
+
+pub async fn add_user(options: cli::AddUser) -> anyhow::Result<()> {
+    let store = Store::open(&options.data.data)?;
+    if std::io::stdin().is_terminal() {
+        eprint!("Password for {}: ", options.email);
+    }
+    let mut password = String::new();
+    std::io::stdin().read_line(&mut password)?;
+    let hash = server::secret::hash(password.trim_end_matches(['\r', '\n']).to_owned()).await?;
+    store.add_user(&options.email, options.role.into(), hash, Timestamp::now()).await?;
+    println!("{} can sign in", options.email.trim().to_lowercase());
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use campaign::{ListId, RouteId};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use simulator::{Profile, Smsc};
-use store::{CampaignFilter, NewContact, Store};
+use store::{CampaignFilter, NewContact, Role, Store};
 
 use crate::{cli, data, serve};
 
@@ -14,6 +14,8 @@ use crate::{cli, data, serve};
 const PEOPLE: i64 = 2_000;
 /// Slow enough to be watched: about a minute and a half for the sample list.
 const RATE: u32 = 25;
+const ADMIN: &str = "admin@demo.example";
+const PASSWORD_LENGTH: usize = 16;
 const NAMES: [&str; 12] =
     ["Ana", "Ben", "Chloé", "David", "Elif", "Farid", "Grace", "Hiro", "Ines", "Jonas", "Kateryna", "Luis"];
 
@@ -26,12 +28,24 @@ pub async fn run(options: cli::Demo) -> anyhow::Result<()> {
     if store.campaigns(CampaignFilter { archived: true, ..CampaignFilter::default() }, 1).await?.is_empty() {
         samples(&store, smsc.address()).await?;
     }
-    let token = data::new_token(&store, "demo admin".into(), server::Scope::Admin).await?;
+    let token = data::new_token(&store, "demo admin".into(), Role::Admin).await?;
+    let password = admin(&store).await?;
     let server = serve::start(store, options.listen, true).await?;
     println!("listening on {}", server.address);
-    println!("open http://{}/?token={token}", server.address);
+    println!("open http://{}/ and sign in as {ADMIN} with the password {password}", server.address);
     println!("API token {token}");
     server.until_asked_to_stop().await
+}
+
+/// The demo's admin, with a new password at every start.
+async fn admin(store: &Store) -> anyhow::Result<String> {
+    let password: String = server::secret::new().chars().take(PASSWORD_LENGTH).collect();
+    let hash = server::secret::hash(password.clone()).await?;
+    match store.user_by_email(ADMIN).await? {
+        Some((user, _)) => store.set_password(user.id, hash).await?,
+        None => drop(store.add_user(ADMIN, Role::Admin, hash, Timestamp::now()).await?),
+    }
+    Ok(password)
 }
 
 /// The carrier; where earlier sample data expects it.

@@ -35,7 +35,7 @@ pub async fn run(options: cli::Import) -> anyhow::Result<ExitCode> {
     println!("{} rows: {} accepted, {} refused", state.rows, state.accepted, state.rejected);
     if state.rejected > 0 {
         let path = PathBuf::from(format!("{}.errors.csv", options.file.display()));
-        std::fs::write(&path, server::import::errors_csv(&store.import_errors(id).await?)?)?;
+        std::fs::write(&path, server::import::errors_csv(&store.import_errors(id, None).await?)?)?;
         println!("why each was refused stands in {}", path.display());
     }
     Ok(ExitCode::SUCCESS)

@@ -39,6 +39,7 @@ async fn run(command: cli::Command) -> anyhow::Result<ExitCode> {
         Command::Serve(options) => serve::run(options).await?,
         Command::Simulate(cli::Simulate::Smsc(options)) => simulate::run(options).await?,
         Command::Token(cli::Token::Create(options)) => data::create_token(options).await?,
+        Command::User(cli::User::Add(options)) => data::add_user(options).await?,
         Command::Import(options) => return import::run(options).await,
         Command::Campaign(options) => client::run(options).await?,
         Command::Check(options) => return data::check(options).await,

@@ -23,9 +23,24 @@ const SHUT_DOWN_WITHIN: Duration = Duration::from_secs(8);
 
 pub async fn run(options: cli::Serve) -> anyhow::Result<()> {
     let store = Store::open(&options.data.data)?;
+    let first = if store.has_users().await? { None } else { Some(first_admin(&store).await?) };
     let server = start(store, options.listen, !options.no_dispatch).await?;
     println!("listening on {}", server.address);
+    if let Some(secret) = first {
+        // On standard output stands the one line that scripts wait for.
+        eprintln!(
+            "nobody can sign in yet; make the first account at http://{}/welcome/{secret}",
+            server.address
+        );
+    }
     server.until_asked_to_stop().await
+}
+
+/// The one-time link's secret that makes the first admin.
+async fn first_admin(store: &Store) -> store::Result<String> {
+    let secret = server::secret::new();
+    store.invite(store::Role::Admin, &secret, Timestamp::now()).await?;
+    Ok(secret)
 }
 
 /// A server that accepts connections.

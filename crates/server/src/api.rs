@@ -1,8 +1,8 @@
 //! `/api/v1`: one file a noun. The OpenAPI document is made from the handlers.
 
 mod campaigns;
-mod deliveries;
-mod lists;
+pub(crate) mod deliveries;
+pub(crate) mod lists;
 mod routes;
 mod settings;
 mod suppressions;

@@ -1,57 +1,30 @@
-//! Who calls: API tokens with scopes, in a header, or for pages in a cookie. What a scope may do is the one
-//! table here.
+//! Who calls: people by a session in a cookie, programs by an API token in a header. What each may do is the
+//! table of [`crate::permission`]; here it is held against the request.
+//!
+//! A page of another site cannot act with a person's cookie: whatever changes something must say that it
+//! comes from here, in headers that only the browser itself can set (see docs/decisions/cross-site.md).
 
 use axum::{
-    extract::{FromRequestParts, Request, State},
-    http::{HeaderMap, Method, header, request::Parts},
+    extract::{FromRequestParts, MatchedPath, Request, State},
+    http::{HeaderMap, HeaderValue, Method, header, request::Parts},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Redirect, Response},
 };
+use jiff::Timestamp;
+use store::Role;
 
-use crate::{App, problem::Problem};
+use crate::{App, pages, permission, problem::Problem};
 
-/// The cookie that pages carry a token in.
-pub(crate) const COOKIE: &str = "carillon_token";
+/// The cookie that a session's secret lies in.
+const COOKIE: &str = "carillon_session";
 
-/// What a token may do; each includes those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
-    /// Look.
-    Read,
-    /// Change.
-    Write,
-    /// Everything.
-    Admin,
-}
-
-impl Scope {
-    /// As stored and typed.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Admin => "admin",
-        }
-    }
-
-    /// Reads [`Scope::word`] back.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Read, Self::Write, Self::Admin].into_iter().find(|scope| scope.word() == word)
-    }
-
-    /// What a request needs.
-    fn needed(method: &Method) -> Self {
-        if method.is_safe() { Self::Read } else { Self::Write }
-    }
-}
-
-/// The token's holder.
+/// Who calls.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// As it stands in histories.
+    /// As it stands in histories: a person's address, a token's name.
     pub name: String,
     /// What it may do.
-    pub scope: Scope,
+    pub role: Role,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
@@ -62,49 +35,93 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// The token of a cookie.
-pub(crate) fn cookie(headers: &HeaderMap) -> Option<String> {
+/// The secret of a request's session.
+pub(crate) fn session(headers: &HeaderMap) -> Option<&str> {
     headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
-        .find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('=').map(str::to_owned))
+        .find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
 }
 
-/// Who a token belongs to.
-pub(crate) async fn caller(app: &App, token: Option<String>) -> Result<Caller, Problem> {
-    let token = token.ok_or_else(Problem::unauthorized)?;
-    let (name, scope) = app.store.token(token).await?.ok_or_else(Problem::unauthorized)?;
-    let scope = Scope::from_word(&scope).ok_or_else(Problem::unauthorized)?;
-    Ok(Caller { name, scope })
+/// Sets the session's cookie; an empty secret takes it away. Only sent over TLS where the request came so.
+pub(crate) fn set_session(secret: &str, headers: &HeaderMap) -> Option<HeaderValue> {
+    let over_tls = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
+    let secure = if over_tls { "; Secure" } else { "" };
+    let age = if secret.is_empty() { "; Max-Age=0" } else { "" };
+    HeaderValue::from_str(&format!("{COOKIE}={secret}; HttpOnly; SameSite=Lax; Path=/{secure}{age}")).ok()
 }
 
-/// Lets through who may.
-pub(crate) async fn check(
-    State(app): State<App>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    let headers = request.headers();
+/// Whether the browser says that a request comes from a page of this server.
+fn from_here(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    match (text("sec-fetch-site"), text("origin")) {
+        (Some(site), _) => site == "same-origin",
+        // Browsers leave the first one out on plain http.
+        (None, Some(origin)) => {
+            let host = origin.split_once("://").map(|(_, host)| host);
+            host.is_some() && host == text("host")
+        }
+        (None, None) => false,
+    }
+}
+
+/// Who a request comes from, if that is known.
+async fn caller(app: &App, method: &Method, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
     let bearer = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim().to_owned());
-    // A page's cookie reads and changes nothing: another site cannot act through it.
-    let token = bearer.or_else(|| request.method().is_safe().then(|| cookie(headers)).flatten());
-    let caller = caller(&app, token).await?;
-    let needed = Scope::needed(request.method());
-    if caller.scope < needed {
-        return Err(Problem::forbidden(format!(
-            "the token '{}' has the scope {}; this needs {}",
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    if let Some((_, token)) = bearer {
+        let known = app.store.token(token.trim()).await?;
+        return Ok(known.map(|(name, role)| Caller { name, role }));
+    }
+    let Some(secret) = session(headers) else { return Ok(None) };
+    let Some(user) = app.store.session(secret, Timestamp::now()).await? else { return Ok(None) };
+    if !method.is_safe() && !from_here(headers) {
+        return Err(Problem::forbidden("this request does not come from a page of this server"));
+    }
+    Ok(Some(Caller { name: user.email, role: user.role }))
+}
+
+/// Lets through who may, and writes down what changed something.
+pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let Some(matched) = request.extensions().get::<MatchedPath>().cloned() else {
+        return next.run(request).await;
+    };
+    let path = request.uri().path().to_owned();
+    let refuse = |problem: Problem| {
+        if path.starts_with("/api/") { problem.into_response() } else { pages::refused(problem) }
+    };
+    let Some(rule) = permission::of(request.method(), matched.as_str()) else {
+        return refuse(Problem::forbidden("nobody may do this"));
+    };
+    let Some(needed) = rule.role else { return next.run(request).await };
+    let caller = match caller(&app, request.method(), request.headers()).await {
+        Ok(Some(caller)) => caller,
+        Ok(None) if path.starts_with("/api/") => return Problem::unauthorized().into_response(),
+        Ok(None) => return Redirect::to("/sign-in").into_response(),
+        Err(problem) => return refuse(problem),
+    };
+    if caller.role < needed {
+        return refuse(Problem::forbidden(format!(
+            "{} is a {}; this needs a {}",
             caller.name,
-            caller.scope.word(),
+            caller.role.word(),
             needed.word()
         )));
     }
+    let actor = caller.name.clone();
     request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    let response = next.run(request).await;
+    let done = response.status().is_success() || response.status().is_redirection();
+    if done && !rule.words.is_empty() {
+        let object = permission::object(rule, &path);
+        if let Err(e) = app.store.audit(actor, rule.words, object, Timestamp::now()).await {
+            tracing::error!(error = %e, "the audit log could not be written");
+        }
+    }
+    response
 }

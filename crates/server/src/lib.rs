@@ -6,19 +6,24 @@
 mod api;
 mod auth;
 mod body;
+mod chart;
 mod idempotency;
 pub mod import;
 mod live;
+#[expect(clippy::unused_self, reason = "templates call them as methods")]
 mod pages;
+pub mod permission;
 mod problem;
+pub mod secret;
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
 
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use engine::Handle;
 use store::Store;
-
-pub use auth::Scope;
 
 /// What handlers work with. Cheap to clone.
 #[derive(Clone)]
@@ -34,12 +39,12 @@ pub fn router(app: App) -> Router {
     let (api, openapi) = api::routes();
     let api = api
         .layer(middleware::from_fn_with_state(app.clone(), idempotency::keyed))
-        .layer(middleware::from_fn_with_state(app.clone(), auth::check))
         .layer(DefaultBodyLimit::max(api::LARGEST_JSON));
     Router::new()
         .merge(api)
         .merge(api::open(openapi))
         .merge(pages::routes())
+        .layer(middleware::from_fn_with_state(app.clone(), auth::guard))
         .fallback(api::nothing_here)
         .with_state(app)
 }
@@ -49,5 +54,5 @@ pub fn router(app: App) -> Router {
 /// # Errors
 /// As the listener's.
 pub async fn serve(listener: tokio::net::TcpListener, app: App) -> std::io::Result<()> {
-    axum::serve(listener, router(app)).await
+    axum::serve(listener, router(app).into_make_service_with_connect_info::<SocketAddr>()).await
 }

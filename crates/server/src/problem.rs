@@ -55,6 +55,26 @@ impl Problem {
         }
     }
 
+    /// HTTP status.
+    pub(crate) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// Its kind, in words.
+    pub(crate) fn title(&self) -> &'static str {
+        self.title
+    }
+
+    /// What is wrong and what to do.
+    pub(crate) fn into_detail(self) -> String {
+        self.detail
+    }
+
+    /// What is wrong with which field; itself, where it is about no field.
+    pub(crate) fn into_fields(self) -> Result<Vec<FieldProblem>, Self> {
+        if self.errors.is_empty() { Err(self) } else { Ok(self.errors) }
+    }
+
     /// 400: no JSON or CSV at all.
     pub(crate) fn unreadable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "/problems/unreadable", "The request cannot be read", detail)
@@ -62,13 +82,14 @@ impl Problem {
 
     /// 401.
     pub(crate) fn unauthorized() -> Self {
-        let detail = "send 'Authorization: Bearer TOKEN' with a token made by `carillon token create`";
+        let detail =
+            "send 'Authorization: Bearer TOKEN' with a token made by `carillon token create`, or sign in";
         Self::new(StatusCode::UNAUTHORIZED, "/problems/unauthorized", "No or unknown token", detail)
     }
 
     /// 403.
     pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "/problems/forbidden", "The token may not do this", detail)
+        Self::new(StatusCode::FORBIDDEN, "/problems/forbidden", "This is not allowed", detail)
     }
 
     /// 404.
@@ -142,7 +163,7 @@ impl From<StoreError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = self.status();
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

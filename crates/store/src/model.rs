@@ -8,7 +8,8 @@ mod reply;
 mod route;
 mod settings;
 mod turn;
+mod user;
 
 pub use self::{
-    campaign::*, contact::*, definition::*, delivery::*, reply::*, route::*, settings::*, turn::*,
+    campaign::*, contact::*, definition::*, delivery::*, reply::*, route::*, settings::*, turn::*, user::*,
 };

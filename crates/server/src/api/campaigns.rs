@@ -77,7 +77,14 @@ pub(super) async fn list(
             Some(cursor.parse().map_err(|_| Problem::field("cursor", "use the 'next' of the page before"))?)
         }
     };
-    let filter = store::CampaignFilter { status, archived, channel, search: query.q, before };
+    let filter = store::CampaignFilter {
+        status,
+        archived,
+        channel,
+        search: query.q,
+        before,
+        ..store::CampaignFilter::default()
+    };
     let mut found = app.store.campaigns(filter, limit + 1).await?;
     let more = found.len() > limit as usize;
     found.truncate(limit as usize);

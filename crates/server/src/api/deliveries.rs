@@ -22,16 +22,23 @@ use crate::{
 const CHUNK: usize = 5_000;
 
 #[derive(Deserialize)]
-pub(super) struct ListQuery {
-    outcome: Option<String>,
-    message: Option<u32>,
-    q: Option<String>,
+pub(crate) struct ListQuery {
+    pub(crate) outcome: Option<String>,
+    #[serde(default, deserialize_with = "empty_is_none")]
+    pub(crate) message: Option<u32>,
+    pub(crate) q: Option<String>,
     limit: Option<u32>,
     cursor: Option<String>,
 }
 
+/// A form sends the field of a choice that was not made with nothing in it.
+fn empty_is_none<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<u32>, D::Error> {
+    let text = String::deserialize(d)?;
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(serde::de::Error::custom) }
+}
+
 impl ListQuery {
-    fn filter(self) -> Answer<DeliveryFilter> {
+    pub(crate) fn filter(self) -> Answer<DeliveryFilter> {
         let outcome = match self.outcome.as_deref() {
             None | Some("") => None,
             Some(word) => Some(

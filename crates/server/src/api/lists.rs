@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, io::Seek};
 
 use axum::{
     Json,
-    body::Body as RawBody,
+    body::Bytes,
     extract::{FromRequest, Request, State},
     http::{StatusCode, header},
     response::IntoResponse,
 };
 use campaign::{ListId, msisdn::Country};
-use futures::TryStreamExt;
+use futures::{Stream, TryStreamExt};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::ImportState;
@@ -24,6 +24,9 @@ use crate::{
     import,
     problem::{Answer, Problem},
 };
+
+/// The largest file of contacts, in bytes: tens of millions of rows.
+const LARGEST_FILE: u64 = 4 * 1024 * 1024 * 1024;
 
 /// A contact list.
 #[derive(Serialize, ToSchema)]
@@ -83,19 +86,14 @@ pub(super) async fn import(
     let country: Option<Country> =
         query.country.map(|code| code.parse().map_err(|e| Problem::field("country", e))).transpose()?;
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let store = app.store.clone();
     if kind.starts_with("text/csv") {
-        let file = spool(&app, request.into_body()).await?;
-        let id = app.store.begin_import(list).await?;
-        tokio::task::spawn_blocking(move || {
-            if let Err(e) = import::csv(&store, id, file, country, |_| {}) {
-                tracing::error!(import = %id, error = %e, "the import could not be stored");
-            }
-        });
-        return Ok((StatusCode::ACCEPTED, Json(app.store.import(id).await?)));
+        let bytes = request.into_body().into_data_stream();
+        let file = spool(&app, bytes.map_err(|e| Problem::unreadable(e.to_string()))).await?;
+        return Ok((StatusCode::ACCEPTED, Json(begin_csv(&app, list, file, country).await?)));
     }
     let Body(rows) = Body::<Vec<BTreeMap<String, String>>>::from_request(request, &()).await?;
     let id = app.store.begin_import(list).await?;
+    let store = app.store.clone();
     tokio::task::spawn_blocking(move || {
         if let Err(e) = import::json(&store, id, &rows, country) {
             tracing::error!(import = %id, error = %e, "the import could not be stored");
@@ -104,12 +102,37 @@ pub(super) async fn import(
     Ok((StatusCode::ACCEPTED, Json(app.store.import(id).await?)))
 }
 
+/// Imports a CSV file into a list, beside everything else; its state says how it goes.
+pub(crate) async fn begin_csv(
+    app: &App,
+    list: ListId,
+    file: std::fs::File,
+    country: Option<Country>,
+) -> Answer<ImportState> {
+    let id = app.store.begin_import(list).await?;
+    let store = app.store.clone();
+    tokio::task::spawn_blocking(move || {
+        if let Err(e) = import::csv(&store, id, file, country, |_| {}) {
+            tracing::error!(import = %id, error = %e, "the import could not be stored");
+        }
+    });
+    Ok(app.store.import(id).await?)
+}
+
 /// Writes a body to a file without a name beside the data: it may be larger than the memory.
-async fn spool(app: &App, body: RawBody) -> Answer<std::fs::File> {
+pub(crate) async fn spool(
+    app: &App,
+    bytes: impl Stream<Item = Result<Bytes, Problem>>,
+) -> Answer<std::fs::File> {
     let broken = |e: std::io::Error| Problem::from(store::StoreError::Database(e.to_string()));
     let mut file = tokio::fs::File::from_std(tempfile::tempfile_in(app.store.folder()).map_err(broken)?);
-    let mut body = body.into_data_stream();
-    while let Some(bytes) = body.try_next().await.map_err(|e| Problem::unreadable(e.to_string()))? {
+    let mut bytes = std::pin::pin!(bytes);
+    let mut size = 0;
+    while let Some(bytes) = bytes.try_next().await? {
+        size += bytes.len() as u64;
+        if size > LARGEST_FILE {
+            return Err(Problem::too_large("a file of contacts may have at most 4 GB; cut it in parts"));
+        }
         file.write_all(&bytes).await.map_err(broken)?;
     }
     file.flush().await.map_err(broken)?;
@@ -134,7 +157,7 @@ pub(super) async fn import_errors(
     ImportPath(id): ImportPath,
 ) -> Answer<impl IntoResponse> {
     app.store.import(id).await?;
-    let errors = app.store.import_errors(id).await?;
+    let errors = app.store.import_errors(id, None).await?;
     let csv = import::errors_csv(&errors).map_err(|e| store::StoreError::Database(e.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], csv))
 }

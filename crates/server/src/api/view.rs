@@ -97,13 +97,10 @@ impl CampaignView {
             finished_at: c.finished_at,
         }
     }
-
-    pub(crate) fn name(&self) -> &str {
-        self.definition.get("name").and_then(Value::as_str).unwrap_or_default()
-    }
 }
 
-fn waiting(engine: &Handle, c: &Campaign) -> Vec<WaitingView> {
+/// Why a campaign does not send at this moment.
+pub(crate) fn waiting(engine: &Handle, c: &Campaign) -> Vec<WaitingView> {
     if !matches!(c.status, Status::Scheduled | Status::Running) {
         return Vec::new();
     }
@@ -124,22 +121,22 @@ fn waiting(engine: &Handle, c: &Campaign) -> Vec<WaitingView> {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct RouteView {
     #[schema(value_type = String)]
-    id: RouteId,
-    name: String,
+    pub(crate) id: RouteId,
+    pub(crate) name: String,
     #[schema(value_type = String)]
-    kind: RouteKind,
-    host: String,
-    port: u16,
-    system_id: String,
-    tls: bool,
-    binds: u16,
-    window: u32,
-    rate_per_second: u32,
-    claim_budget: u32,
+    pub(crate) kind: RouteKind,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) system_id: String,
+    pub(crate) tls: bool,
+    pub(crate) binds: u16,
+    pub(crate) window: u32,
+    pub(crate) rate_per_second: u32,
+    pub(crate) claim_budget: u32,
     /// connected, connecting, refused, disabled.
-    state: &'static str,
+    pub(crate) state: &'static str,
     /// Why it is refused, in the far end's words.
-    last_error: Option<String>,
+    pub(crate) last_error: Option<String>,
 }
 
 impl RouteView {

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use server::App;
 use sms::SmppRoute;
-use store::Store;
+use store::{Role, Store};
 
 /// Far more than any step here needs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -61,8 +61,8 @@ impl World {
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        for (name, scope) in [(SECRET, "write"), ("reader", "read")] {
-            store.add_token(name.into(), scope, name.into(), Timestamp::now()).await.unwrap();
+        for (name, role) in [(SECRET, Role::Admin), ("manager", Role::Manager), ("reader", Role::Viewer)] {
+            store.add_token(name.into(), role, name, Timestamp::now()).await.unwrap();
         }
         let connect: engine::Connect = Box::new(|route, reports, opt_outs| {
             Arc::new(SmppRoute::start(route.id, &route.config, reports, opt_outs))

@@ -23,6 +23,10 @@ pub struct Campaign {
     pub audience: i64,
     /// Whether something is held until a person releases it.
     pub held: bool,
+    /// Who made it.
+    pub created_by: String,
+    /// The first planned send, once scheduled.
+    pub starts_at: Option<Timestamp>,
     /// Times of its life.
     pub created_at: Timestamp,
     /// When it was scheduled.
@@ -74,8 +78,75 @@ pub struct CampaignFilter {
     pub channel: Option<Channel>,
     /// Only those with this in their name.
     pub search: Option<String>,
+    /// Only those sent as this, spelt as it was saved.
+    pub sender: Option<String>,
+    /// Only those that start at or after this.
+    pub starts_from: Option<Timestamp>,
+    /// Only those that start before this.
+    pub starts_before: Option<Timestamp>,
     /// Only those made before this one.
     pub before: Option<CampaignId>,
+    /// In which order.
+    pub sort: CampaignSort,
+    /// The other way round.
+    pub reverse: bool,
+    /// Leaves out so many of the first.
+    pub skip: u32,
+}
+
+/// What the Campaign Index sorts by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CampaignSort {
+    /// Newest first.
+    #[default]
+    Created,
+    /// By status.
+    Status,
+    /// By name.
+    Name,
+    /// By the first planned send; what has none comes first.
+    Start,
+    /// By who made it.
+    CreatedBy,
+    /// By number of messages.
+    Messages,
+    /// By the name of its first contact list.
+    List,
+    /// By the share that is settled.
+    Progress,
+}
+
+impl CampaignSort {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Created,
+        Self::Status,
+        Self::Name,
+        Self::Start,
+        Self::CreatedBy,
+        Self::Messages,
+        Self::List,
+        Self::Progress,
+    ];
+
+    /// As an address names it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Status => "status",
+            Self::Name => "name",
+            Self::Start => "start",
+            Self::CreatedBy => "created_by",
+            Self::Messages => "messages",
+            Self::List => "list",
+            Self::Progress => "progress",
+        }
+    }
+
+    /// Reads [`CampaignSort::word`] back.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|sort| sort.word() == word)
+    }
 }
 
 /// What is known of an idempotency key.
@@ -112,6 +183,15 @@ pub struct Forecast {
     pub first_send: Option<Timestamp>,
     /// The last one, at the route's rate.
     pub last_send: Option<Timestamp>,
+}
+
+/// A text as some contacts would get it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Preview {
+    /// Numbers and texts.
+    pub samples: Vec<(String, String)>,
+    /// How many contacts lack a field that it needs, of those that were looked at.
+    pub lacking: i64,
 }
 
 /// The rebuilt schedule of one message, as a restart would plan it.

@@ -5,12 +5,12 @@ use campaign::{
     lifecycle::{self, Cause},
 };
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Store, contacts, ms, operate, time};
 use crate::{
-    Campaign, CampaignFilter, Definition, Problem, Result, Route, RouteConfig, StoreError, TimelineEntry,
-    save,
+    Campaign, CampaignFilter, CampaignSort, Definition, Problem, Result, Route, RouteConfig, StoreError,
+    TimelineEntry, save,
 };
 
 /// A campaign's row, without its totals.
@@ -23,6 +23,8 @@ pub(super) struct Loaded {
     pub(super) epoch: i64,
     pub(super) fields: Vec<String>,
     pub(super) audience: i64,
+    pub(super) created_by: String,
+    pub(super) starts_at: Option<i64>,
     pub(super) created_at: i64,
     pub(super) scheduled_at: Option<i64>,
     pub(super) started_at: Option<i64>,
@@ -30,7 +32,7 @@ pub(super) struct Loaded {
 }
 
 const COLUMNS: &str = "id, definition, status, archived_from, version, epoch, fields, audience, created_at, scheduled_at, \
-                       started_at, finished_at";
+                       started_at, finished_at, created_by, starts_at";
 
 fn row(r: &Row<'_>) -> rusqlite::Result<Loaded> {
     let json = |at: usize, e: serde_json::Error| {
@@ -51,8 +53,36 @@ fn row(r: &Row<'_>) -> rusqlite::Result<Loaded> {
         scheduled_at: r.get(9)?,
         started_at: r.get(10)?,
         finished_at: r.get(11)?,
+        created_by: r.get(12)?,
+        starts_at: r.get(13)?,
     })
 }
+
+/// What a [`CampaignFilter`] asks for.
+const WANTED: &str = "id < ?1 AND (?2 IS NULL OR status = ?2) AND (?3 OR status <> 'archived')
+    AND (?4 IS NULL OR instr(lower(name), lower(?4)) > 0) AND (?5 IS NULL OR channel = ?5)
+    AND (?6 IS NULL OR sender = ?6) AND (?7 IS NULL OR starts_at >= ?7) AND (?8 IS NULL OR starts_at < ?8)";
+
+/// Each order ends in the id, so that pages of equal ones neither miss nor repeat any.
+fn order(sort: CampaignSort, reverse: bool) -> String {
+    let (by, newest_first) = match sort {
+        CampaignSort::Created => ("id", true),
+        CampaignSort::Status => ("status", false),
+        CampaignSort::Name => ("name COLLATE NOCASE", false),
+        CampaignSort::Start => ("starts_at", false),
+        CampaignSort::CreatedBy => ("created_by COLLATE NOCASE", false),
+        CampaignSort::Messages => ("messages", false),
+        CampaignSort::List => (LIST, false),
+        CampaignSort::Progress => (PROGRESS, false),
+    };
+    let way = if newest_first == reverse { "ASC" } else { "DESC" };
+    if by == "id" { format!("id {way}") } else { format!("{by} {way}, id {way}") }
+}
+
+const LIST: &str =
+    "(SELECT name FROM list l WHERE l.id = CAST(substr(list_id, 5) AS INTEGER)) COLLATE NOCASE";
+/// The share that is settled: what has a row, of everybody times every message.
+const PROGRESS: &str = "(SELECT sum(count) FROM tally t WHERE t.campaign_id = campaign.id) * 1.0 / nullif(audience * messages, 0)";
 
 pub(super) fn load(c: &Connection, id: CampaignId) -> Result<Loaded> {
     c.prepare_cached(&format!("SELECT {COLUMNS} FROM campaign WHERE id = ?1"))?
@@ -81,6 +111,8 @@ pub(super) fn full(c: &Connection, l: Loaded) -> Result<Campaign> {
         version: l.version,
         audience: l.audience,
         held,
+        created_by: l.created_by,
+        starts_at: l.starts_at.map(time),
         created_at: time(l.created_at),
         scheduled_at: l.scheduled_at.map(time),
         started_at: l.started_at.map(time),
@@ -160,8 +192,9 @@ fn check(c: &Connection, d: &Definition) -> Result<()> {
 fn insert(c: &Connection, d: &Definition, actor: &str, now: i64) -> Result<CampaignId> {
     check(c, d)?;
     c.execute(
-        "INSERT INTO campaign (name, channel, status, version, epoch, definition, created_at) VALUES (?1, ?2, 'defined', 1, 0, ?3, ?4)",
-        (&d.name, d.channel.word(), encode(d)?, now),
+        "INSERT INTO campaign (name, channel, status, version, epoch, definition, created_at, created_by)
+         VALUES (?1, ?2, 'defined', 1, 0, ?3, ?4, ?5)",
+        (&d.name, d.channel.word(), encode(d)?, now, actor),
     )
     .map_err(|e| taken(e, &d.name))?;
     let id = CampaignId(c.last_insert_rowid());
@@ -243,29 +276,41 @@ impl Store {
         self.read(move |c| full(c, load(c, id)?)).await
     }
 
-    /// Campaigns, newest first. Archived ones only where the filter asks.
+    /// A page of campaigns. Archived ones only where the filter asks.
     pub async fn campaigns(&self, filter: CampaignFilter, limit: u32) -> Result<Vec<Campaign>> {
         self.read(move |c| {
-            let sql = format!(
-                "SELECT {COLUMNS} FROM campaign WHERE id < ?1 AND (?2 IS NULL OR status = ?2)
-                 AND (?3 OR status <> 'archived') AND (?4 IS NULL OR instr(lower(name), lower(?4)) > 0)
-                 AND (?5 IS NULL OR channel = ?5) ORDER BY id DESC LIMIT ?6"
-            );
+            let order = order(filter.sort, filter.reverse);
+            let sql =
+                format!("SELECT {COLUMNS} FROM campaign WHERE {WANTED} ORDER BY {order} LIMIT ?9 OFFSET ?10");
             let rows: Vec<Loaded> = c
                 .prepare_cached(&sql)?
                 .query_map(
-                    (
+                    params![
                         filter.before.map_or(i64::MAX, |b| b.0),
                         filter.status.map(Status::word),
                         filter.archived || filter.status == Some(Status::Archived),
                         filter.search,
                         filter.channel.map(Channel::word),
+                        filter.sender,
+                        filter.starts_from.map(ms),
+                        filter.starts_before.map(ms),
                         limit,
-                    ),
+                        filter.skip,
+                    ],
                     row,
                 )?
                 .collect::<rusqlite::Result<_>>()?;
             rows.into_iter().map(|l| full(c, l)).collect()
+        })
+        .await
+    }
+
+    /// Every sender that campaigns were saved with.
+    pub async fn senders(&self) -> Result<Vec<String>> {
+        self.read(|c| {
+            Ok(c.prepare_cached("SELECT DISTINCT sender FROM campaign WHERE sender IS NOT NULL ORDER BY 1")?
+                .query_map([], |r| r.get(0))?
+                .collect::<rusqlite::Result<_>>()?)
         })
         .await
     }

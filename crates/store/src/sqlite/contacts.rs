@@ -3,7 +3,6 @@
 use campaign::{ImportId, ListId};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
-use sha2::{Digest, Sha256};
 
 use super::{Store, campaigns, ms, writer::Lane};
 use crate::{ImportState, NewContact, Problem, Result, RowError, StoreError, save};
@@ -33,14 +32,22 @@ impl Store {
         .await
     }
 
-    /// Every list with its number of contacts.
+    /// The names of all lists, in order.
+    pub async fn list_names(&self) -> Result<Vec<(ListId, String)>> {
+        self.read(|c| {
+            Ok(c.prepare_cached("SELECT id, name FROM list ORDER BY name COLLATE NOCASE")?
+                .query_map([], |r| Ok((ListId(r.get(0)?), r.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// Every list with its size.
     pub async fn lists(&self) -> Result<Vec<(ListId, String, i64)>> {
         self.read(|c| {
-            Ok(c.prepare_cached(
-                "SELECT id, name, (SELECT count(*) FROM list_member WHERE list_id = list.id) FROM list ORDER BY id",
-            )?
-            .query_map([], |r| Ok((ListId(r.get(0)?), r.get(1)?, r.get(2)?)))?
-            .collect::<rusqlite::Result<_>>()?)
+            Ok(c.prepare_cached("SELECT id, name, size FROM list ORDER BY id")?
+                .query_map([], |r| Ok((ListId(r.get(0)?), r.get(1)?, r.get(2)?)))?
+                .collect::<rusqlite::Result<_>>()?)
         })
         .await
     }
@@ -78,6 +85,7 @@ impl Store {
             let mut member = c.prepare_cached("INSERT INTO list_member VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
             let mut zones: std::collections::HashMap<Option<String>, i64> = std::collections::HashMap::new();
             let accepted = contacts.len() as i64;
+            let mut joined = 0;
             for n in contacts {
                 let zone = if let Some(id) = zones.get(&n.zones) { *id } else {
                     let id = zone_id(c, n.zones.as_deref())?;
@@ -85,8 +93,9 @@ impl Store {
                     id
                 };
                 contact.execute((n.number.digits(), zone, n.fields))?;
-                member.execute((list, n.number.digits()))?;
+                joined += member.execute((list, n.number.digits()))? as i64;
             }
+            c.execute("UPDATE list SET size = size + ?2 WHERE id = ?1", (list, joined))?;
             let mut error = c.prepare_cached("INSERT INTO import_error VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING")?;
             for e in &errors {
                 error.execute((import.0, e.row, &e.field, &e.value, &e.message))?;
@@ -132,12 +141,10 @@ impl Store {
     /// A list's name and number of contacts.
     pub async fn list(&self, id: ListId) -> Result<(String, i64)> {
         self.read(move |c| {
-            c.prepare_cached(
-                "SELECT name, (SELECT count(*) FROM list_member WHERE list_id = list.id) FROM list WHERE id = ?1",
-            )?
-            .query_row([id.0], |r| Ok((r.get(0)?, r.get(1)?)))
-            .optional()?
-            .ok_or(StoreError::NotFound("list"))
+            c.prepare_cached("SELECT name, size FROM list WHERE id = ?1")?
+                .query_row([id.0], |r| Ok((r.get(0)?, r.get(1)?)))
+                .optional()?
+                .ok_or(StoreError::NotFound("list"))
         })
         .await
     }
@@ -158,18 +165,41 @@ impl Store {
         }
     }
 
+    /// The imports into a list, newest first.
+    pub async fn imports(&self, list: ListId, limit: u32) -> Result<Vec<ImportState>> {
+        self.read(move |c| {
+            let ids: Vec<i64> = c
+                .prepare_cached("SELECT id FROM import WHERE list_id = ?1 ORDER BY id DESC LIMIT ?2")?
+                .query_map((list.0, limit), |r| r.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            ids.into_iter().map(|id| import_state(c, ImportId(id))).collect()
+        })
+        .await
+    }
+
     /// How an import stands.
     pub async fn import(&self, import: ImportId) -> Result<ImportState> {
         self.read(move |c| import_state(c, import)).await
     }
 
-    /// The rows that an import refused, in the file's order.
-    pub async fn import_errors(&self, import: ImportId) -> Result<Vec<RowError>> {
+    /// The list that an import goes into.
+    pub async fn list_of_import(&self, import: ImportId) -> Result<ListId> {
+        self.read(move |c| {
+            c.prepare_cached("SELECT list_id FROM import WHERE id = ?1")?
+                .query_row([import.0], |r| Ok(ListId(r.get(0)?)))
+                .optional()?
+                .ok_or(StoreError::NotFound("import"))
+        })
+        .await
+    }
+
+    /// The rows that an import refused, in the file's order; the first so many, or all.
+    pub async fn import_errors(&self, import: ImportId, most: Option<usize>) -> Result<Vec<RowError>> {
         self.read(move |c| {
             Ok(c.prepare_cached(
-                "SELECT row, field, value, message FROM import_error WHERE import_id = ?1 ORDER BY row",
+                "SELECT row, field, value, message FROM import_error WHERE import_id = ?1 ORDER BY row LIMIT ?2",
             )?
-            .query_map([import.0], |r| {
+            .query_map((import.0, most.map_or(-1, |n| n as i64)), |r| {
                 Ok(RowError { row: r.get(0)?, field: r.get(1)?, value: r.get(2)?, message: r.get(3)? })
             })?
             .collect::<rusqlite::Result<_>>()?)
@@ -180,36 +210,6 @@ impl Store {
     /// Fields that contacts have beyond the known ones.
     pub async fn custom_fields(&self) -> Result<Vec<String>> {
         self.read(custom_fields).await
-    }
-
-    /// Remembers a token by its hash.
-    pub async fn add_token(
-        &self,
-        name: String,
-        scope: &'static str,
-        secret: String,
-        now: Timestamp,
-    ) -> Result<()> {
-        let hash = Sha256::digest(secret.as_bytes()).to_vec();
-        self.write(move |c| {
-            c.execute(
-                "INSERT INTO token (name, scope, hash, created_at) VALUES (?1, ?2, ?3, ?4)",
-                (name, scope, hash, ms(now)),
-            )?;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Name and scope of a token, if it is one of ours.
-    pub async fn token(&self, secret: String) -> Result<Option<(String, String)>> {
-        let hash = Sha256::digest(secret.as_bytes()).to_vec();
-        self.read(move |c| {
-            Ok(c.prepare_cached("SELECT name, scope FROM token WHERE hash = ?1")?
-                .query_row([hash], |r| Ok((r.get(0)?, r.get(1)?)))
-                .optional()?)
-        })
-        .await
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use campaign::{
-    Action, CampaignId, SkipReason,
+    Action, CampaignId, ListId, Msisdn, SkipReason,
     lifecycle::{self, Cause},
     segment,
     text::{RenderError, Text},
@@ -14,11 +14,13 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{Store, campaigns::load, freeze};
-use crate::{Definition, Forecast, Result, RouteConfig};
+use crate::{Definition, Forecast, KNOWN_FIELDS, Preview, Problem, Result, RouteConfig, StoreError};
 
 /// Recipients whose texts are rendered for the count of segments. A larger audience is estimated from
 /// the first so many.
 const RENDERED: i64 = 20_000;
+/// Recipients that a text is tried on while it is typed.
+const PREVIEWED: i64 = 2_000;
 /// Windows that a wave is followed through; a year of days.
 const MOST_OPENINGS: usize = 366;
 
@@ -68,6 +70,52 @@ impl Store {
     }
 }
 
+impl Store {
+    /// How a text reads for the first `samples` contacts of `lists`, and how many of the first
+    /// contacts lack a field that it needs.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] where the text is no template, or uses a field that no contact has.
+    pub async fn preview(&self, text: String, lists: Vec<ListId>, samples: usize) -> Result<Preview> {
+        let mut known: Vec<String> = KNOWN_FIELDS.iter().map(ToString::to_string).collect();
+        known.extend(self.custom_fields().await?);
+        let text = Text::parse(&text).and_then(|text| text.check(&known).map(|()| text));
+        let text = text.map_err(|e| StoreError::Invalid(vec![Problem::new("text", e)]))?;
+        if lists.is_empty() {
+            return Ok(Preview::default());
+        }
+        self.read(move |c| {
+            let fields: std::sync::Arc<[String]> = freeze::fields(std::slice::from_ref(&text)).into();
+            let sql = format!(
+                "SELECT c.number, c.fields FROM ({}) m JOIN contact c USING (number) LIMIT {PREVIEWED}",
+                freeze::members(&lists)
+            );
+            let mut preview = Preview::default();
+            let mut statement = c.prepare(&sql)?;
+            let mut rows = statement.query([])?;
+            while let Some(r) = rows.next()? {
+                match text.render(&fields, values(r.get_ref(1)?.as_str().ok(), &fields)) {
+                    Ok(text) if preview.samples.len() < samples => {
+                        let number = Msisdn::from_digits(r.get(0)?).to_string();
+                        preview.samples.push((number, text.to_string()));
+                    }
+                    Ok(_) | Err(RenderError::Broken(_)) => {}
+                    Err(RenderError::MissingField) => preview.lacking += 1,
+                }
+            }
+            Ok(preview)
+        })
+        .await
+    }
+}
+
+/// The values of `fields` out of a contact's own.
+fn values(json: Option<&str>, fields: &[String]) -> Vec<Option<String>> {
+    json.and_then(|json| freeze::pick(json, fields))
+        .and_then(|json| serde_json::from_str(&json).ok())
+        .unwrap_or_default()
+}
+
 /// How many of the audience are on a do-not-contact list, by reason.
 fn suppressed(c: &Connection, d: &Definition) -> Result<BTreeMap<String, i64>> {
     let sql = format!(
@@ -90,13 +138,7 @@ fn render(c: &Connection, d: &Definition, texts: &[Text]) -> Result<(Vec<i64>, i
     let (mut segments, mut missing, mut rendered) = (vec![0; texts.len()], 0, 0);
     while let Some(r) = rows.next()? {
         rendered += 1;
-        let values: Vec<Option<String>> = r
-            .get_ref(0)?
-            .as_str()
-            .ok()
-            .and_then(|json| freeze::pick(json, &fields))
-            .and_then(|json| serde_json::from_str(&json).ok())
-            .unwrap_or_default();
+        let values = values(r.get_ref(0)?.as_str().ok(), &fields);
         let mut lacks = false;
         for (at, text) in texts.iter().enumerate() {
             match text.render(&fields, values.clone()) {

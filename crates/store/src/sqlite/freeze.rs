@@ -135,6 +135,15 @@ pub(super) fn plan(d: &Definition, groups: &[Group], now: Timestamp) -> Result<V
         .map_err(|e| StoreError::Invalid(vec![Problem::new("messages", e)]))
 }
 
+/// Notes when the first planned send is, for the Index.
+pub(super) fn starts(c: &Connection, id: CampaignId) -> Result<()> {
+    c.execute(
+        "UPDATE campaign SET starts_at = (SELECT min(due_at) FROM wave WHERE campaign_id = ?1) WHERE id = ?1",
+        [id.0],
+    )?;
+    Ok(())
+}
+
 /// Holds a campaign's place among those being frozen.
 struct Freezing<'a>(&'a Store, CampaignId);
 
@@ -199,6 +208,7 @@ impl Store {
                 )?
                 .execute((id.0, w.message_no, w.group as i64, w.from_seq, w.to_seq, ms(w.due_at)))?;
             }
+            starts(c, id)?;
             full(c, load(c, id)?)
         })
     }

@@ -190,6 +190,7 @@ impl Store {
             }
             let json = campaigns::encode(&old.definition)?;
             c.execute("UPDATE campaign SET definition = ?2, version = version + 1 WHERE id = ?1", (id.0, json))?;
+            super::freeze::starts(c, id)?;
             note(c, id, &actor, "adjust", old.status, ms(now))?;
             full(c, load(c, id)?)
         })

@@ -5,9 +5,11 @@
 
 use std::collections::HashMap;
 
-use campaign::{Outcome, SkipReason};
+use campaign::{CampaignId, Outcome, SkipReason};
+use jiff::Timestamp;
 use rusqlite::Connection;
 
+use super::{Store, time};
 use crate::Result;
 
 const MINUTE_MS: i64 = 60_000;
@@ -51,5 +53,39 @@ impl Deltas {
             }
         }
         Ok(())
+    }
+}
+
+impl Store {
+    /// How many deliveries came to each outcome in each minute, oldest first: (minute's beginning, outcome,
+    /// count). Each delivery counts once, where it came to what it is now.
+    pub async fn course(&self, id: CampaignId) -> Result<Vec<(Timestamp, Outcome, i64)>> {
+        self.read(move |c| {
+            let rows: Vec<(i64, u8, i64)> = c
+                .prepare_cached(
+                    "SELECT minute, outcome, sum(count) FROM tally_minute WHERE campaign_id = ?1
+                     GROUP BY minute, outcome HAVING sum(count) > 0 ORDER BY minute",
+                )?
+                .query_map([id.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            let known = |(minute, outcome, count): (i64, u8, i64)| {
+                Some((time(minute * MINUTE_MS), Outcome::from_code(outcome)?, count))
+            };
+            Ok(rows.into_iter().filter_map(known).collect())
+        })
+        .await
+    }
+
+    /// Why recipients got nothing, by reason, the commonest first.
+    pub async fn skips(&self, id: CampaignId) -> Result<Vec<(String, i64)>> {
+        self.read(move |c| {
+            Ok(c.prepare_cached(
+                "SELECT reason, sum(count) FROM tally WHERE campaign_id = ?1 AND reason <> ''
+                 GROUP BY reason HAVING sum(count) > 0 ORDER BY 2 DESC",
+            )?
+            .query_map([id.0], |r| Ok((r.get(0)?, r.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
     }
 }

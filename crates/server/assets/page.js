@@ -1,0 +1,203 @@
+// Keeps an open page true: server-sent events carry each campaign as it then is. Everything here only adds to
+// what the pages do without it.
+"use strict";
+
+const grouped = (n) => n.toLocaleString("en-US");
+
+function local(at) {
+  return new Date(at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+}
+
+function localTimes(root) {
+  for (const time of root.querySelectorAll("time")) {
+    time.title = time.dateTime;
+    time.textContent = local(time.dateTime);
+  }
+}
+
+function put(root, field, text) {
+  const at = root.querySelector(`[data-field="${field}"]`);
+  if (at && at.textContent !== text) at.textContent = text;
+}
+
+function show(root, campaign) {
+  const totals = campaign.totals;
+  const all = Object.values(totals).reduce((sum, n) => sum + n, 0);
+  const settled = all - totals.pending - totals.sending;
+  const percent = all === 0 ? 0 : Math.floor((settled * 100) / all);
+  const progress = root.querySelector('[data-field="progress"]');
+  if (progress) progress.value = percent;
+  put(root, "percent", `${percent} %`);
+  put(root, "total", grouped(all));
+  for (const [name, count] of Object.entries(totals)) {
+    const at = root.querySelector(`[data-total="${name}"]`);
+    if (at) at.textContent = grouped(count);
+  }
+  for (const message of campaign.messages) {
+    const row = root.querySelector(`[data-message="${message.n}"]`);
+    if (!row) continue;
+    const t = message.totals;
+    put(row, "sent", grouped(t.sent + t.delivered + t.undelivered));
+    put(row, "pending", grouped(t.pending + t.sending));
+  }
+}
+
+// Loads the page's live part anew, in place: what is open or typed elsewhere stays.
+let refreshing = null;
+function refresh() {
+  refreshing ??= (async () => {
+    try {
+      const address = new URL(location.href);
+      address.searchParams.delete("did");
+      const answer = await fetch(address, { headers: { accept: "text/html" } });
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
+      const old = document.getElementById("live");
+      if (answer.ok && fresh && old && !old.querySelector("details[open]")) {
+        localTimes(fresh);
+        old.replaceWith(fresh);
+      }
+    } finally {
+      refreshing = null;
+    }
+  })();
+  return refreshing;
+}
+
+function keepTrue() {
+  const live = document.getElementById("live");
+  if (!live?.dataset.live) return;
+  let connected = false;
+  const seen = new Map();
+  // The connection is made again by the browser itself; the server then says "reload" first.
+  const events = new EventSource("/api/v1/events");
+  events.addEventListener("campaign", (event) => {
+    const campaign = JSON.parse(event.data);
+    const root = document.querySelector(`[data-campaign="${campaign.id}"]`);
+    if (!root) {
+      if (document.querySelector('[data-live="index"]')) refresh();
+      return;
+    }
+    show(root, campaign);
+    const waiting = JSON.stringify(campaign.waiting);
+    const changed = root.dataset.status !== campaign.status || (seen.has(campaign.id) && seen.get(campaign.id) !== waiting);
+    seen.set(campaign.id, waiting);
+    if (changed) refresh();
+  });
+  events.addEventListener("reload", () => {
+    if (connected) refresh();
+    connected = true;
+  });
+  // The chart and the history grow more slowly than the totals.
+  if (live.dataset.live === "details") {
+    setInterval(() => { if (document.getElementById("live")?.dataset.status === "running") refresh(); }, 10000);
+  }
+}
+
+// Pages whose live part has no events of its own look again by themselves.
+function poll() {
+  const live = document.getElementById("live");
+  if (!live || live.dataset.poll === undefined) return;
+  setTimeout(async () => { await refresh(); poll(); }, live.dataset.poll === "slow" ? 5000 : 700);
+}
+
+// The editor: only the fields that the choice needs, placeholders by click, counts and samples while one types.
+function showKind(select) {
+  const set = select.closest("fieldset");
+  for (const part of set.querySelectorAll("[data-kind]")) part.hidden = part.dataset.kind !== select.value;
+}
+
+function editMessage(set, lists) {
+  const text = set.querySelector("textarea");
+  const preview = set.querySelector("[data-preview]");
+  set.querySelector(".chips").hidden = false;
+  set.querySelector(".chips").addEventListener("click", (event) => {
+    const field = event.target.dataset.insert;
+    if (!field) return;
+    const fallback = field === "first_name" ? ' | default("there")' : "";
+    text.setRangeText(`{{ ${field}${fallback} }}`, text.selectionStart, text.selectionEnd, "end");
+    text.focus();
+    look();
+  });
+  let latest = 0;
+  async function look() {
+    const mine = ++latest;
+    await new Promise((done) => setTimeout(done, 200));
+    if (mine !== latest) return;
+    const answer = await fetch("/preview", { method: "POST", body: new URLSearchParams({ text: text.value, lists }) });
+    if (!answer.ok || mine !== latest) return;
+    const seen = await answer.json();
+    const line = (kind, words) => { const p = document.createElement(kind === "sample" ? "div" : "p"); p.className = kind; p.textContent = words; return p; };
+    const parts = [line("size", `${seen.characters} characters, ${seen.encoding}, ${seen.segments} ${seen.segments === 1 ? "segment" : "segments"}`)];
+    if (seen.wrong) parts.push(line("wrong", seen.wrong));
+    if (seen.lacking) parts.push(line("notice warn", `${seen.lacking} contacts lack a field of this text and would be skipped. Give it a default.`));
+    for (const [number, sample] of seen.samples) parts.push(line("sample", `${number}\n${sample}`));
+    preview.replaceChildren(...parts);
+  }
+  text.addEventListener("input", look);
+}
+
+// What is typed and not yet saved outlives an accident: a closed tab, a lost connection.
+function keepDraft(form) {
+  const key = `draft-${form.dataset.draft}`;
+  const state = () => JSON.stringify([...new FormData(form)].filter(([name]) => name !== "action" && name !== "version" && name !== "over"));
+  const saved = state();
+  const draft = localStorage.getItem(key);
+  if (draft === saved) localStorage.removeItem(key);
+  else if (draft) {
+    const offer = document.createElement("p");
+    offer.className = "notice warn";
+    offer.append("There is something here that you typed and did not save. ");
+    const take = document.createElement("button");
+    take.type = "button";
+    take.className = "plain";
+    take.textContent = "Bring it back";
+    take.addEventListener("click", () => {
+      const left = new Map();
+      for (const [name, value] of JSON.parse(draft)) left.set(name, [...(left.get(name) ?? []), value]);
+      for (const input of form.elements) {
+        if (!left.has(input.name) && input.type !== "checkbox") continue;
+        if (input.type === "checkbox" || input.type === "radio") input.checked = (left.get(input.name) ?? []).includes(input.value);
+        else if (input.name !== "version" && input.type !== "submit") input.value = left.get(input.name).shift() ?? input.value;
+      }
+      for (const select of form.querySelectorAll('select[name="kind"]')) showKind(select);
+      offer.remove();
+    });
+    offer.append(take);
+    form.prepend(offer);
+  }
+  form.addEventListener("input", () => localStorage.setItem(key, state()));
+}
+
+for (const select of document.querySelectorAll('select[name="kind"]')) {
+  showKind(select);
+  select.addEventListener("change", () => showKind(select));
+}
+for (const form of document.querySelectorAll("form[data-draft]")) {
+  keepDraft(form);
+  for (const set of form.querySelectorAll("fieldset.message")) editMessage(set, form.dataset.lists);
+}
+poll();
+
+// One open menu at a time; Escape and a click elsewhere close it.
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+});
+// A form is sent once, however often its button is pressed.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.dataset.sent) event.preventDefault();
+  else if (form.method === "post") form.dataset.sent = "1";
+});
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});
+
+localTimes(document);
+keepTrue();

@@ -1,0 +1,563 @@
+//! The editor: campaign details, then messages. What is wrong comes back beside its field with what was
+//! typed; whoever saves over somebody else's change is told and decides.
+
+use askama::Template;
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use campaign::{
+    Action, CampaignId, ListId, RouteId,
+    lifecycle::{self, Cause},
+};
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use store::{Campaign, Definition, Problem as FieldProblem, StoreError};
+
+use super::{
+    Me, Posted, Refused, Shown, Wrong, again,
+    details::{acted, id, zone},
+    page,
+    words::Given,
+};
+use crate::{App, auth::Caller, body, problem::Problem};
+
+/// Contacts that a text is shown for.
+const SAMPLES: usize = 3;
+const DAYS: [(&str, &str); 7] = [
+    ("mon", "Mon"),
+    ("tue", "Tue"),
+    ("wed", "Wed"),
+    ("thu", "Thu"),
+    ("fri", "Fri"),
+    ("sat", "Sat"),
+    ("sun", "Sun"),
+];
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/campaigns/new", get(new).post(create))
+        .route("/campaigns/{id}/edit", get(edit).post(edited))
+        .route("/campaigns/{id}/messages", get(messages).post(written))
+        .route("/preview", post(preview))
+}
+
+/// The first step, as its fields are named.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct DetailsForm {
+    version: i64,
+    name: String,
+    owner: String,
+    sender: String,
+    route_id: String,
+    list_ids: Vec<String>,
+    time_zone: String,
+    purpose: String,
+    window: String,
+    days: Vec<String>,
+    from: String,
+    to: String,
+    opt_in_acknowledged: String,
+    /// Saves over somebody else's change.
+    over: String,
+}
+
+impl DetailsForm {
+    fn of(c: &Campaign) -> Self {
+        let d = &c.definition;
+        let window = serde_json::to_value(&d.window).unwrap_or_default();
+        let text = |key: &str| window.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let days = window.get("days").and_then(Value::as_array).into_iter().flatten();
+        Self {
+            version: c.version,
+            name: d.name.clone(),
+            owner: d.owner.clone().unwrap_or_default(),
+            sender: d.sender.clone().map(String::from).unwrap_or_default(),
+            route_id: d.route_id.map(|r| r.to_string()).unwrap_or_default(),
+            list_ids: d.list_ids.iter().map(ToString::to_string).collect(),
+            time_zone: d.time_zone.clone().unwrap_or_default(),
+            purpose: d.purpose.clone().unwrap_or_default(),
+            window: if d.window.is_none() { "any" } else { "hours" }.to_owned(),
+            days: days.filter_map(Value::as_str).map(str::to_owned).collect(),
+            from: text("from"),
+            to: text("to"),
+            opt_in_acknowledged: if d.opt_in_acknowledged { "yes" } else { "" }.to_owned(),
+            over: String::new(),
+        }
+    }
+
+    fn new(me: &str) -> Self {
+        Self {
+            owner: me.to_owned(),
+            window: "hours".to_owned(),
+            days: DAYS.map(|d| d.0.to_owned()).to_vec(),
+            from: "08:00".to_owned(),
+            to: "21:00".to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// What the API would be sent.
+    fn change(&self) -> Value {
+        let given = |text: &str| Some(text.trim()).filter(|t| !t.is_empty()).map(str::to_owned);
+        let window = match self.window.as_str() {
+            "any" => Value::Null,
+            _ => json!({"days": self.days, "from": self.from, "to": self.to}),
+        };
+        json!({"channel": "sms", "name": self.name.trim(), "owner": given(&self.owner), "sender": given(&self.sender),
+            "route_id": given(&self.route_id), "list_ids": self.list_ids, "time_zone": given(&self.time_zone),
+            "purpose": given(&self.purpose), "window": window,
+            "opt_in_acknowledged": !self.opt_in_acknowledged.is_empty()})
+    }
+}
+
+#[derive(Template)]
+#[template(path = "edit_details.html")]
+struct EditDetails {
+    me: Me,
+    id: Option<CampaignId>,
+    form: DetailsForm,
+    wrong: Wrong,
+    stale: bool,
+    lists: Vec<(ListId, String)>,
+    routes: Vec<(RouteId, String)>,
+}
+
+impl EditDetails {
+    async fn new(
+        app: &App,
+        caller: Caller,
+        id: Option<CampaignId>,
+        form: DetailsForm,
+    ) -> store::Result<Self> {
+        Ok(Self {
+            me: Me::new(caller, "campaigns"),
+            id,
+            form,
+            wrong: Wrong::default(),
+            stale: false,
+            lists: app.store.list_names().await?,
+            routes: app.store.routes().await?.into_iter().map(|r| (r.id, r.config.name)).collect(),
+        })
+    }
+
+    fn has_list(&self, id: impl Given<ListId>) -> bool {
+        self.form.list_ids.contains(&id.given().to_string())
+    }
+
+    fn has_route(&self, id: impl Given<RouteId>) -> bool {
+        self.form.route_id == id.given().to_string()
+    }
+
+    fn has_day(&self, day: &str) -> bool {
+        self.form.days.iter().any(|d| d == day)
+    }
+
+    fn days(&self) -> [(&'static str, &'static str); 7] {
+        DAYS
+    }
+}
+
+/// What is wrong, out of whatever refused the form; what is not the form's fault is passed on.
+fn wrong(problem: Problem) -> Result<Wrong, Refused> {
+    match problem.into_fields() {
+        Ok(fields) => Ok(Wrong(fields)),
+        Err(problem) => Err(problem.into()),
+    }
+}
+
+/// Only what its status lets be edited.
+async fn editable(app: &App, id: CampaignId) -> store::Result<Campaign> {
+    let campaign = app.store.campaign(id).await?;
+    lifecycle::transition(campaign.definition.channel, campaign.status, Cause::Act(Action::Edit))?;
+    Ok(campaign)
+}
+
+async fn new(State(app): State<App>, caller: Caller) -> Shown {
+    let form = DetailsForm::new(&caller.name);
+    Ok(page(&EditDetails::new(&app, caller, None, form).await?))
+}
+
+async fn create(State(app): State<App>, caller: Caller, Posted(form): Posted<DetailsForm>) -> Shown {
+    let actor = caller.name.clone();
+    let made = async {
+        let definition: Definition = body::decode(form.change())?;
+        Ok::<_, Problem>(app.store.create_campaign(definition, actor, Timestamp::now()).await?)
+    };
+    match made.await {
+        Ok(campaign) => Ok(Redirect::to(&format!("/campaigns/{}/messages", campaign.id)).into_response()),
+        Err(problem) => {
+            let wrong = wrong(problem)?;
+            let edit = EditDetails { wrong, ..EditDetails::new(&app, caller, None, form).await? };
+            Ok(again(&edit, StatusCode::UNPROCESSABLE_ENTITY))
+        }
+    }
+}
+
+async fn edit(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
+    let id = id(&path)?;
+    match editable(&app, id).await {
+        Ok(campaign) => {
+            let form = DetailsForm::of(&campaign);
+            Ok(page(&EditDetails::new(&app, caller, Some(id), form).await?))
+        }
+        Err(e) => acted(&app, caller, id, Action::Edit, Err(e)).await,
+    }
+}
+
+/// Saves a change over the version that was read, or over whatever there is where the person says so.
+async fn save(
+    app: &App,
+    id: CampaignId,
+    version: i64,
+    over: bool,
+    change: Value,
+    actor: String,
+) -> Result<Campaign, Problem> {
+    let current = editable(app, id).await?;
+    let definition = body::changed(&current.definition, change)?;
+    let version = if over { current.version } else { version };
+    Ok(app.store.edit_campaign(id, version, definition, actor, Timestamp::now()).await?)
+}
+
+async fn edited(
+    State(app): State<App>,
+    caller: Caller,
+    Path(path): Path<String>,
+    Posted(form): Posted<DetailsForm>,
+) -> Shown {
+    let id = id(&path)?;
+    let over = !form.over.is_empty();
+    let saved = save(&app, id, form.version, over, form.change(), caller.name.clone()).await;
+    let Err(problem) = saved else {
+        return Ok(Redirect::to(&format!("/campaigns/{id}/messages")).into_response());
+    };
+    let mut edit = EditDetails::new(&app, caller.clone(), Some(id), form).await?;
+    match problem.status() {
+        StatusCode::CONFLICT => match editable(&app, id).await {
+            Ok(_) => edit.stale = true,
+            Err(e) => return acted(&app, caller, id, Action::Edit, Err(e)).await,
+        },
+        _ => edit.wrong = wrong(problem)?,
+    }
+    let status = if edit.stale { StatusCode::CONFLICT } else { StatusCode::UNPROCESSABLE_ENTITY };
+    Ok(again(&edit, status))
+}
+
+/// When a message goes, as a form has it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct SendForm {
+    /// Whether the time that there is may stay.
+    pub(super) keeps: bool,
+    pub(super) kind: String,
+    pub(super) at: String,
+    pub(super) local: String,
+    pub(super) late: bool,
+    pub(super) number: String,
+    pub(super) unit: String,
+    pub(super) time: String,
+}
+
+impl SendForm {
+    pub(super) fn of(send: &campaign::Send, zone: &TimeZone) -> Self {
+        let value = serde_json::to_value(send).unwrap_or_default();
+        let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let mut form = Self { unit: "days".to_owned(), number: "1".to_owned(), ..Self::default() };
+        if let Ok(at) = text("at").parse::<Timestamp>() {
+            form.kind = "at".into();
+            form.at = zone.to_datetime(at).strftime("%Y-%m-%dT%H:%M").to_string();
+        } else if !text("local").is_empty() {
+            form.kind = "local".into();
+            form.local = text("local").get(..16).unwrap_or_default().into();
+            form.late = !text("late").is_empty();
+        } else if let Ok(after) = text("after").parse::<jiff::Span>() {
+            form.kind = "after".into();
+            form.time = text("time").get(..5).unwrap_or_default().into();
+            let minutes = i64::from(after.get_hours()) * 60 + after.get_minutes();
+            (form.number, form.unit) = match (after.get_days(), minutes) {
+                (days, 0) => (days.to_string(), "days".to_owned()),
+                (_, minutes) if minutes % 60 == 0 => ((minutes / 60).to_string(), "hours".to_owned()),
+                (_, minutes) => (minutes.to_string(), "minutes".to_owned()),
+            };
+        } else {
+            form.kind = "now".into();
+        }
+        form
+    }
+
+    /// What the API would be sent.
+    pub(super) fn change(&self, zone: &TimeZone) -> Result<Value, String> {
+        match self.kind.as_str() {
+            "now" => Ok(json!({"now": true})),
+            "at" => {
+                let at: DateTime = self.at.parse().map_err(|_| "choose a date and a time".to_owned())?;
+                let at = zone.to_timestamp(at).map_err(|e| e.to_string())?;
+                Ok(json!({"at": at}))
+            }
+            "local" if self.local.is_empty() => Err("choose a date and a time".to_owned()),
+            "local" if self.late => Ok(json!({"local": self.local, "late": "next_day"})),
+            "local" => Ok(json!({"local": self.local})),
+            "after" => {
+                let number: u32 = self.number.trim().parse().map_err(|_| "give a whole number".to_owned())?;
+                let after = match self.unit.as_str() {
+                    "hours" => format!("PT{number}H"),
+                    "minutes" => format!("PT{number}M"),
+                    _ => format!("P{number}D"),
+                };
+                if self.time.is_empty() {
+                    Ok(json!({"after": after}))
+                } else {
+                    Ok(json!({"after": after, "time": self.time}))
+                }
+            }
+            _ => Err("choose when it goes".to_owned()),
+        }
+    }
+}
+
+/// The fields of the send schedules, one value of each a message.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Sends {
+    kind: Vec<String>,
+    at: Vec<String>,
+    local: Vec<String>,
+    late: Vec<String>,
+    number: Vec<String>,
+    unit: Vec<String>,
+    time: Vec<String>,
+}
+
+impl Sends {
+    pub(super) fn of(&self, i: usize) -> SendForm {
+        let get = |all: &Vec<String>| all.get(i).cloned().unwrap_or_default();
+        SendForm {
+            keeps: false,
+            kind: get(&self.kind),
+            at: get(&self.at),
+            local: get(&self.local),
+            late: get(&self.late) == "next_day",
+            number: get(&self.number),
+            unit: get(&self.unit),
+            time: get(&self.time),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct MessagesForm {
+    version: i64,
+    over: String,
+    /// `save`, `preview`, `add`, `remove-2`, `schedule`.
+    action: String,
+    text: Vec<String>,
+    #[serde(flatten)]
+    sends: Sends,
+}
+
+struct MessageForm {
+    text: String,
+    send: SendForm,
+    preview: Option<Preview>,
+}
+
+#[derive(Template)]
+#[template(path = "edit_messages.html")]
+struct EditMessages {
+    me: Me,
+    id: CampaignId,
+    name: String,
+    version: i64,
+    zone: String,
+    lists: String,
+    messages: Vec<MessageForm>,
+    fields: Vec<String>,
+    wrong: Wrong,
+    stale: bool,
+}
+
+impl EditMessages {
+    async fn new(
+        app: &App,
+        caller: Caller,
+        c: &Campaign,
+        version: i64,
+        messages: Vec<MessageForm>,
+    ) -> store::Result<Self> {
+        let mut fields: Vec<String> = store::KNOWN_FIELDS.iter().map(ToString::to_string).collect();
+        fields.extend(app.store.custom_fields().await?);
+        fields.sort();
+        fields.dedup();
+        let lists: Vec<String> = c.definition.list_ids.iter().map(ToString::to_string).collect();
+        Ok(Self {
+            me: Me::new(caller, "campaigns"),
+            id: c.id,
+            name: c.definition.name.clone(),
+            version,
+            zone: c.definition.time_zone.clone().unwrap_or_else(|| "UTC".to_owned()),
+            lists: lists.join(","),
+            messages,
+            fields,
+            wrong: Wrong::default(),
+            stale: false,
+        })
+    }
+
+    fn wrong_text(&self, i: impl Given<usize>) -> Option<&str> {
+        self.wrong.within(&format!("messages[{}].text", i.given()))
+    }
+
+    fn wrong_send(&self, i: impl Given<usize>) -> Option<&str> {
+        self.wrong.within(&format!("messages[{}].send", i.given()))
+    }
+}
+
+fn first_message() -> MessageForm {
+    let send = SendForm {
+        kind: "now".to_owned(),
+        number: "1".to_owned(),
+        unit: "days".to_owned(),
+        ..SendForm::default()
+    };
+    MessageForm { text: String::new(), send, preview: None }
+}
+
+fn next_message(messages: &[MessageForm]) -> MessageForm {
+    let mut message = first_message();
+    if !messages.is_empty() {
+        message.send.kind = "after".into();
+    }
+    message
+}
+
+async fn messages(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
+    let id = id(&path)?;
+    let campaign = match editable(&app, id).await {
+        Ok(campaign) => campaign,
+        Err(e) => return acted(&app, caller, id, Action::Edit, Err(e)).await,
+    };
+    let zone = zone(campaign.definition.time_zone.as_deref());
+    let mut all = Vec::new();
+    for m in &campaign.definition.messages {
+        let preview = Some(look(&app, &m.text, &campaign.definition.list_ids).await?);
+        all.push(MessageForm { text: m.text.clone(), send: SendForm::of(&m.send, &zone), preview });
+    }
+    if all.is_empty() {
+        all.push(first_message());
+    }
+    let version = campaign.version;
+    Ok(page(&EditMessages::new(&app, caller, &campaign, version, all).await?))
+}
+
+async fn written(
+    State(app): State<App>,
+    caller: Caller,
+    Path(path): Path<String>,
+    Posted(form): Posted<MessagesForm>,
+) -> Shown {
+    let id = id(&path)?;
+    let campaign = match editable(&app, id).await {
+        Ok(campaign) => campaign,
+        Err(e) => return acted(&app, caller, id, Action::Edit, Err(e)).await,
+    };
+    let zone = zone(campaign.definition.time_zone.as_deref());
+    let mut all: Vec<MessageForm> = Vec::new();
+    for (i, text) in form.text.iter().enumerate() {
+        let preview = Some(look(&app, text, &campaign.definition.list_ids).await?);
+        all.push(MessageForm { text: text.clone(), send: form.sends.of(i), preview });
+    }
+    let mut status = StatusCode::OK;
+    let (mut wrong_fields, mut stale) = (Wrong::default(), false);
+    let removed = form.action.strip_prefix("remove-").and_then(|n| n.parse::<usize>().ok());
+    match (form.action.as_str(), removed) {
+        ("add", _) => all.push(next_message(&all)),
+        ("preview", _) => {}
+        (_, Some(n)) if n < all.len() => drop(all.remove(n)),
+        _ => {
+            let mut problems = Vec::new();
+            let mut messages = Vec::new();
+            for (i, m) in all.iter().enumerate() {
+                match m.send.change(&zone) {
+                    Ok(send) => messages.push(json!({"text": m.text, "send": send})),
+                    Err(e) => problems.push(FieldProblem::new(format!("messages[{i}].send"), e)),
+                }
+            }
+            let saved = if problems.is_empty() {
+                let change = json!({"messages": messages});
+                save(&app, id, form.version, !form.over.is_empty(), change, caller.name.clone()).await
+            } else {
+                Err(StoreError::Invalid(problems).into())
+            };
+            match saved {
+                Ok(_) if form.action == "schedule" => {
+                    return Ok(Redirect::to(&format!("/campaigns/{id}/schedule")).into_response());
+                }
+                Ok(_) => return Ok(super::details::went(id, "saved")),
+                Err(problem) if problem.status() == StatusCode::CONFLICT => {
+                    stale = true;
+                    status = StatusCode::CONFLICT;
+                }
+                Err(problem) => {
+                    wrong_fields = wrong(problem)?;
+                    status = StatusCode::UNPROCESSABLE_ENTITY;
+                }
+            }
+        }
+    }
+    let edit = EditMessages::new(&app, caller, &campaign, form.version, all).await?;
+    Ok(again(&EditMessages { wrong: wrong_fields, stale, ..edit }, status))
+}
+
+/// What a text comes to.
+#[derive(Debug, serde::Serialize)]
+struct Preview {
+    characters: usize,
+    encoding: &'static str,
+    segments: usize,
+    /// What is wrong with it.
+    wrong: Option<String>,
+    /// How it reads for some contacts, and their numbers.
+    samples: Vec<(String, String)>,
+    /// How many contacts lack a field that it needs.
+    lacking: i64,
+}
+
+#[derive(Deserialize)]
+struct Text {
+    #[serde(default)]
+    text: String,
+    #[serde(default)]
+    lists: String,
+}
+
+/// Counts and shows a text as it is typed.
+async fn preview(State(app): State<App>, Posted(form): Posted<Text>) -> Result<Response, Problem> {
+    let lists: Vec<ListId> = form.lists.split(',').filter_map(|l| l.parse().ok()).collect();
+    Ok(Json(look(&app, &form.text, &lists).await?).into_response())
+}
+
+async fn look(app: &App, text: &str, lists: &[ListId]) -> store::Result<Preview> {
+    let (size, wrong) = match app.store.preview(text.to_owned(), lists.to_vec(), SAMPLES).await {
+        Ok(seen) => (Some(seen), None),
+        Err(StoreError::Invalid(problems)) => (None, problems.into_iter().next().map(|p| p.message)),
+        Err(e) => return Err(e),
+    };
+    // What cannot be rendered is counted as it stands.
+    let seen = size.unwrap_or_default();
+    let longest = seen.samples.iter().map(|s| s.1.as_str()).max_by_key(|s| s.chars().count()).unwrap_or(text);
+    let measured = campaign::segment::measure(longest).ok();
+    Ok(Preview {
+        characters: measured.map_or_else(|| longest.chars().count(), |m| m.characters),
+        encoding: measured.map_or("too long", |m| m.encoding.words()),
+        segments: measured.map_or(0, |m| m.segments),
+        wrong,
+        samples: seen.samples,
+        lacking: seen.lacking,
+    })
+}

@@ -1,0 +1,216 @@
+//! The Campaign Index.
+
+use std::collections::HashMap;
+
+use askama::Template;
+use axum::{
+    Router,
+    extract::{Query, State},
+    response::Response,
+    routing::get,
+};
+use campaign::{Action, Channel, ListId, Status, Totals};
+use jiff::{civil::Date, tz::TimeZone};
+use serde::{Deserialize, Serialize};
+use store::{Campaign, CampaignFilter, CampaignSort};
+
+use super::{Me, Shown, page, shown, words};
+use crate::{App, auth::Caller};
+
+/// Campaigns on a page.
+const SHOWN: u32 = 50;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/", get(index))
+}
+
+/// What the address asks for; all of it optional, and kept in every link of the page.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default)]
+struct Asked {
+    channel: String,
+    q: String,
+    status: String,
+    sender: String,
+    from: String,
+    to: String,
+    sort: String,
+    reverse: String,
+    page: u32,
+}
+
+impl Asked {
+    fn channel(&self) -> Channel {
+        if self.channel == Channel::Voice.word() { Channel::Voice } else { Channel::Sms }
+    }
+
+    fn sort(&self) -> CampaignSort {
+        CampaignSort::from_word(&self.sort).unwrap_or_default()
+    }
+
+    fn is_filtered(&self) -> bool {
+        [&self.q, &self.status, &self.sender, &self.from, &self.to].iter().any(|text| !text.is_empty())
+    }
+
+    fn filter(&self) -> CampaignFilter {
+        let day = |text: &str, after: i64| {
+            let day: Date = text.parse().ok()?;
+            let day = day.checked_add(jiff::Span::new().days(after)).ok()?;
+            TimeZone::UTC.to_timestamp(day.into()).ok()
+        };
+        CampaignFilter {
+            status: Status::from_word(&self.status),
+            archived: self.status == "all",
+            channel: Some(self.channel()),
+            search: Some(self.q.trim().to_owned()).filter(|q| !q.is_empty()),
+            sender: Some(self.sender.clone()).filter(|s| !s.is_empty()),
+            starts_from: day(&self.from, 0),
+            starts_before: day(&self.to, 1),
+            before: None,
+            sort: self.sort(),
+            reverse: self.reverse == "1",
+            skip: self.page * SHOWN,
+        }
+    }
+
+    /// The address of this page with something else.
+    fn link(&self, change: impl FnOnce(&mut Self)) -> String {
+        let mut other = self.clone();
+        change(&mut other);
+        // Plain texts and numbers always make an address.
+        format!("/?{}", serde_html_form::to_string(&other).unwrap_or_default())
+    }
+
+    fn tab(&self, channel: &str) -> String {
+        format!("/?channel={channel}")
+    }
+
+    /// The address that sorts by a column, or the other way round where it does so already.
+    fn sorted(&self, by: &str) -> String {
+        let turned = if self.sort().word() == by && self.reverse != "1" { "1" } else { "" };
+        self.link(|other| {
+            other.sort = by.into();
+            other.reverse = turned.into();
+            other.page = 0;
+        })
+    }
+
+    fn order(&self, by: &str) -> &'static str {
+        match (self.sort().word() == by, (self.reverse == "1") == (by == "created")) {
+            (false, _) => "none",
+            (true, true) => "ascending",
+            (true, false) => "descending",
+        }
+    }
+
+    fn turned(&self, page: u32) -> String {
+        self.link(|other| other.page = page)
+    }
+}
+
+/// A campaign as a row, or as the head of its own page.
+pub(super) struct Row {
+    pub(super) campaign: Campaign,
+    pub(super) totals: Totals,
+    pub(super) actions: Vec<Action>,
+    pub(super) lists: String,
+}
+
+impl Row {
+    pub(super) fn of(campaign: Campaign, lists: &HashMap<ListId, String>) -> Self {
+        let named: Vec<&str> = campaign
+            .definition
+            .list_ids
+            .iter()
+            .map(|id| lists.get(id).map_or("(deleted list)", String::as_str))
+            .collect();
+        Self {
+            totals: campaign.sum(),
+            actions: campaign.available_actions(),
+            lists: named.join(", "),
+            campaign,
+        }
+    }
+
+    pub(super) fn status(&self) -> &'static str {
+        words::status(self.campaign.status)
+    }
+
+    pub(super) fn settled(&self) -> i64 {
+        self.totals.sum() - self.totals.pending - self.totals.sending
+    }
+
+    pub(super) fn percent(&self) -> i64 {
+        let all = self.totals.sum();
+        if all == 0 { 0 } else { self.settled() * 100 / all }
+    }
+
+    pub(super) fn may(&self, word: &str) -> bool {
+        self.actions.iter().any(|a| a.word() == word)
+    }
+
+    /// Every action with its word, its text, and why it is not offered.
+    pub(super) fn menu(&self) -> Vec<(&'static str, &'static str, Option<String>)> {
+        let channel = self.campaign.definition.channel;
+        let never = |a: &&Action| words::only_while(channel, **a).starts_with("not for");
+        Action::ALL
+            .iter()
+            .filter(|a| !never(a) && (**a != Action::Release || self.actions.contains(a)))
+            .map(|a| {
+                let why = (!self.actions.contains(a)).then(|| words::only_while(channel, *a));
+                (a.word(), words::action(*a), why)
+            })
+            .collect()
+    }
+}
+
+/// The names of all lists.
+pub(super) async fn list_names(app: &App) -> store::Result<HashMap<ListId, String>> {
+    Ok(app.store.list_names().await?.into_iter().collect())
+}
+
+#[derive(Template)]
+#[template(path = "index.html")]
+struct Index {
+    me: Me,
+    rows: Vec<Row>,
+    asked: Asked,
+    senders: Vec<String>,
+    /// Whether there is any campaign at all.
+    any: bool,
+    more: bool,
+}
+
+impl Index {
+    fn columns(&self) -> [(&'static str, &'static str); 7] {
+        [
+            ("status", "Status"),
+            ("name", "Name"),
+            ("start", "Start"),
+            ("created_by", "Created by"),
+            ("messages", "Messages"),
+            ("list", "Contact list"),
+            ("progress", "Progress"),
+        ]
+    }
+}
+
+async fn index(State(app): State<App>, caller: Caller, Query(asked): Query<Asked>) -> Shown {
+    let mut found = app.store.campaigns(asked.filter(), SHOWN + 1).await?;
+    let more = found.len() > SHOWN as usize;
+    found.truncate(SHOWN as usize);
+    let any = !found.is_empty() || {
+        let everything = CampaignFilter { archived: true, ..CampaignFilter::default() };
+        !app.store.campaigns(everything, 1).await?.is_empty()
+    };
+    let lists = list_names(&app).await?;
+    let index = Index {
+        me: Me::new(caller, "campaigns"),
+        rows: found.into_iter().map(|c| Row::of(c, &lists)).collect(),
+        senders: app.store.senders().await?,
+        asked,
+        any,
+        more,
+    };
+    Ok::<Response, _>(page(&index))
+}

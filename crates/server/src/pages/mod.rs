@@ -1,0 +1,175 @@
+//! The screens: server-rendered, usable without JavaScript, kept true by live events where it runs.
+//!
+//! A form is sent to its own address; what is wrong with it comes back on the same page, by its field, with
+//! what was typed. What was done answers with another address, so that a reload does nothing twice.
+
+mod contacts;
+mod details;
+mod editor;
+mod index;
+mod planning;
+mod routes;
+mod session;
+mod settings;
+mod words;
+
+use askama::Template;
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{FromRequest, Path, Request},
+    http::{HeaderValue, StatusCode, header},
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use store::{Role, StoreError};
+
+use crate::{App, auth::Caller, problem::Problem};
+
+/// What a page may load: itself, nothing else.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; \
+     base-uri 'none'; frame-ancestors 'none'",
+);
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/assets/{name}", get(asset))
+        .merge(session::routes())
+        .merge(index::routes())
+        .merge(details::routes())
+        .merge(editor::routes())
+        .merge(planning::routes())
+        .merge(contacts::routes())
+        .merge(routes::routes())
+        .merge(settings::routes())
+}
+
+/// The stylesheet and the script, compiled in.
+async fn asset(Path(name): Path<String>) -> Response {
+    let (kind, text) = match name.as_str() {
+        "page.css" => ("text/css", include_str!("../../assets/page.css")),
+        "page.js" => ("text/javascript", include_str!("../../assets/page.js")),
+        _ => return refused(Problem::not_found("there is no such file")),
+    };
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "max-age=300")], text).into_response()
+}
+
+/// Who looks at a page, and where in the product it is.
+struct Me {
+    name: String,
+    role: Role,
+    /// The part of the product whose link is marked.
+    at: &'static str,
+}
+
+impl Me {
+    fn new(caller: Caller, at: &'static str) -> Self {
+        Self { name: caller.name, role: caller.role, at }
+    }
+
+    fn may_manage(&self) -> bool {
+        self.role >= Role::Manager
+    }
+
+    fn is_admin(&self) -> bool {
+        self.role == Role::Admin
+    }
+}
+
+/// What a page's handler answers; what went wrong becomes a page of its own.
+type Shown = Result<Response, Refused>;
+
+/// Why there is no page.
+struct Refused(Problem);
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl From<StoreError> for Refused {
+    fn from(e: StoreError) -> Self {
+        Self(e.into())
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        refused(self.0)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "refused.html")]
+struct RefusedPage {
+    title: &'static str,
+    detail: String,
+}
+
+/// A refusal as a page.
+pub(crate) fn refused(problem: Problem) -> Response {
+    let status = problem.status();
+    let (title, detail) = (problem.title(), problem.into_detail());
+    (status, page(&RefusedPage { title, detail })).into_response()
+}
+
+fn page(template: &impl Template) -> Response {
+    match template.render() {
+        Ok(html) => ([(header::CONTENT_SECURITY_POLICY, POLICY)], Html(html)).into_response(),
+        Err(e) => Problem::from(StoreError::Database(e.to_string())).into_response(),
+    }
+}
+
+/// A page that shows a form again, with what is wrong in it.
+fn again(template: &impl Template, status: StatusCode) -> Response {
+    (status, page(template)).into_response()
+}
+
+/// A form that was sent. Names may repeat: each of a list's values under the list's name.
+struct Posted<T>(T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Posted<T> {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|_| Problem::too_large("the form is larger than this page takes"))?;
+        let form = serde_html_form::from_bytes(&bytes)
+            .map_err(|e| Problem::unreadable(format!("the form cannot be read: {e}")))?;
+        Ok(Self(form))
+    }
+}
+
+/// What is wrong in a form, by field.
+#[derive(Default)]
+struct Wrong(Vec<store::Problem>);
+
+impl Wrong {
+    /// What is wrong with this field.
+    fn of(&self, field: &str) -> Option<&str> {
+        self.0.iter().find(|p| p.field == field).map(|p| p.message.as_str())
+    }
+
+    /// What is wrong with anything inside this field.
+    fn within(&self, field: &str) -> Option<&str> {
+        let inside = |p: &&store::Problem| {
+            p.field.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        self.0.iter().find(inside).map(|p| p.message.as_str())
+    }
+
+    /// What stands at the top of the page: everything, as the field may lie on another one.
+    fn all(&self) -> &[store::Problem] {
+        &self.0
+    }
+}
+
+/// An instant as a page shows it; the script makes it the reader's own time.
+fn shown(at: impl words::Given<Timestamp>) -> String {
+    at.given().strftime("%Y-%m-%d %H:%M UTC").to_string()
+}

@@ -1,0 +1,285 @@
+//! Schedule, adjust, restart: what would happen is shown first, then agreed to.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::{
+    Router,
+    extract::{Path, State},
+    http::StatusCode,
+    routing::get,
+};
+use campaign::{
+    Action, CampaignId, Send, Status,
+    lifecycle::{self, Cause},
+};
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use store::{Campaign, Forecast, Problem as FieldProblem, RebuiltMessage, StoreError};
+
+use super::{
+    Me, Posted, Shown, Wrong, again,
+    details::{acted, id, refusal, went, zone},
+    editor::{SendForm, Sends},
+    page, shown,
+    words::{self, Given},
+};
+use crate::{App, auth::Caller, body};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/campaigns/{id}/schedule", get(schedule).post(scheduled))
+        .route("/campaigns/{id}/adjust", get(adjust).post(adjusted))
+        .route("/campaigns/{id}/restart", get(restart).post(restarted))
+}
+
+#[derive(Template)]
+#[template(path = "schedule.html")]
+struct Schedule {
+    me: Me,
+    id: CampaignId,
+    name: String,
+    forecast: Option<Forecast>,
+    sends: Vec<String>,
+    wrong: Wrong,
+}
+
+impl Schedule {
+    async fn new(app: &App, caller: Caller, id: CampaignId) -> store::Result<Self> {
+        let campaign = app.store.campaign(id).await?;
+        let d = &campaign.definition;
+        lifecycle::transition(d.channel, campaign.status, Cause::Act(Action::Schedule))?;
+        let zone = zone(d.time_zone.as_deref());
+        let (forecast, wrong) = match app.store.forecast(id, Timestamp::now()).await {
+            Ok(forecast) => (Some(forecast), Wrong::default()),
+            Err(StoreError::Invalid(problems)) => (None, Wrong(problems)),
+            Err(e) => return Err(e),
+        };
+        let sends = d.messages.iter().map(|m| words::send(&m.send, &zone)).collect();
+        Ok(Self { me: Me::new(caller, "campaigns"), id, name: d.name.clone(), forecast, sends, wrong })
+    }
+
+    /// How long it takes from the first send to the last.
+    fn lasts(&self) -> String {
+        let span = self.forecast.as_ref().and_then(|f| Some(f.last_send?.duration_since(f.first_send?)));
+        words::span(span.unwrap_or(SignedDuration::ZERO))
+    }
+
+    /// Whether what is wrong is mended on the page of the messages.
+    fn in_messages(&self, field: impl AsRef<str>) -> bool {
+        field.as_ref().starts_with("messages")
+    }
+}
+
+async fn schedule(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
+    let id = id(&path)?;
+    match Schedule::new(&app, caller.clone(), id).await {
+        Ok(schedule) => Ok(page(&schedule)),
+        Err(e) => acted(&app, caller, id, Action::Schedule, Err(e)).await,
+    }
+}
+
+async fn scheduled(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
+    let id = id(&path)?;
+    match app.store.schedule(id, caller.name.clone(), Timestamp::now()).await {
+        Err(StoreError::Invalid(problems)) => {
+            let schedule = Schedule::new(&app, caller, id).await?;
+            Ok(again(
+                &Schedule { wrong: Wrong(problems), forecast: None, ..schedule },
+                StatusCode::UNPROCESSABLE_ENTITY,
+            ))
+        }
+        result => acted(&app, caller, id, Action::Schedule, result.map(|c| c.id)).await,
+    }
+}
+
+/// A message whose time may be changed.
+struct Timed {
+    n: usize,
+    text: String,
+    now: String,
+    send: SendForm,
+    rebuilt: Option<RebuiltMessage>,
+}
+
+#[derive(Template)]
+#[template(path = "times.html")]
+struct Times {
+    me: Me,
+    campaign: Campaign,
+    zone: String,
+    messages: Vec<Timed>,
+    wrong: Wrong,
+    refused: Option<String>,
+}
+
+impl Times {
+    async fn new(app: &App, caller: Caller, id: CampaignId, action: Action) -> store::Result<Self> {
+        let campaign = app.store.campaign(id).await?;
+        let d = &campaign.definition;
+        lifecycle::transition(d.channel, campaign.status, Cause::Act(action))?;
+        let zone = zone(d.time_zone.as_deref());
+        let messages = d.messages.iter().enumerate().map(|(i, m)| Timed {
+            n: i + 1,
+            text: m.text.clone(),
+            now: words::send(&m.send, &zone),
+            send: SendForm { keeps: true, kind: "keep".to_owned(), ..SendForm::of(&m.send, &zone) },
+            rebuilt: None,
+        });
+        Ok(Self {
+            me: Me::new(caller, "campaigns"),
+            messages: messages.collect(),
+            zone: d.time_zone.clone().unwrap_or_else(|| "UTC".to_owned()),
+            campaign,
+            wrong: Wrong::default(),
+            refused: None,
+        })
+    }
+
+    /// Fills in what a restart with these times would plan.
+    async fn rebuild(&mut self, app: &App, changed: BTreeMap<u32, Send>) -> store::Result<()> {
+        match app.store.restart_plan(self.campaign.id, changed, Timestamp::now()).await {
+            Ok(plan) => {
+                for rebuilt in plan {
+                    if let Some(m) = self.messages.iter_mut().find(|m| m.n == rebuilt.n as usize) {
+                        m.rebuilt = Some(rebuilt);
+                    }
+                }
+                // What has nothing left has no time to change.
+                self.messages.retain(|m| m.rebuilt.is_some());
+                Ok(())
+            }
+            Err(StoreError::Invalid(problems)) => {
+                self.wrong = Wrong(problems);
+                Ok(())
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    fn restarts(&self) -> bool {
+        self.campaign.status == Status::Stopped
+    }
+
+    fn wrong_send(&self, n: impl Given<usize>) -> Option<&str> {
+        self.wrong.within(&format!("messages[n={}].send", n.given()))
+    }
+
+    /// Takes what was typed: the new times, and what is wrong with them.
+    fn take(&mut self, form: &TimesForm) -> BTreeMap<u32, Send> {
+        let zone = zone(self.campaign.definition.time_zone.as_deref());
+        let mut changed = BTreeMap::new();
+        for (i, n) in form.n.iter().enumerate() {
+            let Some(m) = self.messages.iter_mut().find(|m| m.n == *n as usize) else { continue };
+            m.send = SendForm { keeps: true, ..form.sends.of(i) };
+            if m.send.kind == "keep" {
+                continue;
+            }
+            let send = m.send.change(&zone).map(body::decode::<Send>);
+            match send {
+                Ok(Ok(send)) => drop(changed.insert(*n, send)),
+                Ok(Err(problem)) => {
+                    self.wrong
+                        .0
+                        .push(FieldProblem::new(format!("messages[n={n}].send"), problem.into_detail()));
+                }
+                Err(e) => self.wrong.0.push(FieldProblem::new(format!("messages[n={n}].send"), e)),
+            }
+        }
+        changed
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct TimesForm {
+    /// `look` only shows; anything else does it.
+    action: String,
+    failed: String,
+    n: Vec<u32>,
+    #[serde(flatten)]
+    sends: Sends,
+}
+
+async fn adjust(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
+    let id = id(&path)?;
+    match Times::new(&app, caller.clone(), id, Action::Adjust).await {
+        Ok(times) => Ok(page(&times)),
+        Err(e) => acted(&app, caller, id, Action::Adjust, Err(e)).await,
+    }
+}
+
+async fn adjusted(
+    State(app): State<App>,
+    caller: Caller,
+    Path(path): Path<String>,
+    Posted(form): Posted<TimesForm>,
+) -> Shown {
+    let id = id(&path)?;
+    let mut times = match Times::new(&app, caller.clone(), id, Action::Adjust).await {
+        Ok(times) => times,
+        Err(e) => return acted(&app, caller, id, Action::Adjust, Err(e)).await,
+    };
+    let changed = times.take(&form);
+    if times.wrong.all().is_empty() {
+        for (n, send) in changed {
+            match app.store.adjust(id, n, send, caller.name.clone(), Timestamp::now()).await {
+                Ok(_) => {}
+                Err(StoreError::Invalid(problems)) => {
+                    let wrong =
+                        |p: FieldProblem| FieldProblem::new(format!("messages[n={n}].send"), p.message);
+                    times.wrong.0.extend(problems.into_iter().map(wrong));
+                }
+                Err(e) => return acted(&app, caller, id, Action::Adjust, Err(e)).await,
+            }
+        }
+    }
+    if times.wrong.all().is_empty() {
+        return Ok(went(id, "adjust"));
+    }
+    Ok(again(&times, StatusCode::UNPROCESSABLE_ENTITY))
+}
+
+async fn restart(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
+    let id = id(&path)?;
+    let times = async {
+        let mut times = Times::new(&app, caller.clone(), id, Action::Restart).await?;
+        times.rebuild(&app, BTreeMap::new()).await?;
+        Ok(times)
+    };
+    match times.await {
+        Ok(times) => Ok(page(&times)),
+        Err(e) => acted(&app, caller.clone(), id, Action::Restart, Err(e)).await,
+    }
+}
+
+async fn restarted(
+    State(app): State<App>,
+    caller: Caller,
+    Path(path): Path<String>,
+    Posted(form): Posted<TimesForm>,
+) -> Shown {
+    let id = id(&path)?;
+    let mut times = match Times::new(&app, caller.clone(), id, Action::Restart).await {
+        Ok(times) => times,
+        Err(e) => return acted(&app, caller, id, Action::Restart, Err(e)).await,
+    };
+    let changed = times.take(&form);
+    let sound = times.wrong.all().is_empty();
+    if sound && form.action != "look" {
+        let failed = !form.failed.is_empty();
+        let done =
+            app.store.restart(id, changed.clone(), failed, caller.name.clone(), Timestamp::now()).await;
+        match done {
+            Err(StoreError::Invalid(problems)) => times.wrong = Wrong(problems),
+            Err(e @ StoreError::Busy) => times.refused = Some(refusal(&e, Action::Restart)),
+            done => return acted(&app, caller, id, Action::Restart, done.map(|c| c.id)).await,
+        }
+    }
+    let fresh = if times.wrong.all().is_empty() { changed } else { BTreeMap::new() };
+    let wrong = std::mem::take(&mut times.wrong);
+    times.rebuild(&app, fresh).await?;
+    times.wrong.0.extend(wrong.0);
+    let status = if times.wrong.all().is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    Ok(again(&times, status))
+}

@@ -1,0 +1,145 @@
+//! Signing in and out; the one-time link that makes an account.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU32,
+    sync::LazyLock,
+};
+
+use askama::Template;
+use axum::{
+    Router,
+    extract::{ConnectInfo, Path, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use jiff::Timestamp;
+use serde::Deserialize;
+use store::{Role, StoreError};
+
+use super::{Posted, Refused, Shown, Wrong, again, page};
+use crate::{App, auth, problem::Problem, secret};
+
+/// Tries to sign in with one address, and from one place: so many at once, then as many a minute.
+const TRIES_PER_EMAIL: NonZeroU32 = NonZeroU32::new(5).unwrap();
+const TRIES_PER_PLACE: NonZeroU32 = NonZeroU32::new(30).unwrap();
+
+static BY_EMAIL: LazyLock<DefaultKeyedRateLimiter<String>> =
+    LazyLock::new(|| RateLimiter::keyed(Quota::per_minute(TRIES_PER_EMAIL)));
+static BY_PLACE: LazyLock<DefaultKeyedRateLimiter<IpAddr>> =
+    LazyLock::new(|| RateLimiter::keyed(Quota::per_minute(TRIES_PER_PLACE)));
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/sign-in", get(sign_in).post(signed_in))
+        .route("/sign-out", post(sign_out))
+        .route("/welcome/{secret}", get(welcome).post(welcomed))
+}
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignIn {
+    email: String,
+    wrong: Option<&'static str>,
+}
+
+#[derive(Deserialize)]
+struct Credentials {
+    #[serde(default)]
+    email: String,
+    #[serde(default)]
+    password: String,
+}
+
+async fn sign_in() -> Response {
+    page(&SignIn { email: String::new(), wrong: None })
+}
+
+/// Whether another try is allowed; those that are long past are forgotten.
+fn may_try(email: &str, place: IpAddr) -> bool {
+    BY_EMAIL.retain_recent();
+    BY_PLACE.retain_recent();
+    BY_PLACE.check_key(&place).is_ok() && BY_EMAIL.check_key(&email.trim().to_lowercase()).is_ok()
+}
+
+async fn signed_in(
+    State(app): State<App>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Posted(form): Posted<Credentials>,
+) -> Shown {
+    if !may_try(&form.email, from.ip()) {
+        let wrong = Some("Too many tries. Wait a minute, then try again.");
+        return Ok(again(&SignIn { email: form.email, wrong }, StatusCode::TOO_MANY_REQUESTS));
+    }
+    let known = app.store.user_by_email(&form.email).await?;
+    let (user, hash) = known.map_or((None, None), |(user, hash)| (Some(user), Some(hash)));
+    let fits = secret::fits(form.password, hash).await?;
+    if let Some(user) = user.filter(|_| fits) {
+        Ok(begin(&app, user.id, &headers).await?)
+    } else {
+        let wrong = Some("This e-mail address and password do not fit.");
+        Ok(again(&SignIn { email: form.email, wrong }, StatusCode::UNAUTHORIZED))
+    }
+}
+
+/// Begins a session and goes to the Campaign Index.
+async fn begin(app: &App, user: campaign::UserId, headers: &HeaderMap) -> Result<Response, Refused> {
+    let secret = secret::new();
+    app.store.begin_session(user, &secret, Timestamp::now()).await?;
+    let cookie = auth::set_session(&secret, headers);
+    let cookie = cookie.ok_or_else(|| Problem::broken("the session could not be begun"))?;
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response())
+}
+
+async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Shown {
+    if let Some(secret) = auth::session(&headers) {
+        app.store.end_session(secret).await?;
+    }
+    let cookie = auth::set_session("", &headers);
+    let cookie = cookie.ok_or_else(|| Problem::broken("the session could not be ended"))?;
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/sign-in")).into_response())
+}
+
+#[derive(Template)]
+#[template(path = "welcome.html")]
+struct Welcome {
+    role: Role,
+    email: String,
+    wrong: Wrong,
+}
+
+async fn invited(app: &App, secret: &str) -> Result<Role, Refused> {
+    let role = app.store.invitation(secret, Timestamp::now()).await?;
+    role.ok_or_else(|| {
+        Problem::not_found("this link was used or is too old; ask an admin for another").into()
+    })
+}
+
+async fn welcome(State(app): State<App>, Path(secret): Path<String>) -> Shown {
+    let role = invited(&app, &secret).await?;
+    Ok(page(&Welcome { role, email: String::new(), wrong: Wrong::default() }))
+}
+
+async fn welcomed(
+    State(app): State<App>,
+    Path(link): Path<String>,
+    headers: HeaderMap,
+    Posted(form): Posted<Credentials>,
+) -> Shown {
+    let role = invited(&app, &link).await?;
+    let made = async {
+        let hash = secret::hash(form.password).await?;
+        app.store.accept_invitation(&link, &form.email, hash, Timestamp::now()).await
+    };
+    match made.await {
+        Ok(user) => begin(&app, user, &headers).await,
+        Err(StoreError::Invalid(wrong)) => {
+            let form = Welcome { role, email: form.email, wrong: Wrong(wrong) };
+            Ok(again(&form, StatusCode::UNPROCESSABLE_ENTITY))
+        }
+        Err(e) => Err(e.into()),
+    }
+}

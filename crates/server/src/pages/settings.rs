@@ -1,0 +1,258 @@
+//! Settings: answers to keywords, people, tokens, the audit log.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::{
+    Router,
+    extract::{Path, Query, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Redirect},
+    routing::{get, post},
+};
+use campaign::UserId;
+use jiff::Timestamp;
+use serde::Deserialize;
+use store::{AnswerTexts, AuditEntry, Role, Settings, StoreError, TokenRow, User};
+
+use super::{Me, Posted, Refused, Shown, Wrong, again, page, shown};
+use crate::{App, auth::Caller, problem::Problem, secret};
+
+/// Lines of the audit log on a page.
+const LINES: u32 = 100;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/settings", get(answers).post(save_answers))
+        .route("/settings/users", get(users))
+        .route("/settings/users/invite", post(invite))
+        .route("/settings/users/{id}/role", post(role))
+        .route("/settings/users/{id}/remove", post(remove_user))
+        .route("/settings/tokens", get(tokens).post(new_token))
+        .route("/settings/tokens/{id}/remove", post(remove_token))
+        .route("/settings/audit", get(audit))
+}
+
+#[derive(Template)]
+#[template(path = "settings.html")]
+struct Answers {
+    me: Me,
+    languages: Vec<(String, AnswerTexts)>,
+    keywords_off: String,
+    saved: bool,
+    wrong: Wrong,
+}
+
+impl Answers {
+    fn new(caller: Caller, settings: Settings) -> Self {
+        let off = settings.keywords_off.iter().map(|(sender, words)| format!("{sender} {}", words.join(" ")));
+        Self {
+            me: Me::new(caller, "settings"),
+            keywords_off: off.collect::<Vec<_>>().join("\n"),
+            languages: settings.answers.into_iter().collect(),
+            saved: false,
+            wrong: Wrong::default(),
+        }
+    }
+}
+
+async fn answers(State(app): State<App>, caller: Caller) -> Shown {
+    Ok(page(&Answers::new(caller, app.store.settings().await?)))
+}
+
+/// The texts, one of each a language; an empty language is left out.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct AnswersForm {
+    language: Vec<String>,
+    opt_out: Vec<String>,
+    opt_in: Vec<String>,
+    help: Vec<String>,
+    keywords_off: String,
+}
+
+async fn save_answers(State(app): State<App>, caller: Caller, Posted(form): Posted<AnswersForm>) -> Shown {
+    let text = |all: &[String], i: usize| all.get(i).map(|t| t.trim().to_owned()).unwrap_or_default();
+    let languages: Vec<(String, AnswerTexts)> = form
+        .language
+        .iter()
+        .enumerate()
+        .filter(|(_, language)| !language.trim().is_empty())
+        .map(|(i, language)| {
+            let texts = AnswerTexts {
+                opt_out: text(&form.opt_out, i),
+                opt_in: text(&form.opt_in, i),
+                help: text(&form.help, i),
+            };
+            (language.trim().to_lowercase(), texts)
+        })
+        .collect();
+    let mut off: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for line in form.keywords_off.lines() {
+        let mut words = line.split_whitespace();
+        if let Some(sender) = words.next() {
+            off.insert(sender.to_owned(), words.map(str::to_owned).collect());
+        }
+    }
+    let settings = Settings { answers: languages.iter().cloned().collect(), keywords_off: off };
+    match app.store.change_settings(settings).await {
+        Ok(settings) => Ok(page(&Answers { saved: true, ..Answers::new(caller, settings) })),
+        Err(StoreError::Invalid(problems)) => {
+            let page = Answers {
+                me: Me::new(caller, "settings"),
+                languages,
+                keywords_off: form.keywords_off,
+                saved: false,
+                wrong: Wrong(problems),
+            };
+            Ok(again(&page, StatusCode::UNPROCESSABLE_ENTITY))
+        }
+        Err(e) => Err(e.into()),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "users.html")]
+struct UsersPage {
+    me: Me,
+    users: Vec<User>,
+    /// A link that was just made, shown once.
+    link: Option<String>,
+    wrong: Wrong,
+}
+
+impl UsersPage {
+    async fn new(app: &App, caller: Caller) -> store::Result<Self> {
+        let users = app.store.users().await?;
+        Ok(Self { me: Me::new(caller, "settings"), users, link: None, wrong: Wrong::default() })
+    }
+}
+
+async fn users(State(app): State<App>, caller: Caller) -> Shown {
+    Ok(page(&UsersPage::new(&app, caller).await?))
+}
+
+#[derive(Deserialize)]
+struct RoleForm {
+    #[serde(default)]
+    role: String,
+}
+
+impl RoleForm {
+    fn role(&self) -> Result<Role, Problem> {
+        Role::from_word(&self.role).ok_or_else(|| Problem::field("role", "choose viewer, manager or admin"))
+    }
+}
+
+async fn invite(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    Posted(form): Posted<RoleForm>,
+) -> Shown {
+    let secret = secret::new();
+    app.store.invite(form.role()?, &secret, Timestamp::now()).await?;
+    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
+    let scheme =
+        if headers.get("x-forwarded-proto").is_some_and(|p| p == "https") { "https" } else { "http" };
+    let link = Some(format!("{scheme}://{host}/welcome/{secret}"));
+    Ok(page(&UsersPage { link, ..UsersPage::new(&app, caller).await? }))
+}
+
+fn user(path: &str) -> Result<UserId, Problem> {
+    path.parse().map_err(|_| Problem::not_found("there is no such person"))
+}
+
+/// The page of the people, with why something could not be done.
+async fn people(app: &App, caller: Caller, done: store::Result<()>) -> Shown {
+    match done {
+        Ok(()) => Ok(Redirect::to("/settings/users").into_response()),
+        Err(StoreError::Invalid(problems)) => {
+            let page = UsersPage { wrong: Wrong(problems), ..UsersPage::new(app, caller).await? };
+            Ok(again(&page, StatusCode::UNPROCESSABLE_ENTITY))
+        }
+        Err(e) => Err(e.into()),
+    }
+}
+
+async fn role(
+    State(app): State<App>,
+    caller: Caller,
+    Path(path): Path<String>,
+    Posted(form): Posted<RoleForm>,
+) -> Shown {
+    let done = app.store.set_role(user(&path)?, form.role()?).await;
+    people(&app, caller, done).await
+}
+
+async fn remove_user(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
+    let done = app.store.remove_user(user(&path)?).await;
+    people(&app, caller, done).await
+}
+
+#[derive(Template)]
+#[template(path = "tokens.html")]
+struct TokensPage {
+    me: Me,
+    tokens: Vec<TokenRow>,
+    /// The one that was just made, shown once.
+    made: Option<String>,
+    wrong: Wrong,
+}
+
+impl TokensPage {
+    async fn new(app: &App, caller: Caller) -> Result<Self, Refused> {
+        let tokens = app.store.tokens().await?;
+        Ok(Self { me: Me::new(caller, "settings"), tokens, made: None, wrong: Wrong::default() })
+    }
+}
+
+async fn tokens(State(app): State<App>, caller: Caller) -> Shown {
+    Ok(page(&TokensPage::new(&app, caller).await?))
+}
+
+#[derive(Deserialize)]
+struct TokenForm {
+    #[serde(default)]
+    name: String,
+    #[serde(flatten)]
+    role: RoleForm,
+}
+
+async fn new_token(State(app): State<App>, caller: Caller, Posted(form): Posted<TokenForm>) -> Shown {
+    let name = form.name.trim().to_owned();
+    if name.is_empty() {
+        let wrong =
+            Wrong(vec![store::Problem::new("name", "say what it is for: the name stands in histories")]);
+        let page = TokensPage { wrong, ..TokensPage::new(&app, caller).await? };
+        return Ok(again(&page, StatusCode::UNPROCESSABLE_ENTITY));
+    }
+    let secret = secret::new();
+    app.store.add_token(name, form.role.role()?, &secret, Timestamp::now()).await?;
+    Ok(page(&TokensPage { made: Some(secret), ..TokensPage::new(&app, caller).await? }))
+}
+
+async fn remove_token(State(app): State<App>, Path(path): Path<String>) -> Shown {
+    let id = path.parse().map_err(|_| Problem::not_found("there is no such token"))?;
+    app.store.remove_token(id).await?;
+    Ok(Redirect::to("/settings/tokens").into_response())
+}
+
+#[derive(Template)]
+#[template(path = "audit.html")]
+struct Audit {
+    me: Me,
+    entries: Vec<AuditEntry>,
+    next: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct Before {
+    before: Option<i64>,
+}
+
+async fn audit(State(app): State<App>, caller: Caller, Query(query): Query<Before>) -> Shown {
+    let entries = app.store.audit_log(query.before, LINES).await?;
+    let next = if entries.len() == LINES as usize { entries.last().map(|e| e.id) } else { None };
+    Ok(page(&Audit { me: Me::new(caller, "settings"), entries, next }))
+}

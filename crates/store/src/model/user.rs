@@ -1,0 +1,93 @@
+//! People who sign in, and what was done.
+
+use campaign::UserId;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What a person or a token may do; each includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Looks.
+    Viewer,
+    /// Makes and runs campaigns.
+    Manager,
+    /// Everything: routes, settings, people.
+    Admin,
+}
+
+impl Role {
+    /// All, the weakest first.
+    pub const ALL: [Self; 3] = [Self::Viewer, Self::Manager, Self::Admin];
+
+    /// As stored and shown.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Manager => "manager",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The scope of a token that may as much.
+    pub const fn scope(self) -> &'static str {
+        match self {
+            Self::Viewer => "read",
+            Self::Manager => "write",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// Reads [`Role::word`] back.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.word() == word)
+    }
+
+    /// Reads [`Role::scope`] back.
+    pub fn from_scope(scope: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.scope() == scope)
+    }
+}
+
+/// A person who signs in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct User {
+    /// Their id.
+    pub id: UserId,
+    /// How they sign in, and how they stand in histories.
+    pub email: String,
+    /// What they may do.
+    pub role: Role,
+    /// Since when.
+    pub created_at: Timestamp,
+    /// When they last did something.
+    pub seen_at: Option<Timestamp>,
+}
+
+/// An API token, without its secret.
+#[derive(Debug, Clone, Serialize)]
+pub struct TokenRow {
+    /// Its number.
+    pub id: i64,
+    /// As it stands in histories.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// Since when.
+    pub created_at: Timestamp,
+}
+
+/// A line of the audit log.
+#[derive(Debug, Clone, Serialize)]
+pub struct AuditEntry {
+    /// Its place in the log.
+    pub id: i64,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: String,
+    /// What they did, in words.
+    pub action: String,
+    /// To what: the id of a campaign, a list, a route.
+    pub object: String,
+}

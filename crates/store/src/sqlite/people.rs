@@ -1,0 +1,102 @@
+//! One person: what is known of a number, and forgetting it.
+
+use campaign::{CampaignId, ListId, Msisdn};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{Store, time};
+use crate::{Contact, LastContact, Result, Suppressed};
+
+impl Store {
+    /// What is known of a number: nothing but its suppressions, where it is no contact.
+    pub async fn contact(&self, number: Msisdn) -> Result<Contact> {
+        self.read(move |c| read(c, number)).await
+    }
+
+    /// A page of a list's numbers, in order, after `after`.
+    pub async fn members(&self, list: ListId, after: Option<Msisdn>, limit: u32) -> Result<Vec<Contact>> {
+        self.read(move |c| {
+            let numbers: Vec<i64> = c
+                .prepare_cached(
+                    "SELECT number FROM list_member WHERE list_id = ?1 AND number > ?2 ORDER BY number LIMIT ?3",
+                )?
+                .query_map((list.0, after.map_or(0, Msisdn::digits), limit), |r| r.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            numbers.into_iter().map(|number| brief(c, Msisdn::from_digits(number))).collect()
+        })
+        .await
+    }
+
+    /// Forgets a contact: its fields and lists go, its suppressions stay. What campaigns froze stays with them.
+    pub async fn delete_contact(&self, number: Msisdn) -> Result<bool> {
+        let number = number.digits();
+        self.write(move |c| {
+            c.execute(
+                "UPDATE list SET size = size - 1
+                 WHERE id IN (SELECT list_id FROM list_member WHERE number = ?1)",
+                [number],
+            )?;
+            c.execute("DELETE FROM list_member WHERE number = ?1", [number])?;
+            Ok(c.execute("DELETE FROM contact WHERE number = ?1", [number])? > 0)
+        })
+        .await
+    }
+}
+
+/// The contact's own row, as a list shows it.
+fn brief(c: &Connection, number: Msisdn) -> Result<Contact> {
+    let row: Option<(Option<String>, Option<String>)> = c
+        .prepare_cached(
+            "SELECT z.name, c.fields FROM contact c LEFT JOIN zone z ON z.id = c.zone_id WHERE c.number = ?1",
+        )?
+        .query_row([number.digits()], |r| Ok((r.get(0)?, r.get(1)?)))
+        .optional()?;
+    let known = row.is_some();
+    let (zone, json) = row.unwrap_or_default();
+    let fields: std::collections::BTreeMap<String, String> =
+        json.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+    Ok(Contact {
+        number,
+        known,
+        zone,
+        fields: fields.into_iter().collect(),
+        lists: Vec::new(),
+        suppressed: Vec::new(),
+        last: Vec::new(),
+        replies: Vec::new(),
+    })
+}
+
+fn read(c: &Connection, number: Msisdn) -> Result<Contact> {
+    let digits = number.digits();
+    let lists = c
+        .prepare_cached(
+            "SELECT l.id, l.name FROM list_member m JOIN list l ON l.id = m.list_id WHERE m.number = ?1 ORDER BY l.name",
+        )?
+        .query_map([digits], |r| Ok((ListId(r.get(0)?), r.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let suppressed = c
+        .prepare_cached("SELECT channel, reason, at FROM suppression WHERE number = ?1 ORDER BY at")?
+        .query_map([digits], |r| {
+            Ok(Suppressed { channel: r.get(0)?, reason: r.get(1)?, at: time(r.get(2)?) })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let last = c
+        .prepare_cached(
+            "SELECT k.campaign_id, c.name, k.sender, k.at FROM last_contact k JOIN campaign c ON c.id = k.campaign_id
+             WHERE k.number = ?1 ORDER BY k.at DESC",
+        )?
+        .query_map([digits], |r| {
+            Ok(LastContact {
+                campaign: CampaignId(r.get(0)?),
+                name: r.get(1)?,
+                sender: r.get(2)?,
+                at: time(r.get(3)?),
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let replies = c
+        .prepare_cached("SELECT text, at FROM reply WHERE number = ?1 ORDER BY id DESC LIMIT 100")?
+        .query_map([digits], |r| Ok((r.get(0)?, time(r.get(1)?))))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(Contact { lists, suppressed, last, replies, ..brief(c, number)? })
+}

@@ -1,0 +1,343 @@
+//! People who sign in: passwords (hashed by the caller), sessions, invitations, tokens; and the audit log.
+
+use campaign::UserId;
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Row};
+use sha2::{Digest, Sha256};
+
+use super::{Store, ms, time};
+use crate::{AuditEntry, Problem, Result, Role, StoreError, TokenRow, User};
+
+/// A session ends when it was not used for so long,
+const IDLE: SignedDuration = SignedDuration::from_hours(12);
+/// and in any case after so long.
+const LONGEST: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How often it is stored that a session was used.
+const SEEN_EVERY: SignedDuration = SignedDuration::from_mins(1);
+/// How long an invitation can be taken up.
+const INVITED_FOR: SignedDuration = SignedDuration::from_hours(3 * 24);
+
+fn hash(secret: &str) -> Vec<u8> {
+    Sha256::digest(secret.as_bytes()).to_vec()
+}
+
+fn user(r: &Row<'_>) -> rusqlite::Result<User> {
+    let role: String = r.get(2)?;
+    Ok(User {
+        id: UserId(r.get(0)?),
+        email: r.get(1)?,
+        role: Role::from_word(&role).ok_or(rusqlite::Error::InvalidQuery)?,
+        created_at: time(r.get(3)?),
+        seen_at: r.get::<_, Option<i64>>(4)?.map(time),
+    })
+}
+
+const USER: &str = "SELECT u.id, u.email, u.role, u.created_at, \
+                    (SELECT max(seen_at) FROM session s WHERE s.user_id = u.id) FROM user u";
+
+/// An address as it is compared.
+fn address(email: &str) -> Result<String> {
+    let email = email.trim().to_lowercase();
+    let plausible = email.len() <= 254
+        && !email.contains(char::is_whitespace)
+        && email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
+    if plausible {
+        Ok(email)
+    } else {
+        Err(StoreError::Invalid(vec![Problem::new(
+            "email",
+            "give an e-mail address, such as ana@clinic.example",
+        )]))
+    }
+}
+
+/// Refuses what would leave nobody to let others in.
+fn keep_an_admin(c: &Connection) -> Result<()> {
+    if c.prepare_cached("SELECT 1 FROM user WHERE role = 'admin'")?.exists([])? {
+        return Ok(());
+    }
+    Err(StoreError::Invalid(vec![Problem::new("role", "this is the only admin; make another one first")]))
+}
+
+fn insert(c: &Connection, email: &str, role: Role, password: &str, now: i64) -> Result<UserId> {
+    let taken = c.prepare_cached("SELECT 1 FROM user WHERE email = ?1")?.exists([email])?;
+    if taken {
+        return Err(StoreError::Invalid(vec![Problem::new(
+            "email",
+            format!("{email} has an account already"),
+        )]));
+    }
+    c.execute(
+        "INSERT INTO user (email, role, password, created_at) VALUES (?1, ?2, ?3, ?4)",
+        (email, role.word(), password, now),
+    )?;
+    Ok(UserId(c.last_insert_rowid()))
+}
+
+impl Store {
+    /// Whether anybody can sign in.
+    pub async fn has_users(&self) -> Result<bool> {
+        self.read(|c| Ok(c.prepare_cached("SELECT 1 FROM user")?.exists([])?)).await
+    }
+
+    /// Everybody who can sign in, by address.
+    pub async fn users(&self) -> Result<Vec<User>> {
+        self.read(|c| {
+            Ok(c.prepare_cached(&format!("{USER} ORDER BY u.email"))?
+                .query_map([], user)?
+                .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// Adds a person; `password` is its hash.
+    pub async fn add_user(
+        &self,
+        email: &str,
+        role: Role,
+        password: String,
+        now: Timestamp,
+    ) -> Result<UserId> {
+        let email = address(email)?;
+        self.write(move |c| insert(c, &email, role, &password, ms(now))).await
+    }
+
+    /// A person and the hash of their password, by address.
+    pub async fn user_by_email(&self, email: &str) -> Result<Option<(User, String)>> {
+        let email = email.trim().to_lowercase();
+        self.read(move |c| {
+            let found = c
+                .prepare_cached(&format!("{USER} WHERE u.email = ?1"))?
+                .query_row([&email], user)
+                .optional()?;
+            let Some(found) = found else { return Ok(None) };
+            let password = c
+                .prepare_cached("SELECT password FROM user WHERE id = ?1")?
+                .query_row([found.id.0], |r| r.get(0))?;
+            Ok(Some((found, password)))
+        })
+        .await
+    }
+
+    /// Changes what a person may do.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] where nobody would be left to let others in.
+    pub async fn set_role(&self, id: UserId, role: Role) -> Result<()> {
+        self.write(move |c| {
+            if c.execute("UPDATE user SET role = ?2 WHERE id = ?1", (id.0, role.word()))? == 0 {
+                return Err(StoreError::NotFound("user"));
+            }
+            keep_an_admin(c)
+        })
+        .await
+    }
+
+    /// Changes a person's password, to this hash, and ends all their sessions.
+    pub async fn set_password(&self, id: UserId, password: String) -> Result<()> {
+        self.write(move |c| {
+            c.execute("UPDATE user SET password = ?2 WHERE id = ?1", (id.0, password))?;
+            c.execute("DELETE FROM session WHERE user_id = ?1", [id.0])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Removes a person; what they did stays in the histories.
+    ///
+    /// # Errors
+    /// As [`Store::set_role`].
+    pub async fn remove_user(&self, id: UserId) -> Result<()> {
+        self.write(move |c| {
+            c.execute("DELETE FROM session WHERE user_id = ?1", [id.0])?;
+            if c.execute("DELETE FROM user WHERE id = ?1", [id.0])? == 0 {
+                return Err(StoreError::NotFound("user"));
+            }
+            keep_an_admin(c)
+        })
+        .await
+    }
+
+    /// Begins a session; its secret goes into the person's cookie and nowhere else.
+    pub async fn begin_session(&self, id: UserId, secret: &str, now: Timestamp) -> Result<()> {
+        let hash = hash(secret);
+        self.write(move |c| {
+            c.execute("DELETE FROM session WHERE created_at < ?1", [ms(now) - LONGEST.as_millis() as i64])?;
+            c.execute("INSERT INTO session VALUES (?1, ?2, ?3, ?3)", (hash, id.0, ms(now)))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Whose session a secret is; none where it has ended.
+    pub async fn session(&self, secret: &str, now: Timestamp) -> Result<Option<User>> {
+        let hash = hash(secret);
+        let theirs = hash.clone();
+        let found = self
+            .read(move |c| {
+                let row: Option<(i64, i64, i64)> = c
+                    .prepare_cached("SELECT user_id, created_at, seen_at FROM session WHERE hash = ?1")?
+                    .query_row([theirs], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
+                    .optional()?;
+                let lives = |(_, created, seen): &(i64, i64, i64)| {
+                    ms(now) - created < LONGEST.as_millis() as i64 && ms(now) - seen < IDLE.as_millis() as i64
+                };
+                let Some((id, _, seen)) = row.filter(lives) else { return Ok(None) };
+                let user =
+                    c.prepare_cached(&format!("{USER} WHERE u.id = ?1"))?.query_row([id], user).optional()?;
+                Ok(user.map(|user| (user, seen)))
+            })
+            .await?;
+        let Some((user, seen)) = found else { return Ok(None) };
+        if ms(now) - seen > SEEN_EVERY.as_millis() as i64 {
+            self.write(move |c| {
+                c.execute("UPDATE session SET seen_at = ?2 WHERE hash = ?1", (hash, ms(now)))?;
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(Some(user))
+    }
+
+    /// Ends a session: its cookie opens nothing from now on.
+    pub async fn end_session(&self, secret: &str) -> Result<()> {
+        let hash = hash(secret);
+        self.write(move |c| {
+            c.execute("DELETE FROM session WHERE hash = ?1", [hash])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Keeps an invitation: whoever has its secret can make an account of this role, once.
+    pub async fn invite(&self, role: Role, secret: &str, now: Timestamp) -> Result<()> {
+        let hash = hash(secret);
+        self.write(move |c| {
+            c.execute("DELETE FROM invitation WHERE expires_at < ?1", [ms(now)])?;
+            let until = ms(now) + INVITED_FOR.as_millis() as i64;
+            c.execute("INSERT INTO invitation VALUES (?1, ?2, ?3)", (hash, role.word(), until))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The role that an invitation gives; none where it was taken up or is too old.
+    pub async fn invitation(&self, secret: &str, now: Timestamp) -> Result<Option<Role>> {
+        let hash = hash(secret);
+        self.read(move |c| invited(c, &hash, ms(now))).await
+    }
+
+    /// Takes up an invitation with a new account.
+    pub async fn accept_invitation(
+        &self,
+        secret: &str,
+        email: &str,
+        password: String,
+        now: Timestamp,
+    ) -> Result<UserId> {
+        let (hash, email) = (hash(secret), address(email)?);
+        self.write(move |c| {
+            let role = invited(c, &hash, ms(now))?.ok_or(StoreError::NotFound("invitation"))?;
+            c.execute("DELETE FROM invitation WHERE hash = ?1", [hash])?;
+            insert(c, &email, role, &password, ms(now))
+        })
+        .await
+    }
+
+    /// Keeps an API token; only its hash is stored.
+    pub async fn add_token(&self, name: String, role: Role, secret: &str, now: Timestamp) -> Result<()> {
+        let hash = hash(secret);
+        self.write(move |c| {
+            c.execute(
+                "INSERT INTO token (name, scope, hash, created_at) VALUES (?1, ?2, ?3, ?4)",
+                (name, role.scope(), hash, ms(now)),
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Name and role of a token, if it is one of ours.
+    pub async fn token(&self, secret: &str) -> Result<Option<(String, Role)>> {
+        let hash = hash(secret);
+        self.read(move |c| {
+            let row: Option<(String, String)> = c
+                .prepare_cached("SELECT name, scope FROM token WHERE hash = ?1")?
+                .query_row([hash], |r| Ok((r.get(0)?, r.get(1)?)))
+                .optional()?;
+            Ok(row.and_then(|(name, scope)| Some((name, Role::from_scope(&scope)?))))
+        })
+        .await
+    }
+
+    /// Every token, newest first.
+    pub async fn tokens(&self) -> Result<Vec<TokenRow>> {
+        self.read(|c| {
+            Ok(c.prepare_cached("SELECT id, name, scope, created_at FROM token ORDER BY id DESC")?
+                .query_map([], |r| {
+                    let scope: String = r.get(2)?;
+                    Ok(TokenRow {
+                        id: r.get(0)?,
+                        name: r.get(1)?,
+                        role: Role::from_scope(&scope).ok_or(rusqlite::Error::InvalidQuery)?,
+                        created_at: time(r.get(3)?),
+                    })
+                })?
+                .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// Ends a token.
+    pub async fn remove_token(&self, id: i64) -> Result<()> {
+        self.write(move |c| {
+            let gone = c.execute("DELETE FROM token WHERE id = ?1", [id])?;
+            if gone == 0 { Err(StoreError::NotFound("token")) } else { Ok(()) }
+        })
+        .await
+    }
+
+    /// Adds a line to the audit log.
+    pub async fn audit(
+        &self,
+        actor: String,
+        action: &'static str,
+        object: String,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.write(move |c| {
+            c.prepare_cached("INSERT INTO audit (at, actor, action, object) VALUES (?1, ?2, ?3, ?4)")?
+                .execute((ms(now), actor, action, object))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The audit log, newest first, before the line `before`.
+    pub async fn audit_log(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>> {
+        self.read(move |c| {
+            Ok(c.prepare_cached(
+                "SELECT id, at, actor, action, object FROM audit WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
+            )?
+            .query_map((before.unwrap_or(i64::MAX), limit), |r| {
+                Ok(AuditEntry {
+                    id: r.get(0)?,
+                    at: time(r.get(1)?),
+                    actor: r.get(2)?,
+                    action: r.get(3)?,
+                    object: r.get(4)?,
+                })
+            })?
+            .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+}
+
+fn invited(c: &Connection, hash: &[u8], now: i64) -> Result<Option<Role>> {
+    let role: Option<String> = c
+        .prepare_cached("SELECT role FROM invitation WHERE hash = ?1 AND expires_at > ?2")?
+        .query_row((hash, now), |r| r.get(0))
+        .optional()?;
+    Ok(role.as_deref().and_then(Role::from_word))
+}
