@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use store::{Campaign, Definition, Problem as FieldProblem, StoreError};
 
 use super::{
-    Me, Posted, Refused, Shown, Wrong, again,
+    Me, Posted, PostedTwo, Refused, Shown, Wrong, again,
     details::{acted, id, zone},
     page,
     words::Given,
@@ -357,8 +357,6 @@ struct MessagesForm {
     /// `save`, `preview`, `add`, `remove-2`, `schedule`.
     action: String,
     text: Vec<String>,
-    #[serde(flatten)]
-    sends: Sends,
 }
 
 struct MessageForm {
@@ -459,7 +457,7 @@ async fn written(
     State(app): State<App>,
     caller: Caller,
     Path(path): Path<String>,
-    Posted(form): Posted<MessagesForm>,
+    PostedTwo(form, sends): PostedTwo<MessagesForm, Sends>,
 ) -> Shown {
     let id = id(&path)?;
     let campaign = match editable(&app, id).await {
@@ -470,7 +468,7 @@ async fn written(
     let mut all: Vec<MessageForm> = Vec::new();
     for (i, text) in form.text.iter().enumerate() {
         let preview = Some(look(&app, text, &campaign.definition.list_ids).await?);
-        all.push(MessageForm { text: text.clone(), send: form.sends.of(i), preview });
+        all.push(MessageForm { text: text.clone(), send: sends.of(i), preview });
     }
     let mut status = StatusCode::OK;
     let (mut wrong_fields, mut stale) = (Wrong::default(), false);

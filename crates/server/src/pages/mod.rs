@@ -136,13 +136,31 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Posted<T> {
     type Rejection = Refused;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|_| Problem::too_large("the form is larger than this page takes"))?;
-        let form = serde_html_form::from_bytes(&bytes)
-            .map_err(|e| Problem::unreadable(format!("the form cannot be read: {e}")))?;
-        Ok(Self(form))
+        let bytes = form(request, state).await?;
+        read(&bytes).map(Self)
     }
+}
+
+/// A form that is read in two parts, each of which takes the fields that it knows.
+struct PostedTwo<T, U>(T, U);
+
+impl<S: Send + Sync, T: DeserializeOwned, U: DeserializeOwned> FromRequest<S> for PostedTwo<T, U> {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+        let bytes = form(request, state).await?;
+        Ok(Self(read(&bytes)?, read(&bytes)?))
+    }
+}
+
+async fn form<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Refused> {
+    let bytes = Bytes::from_request(request, state).await;
+    bytes.map_err(|_| Problem::too_large("the form is larger than this page takes").into())
+}
+
+fn read<T: DeserializeOwned>(form: &[u8]) -> Result<T, Refused> {
+    serde_html_form::from_bytes(form)
+        .map_err(|e| Problem::unreadable(format!("the form cannot be read: {e}")).into())
 }
 
 /// What is wrong in a form, by field.

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use store::{Campaign, Forecast, Problem as FieldProblem, RebuiltMessage, StoreError};
 
 use super::{
-    Me, Posted, Shown, Wrong, again,
+    Me, PostedTwo, Shown, Wrong, again,
     details::{acted, id, refusal, went, zone},
     editor::{SendForm, Sends},
     page, shown,
@@ -166,12 +166,12 @@ impl Times {
     }
 
     /// Takes what was typed: the new times, and what is wrong with them.
-    fn take(&mut self, form: &TimesForm) -> BTreeMap<u32, Send> {
+    fn take(&mut self, form: &TimesForm, sends: &Sends) -> BTreeMap<u32, Send> {
         let zone = zone(self.campaign.definition.time_zone.as_deref());
         let mut changed = BTreeMap::new();
         for (i, n) in form.n.iter().enumerate() {
             let Some(m) = self.messages.iter_mut().find(|m| m.n == *n as usize) else { continue };
-            m.send = SendForm { keeps: true, ..form.sends.of(i) };
+            m.send = SendForm { keeps: true, ..sends.of(i) };
             if m.send.kind == "keep" {
                 continue;
             }
@@ -197,8 +197,6 @@ struct TimesForm {
     action: String,
     failed: String,
     n: Vec<u32>,
-    #[serde(flatten)]
-    sends: Sends,
 }
 
 async fn adjust(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
@@ -213,14 +211,14 @@ async fn adjusted(
     State(app): State<App>,
     caller: Caller,
     Path(path): Path<String>,
-    Posted(form): Posted<TimesForm>,
+    PostedTwo(form, sends): PostedTwo<TimesForm, Sends>,
 ) -> Shown {
     let id = id(&path)?;
     let mut times = match Times::new(&app, caller.clone(), id, Action::Adjust).await {
         Ok(times) => times,
         Err(e) => return acted(&app, caller, id, Action::Adjust, Err(e)).await,
     };
-    let changed = times.take(&form);
+    let changed = times.take(&form, &sends);
     if times.wrong.all().is_empty() {
         for (n, send) in changed {
             match app.store.adjust(id, n, send, caller.name.clone(), Timestamp::now()).await {
@@ -257,14 +255,14 @@ async fn restarted(
     State(app): State<App>,
     caller: Caller,
     Path(path): Path<String>,
-    Posted(form): Posted<TimesForm>,
+    PostedTwo(form, sends): PostedTwo<TimesForm, Sends>,
 ) -> Shown {
     let id = id(&path)?;
     let mut times = match Times::new(&app, caller.clone(), id, Action::Restart).await {
         Ok(times) => times,
         Err(e) => return acted(&app, caller, id, Action::Restart, Err(e)).await,
     };
-    let changed = times.take(&form);
+    let changed = times.take(&form, &sends);
     let sound = times.wrong.all().is_empty();
     if sound && form.action != "look" {
         let failed = !form.failed.is_empty();

@@ -84,6 +84,11 @@ impl World {
         }
     }
 
+    /// Where its pages are.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// The same world with another token.
     pub fn with_token(mut self, token: &'static str) -> Self {
         self.token = token;

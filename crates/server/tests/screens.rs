@@ -1,0 +1,149 @@
+//! A person runs a campaign in the browser, against an SMSC that is not ours.
+
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod browser;
+mod world;
+
+use browser::Browser;
+use jiff::Timestamp;
+use store::Role;
+use world::World;
+
+const PEOPLE: i64 = 2_000;
+const PASSWORD: &str = "a good long password";
+
+/// Makes the first account by its one-time link.
+async fn sign_up(w: &World, b: &Browser) {
+    w.store.invite(Role::Admin, "first", Timestamp::now()).await.unwrap();
+    b.go("/welcome/first").await;
+    b.picture("welcome").await;
+    b.fill("[name=email]", "ana@clinic.example").await;
+    b.fill("[name=password]", PASSWORD).await;
+    b.press("Make my account").await;
+    b.reads("Your first campaign").await;
+}
+
+async fn add_route(w: &World, b: &Browser) {
+    b.press("Routes").await;
+    b.press("Add a route").await;
+    b.fill("[name=name]", "Carrier").await;
+    b.fill("[name=host]", "127.0.0.1").await;
+    b.fill("[name=port]", &w.smsc.port.to_string()).await;
+    b.fill("[name=system_id]", "us").await;
+    b.fill("[name=password]", fixture::smsc::PASSWORD).await;
+    b.fill("[name=rate_per_second]", "400").await;
+    b.picture("route").await;
+    b.press("Save").await;
+    b.reads("connected").await;
+    b.picture("routes").await;
+}
+
+async fn import(b: &Browser) {
+    let csv: String = std::iter::once("phone,first_name\n".to_owned())
+        .chain((0..PEOPLE).map(|i| format!("{},Ana{i}\n", fixture::number(i))))
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("patients.csv");
+    std::fs::write(&file, csv).unwrap();
+    b.press("Contacts").await;
+    b.fill("[name=name]", "Patients").await;
+    b.press("Make the list").await;
+    b.find("[name=file]").await.send_keys(file.to_str().unwrap()).await.unwrap();
+    b.press("Import").await;
+    b.reads("Done: 2,000 contacts accepted, 0 rows rejected.").await;
+    b.picture("import").await;
+    b.press("To the list").await;
+    b.reads("Patients 2,000 contacts").await;
+    b.picture("list").await;
+}
+
+async fn write(b: &Browser) {
+    b.press("Campaigns").await;
+    b.press("New campaign").await;
+    b.fill("[name=name]", "Flu shots").await;
+    b.choose("[name=route_id]", "Carrier").await;
+    b.fill("[name=sender]", "+12025550100").await;
+    b.find("[name=list_ids]").await.click().await.unwrap();
+    b.find("[name=window][value=any]").await.click().await.unwrap();
+    b.find("[name=opt_in_acknowledged]").await.click().await.unwrap();
+    b.picture("editor").await;
+    b.press("Save and go to messages").await;
+    let text = "Hello {{ first_name | default('there') }}, flu shots are here.";
+    b.fill("textarea[name=text]", text).await;
+    // Counted and shown as one types.
+    b.reads("Hello Ana0, flu shots are here.").await;
+    b.reads("GSM-7").await;
+    b.press("Add a message").await;
+    b.reads("When message 2 goes").await;
+    b.fill("fieldset.message:nth-of-type(2) textarea", "Last days for your flu shot.").await;
+    b.fill("fieldset.message:nth-of-type(2) [name=number]", "2").await;
+    b.picture("messages").await;
+    b.press("Save and schedule…").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_user_imports_writes_schedules_stops_restarts_archives_and_clones() {
+    let w = World::start().await;
+    let Some(b) = Browser::start(w.base()).await else { return };
+    sign_up(&w, &b).await;
+    b.picture("empty").await;
+    add_route(&w, &b).await;
+    import(&b).await;
+    write(&b).await;
+    b.reads("2 days after the previous message").await;
+    b.picture("schedule").await;
+    b.press("Schedule for 2,000 recipients").await;
+    b.reads("Running").await;
+
+    // It fills by itself, without a reload.
+    b.run("window.stayed = true", Vec::new()).await;
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while b.run("return document.querySelector('[data-total=delivered]').textContent", Vec::new()).await
+        == "0"
+    {
+        assert!(std::time::Instant::now() < end);
+    }
+    assert_eq!(b.run("return window.stayed", Vec::new()).await, true);
+    b.picture("running").await;
+    b.press("Stop").await;
+    let stopped = b.reads("Stopped; ").await;
+    let left = w.smsc.count();
+    let said = format!("Stopped; {left} had left, {} cancelled.", grouped(2 * PEOPLE - left));
+    assert!(stopped.contains(&said), "{said}\n{stopped}");
+    b.picture("stopped").await;
+
+    b.press("Restart").await;
+    let plan = b.reads("remain; the first goes").await;
+    assert!(plan.contains(&format!("{} remain", grouped(PEOPLE - left))), "{plan}");
+    b.choose("section:nth-of-type(2) [name=kind]", "as soon as it is scheduled").await;
+    b.picture("restart").await;
+    b.find("button[value=restart]").await.click().await.unwrap();
+    b.reads("Completed").await;
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while w.smsc.per_number().len() < PEOPLE as usize && std::time::Instant::now() < end {}
+    assert!(w.smsc.per_number().values().all(|n| *n == 2), "{:?}", w.smsc.per_number());
+    b.picture("completed").await;
+
+    b.press("Actions").await;
+    b.picture("menu").await;
+    b.press("Archive").await;
+    b.reads("Archived. It is hidden").await;
+    b.press("Campaigns").await;
+    b.reads("No campaign fits").await;
+    b.choose("[name=status]", "Archived").await;
+    b.press("Filter").await;
+    b.press("Flu shots").await;
+    b.reads("was Completed").await;
+    b.press("Actions").await;
+    b.press("Clone").await;
+    b.reads("Copy of Flu shots").await;
+    b.reads("Defined").await;
+    b.go("/").await;
+    b.picture("index").await;
+    w.assert_sound().await;
+}
+
+fn grouped(n: i64) -> String {
+    if n < 1000 { n.to_string() } else { format!("{},{:03}", n / 1000, n % 1000) }
+}
