@@ -113,6 +113,10 @@ impl Engine {
                 // Room is in segments, claims are in messages; one with more than the room goes alone.
                 let each = segments[&w.id];
                 let within = |room: u32| if room == 0 { 0 } else { (room / each).max(1) };
+                if connected && !ready.is_empty() {
+                    // It sends: what else of it is not due yet is no reason. What is held still waits for a person.
+                    waits.retain(|wait| wait.reason == WaitingReason::Late);
+                }
                 let mut most = within(share.min(room)).min(LARGEST_CLAIM);
                 if let Some(refusing) = self.refusing.get_mut(&w.id)
                     && let Some(probe_at) = refusing.probe_at

@@ -66,11 +66,10 @@ function refresh() {
 function keepTrue() {
   const live = document.getElementById("live");
   if (!live?.dataset.live) return;
-  let connected = false;
-  const seen = new Map();
-  // The connection is made again by the browser itself; the server then says "reload" first.
-  const events = new EventSource("/api/v1/events");
-  events.addEventListener("campaign", (event) => {
+  const waits = new Map();
+  let events = null;
+  let missed = false;
+  function campaignChanged(event) {
     const campaign = JSON.parse(event.data);
     const root = document.querySelector(`[data-campaign="${campaign.id}"]`);
     if (!root) {
@@ -79,17 +78,32 @@ function keepTrue() {
     }
     show(root, campaign);
     const waiting = JSON.stringify(campaign.waiting);
-    const changed = root.dataset.status !== campaign.status || (seen.has(campaign.id) && seen.get(campaign.id) !== waiting);
-    seen.set(campaign.id, waiting);
-    if (changed) refresh();
-  });
-  events.addEventListener("reload", () => {
-    if (connected) refresh();
-    connected = true;
-  });
+    const before = waits.get(campaign.id);
+    waits.set(campaign.id, waiting);
+    if (root.dataset.status !== campaign.status || (before !== undefined && before !== waiting)) refresh();
+  }
+  // Only a page that is looked at is connected: browsers allow few connections, and one may have many tabs.
+  // A lost connection is made again by the browser itself; either way the server says "reload" first.
+  function connect() {
+    if (document.hidden || events) return;
+    events = new EventSource("/api/v1/events");
+    events.addEventListener("campaign", campaignChanged);
+    events.addEventListener("reload", () => {
+      if (missed) refresh();
+      missed = true;
+    });
+  }
+  function disconnect() {
+    events?.close();
+    events = null;
+  }
+  document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
+  window.addEventListener("pagehide", disconnect);
+  window.addEventListener("pageshow", connect);
+  connect();
   // The chart and the history grow more slowly than the totals.
   if (live.dataset.live === "details") {
-    setInterval(() => { if (document.getElementById("live")?.dataset.status === "running") refresh(); }, 10000);
+    setInterval(() => { if (!document.hidden && document.getElementById("live")?.dataset.status === "running") refresh(); }, 10000);
   }
 }
 

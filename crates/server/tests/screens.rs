@@ -5,8 +5,9 @@
 mod browser;
 mod world;
 
-use browser::Browser;
+use browser::{Browser, Paper};
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use store::Role;
 use world::World;
 
@@ -85,7 +86,7 @@ async fn write(b: &Browser) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_user_imports_writes_schedules_stops_restarts_archives_and_clones() {
     let w = World::start().await;
-    let Some(b) = Browser::start(w.base()).await else { return };
+    let Some(b) = Browser::start(w.base(), Paper::Light).await else { return };
     sign_up(&w, &b).await;
     b.picture("empty").await;
     add_route(&w, &b).await;
@@ -146,4 +147,83 @@ async fn a_new_user_imports_writes_schedules_stops_restarts_archives_and_clones(
 
 fn grouped(n: i64) -> String {
     if n < 1000 { n.to_string() } else { format!("{},{:03}", n / 1000, n % 1000) }
+}
+
+/// A world with something on every page.
+async fn lived_in(w: &World) {
+    let csv = "phone,first_name,clinic\n+12025550001,Ana,North\n+12025550002,Ben,South\n+1202555,Cut,\n";
+    let (_, list) = w.import(csv, "").await;
+    let route = w.route(json!({})).await;
+    let campaign = |name: &str, send: Value| {
+        json!({"channel": "sms", "name": name, "owner": "North clinic", "route_id": route, "sender": "+12025550100",
+            "list_ids": [list], "opt_in_acknowledged": true, "window": null,
+            "messages": [{"text": "Hello {{ first_name | default('there') }}.", "send": send},
+                {"text": "Until tomorrow.", "send": {"after": "P2D", "time": "10:00"}}]})
+    };
+    // In the order of their numbers: Running, Stopped, Scheduled, Defined.
+    let running = w.start_campaign(&campaign("Reminders", json!({"now": true}))).await;
+    w.until(&running, |c| c["totals"]["delivered"] == 2).await;
+    for text in ["Thank you", "please stop writing to me", "STOP"] {
+        w.smsc.reply("12025550001", "12025550100", text).await;
+    }
+    let stopped = w.start_campaign(&campaign("Storm warning", json!({"now": true}))).await;
+    w.post(&format!("{stopped}/stop"), &json!({})).await.ok();
+    w.start_campaign(&campaign("Flu shots", json!({"at": "2099-01-01T10:00:00Z"}))).await;
+    w.post("/campaigns", &campaign("Draft", json!({"now": true}))).await.created();
+    w.store.invite(Role::Viewer, "link", Timestamp::now()).await.unwrap();
+    let hash = server::secret::hash(PASSWORD.to_owned()).await.unwrap();
+    w.store.add_user("ana@clinic.example", Role::Admin, hash, Timestamp::now()).await.unwrap();
+}
+
+const PAGES: [(&str, &str); 24] = [
+    ("index", "/"),
+    ("voice", "/?channel=voice"),
+    ("nothing", "/?q=nowhere"),
+    ("running", "/campaigns/cmp_1"),
+    ("stopped", "/campaigns/cmp_2?did=stop"),
+    ("recipients", "/campaigns/cmp_1/recipients"),
+    ("replies", "/campaigns/cmp_1/replies"),
+    ("new", "/campaigns/new"),
+    ("edit", "/campaigns/cmp_4/edit"),
+    ("messages", "/campaigns/cmp_4/messages"),
+    ("schedule", "/campaigns/cmp_4/schedule"),
+    ("adjust", "/campaigns/cmp_3/adjust"),
+    ("restart", "/campaigns/cmp_2/restart"),
+    ("contacts", "/contacts"),
+    ("list", "/contacts/lists/lst_1"),
+    ("import", "/contacts/imports/imp_1"),
+    ("person", "/contacts/+12025550001"),
+    ("routes", "/routes"),
+    ("route", "/routes/rte_1"),
+    ("settings", "/settings"),
+    ("users", "/settings/users"),
+    ("tokens", "/settings/tokens"),
+    ("audit", "/settings/audit"),
+    ("missing", "/campaigns/cmp_99"),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_page_is_accessible_at_both_widths_on_light_and_on_dark_paper() {
+    let Some(axe) = browser::axe() else { return };
+    let w = World::start().await;
+    lived_in(&w).await;
+    let mut findings = Vec::new();
+    for paper in [Paper::Light, Paper::Dark] {
+        let Some(b) = Browser::start(w.base(), paper).await else { return };
+        for (name, path) in [("welcome", "/welcome/link"), ("sign-in", "/sign-in")] {
+            b.go(path).await;
+            b.picture(name).await;
+            findings.extend(b.findings(&axe).await.into_iter().map(|f| format!("{path} {paper:?}: {f}")));
+        }
+        b.fill("[name=email]", "ana@clinic.example").await;
+        b.fill("[name=password]", PASSWORD).await;
+        b.press("Sign in").await;
+        b.reads("Reminders").await;
+        for (name, path) in PAGES {
+            b.go(path).await;
+            b.picture(name).await;
+            findings.extend(b.findings(&axe).await.into_iter().map(|f| format!("{path} {paper:?}: {f}")));
+        }
+    }
+    assert!(findings.is_empty(), "{}", findings.join("\n"));
 }

@@ -18,8 +18,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Browser {
     pub client: Client,
     base: String,
+    paper: Paper,
     driver: Child,
     _profile: tempfile::TempDir,
+}
+
+/// What a person's system asks pages to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paper {
+    Light,
+    Dark,
 }
 
 impl Drop for Browser {
@@ -31,8 +39,8 @@ impl Drop for Browser {
 }
 
 impl Browser {
-    /// A browser at `base`; none where the machine has no Chromium.
-    pub async fn start(base: &str) -> Option<Self> {
+    /// A browser at `base`, on light paper or dark; none where the machine has no Chromium.
+    pub async fn start(base: &str, paper: Paper) -> Option<Self> {
         let begun =
             Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let Ok(mut driver) = begun else {
@@ -59,6 +67,7 @@ impl Browser {
             "--disable-sync".to_owned(),
             "--window-size=1280,900".to_owned(),
             format!("--user-data-dir={}", profile.path().display()),
+            format!("--blink-settings=preferredColorScheme={}", if paper == Paper::Dark { 0 } else { 1 }),
         ];
         let options = json!({"args": arguments});
         let client = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
@@ -66,7 +75,7 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .unwrap();
-        Some(Self { client, base: base.to_owned(), driver, _profile: profile })
+        Some(Self { client, base: base.to_owned(), paper, driver, _profile: profile })
     }
 
     pub async fn go(&self, path: &str) {
@@ -141,15 +150,53 @@ impl Browser {
         self.client.execute(script, arguments).await.unwrap()
     }
 
-    /// Keeps a picture of the page at both widths, light and dark, where somebody asked for them.
+    /// Keeps a picture of the page at both widths, where somebody asked for them.
     pub async fn picture(&self, name: &str) {
         let Some(folder) = std::env::var_os("CARILLON_PICTURES").map(PathBuf::from) else { return };
         std::fs::create_dir_all(&folder).unwrap();
         for (width, height) in [(1280, 900), (390, 844)] {
             self.client.set_window_size(width, height).await.unwrap();
             let png = self.client.screenshot().await.unwrap();
-            std::fs::write(folder.join(format!("{name}-{width}.png")), png).unwrap();
+            std::fs::write(folder.join(format!("{name}-{width}-{:?}.png", self.paper)), png).unwrap();
         }
         self.client.set_window_size(1280, 900).await.unwrap();
     }
+
+    /// What axe-core finds serious or critical on this page, in words, and whether it fits its width.
+    pub async fn findings(&self, axe: &str) -> Vec<String> {
+        self.run(axe, Vec::new()).await;
+        let script = "const done = arguments[arguments.length - 1];
+            axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}).then(
+                (r) => done(r.violations.filter((v) => v.impact === 'serious' || v.impact === 'critical').flatMap(
+                    (v) => v.nodes.map((n) => `${v.id}: ${n.html} ${n.failureSummary}`))),
+                (e) => done([String(e)]));";
+        let mut all = Vec::new();
+        for width in [1280, 390] {
+            self.client.set_window_size(width, 844).await.unwrap();
+            let found = self.client.execute_async(script, Vec::new()).await.unwrap();
+            all.extend(
+                found.as_array().unwrap().iter().map(|f| format!("{width} px: {}", f.as_str().unwrap())),
+            );
+            let over =
+                self.run("return document.documentElement.scrollWidth - window.innerWidth", Vec::new()).await;
+            if over.as_i64().unwrap() > 0 {
+                all.push(format!("{width} px: the page is {over} px too wide"));
+            }
+        }
+        self.client.set_window_size(1280, 900).await.unwrap();
+        all
+    }
+}
+
+/// The text of axe-core, which `.ci/run` fetches; none where nobody did.
+pub fn axe() -> Option<String> {
+    let file =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/axe/node_modules/axe-core/axe.min.js");
+    let text = std::fs::read_to_string(file).ok();
+    if text.is_none() {
+        fixture::missing(
+            "the accessibility test needs axe-core: npm install --no-save --prefix target/axe axe-core@4",
+        );
+    }
+    text
 }
