@@ -9,6 +9,8 @@ use plotters::prelude::*;
 const SIZE: (u32, u32) = (960, 220);
 /// Bars at most.
 const BARS: i64 = 80;
+/// A course of a minute is not as wide as the page.
+const FEWEST_BARS: i64 = 30;
 const MINUTE: i64 = 60;
 /// Legible on light and on dark paper.
 const GOOD: RGBColor = RGBColor(46, 140, 90);
@@ -65,7 +67,7 @@ fn draw(
         .margin(8)
         .x_label_area_size(24)
         .y_label_area_size(48)
-        .build_cartesian_2d(0..bars.len() as i64, 0..highest)?;
+        .build_cartesian_2d(0..FEWEST_BARS.max(bars.len() as i64), 0..highest)?;
     chart
         .configure_mesh()
         .disable_x_mesh()

@@ -70,7 +70,8 @@ struct DetailsForm {
 impl DetailsForm {
     fn of(c: &Campaign) -> Self {
         let d = &c.definition;
-        let window = serde_json::to_value(&d.window).unwrap_or_default();
+        // Hours to begin with, where there are none so far.
+        let window = serde_json::to_value(d.window.clone().unwrap_or_default()).unwrap_or_default();
         let text = |key: &str| window.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let days = window.get("days").and_then(Value::as_array).into_iter().flatten();
         Self {
