@@ -1,7 +1,7 @@
 //! What a page costs with a million deliveries, beside the same with a thousand: over HTTP, one request at a
 //! time. `cargo run --release -p bench --bin reads [LARGE] [SMALL]`
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use bench::{Smsc, argument, campaign, engine, line, list, percentiles, route, say_machine};
 use jiff::Timestamp;
@@ -41,7 +41,9 @@ async fn measure(people: i64) -> anyhow::Result<Vec<(&'static str, f64)>> {
     store.add_token("bench".into(), store::Role::Viewer, "token", Timestamp::now()).await?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let base = format!("http://{}/api/v1", listener.local_addr()?);
-    tokio::spawn(server::serve(listener, App { store, engine: Arc::new(handle.into()) }));
+    let app = App::new(store);
+    let _ = app.engine.set(handle);
+    tokio::spawn(server::serve(listener, app));
     let client = reqwest::Client::new();
     let middle = people / 2;
     let pages = [

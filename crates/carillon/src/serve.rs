@@ -1,10 +1,6 @@
 //! The server: API, pages and, where it may, the engine.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use engine::Engine;
@@ -59,7 +55,7 @@ pub async fn start(store: Store, listen: SocketAddr, dispatch: bool) -> anyhow::
         .await
         .with_context(|| format!("cannot listen on {listen}; choose another with --listen"))?;
     let address = listener.local_addr()?;
-    let app = App { store, engine: Arc::new(OnceLock::new()) };
+    let app = App::new(store);
     let dispatch = if dispatch {
         // What may dispatch does so before the first request is answered.
         let engine = begin(&app.store).await?;

@@ -2,7 +2,7 @@
 //! table of [`crate::permission`]; here it is held against the request.
 //!
 //! A page of another site cannot act with a person's cookie: whatever changes something must say that it
-//! comes from here, in headers that only the browser itself can set (see docs/decisions/cross-site.md).
+//! comes from here, in headers that only the browser itself can set (see docs/decisions/0002-cross-site-requests.md).
 
 use axum::{
     extract::{FromRequestParts, MatchedPath, Request, State},

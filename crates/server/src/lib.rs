@@ -32,6 +32,14 @@ pub struct App {
     pub store: Store,
     /// The engine of this process, once it dispatches.
     pub engine: Arc<OnceLock<Handle>>,
+    tries: Arc<pages::Tries>,
+}
+
+impl App {
+    /// Over `store`; the engine may come later.
+    pub fn new(store: Store) -> Self {
+        Self { store, engine: Arc::default(), tries: Arc::default() }
+    }
 }
 
 /// Everything that is served.

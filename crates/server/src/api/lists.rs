@@ -6,7 +6,7 @@ use axum::{
     Json,
     body::Bytes,
     extract::{FromRequest, Request, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::IntoResponse,
 };
 use campaign::{ListId, msisdn::Country};
@@ -25,8 +25,8 @@ use crate::{
     problem::{Answer, Problem},
 };
 
-/// The largest file of contacts, in bytes: tens of millions of rows.
-const LARGEST_FILE: u64 = 4 * 1024 * 1024 * 1024;
+/// The largest file of contacts, in bytes: some twenty million rows.
+const LARGEST_FILE: u64 = 1_000_000_000;
 
 /// A contact list.
 #[derive(Serialize, ToSchema)]
@@ -87,6 +87,7 @@ pub(super) async fn import(
         query.country.map(|code| code.parse().map_err(|e| Problem::field("country", e))).transpose()?;
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if kind.starts_with("text/csv") {
+        fits(request.headers())?;
         let bytes = request.into_body().into_data_stream();
         let file = spool(&app, bytes.map_err(|e| Problem::unreadable(e.to_string()))).await?;
         return Ok((StatusCode::ACCEPTED, Json(begin_csv(&app, list, file, country).await?)));
@@ -119,6 +120,16 @@ pub(crate) async fn begin_csv(
     Ok(app.store.import(id).await?)
 }
 
+fn too_large() -> Problem {
+    Problem::too_large("a file of contacts may have at most 1 GB; cut it in parts")
+}
+
+/// Refuses a body that says of itself that it is too large, before it is read.
+pub(crate) fn fits(headers: &HeaderMap) -> Answer<()> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > LARGEST_FILE) { Err(too_large()) } else { Ok(()) }
+}
+
 /// Writes a body to a file without a name beside the data: it may be larger than the memory.
 pub(crate) async fn spool(
     app: &App,
@@ -131,7 +142,7 @@ pub(crate) async fn spool(
     while let Some(bytes) = bytes.try_next().await? {
         size += bytes.len() as u64;
         if size > LARGEST_FILE {
-            return Err(Problem::too_large("a file of contacts may have at most 4 GB; cut it in parts"));
+            return Err(too_large());
         }
         file.write_all(&bytes).await.map_err(broken)?;
     }

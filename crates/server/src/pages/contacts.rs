@@ -4,7 +4,7 @@ use askama::Template;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Multipart, Path, Query, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -17,7 +17,7 @@ use store::{Contact, ImportState, StoreError};
 use super::{Me, Posted, Refused, Shown, Wrong, again, page, shown, words};
 use crate::{
     App,
-    api::lists::{begin_csv, spool},
+    api::lists::{begin_csv, fits, spool},
     auth::Caller,
     problem::Problem,
 };
@@ -137,10 +137,15 @@ async fn import(
     State(app): State<App>,
     caller: Caller,
     Path(path): Path<String>,
+    headers: HeaderMap,
     mut form: Multipart,
 ) -> Shown {
     let mut list = List::new(&app, caller, &path, None).await?;
-    match receive(&app, list.id, &mut form).await {
+    let begun = match fits(&headers) {
+        Ok(()) => receive(&app, list.id, &mut form).await,
+        Err(problem) => Err(problem),
+    };
+    match begun {
         Ok(begun) => Ok(Redirect::to(&format!("/contacts/imports/{}", begun.id)).into_response()),
         Err(problem) => {
             let status = problem.status();

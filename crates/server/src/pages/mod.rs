@@ -26,6 +26,8 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use store::{Role, StoreError};
 
+pub(crate) use session::Tries;
+
 use crate::{App, auth::Caller, problem::Problem};
 
 /// What a page may load: itself, nothing else.

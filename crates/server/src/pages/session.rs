@@ -3,7 +3,6 @@
 use std::{
     net::{IpAddr, SocketAddr},
     num::NonZeroU32,
-    sync::LazyLock,
 };
 
 use askama::Template;
@@ -26,10 +25,30 @@ use crate::{App, auth, problem::Problem, secret};
 const TRIES_PER_EMAIL: NonZeroU32 = NonZeroU32::new(5).unwrap();
 const TRIES_PER_PLACE: NonZeroU32 = NonZeroU32::new(30).unwrap();
 
-static BY_EMAIL: LazyLock<DefaultKeyedRateLimiter<String>> =
-    LazyLock::new(|| RateLimiter::keyed(Quota::per_minute(TRIES_PER_EMAIL)));
-static BY_PLACE: LazyLock<DefaultKeyedRateLimiter<IpAddr>> =
-    LazyLock::new(|| RateLimiter::keyed(Quota::per_minute(TRIES_PER_PLACE)));
+/// Tries to sign in, by address and by where they come from.
+pub(crate) struct Tries {
+    by_email: DefaultKeyedRateLimiter<String>,
+    by_place: DefaultKeyedRateLimiter<IpAddr>,
+}
+
+impl Default for Tries {
+    fn default() -> Self {
+        Self {
+            by_email: RateLimiter::keyed(Quota::per_minute(TRIES_PER_EMAIL)),
+            by_place: RateLimiter::keyed(Quota::per_minute(TRIES_PER_PLACE)),
+        }
+    }
+}
+
+impl Tries {
+    /// Whether another try is allowed; those that are long past are forgotten.
+    fn may_try(&self, email: &str, place: IpAddr) -> bool {
+        self.by_email.retain_recent();
+        self.by_place.retain_recent();
+        self.by_place.check_key(&place).is_ok()
+            && self.by_email.check_key(&email.trim().to_lowercase()).is_ok()
+    }
+}
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -57,20 +76,13 @@ async fn sign_in() -> Response {
     page(&SignIn { email: String::new(), wrong: None })
 }
 
-/// Whether another try is allowed; those that are long past are forgotten.
-fn may_try(email: &str, place: IpAddr) -> bool {
-    BY_EMAIL.retain_recent();
-    BY_PLACE.retain_recent();
-    BY_PLACE.check_key(&place).is_ok() && BY_EMAIL.check_key(&email.trim().to_lowercase()).is_ok()
-}
-
 async fn signed_in(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     Posted(form): Posted<Credentials>,
 ) -> Shown {
-    if !may_try(&form.email, from.ip()) {
+    if !app.tries.may_try(&form.email, from.ip()) {
         let wrong = Some("Too many tries. Wait a minute, then try again.");
         return Ok(again(&SignIn { email: form.email, wrong }, StatusCode::TOO_MANY_REQUESTS));
     }

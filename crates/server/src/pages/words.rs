@@ -128,7 +128,8 @@ pub(super) fn send(send: &campaign::Send, zone: &TimeZone) -> String {
         };
     }
     if let Some(local) = text("local") {
-        return format!("{}, recipient's time", local.replace('T', " at ").trim_end_matches(":00"));
+        let (day, time) = local.split_once('T').unwrap_or((local, ""));
+        return format!("{day} at {}, recipient's time", hours(time));
     }
     if let Some(at) = text("at").and_then(|at| at.parse::<jiff::Timestamp>().ok()) {
         let local = zone.to_datetime(at).strftime("%Y-%m-%d at %H:%M");

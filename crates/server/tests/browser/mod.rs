@@ -1,4 +1,4 @@
-//! Debian's Chromium, driven over WebDriver: a browser of the test's own, with a folder of its own.
+//! Debian's Chromium, driven over `WebDriver`: a browser of the test's own, with a folder of its own.
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
@@ -67,7 +67,7 @@ impl Browser {
             "--disable-sync".to_owned(),
             "--window-size=1280,900".to_owned(),
             format!("--user-data-dir={}", profile.path().display()),
-            format!("--blink-settings=preferredColorScheme={}", if paper == Paper::Dark { 0 } else { 1 }),
+            format!("--blink-settings=preferredColorScheme={}", u8::from(paper != Paper::Dark)),
         ];
         let options = json!({"args": arguments});
         let client = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())

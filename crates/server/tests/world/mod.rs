@@ -69,7 +69,8 @@ impl World {
         });
         let engine =
             engine::Engine::start(store.clone(), "one".into(), connect, Timestamp::now()).await.unwrap();
-        let app = App { store: store.clone(), engine: Arc::new(engine.handle().into()) };
+        let app = App::new(store.clone());
+        let _ = app.engine.set(engine.handle());
         tokio::spawn(engine.run());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());

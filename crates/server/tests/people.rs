@@ -1,0 +1,342 @@
+//! Who may do what: signing in, roles at every address, other sites' requests, and what people type.
+
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod world;
+
+use jiff::Timestamp;
+use reqwest::{Method, StatusCode, header, redirect::Policy};
+use serde_json::json;
+use server::permission::{Rule, TABLE};
+use store::Role;
+use world::World;
+
+const PASSWORD: &str = "a good long password";
+
+/// A browser without scripts: it keeps its cookie and follows nothing.
+struct Visitor<'w> {
+    w: &'w World,
+    client: reqwest::Client,
+    cookie: String,
+}
+
+struct Seen {
+    status: StatusCode,
+    text: String,
+    to: String,
+    policy: String,
+}
+
+impl<'w> Visitor<'w> {
+    fn new(w: &'w World) -> Self {
+        let client = reqwest::Client::builder().redirect(Policy::none()).build().unwrap();
+        Self { w, client, cookie: String::new() }
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.w.base())).header(header::COOKIE, &self.cookie)
+    }
+
+    async fn see(&self, request: reqwest::RequestBuilder) -> Seen {
+        let answer = request.send().await.unwrap();
+        let text = |name: header::HeaderName| {
+            answer.headers().get(name).map(|v| v.to_str().unwrap().to_owned()).unwrap_or_default()
+        };
+        let (to, policy) = (text(header::LOCATION), text(header::CONTENT_SECURITY_POLICY));
+        Seen { status: answer.status(), to, policy, text: answer.text().await.unwrap() }
+    }
+
+    async fn get(&self, path: &str) -> Seen {
+        self.see(self.request(Method::GET, path)).await
+    }
+
+    /// Sends a form from a page of the server.
+    async fn post(&self, path: &str, form: &[(&str, &str)]) -> Seen {
+        self.see(self.request(Method::POST, path).header(header::ORIGIN, self.w.base()).form(form)).await
+    }
+
+    async fn sign_in(&mut self, email: &str, password: &str) -> StatusCode {
+        let form = [("email", email), ("password", password)];
+        let answer = self.request(Method::POST, "/sign-in").form(&form).send().await.unwrap();
+        if let Some(cookie) = answer.headers().get(header::SET_COOKIE) {
+            let cookie = cookie.to_str().unwrap();
+            assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+            self.cookie = cookie.split(';').next().unwrap().into();
+        }
+        answer.status()
+    }
+}
+
+async fn with_people() -> World {
+    let w = World::start().await;
+    for role in Role::ALL {
+        let hash = server::secret::hash(PASSWORD.to_owned()).await.unwrap();
+        let email = format!("{}@clinic.example", role.word());
+        w.store.add_user(&email, role, hash, Timestamp::now()).await.unwrap();
+    }
+    w
+}
+
+async fn signed_in(w: &World, role: Role) -> Visitor<'_> {
+    let mut visitor = Visitor::new(w);
+    let email = format!("{}@clinic.example", role.word());
+    assert_eq!(visitor.sign_in(&email, PASSWORD).await, StatusCode::SEE_OTHER);
+    visitor
+}
+
+/// An address of a rule that names nothing that there is.
+fn address(rule: &Rule) -> String {
+    let part = |part: &str| match part {
+        "{name}" => "page.css".to_owned(),
+        "{number}" => "+12025559999".to_owned(),
+        "{n}" => "1".to_owned(),
+        part if part.starts_with('{') => "none".to_owned(),
+        part => part.to_owned(),
+    };
+    rule.path.split('/').map(part).collect::<Vec<_>>().join("/")
+}
+
+#[tokio::test]
+async fn at_every_address_whoever_may_not_is_refused_and_whoever_may_is_not() {
+    let w = with_people().await;
+    let stranger = Visitor::new(&w);
+    for rule in TABLE.iter().filter(|rule| !rule.path.ends_with("/events")) {
+        let method: Method = rule.method.parse().unwrap();
+        let path = address(rule);
+        let ask = |v: &Visitor<'_>| v.request(method.clone(), &path).header(header::ORIGIN, w.base());
+        let unknown = stranger.see(ask(&stranger)).await;
+        match rule.role {
+            None => assert_ne!(unknown.status, StatusCode::FORBIDDEN, "{rule:?}"),
+            Some(_) if path.starts_with("/api/") => {
+                assert_eq!(unknown.status, StatusCode::UNAUTHORIZED, "{rule:?}");
+            }
+            Some(_) => {
+                assert_eq!(
+                    (unknown.status, unknown.to.as_str()),
+                    (StatusCode::SEE_OTHER, "/sign-in"),
+                    "{rule:?}"
+                );
+            }
+        }
+        let Some(needed) = rule.role else { continue };
+        for role in Role::ALL {
+            // A session of its own: signing out is among the addresses.
+            let visitor = session(&w, role).await;
+            let seen = visitor.see(ask(&visitor)).await;
+            let refused = seen.status == StatusCode::FORBIDDEN;
+            assert_eq!(refused, role < needed, "{role:?} {rule:?} {}", seen.status);
+            assert_ne!(seen.status, StatusCode::METHOD_NOT_ALLOWED, "{rule:?}");
+            assert!(!seen.text.contains("there is nothing at this address"), "{rule:?}");
+        }
+    }
+}
+
+/// A session without the cost of a password.
+async fn session(w: &World, role: Role) -> Visitor<'_> {
+    let users = w.store.users().await.unwrap();
+    let user = users.iter().find(|u| u.role == role).unwrap();
+    let secret = server::secret::new();
+    w.store.begin_session(user.id, &secret, Timestamp::now()).await.unwrap();
+    Visitor { cookie: format!("carillon_session={secret}"), ..Visitor::new(w) }
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_too_many_tries_are_refused_and_a_session_ends_with_sign_out() {
+    let w = with_people().await;
+    let mut visitor = Visitor::new(&w);
+    assert_eq!(visitor.sign_in("nobody@tries.example", PASSWORD).await, StatusCode::UNAUTHORIZED);
+    for _ in 0..5 {
+        assert_eq!(visitor.sign_in("manager@clinic.example", "wrong").await, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(visitor.sign_in("Manager@clinic.example ", PASSWORD).await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(visitor.cookie, "");
+
+    let visitor = signed_in(&w, Role::Viewer).await;
+    assert_eq!(visitor.get("/").await.status, StatusCode::OK);
+    assert_eq!(visitor.get("/api/v1/campaigns").await.status, StatusCode::OK);
+    assert_eq!(visitor.post("/sign-out", &[]).await.to, "/sign-in");
+    assert_eq!(visitor.get("/").await.to, "/sign-in");
+    assert_eq!(visitor.get("/api/v1/campaigns").await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_session_ends_when_it_is_not_used_and_a_link_works_once() {
+    let w = with_people().await;
+    let now = Timestamp::now();
+    let user = w.store.users().await.unwrap().remove(0).id;
+    w.store.begin_session(user, "secret", now - jiff::SignedDuration::from_hours(13)).await.unwrap();
+    assert_eq!(w.store.session("secret", now).await.unwrap(), None);
+
+    w.store.invite(Role::Manager, "link", now).await.unwrap();
+    let visitor = Visitor::new(&w);
+    let form = [("email", "new@clinic.example"), ("password", "short")];
+    let short = visitor.post("/welcome/link", &form).await;
+    assert_eq!(short.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(short.text.contains("choose a password of 12 to 200 characters"));
+    let form = [("email", "new@clinic.example"), ("password", PASSWORD)];
+    assert_eq!(visitor.post("/welcome/link", &form).await.to, "/");
+    assert_eq!(visitor.get("/welcome/link").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(w.store.user_by_email("new@clinic.example").await.unwrap().unwrap().0.role, Role::Manager);
+}
+
+#[tokio::test]
+async fn the_last_admin_stays() {
+    let w = with_people().await;
+    let admin = signed_in(&w, Role::Admin).await;
+    let id = w.store.user_by_email("admin@clinic.example").await.unwrap().unwrap().0.id;
+    for (action, form) in [("role", vec![("role", "viewer")]), ("remove", vec![])] {
+        let refused = admin.post(&format!("/settings/users/{id}/{action}"), &form).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(refused.text.contains("this is the only admin"), "{}", refused.text);
+    }
+    assert_eq!(admin.get("/settings/users").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn another_site_cannot_act_with_a_persons_cookie() {
+    let w = with_people().await;
+    let manager = signed_in(&w, Role::Manager).await;
+    let new = |origin: Option<&str>, site: Option<&str>| {
+        let mut request = manager.request(Method::POST, "/contacts").form(&[("name", "Theirs")]);
+        if let Some(origin) = origin {
+            request = request.header(header::ORIGIN, origin);
+        }
+        if let Some(site) = site {
+            request = request.header("sec-fetch-site", site);
+        }
+        request
+    };
+    let elsewhere = "https://elsewhere.example";
+    for (origin, site) in [
+        (None, None),
+        (Some(elsewhere), None),
+        (Some("null"), None),
+        (Some(w.base()), Some("cross-site")),
+        (Some(w.base()), Some("same-site")),
+    ] {
+        let seen = manager.see(new(origin, site)).await;
+        assert_eq!(seen.status, StatusCode::FORBIDDEN, "{origin:?} {site:?}");
+    }
+    assert_eq!(w.store.lists().await.unwrap(), []);
+    assert_eq!(manager.see(new(None, Some("same-origin"))).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(w.store.lists().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_people_type_is_shown_as_text_everywhere() {
+    const EVIL: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>";
+    let w = with_people().await;
+    let csv = format!("phone,first_name\n+12025550001,\"{}\"\n", EVIL.replace('"', "\"\""));
+    let (_, list) = w.import(csv, "").await;
+    let named = w.post("/lists", &json!({"name": EVIL})).await.created();
+    let route = w.route(json!({"name": EVIL})).await;
+    let campaign = json!({"channel": "sms", "name": EVIL, "owner": EVIL, "route_id": route, "sender": "+12025550100",
+        "list_ids": [list, named["id"]], "opt_in_acknowledged": true, "window": null,
+        "messages": [{"text": format!("{{{{ first_name }}}} {EVIL}"), "send": {"now": true}}]});
+    let at = w.start_campaign(&campaign).await;
+    w.until(&at, |c| c["totals"]["delivered"] == 1).await;
+    w.smsc.reply("12025550001", "12025550100", EVIL).await;
+    w.post(&format!("{at}/clone"), &json!({})).await.created();
+    let admin = signed_in(&w, Role::Admin).await;
+    let form = [("name", EVIL), ("sender", EVIL), ("time_zone", EVIL), ("owner", EVIL)];
+    let refused = admin.post("/campaigns/cmp_2/edit", &form).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let mut pages = vec![refused];
+    let evil: String =
+        reqwest::Url::parse_with_params("http://x/", [("q", EVIL)]).unwrap().query().unwrap().into();
+    for path in [
+        "/",
+        "/campaigns/cmp_1",
+        "/campaigns/cmp_1/recipients",
+        "/campaigns/cmp_1/replies",
+        "/campaigns/cmp_2/edit",
+        "/campaigns/cmp_2/messages",
+        "/campaigns/cmp_2/schedule",
+        "/contacts",
+        "/contacts/lists/lst_1",
+        "/contacts/lists/lst_2",
+        "/contacts/+12025550001",
+        "/routes",
+        "/routes/rte_1",
+        "/settings/audit",
+        &format!("/?{evil}"),
+        &format!("/contacts?{evil}"),
+        &format!("/campaigns/cmp_1/recipients?{evil}"),
+    ] {
+        pages.push(admin.get(path).await);
+    }
+    for page in pages {
+        assert!(!page.text.contains("<script>alert") && !page.text.contains("<img src=x"), "{}", page.text);
+        assert!(
+            page.policy.contains("default-src 'none'") && !page.policy.contains("unsafe"),
+            "{}",
+            page.policy
+        );
+    }
+}
+
+#[tokio::test]
+async fn two_tabs_that_act_at_once_are_told_how_it_stands() {
+    let w = with_people().await;
+    let list = w.list_of("phone\n+12025550001\n").await;
+    let route = w.route(json!({})).await;
+    let definition = json!({"channel": "sms", "name": "Both", "route_id": route, "sender": "CLINIC", "list_ids": [list],
+        "opt_in_acknowledged": true, "window": null, "messages": [{"text": "Hello", "send": {"at": "2099-01-01T00:00:00Z"}}]});
+    w.post("/campaigns", &definition).await.created();
+    let (one, other) = (signed_in(&w, Role::Manager).await, signed_in(&w, Role::Admin).await);
+    // Both have the editor open; the second to save is told.
+    let form = |name: &'static str| [("version", "1"), ("name", name), ("window", "any")];
+    assert_eq!(one.post("/campaigns/cmp_1/edit", &form("Mine")).await.status, StatusCode::SEE_OTHER);
+    let stale = other.post("/campaigns/cmp_1/edit", &form("Theirs")).await;
+    assert_eq!(stale.status, StatusCode::CONFLICT);
+    assert!(
+        stale.text.contains("Somebody else saved this campaign") && stale.text.contains("value=\"Theirs\"")
+    );
+    let over = [&form("Theirs")[..], &[("over", "yes")]].concat();
+    assert_eq!(other.post("/campaigns/cmp_1/edit", &over).await.status, StatusCode::SEE_OTHER);
+    w.post("/campaigns", &definition).await.created();
+    assert_eq!(one.post("/campaigns/cmp_2/schedule", &[]).await.to, "/campaigns/cmp_2?did=schedule");
+    let late = other.post("/campaigns/cmp_2/edit", &form("Too late")).await;
+    assert_eq!(late.status, StatusCode::CONFLICT);
+    assert!(late.text.contains("Edit is not possible now: the campaign is Scheduled"), "{}", late.text);
+    assert_eq!(one.post("/campaigns/cmp_2/stop", &[]).await.to, "/campaigns/cmp_2?did=stop");
+    let again = other.post("/campaigns/cmp_2/stop", &[]).await;
+    assert_eq!(again.status, StatusCode::CONFLICT);
+    assert!(again.text.contains("Stop is not possible now: the campaign is Stopped"), "{}", again.text);
+    let log: Vec<_> = w.store.audit_log(None, 3).await.unwrap();
+    let log: Vec<_> = log.iter().map(|e| (e.actor.as_str(), e.action.as_str(), e.object.as_str())).collect();
+    assert_eq!(log[0], ("manager@clinic.example", "stopped the campaign", "cmp_2"));
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_csv_and_one_that_is_too_large_are_refused_in_words() {
+    let w = with_people().await;
+    let manager = signed_in(&w, Role::Manager).await;
+    assert_eq!(manager.post("/contacts", &[("name", "Members")]).await.to, "/contacts/lists/lst_1");
+    let upload = |bytes: Vec<u8>| {
+        let boundary = "boundary";
+        let head = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n"
+        );
+        let body = [head.as_bytes(), &bytes, format!("\r\n--{boundary}--\r\n").as_bytes()].concat();
+        manager
+            .request(Method::POST, "/contacts/lists/lst_1")
+            .header(header::ORIGIN, w.base())
+            .header(header::CONTENT_TYPE, format!("multipart/form-data; boundary={boundary}"))
+            .body(body)
+    };
+    // The first bytes of a zip.
+    let zip = [b"PK\x03\x04\x14\0\0\0\x08\0".as_slice(), &[0xFF, 0x00, 0x9C, 0x5D].repeat(500)].concat();
+    let begun = manager.see(upload(zip)).await;
+    w.until("/imports/imp_1", |i| i["state"] == "failed").await;
+    let failed = manager.get(&begun.to).await;
+    assert!(failed.text.contains("The file was not imported:"), "{}", failed.text);
+    let nothing = manager.see(upload(Vec::new()).header("x", "y")).await;
+    w.until("/imports/imp_2", |i| i["state"] == "failed").await;
+    assert_eq!(nothing.status, StatusCode::SEE_OTHER);
+    // A gigabyte is refused by what it says of itself, before it is sent.
+    let gigabyte = upload(Vec::new()).header(header::CONTENT_LENGTH, 1_u64 << 30);
+    let answer = manager.see(gigabyte).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(answer.text.contains("at most 1 GB"), "{}", answer.text);
+}
