@@ -5,6 +5,7 @@
 pub mod id;
 pub mod keyword;
 pub mod lifecycle;
+pub mod money;
 pub mod msisdn;
 pub mod outcome;
 pub mod restart;

@@ -37,8 +37,10 @@ pub struct PlannedWave {
     pub to_seq: i64,
     /// When it may begin. For a message after another: the earliest instant that can be.
     pub due_at: Timestamp,
-    /// Index, in the plan, of the wave of the previous message over the same range.
+    /// Index, in the plan, of the wave of the previous message over the same range. None once a pilot cut it.
     pub leader: Option<usize>,
+    /// Behind the pilot: waits until a person releases it.
+    pub held: bool,
 }
 
 /// Why a schedule cannot be planned.
@@ -158,6 +160,7 @@ pub fn plan(
                     to_seq,
                     due_at,
                     leader,
+                    held: false,
                 });
                 place += 1;
             }
@@ -165,6 +168,23 @@ pub fn plan(
         leaders_from = Some(first);
     }
     Ok(waves)
+}
+
+/// Holds the first message back from everybody behind the first `pilot` recipients. Later messages follow it by
+/// themselves.
+pub fn hold_behind(waves: Vec<PlannedWave>, pilot: i64) -> Vec<PlannedWave> {
+    let cut = |w: PlannedWave| -> Vec<PlannedWave> {
+        if w.message_no > 1 || w.to_seq <= pilot {
+            return vec![w];
+        }
+        if w.from_seq >= pilot {
+            return vec![PlannedWave { held: true, ..w }];
+        }
+        let first = PlannedWave { to_seq: pilot, ..w.clone() };
+        vec![first, PlannedWave { from_seq: pilot, held: true, ..w }]
+    };
+    // The places in the plan move.
+    waves.into_iter().flat_map(cut).map(|w| PlannedWave { leader: None, ..w }).collect()
 }
 
 fn stripes(from: i64, to: i64) -> impl Iterator<Item = (i64, i64)> {
@@ -252,6 +272,19 @@ mod tests {
         let narrow = Window::new([true; 7], 540, 600).unwrap();
         let error = plan(&spread, &sends(r#"[{"now":true}]"#), Some(&narrow), now()).unwrap_err();
         assert!(matches!(error, PlanError::WindowNeverOpens { recipients: 9, .. }));
+    }
+
+    #[test]
+    fn a_pilot_holds_everybody_behind_the_first_so_many() {
+        let all = groups(&[30, 20]);
+        let waves = plan(&all, &sends(r#"[{"now":true},{"after":"P1D"}]"#), None, now()).unwrap();
+        let held: Vec<_> = hold_behind(waves, 10)
+            .into_iter()
+            .map(|w| (w.message_no, w.from_seq, w.to_seq, w.held))
+            .collect();
+        let expected =
+            [(1, 0, 10, false), (1, 10, 30, true), (1, 30, 50, true), (2, 0, 30, false), (2, 30, 50, false)];
+        assert_eq!(held, expected);
     }
 
     proptest! {

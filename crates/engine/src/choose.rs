@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use campaign::{CampaignId, RouteId, Status, WaveId, ZoneGroup, window::Opening};
 use jiff::{SignedDuration, Timestamp};
-use store::{ClaimRequest, Cycle, Wave, Work};
+use store::{ClaimRequest, Cycle, Held, Wave, Work};
 
 use crate::{
     RouteState,
@@ -31,6 +31,8 @@ pub enum WaitingReason {
     DiskFull,
     /// Held until a person releases it: nothing was dispatched for too long.
     Late,
+    /// The pilot is sent; a person looks at it and releases the rest.
+    Pilot,
 }
 
 impl WaitingReason {
@@ -43,6 +45,7 @@ impl WaitingReason {
             Self::RouteRefuses(_) => "route_refuses",
             Self::DiskFull => "disk_full",
             Self::Late => "late",
+            Self::Pilot => "pilot",
         }
     }
 }
@@ -115,7 +118,7 @@ impl Engine {
                 let within = |room: u32| if room == 0 { 0 } else { (room / each).max(1) };
                 if connected && !ready.is_empty() {
                     // It sends: what else of it is not due yet is no reason. What is held still waits for a person.
-                    waits.retain(|wait| wait.reason == WaitingReason::Late);
+                    waits.retain(|wait| matches!(wait.reason, WaitingReason::Late | WaitingReason::Pilot));
                 }
                 let mut most = within(share.min(room)).min(LARGEST_CLAIM);
                 if let Some(refusing) = self.refusing.get_mut(&w.id)
@@ -193,8 +196,12 @@ impl<'w> Chooser<'w, '_> {
     fn ready(&mut self) -> Vec<(&'w Wave, Option<Timestamp>)> {
         let mut ready = Vec::new();
         for wave in &self.w.waves {
-            if wave.held {
-                self.wait(WaitingReason::Late, None);
+            if let Some(held) = wave.held {
+                let reason = match held {
+                    Held::Late => WaitingReason::Late,
+                    Held::Pilot => WaitingReason::Pilot,
+                };
+                self.wait(reason, None);
                 continue;
             }
             if wave.due_at > self.now {

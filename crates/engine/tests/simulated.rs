@@ -334,3 +334,25 @@ async fn a_carrier_that_is_gone_for_a_minute_is_waited_for_and_nobody_is_sent_to
     assert_eq!((w.most_to_one_number(), w.status(id).await), (1, Status::Completed));
     w.data.assert_sound().await;
 }
+
+#[tokio::test]
+async fn a_pilot_goes_to_the_first_and_the_rest_waits_for_a_person() {
+    let mut w = World::with(100, accept).await;
+    let sends = r#"[{"now":true},{"after":"PT1H"}]"#;
+    let id = w.schedule("Pilot", sends, json!({"pilot": 10})).await;
+    w.run_for(48).await;
+    // Both messages to ten people, and nothing to anybody else, however long it takes.
+    assert_eq!(w.totals(id).await, Totals { sent: 20, pending: 180, ..Totals::default() });
+    assert_eq!(
+        (w.waiting(id)[0].reason.clone(), w.status(id).await),
+        (WaitingReason::Pilot, Status::Running)
+    );
+    let c = w.data.store.campaign(id).await.unwrap();
+    assert!(c.held && c.available_actions().contains(&campaign::Action::Release));
+    w.data.assert_sound().await;
+    w.data.store.release(id, "test".into(), w.now).await.unwrap();
+    w.run_for(2).await;
+    assert_eq!(w.totals(id).await, Totals { sent: 200, ..Totals::default() });
+    assert_eq!((w.most_to_one_number(), w.status(id).await), (2, Status::Completed));
+    w.data.assert_sound().await;
+}

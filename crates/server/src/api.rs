@@ -62,6 +62,7 @@ pub(crate) fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(campaigns::replies))
         .routes(routes!(deliveries::list))
         .routes(routes!(deliveries::csv))
+        .routes(routes!(deliveries::settle))
         .routes(routes!(lists::list, lists::create))
         .routes(routes!(lists::get))
         .routes(routes!(lists::import))

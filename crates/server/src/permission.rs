@@ -107,6 +107,13 @@ pub const TABLE: &[Rule] = &[
     look("/api/v1/campaigns/{id}/replies"),
     look("/api/v1/campaigns/{id}/deliveries"),
     look("/api/v1/campaigns/{id}/deliveries.csv"),
+    act(
+        "POST",
+        "/api/v1/campaigns/{id}/deliveries/{delivery}/settle",
+        Manager,
+        "settled a delivery in doubt",
+    ),
+    act("POST", "/campaigns/{id}/recipients/{delivery}/settle", Manager, "settled a delivery in doubt"),
     look("/api/v1/lists"),
     act("POST", "/api/v1/lists", Manager, "made a contact list"),
     look("/api/v1/lists/{id}"),

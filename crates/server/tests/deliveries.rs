@@ -50,7 +50,7 @@ async fn every_recipient_of_every_message_is_listed_once_in_order_before_anythin
     let csv = w.get(&format!("{at}/deliveries.csv")).await.text;
     let lines: Vec<&str> = csv.lines().collect();
     assert_eq!(lines.len(), 11);
-    assert!(lines[0].starts_with("message,seq,number,outcome,"), "{}", lines[0]);
-    assert!(lines[1].starts_with("1,0,+12025550001,cancelled,"), "{}", lines[1]);
+    assert!(lines[0].starts_with("id,message,seq,number,outcome,"), "{}", lines[0]);
+    assert!(lines[1].starts_with("1-0,1,0,+12025550001,cancelled,"), "{}", lines[1]);
     assert_eq!(w.get(&at).await.ok()["totals"]["cancelled"], Value::from(10));
 }

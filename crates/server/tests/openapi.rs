@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use world::World;
 
 /// What scripts and other systems rely on.
-const PROMISED: [(&str, &str); 27] = [
+const PROMISED: [(&str, &str); 28] = [
     ("post", "/routes"),
     ("get", "/routes"),
     ("get", "/routes/{id}"),
@@ -34,6 +34,7 @@ const PROMISED: [(&str, &str); 27] = [
     ("post", "/campaigns/{id}/release"),
     ("get", "/campaigns/{id}/deliveries"),
     ("get", "/campaigns/{id}/deliveries.csv"),
+    ("post", "/campaigns/{id}/deliveries/{delivery}/settle"),
     ("get", "/campaigns/{id}/timeline"),
     ("get", "/campaigns/{id}/replies"),
     ("get", "/settings"),
@@ -52,7 +53,11 @@ async fn what_is_promised_is_described_and_what_is_described_is_served() {
             if path.ends_with("/events") {
                 continue;
             }
-            let path = path.replace("{id}", "none").replace("{n}", "1").replace("{channel}", "none");
+            let path = path
+                .replace("{id}", "none")
+                .replace("{n}", "1")
+                .replace("{channel}", "none")
+                .replace("{delivery}", "1-0");
             let path = path.replace("{number}", "none");
             let method: Method = method.to_uppercase().parse().unwrap();
             let answer = w.answer(w.request(method.clone(), &format!("/{path}"))).await;

@@ -7,8 +7,8 @@ use fixture::{Data, number};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use store::{
-    AnswerFate, CampaignFilter, ClaimRequest, Claimed, Cycle, Cycled, Definition, Fate, NewContact, Part,
-    Receipt, Reply, Settled, Store, StoreError, Stored, Unsent,
+    AnswerFate, CampaignFilter, ClaimRequest, Claimed, Cycle, Cycled, Definition, DeliveryFilter,
+    DeliveryRow, Fate, NewContact, Part, Place, Receipt, Reply, Settled, Store, StoreError, Stored, Unsent,
 };
 
 struct World {
@@ -571,4 +571,48 @@ async fn a_keyed_request_that_was_begun_and_never_answered_is_not_begun_again() 
     drop(held);
     assert!(matches!(begin(1).await, Stored::Unknown));
     assert!(matches!(begin(2).await, Stored::OtherRequest));
+}
+
+#[tokio::test]
+async fn a_delivery_in_doubt_is_settled_by_hand_once_and_nothing_else_is() {
+    let w = World::with(3).await;
+    let id = w.scheduled(r#"[{"now":true}]"#).await;
+    let claims = w.claim(id, 100).await;
+    w.cycle(Cycle { settled: vec![settle(&claims[0], 0, sent("a"))], ..Cycle::default() }).await;
+    w.data.store.recover("next".into(), w.now).await.unwrap();
+    assert_eq!(w.totals(id).await, Totals { sent: 1, in_doubt: 2, ..Totals::default() });
+    let doubt = DeliveryFilter { outcome: Place::from_word("in_doubt"), ..DeliveryFilter::default() };
+    let (rows, _) = w.data.store.deliveries(id, doubt, 10).await.unwrap();
+    let by_hand = async |row: &DeliveryRow, outcome| {
+        w.data.store.settle_doubt(id, row.id, outcome, "ana".into(), w.now).await
+    };
+    let row = by_hand(&rows[0], Outcome::Sent).await.unwrap();
+    assert_eq!((row.outcome, row.detail.as_deref()), (Place::Settled(Outcome::Sent), Some("settled by ana")));
+    by_hand(&rows[1], Outcome::Failed).await.unwrap();
+    let again = by_hand(&rows[1], Outcome::Sent).await.unwrap_err();
+    assert_eq!(again.to_string(), "it is failed: only what is in doubt is settled by hand");
+    assert!(by_hand(&rows[0], Outcome::Delivered).await.is_err());
+    assert_eq!(w.totals(id).await, Totals { sent: 2, failed: 1, ..Totals::default() });
+    w.data.assert_sound().await;
+}
+
+#[tokio::test]
+async fn what_would_cost_more_than_its_budget_is_not_scheduled() {
+    let w = World::with(10).await;
+    let now = r#"[{"now":true}]"#;
+    let budget = async |name: &str, most: &str| {
+        let d = w.data.definition(TEXT, now, json!({"name": name, "max_cost": most}));
+        let c = w.data.store.create_campaign(d, "test".into(), w.now).await.unwrap();
+        (c.id, w.data.store.schedule(c.id, "test".into(), w.now).await)
+    };
+    let (_, unknown) = budget("No price", "1").await;
+    assert!(unknown.unwrap_err().to_string().contains("no price per segment"));
+    let mut route = w.data.store.routes().await.unwrap().remove(0);
+    route.config.price_per_segment = Some("0.0125".parse().unwrap());
+    w.data.store.edit_route(route.id, route.config).await.unwrap();
+    let (id, over) = budget("Over", "0.12").await;
+    assert!(over.unwrap_err().to_string().contains("it would cost 0.125, and its budget is 0.12"));
+    assert_eq!(w.status(id).await, Status::Defined);
+    let (_, within) = budget("Within", "0.125").await;
+    assert_eq!(within.unwrap().status, Status::Scheduled);
 }

@@ -2,19 +2,22 @@
 
 use axum::{
     Json,
-    body::{Body, Bytes},
-    extract::State,
+    body::{Body as RawBody, Bytes},
+    extract::{Path, State},
     http::header,
     response::{IntoResponse, Response},
 };
 use futures::stream;
+use jiff::Timestamp;
 use serde::Deserialize;
-use store::{Cursor, DeliveryFilter, DeliveryRow, Place, StoreError};
+use store::{DeliveryFilter, DeliveryRow, Place, StoreError};
+use utoipa::ToSchema;
 
 use super::{CampaignPath, Page, limit};
 use crate::{
     App,
-    body::Query,
+    auth::Caller,
+    body::{Body, Query},
     problem::{Answer, Problem},
 };
 
@@ -50,11 +53,8 @@ impl ListQuery {
             None => None,
             Some(cursor) => Some(
                 cursor
-                    .split_once('-')
-                    .and_then(|(message, seq)| {
-                        Some(Cursor { message: message.parse().ok()?, seq: seq.parse().ok()? })
-                    })
-                    .filter(|cursor| cursor.message > 0)
+                    .parse()
+                    .ok()
                     .ok_or_else(|| Problem::field("cursor", "use the 'next' of the page before"))?,
             ),
         };
@@ -73,7 +73,31 @@ pub(super) async fn list(
 ) -> Answer<Json<Page<DeliveryRow>>> {
     let limit = limit(query.limit)? as usize;
     let (items, next) = app.store.deliveries(id, query.filter()?, limit).await?;
-    Ok(Json(Page { items, next: next.map(|c| format!("{}-{}", c.message, c.seq)) }))
+    Ok(Json(Page { items, next: next.map(|c| c.to_string()) }))
+}
+
+/// What became of a delivery in doubt.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Settle {
+    /// `sent` or `failed`.
+    outcome: String,
+}
+
+/// Settles a delivery in doubt by hand; a later receipt still counts.
+#[utoipa::path(post, path = "/campaigns/{id}/deliveries/{delivery}/settle", params(("id" = String, Path), ("delivery" = String, Path)), request_body = Settle, responses((status = 200, body = Object), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn settle(
+    State(app): State<App>,
+    CampaignPath(id): CampaignPath,
+    Path(path): Path<(String, String)>,
+    caller: Caller,
+    Body(settle): Body<Settle>,
+) -> Answer<Json<DeliveryRow>> {
+    let delivery = path.1.parse().map_err(|()| Problem::not_found("there is no such delivery"))?;
+    let Some(Place::Settled(outcome)) = Place::from_word(&settle.outcome) else {
+        return Err(Problem::field("outcome", "say sent or failed"));
+    };
+    Ok(Json(app.store.settle_doubt(id, delivery, outcome, caller.name, Timestamp::now()).await?))
 }
 
 /// All deliveries as CSV.
@@ -103,7 +127,7 @@ pub(super) async fn csv(
         (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"deliveries.csv\""),
     ];
-    Ok((kind, Body::from_stream(pages)).into_response())
+    Ok((kind, RawBody::from_stream(pages)).into_response())
 }
 
 fn rows_csv(rows: &[DeliveryRow], header: bool) -> Result<Bytes, StoreError> {

@@ -1,6 +1,6 @@
 //! Campaigns and routes as the API shows them.
 
-use campaign::{Action, CampaignId, RouteId, Status, Totals};
+use campaign::{Action, CampaignId, RouteId, Status, Totals, money::Money};
 use engine::{Handle, RouteState, WaitingReason};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -132,6 +132,8 @@ pub(crate) struct RouteView {
     pub(crate) binds: u16,
     pub(crate) window: u32,
     pub(crate) rate_per_second: u32,
+    #[schema(value_type = Option<String>)]
+    pub(crate) price_per_segment: Option<Money>,
     pub(crate) claim_budget: u32,
     /// connected, connecting, refused, disabled.
     pub(crate) state: &'static str,
@@ -159,6 +161,7 @@ impl RouteView {
             binds: c.binds,
             window: c.window,
             rate_per_second: c.rate_per_second,
+            price_per_segment: c.price_per_segment,
             claim_budget,
             state: if c.disabled { "disabled" } else { state.map_or("connecting", |s| s.word()) },
             last_error,

@@ -8,13 +8,13 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use campaign::{Action, CampaignId, Status};
+use campaign::{Action, CampaignId, Outcome, Status};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde::Deserialize;
 use store::{Cursor, DeliveryRow, Place, ReplyRow, StoreError, TimelineEntry};
 
 use super::{
-    Me, Refused, Shown,
+    Me, Posted, Refused, Shown,
     index::{Row, list_names},
     page, shown,
     words::{self, Given},
@@ -39,6 +39,7 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/campaigns/{id}", get(details))
         .route("/campaigns/{id}/recipients", get(recipients))
+        .route("/campaigns/{id}/recipients/{delivery}/settle", post(settle))
         .route("/campaigns/{id}/replies", get(replies))
         .route("/campaigns/{id}/stop", post(stop))
         .route("/campaigns/{id}/archive", post(archive))
@@ -283,9 +284,28 @@ async fn recipients(
         let asked = [("q", &q), ("outcome", &outcome), ("message", &message)];
         let kept: Vec<(&str, &String)> = asked.into_iter().filter(|(_, value)| !value.is_empty()).collect();
         let kept = serde_html_form::to_string(&kept).unwrap_or_default();
-        format!("?{kept}&cursor={}-{}", c.message, c.seq)
+        format!("?{kept}&cursor={c}")
     });
     Ok(page(&Recipients { me: Me::new(caller, "campaigns"), row, items, q, outcome, message, next }))
+}
+
+#[derive(Deserialize)]
+struct Settle {
+    #[serde(default)]
+    outcome: String,
+}
+
+async fn settle(
+    State(app): State<App>,
+    caller: Caller,
+    Path((path, delivery)): Path<(String, String)>,
+    Posted(form): Posted<Settle>,
+) -> Shown {
+    let id = id(&path)?;
+    let delivery = delivery.parse().map_err(|()| Problem::not_found("there is no such delivery"))?;
+    let outcome = if form.outcome == "sent" { Outcome::Sent } else { Outcome::Failed };
+    app.store.settle_doubt(id, delivery, outcome, caller.name, Timestamp::now()).await?;
+    Ok(Redirect::to(&format!("/campaigns/{id}/recipients?outcome=in_doubt")).into_response())
 }
 
 /// An outcome as people read it.

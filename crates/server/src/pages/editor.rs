@@ -63,6 +63,8 @@ struct DetailsForm {
     from: String,
     to: String,
     opt_in_acknowledged: String,
+    pilot: String,
+    max_cost: String,
     /// Saves over somebody else's change.
     over: String,
 }
@@ -88,6 +90,8 @@ impl DetailsForm {
             from: text("from"),
             to: text("to"),
             opt_in_acknowledged: if d.opt_in_acknowledged { "yes" } else { "" }.to_owned(),
+            pilot: d.pilot.map(|n| n.to_string()).unwrap_or_default(),
+            max_cost: d.max_cost.map(|m| m.to_string()).unwrap_or_default(),
             over: String::new(),
         }
     }
@@ -110,7 +114,9 @@ impl DetailsForm {
             "any" => Value::Null,
             _ => json!({"days": self.days, "from": self.from, "to": self.to}),
         };
-        json!({"channel": "sms", "name": self.name.trim(), "owner": given(&self.owner), "sender": given(&self.sender),
+        // What is no number is sent on as it is, and refused with its field.
+        let pilot = given(&self.pilot).map(|n| n.parse::<u32>().map_or_else(|_| json!(n), |n| json!(n)));
+        json!({"pilot": pilot, "max_cost": given(&self.max_cost), "channel": "sms", "name": self.name.trim(), "owner": given(&self.owner), "sender": given(&self.sender),
             "route_id": given(&self.route_id), "list_ids": self.list_ids, "time_zone": given(&self.time_zone),
             "purpose": given(&self.purpose), "window": window,
             "opt_in_acknowledged": !self.opt_in_acknowledged.is_empty()})

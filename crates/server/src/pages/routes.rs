@@ -52,6 +52,7 @@ struct RouteForm {
     window: String,
     rate_per_second: String,
     claim_budget: String,
+    price_per_segment: String,
     /// One a line: `69 recipient`.
     refusals: String,
     disabled: String,
@@ -85,6 +86,7 @@ impl RouteForm {
             window: c.window.to_string(),
             rate_per_second: c.rate_per_second.to_string(),
             claim_budget: c.claim_budget.map(|n| n.to_string()).unwrap_or_default(),
+            price_per_segment: c.price_per_segment.map(|p| p.to_string()).unwrap_or_default(),
             refusals: refusals.collect::<Vec<_>>().join("\n"),
             disabled: on(c.disabled),
         }
@@ -118,6 +120,11 @@ impl RouteForm {
             number("claim_budget", &self.claim_budget)?
         };
         change.insert("claim_budget".to_owned(), budget);
+        let price = self.price_per_segment.trim();
+        change.insert(
+            "price_per_segment".to_owned(),
+            if price.is_empty() { Value::Null } else { price.into() },
+        );
         let mut refusals = BTreeMap::new();
         for line in self.refusals.lines().filter(|line| !line.trim().is_empty()) {
             let wrong = || {

@@ -77,6 +77,7 @@ pub(super) fn waiting(reason: &str) -> &'static str {
         "route_refuses" => "The carrier refuses",
         "disk_full" => "The disk is nearly full: free some space and it goes on",
         "late" => "Held: nothing was sent for longer than its limit. Release it, stop it, or restart it",
+        "pilot" => "The pilot is sent; look at what became of it, then release the rest",
         _ => "Waiting",
     }
 }

@@ -1,6 +1,6 @@
 //! Campaigns as people see them.
 
-use campaign::{Action, CampaignId, Channel, Status, Totals, lifecycle};
+use campaign::{Action, CampaignId, Channel, Status, Totals, lifecycle, money::Money};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -179,6 +179,8 @@ pub struct Forecast {
     pub segments: Vec<i64>,
     /// Whether segments and missing fields are estimated from a part of a large audience.
     pub estimated: bool,
+    /// What all segments cost, where the route's price is known.
+    pub cost: Option<Money>,
     /// The first planned send.
     pub first_send: Option<Timestamp>,
     /// The last one, at the route's rate.

@@ -1,6 +1,8 @@
 //! What a person defines, and what can be wrong with it.
 
-use campaign::{Channel, ListId, RouteId, Send, Sender, Window};
+use std::num::NonZeroU32;
+
+use campaign::{Channel, ListId, RouteId, Send, Sender, Window, money::Money};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
@@ -68,11 +70,11 @@ pub struct Definition {
     #[serde(default)]
     pub purpose: Option<String>,
     /// Send to the first so many, then wait.
-    #[serde(default, skip_serializing)]
-    pub pilot: Option<NotYet>,
+    #[serde(default)]
+    pub pilot: Option<NonZeroU32>,
     /// Not to be scheduled beyond this cost.
-    #[serde(default, skip_serializing)]
-    pub max_cost: Option<NotYet>,
+    #[serde(default)]
+    pub max_cost: Option<Money>,
     /// Zone of recipients whose own cannot be told.
     #[serde(default)]
     pub time_zone: Option<String>,
@@ -85,17 +87,6 @@ pub struct Definition {
     /// One to twenty.
     #[serde(default)]
     pub messages: Vec<Message>,
-}
-
-/// What the API names and this version does not do: leaving it out or null is the only value, so that
-/// nobody relies on what would not happen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotYet;
-
-impl<'de> Deserialize<'de> for NotYet {
-    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> std::result::Result<Self, D::Error> {
-        Err(serde::de::Error::custom("this is not supported yet; leave it out"))
-    }
 }
 
 const fn two_hours() -> SignedDuration {

@@ -1,5 +1,7 @@
 //! The delivery list.
 
+use std::{fmt, str::FromStr};
+
 use campaign::Outcome;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -50,6 +52,29 @@ pub struct Cursor {
     pub seq: i64,
 }
 
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.message, self.seq)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = ();
+
+    /// Reads the text back that it is shown as.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (message, seq) = text.split_once('-').ok_or(())?;
+        let cursor = Self { message: message.parse().map_err(drop)?, seq: seq.parse().map_err(drop)? };
+        if cursor.message > 0 && cursor.seq >= 0 { Ok(cursor) } else { Err(()) }
+    }
+}
+
+impl Serialize for Cursor {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
 /// Which deliveries.
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryFilter {
@@ -66,6 +91,8 @@ pub struct DeliveryFilter {
 /// A line of the delivery list.
 #[derive(Debug, Clone, Serialize)]
 pub struct DeliveryRow {
+    /// Its id within the campaign: message and place.
+    pub id: Cursor,
     /// Which message.
     pub message: u32,
     /// Place in the audience.

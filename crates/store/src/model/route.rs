@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use campaign::RouteId;
+use campaign::{RouteId, money::Money};
 use serde::{Deserialize, Serialize};
 
 /// How an SMSC is reached (SMPP 3.4).
@@ -43,6 +43,9 @@ pub struct RouteConfig {
     /// Whose fault a command status is, where this SMSC means another than usual.
     #[serde(default)]
     pub refusals: BTreeMap<u32, Refusal>,
+    /// What a segment costs, in the account's currency.
+    #[serde(default)]
+    pub price_per_segment: Option<Money>,
     /// Not used while true.
     #[serde(default)]
     pub disabled: bool,

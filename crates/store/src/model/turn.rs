@@ -48,12 +48,33 @@ pub struct Wave {
     pub zones: Arc<str>,
     /// When it may begin.
     pub due_at: Timestamp,
-    /// Waits for a person's release.
-    pub held: bool,
+    /// Waits for a person's release, and why.
+    pub held: Option<Held>,
     /// The first that was never claimed.
     pub next_seq: i64,
     /// One past its last.
     pub to_seq: i64,
+}
+
+/// Why a wave waits for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// Nothing was dispatched for longer than the campaign's lateness limit.
+    Late = 1,
+    /// It lies behind the pilot.
+    Pilot = 2,
+}
+
+impl Held {
+    /// As stored; 0 is not held.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// Reads [`Held::code`] back.
+    pub fn from_code(code: u8) -> Option<Self> {
+        [Self::Late, Self::Pilot].into_iter().find(|held| held.code() == code)
+    }
 }
 
 /// A request to take the next part of a wave, or of the retries that are due.

@@ -2,14 +2,16 @@
 //! retries in the same read.
 
 use campaign::{CampaignId, Msisdn, Outcome, Totals};
+use jiff::Timestamp;
 use rusqlite::{Connection, Row, named_params};
 
 use super::{
     Store,
     campaigns::{full, load},
+    dispatch::Turn,
     time,
 };
-use crate::{Cursor, DeliveryFilter, DeliveryRow, Place, Result};
+use crate::{Cursor, DeliveryFilter, DeliveryRow, Place, Problem, Result, StoreError};
 
 /// Places without a row, numbered beyond the stored outcomes.
 const PENDING: u8 = 100;
@@ -47,9 +49,11 @@ impl Place {
 
 fn row(r: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
     let number: i64 = r.get(2)?;
+    let (message, seq) = (r.get(0)?, r.get(1)?);
     Ok(DeliveryRow {
-        message: r.get(0)?,
-        seq: r.get(1)?,
+        id: Cursor { message, seq },
+        message,
+        seq,
         number: Msisdn::from_digits(number).to_string(),
         outcome: Place::from_code(r.get(3)?),
         reason: r.get(4)?,
@@ -111,6 +115,51 @@ impl Store {
             let next = rows.get(limit).map(|r| Cursor { message: r.message, seq: r.seq });
             rows.truncate(limit);
             Ok((rows, next))
+        })
+        .await
+    }
+
+    /// Says what became of a delivery in doubt, by hand: Sent or Failed. A later receipt still counts.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] for any other outcome, and where the delivery is not in doubt.
+    pub async fn settle_doubt(
+        &self,
+        id: CampaignId,
+        delivery: Cursor,
+        outcome: Outcome,
+        actor: String,
+        now: Timestamp,
+    ) -> Result<DeliveryRow> {
+        let wrong = |message: String| StoreError::Invalid(vec![Problem::new("outcome", message)]);
+        if !matches!(outcome, Outcome::Sent | Outcome::Failed) {
+            return Err(wrong("say sent or failed".to_owned()));
+        }
+        self.change(id, move |c| {
+            let key = (id.0, delivery.message, delivery.seq);
+            let mut turn = Turn::new(c, "by hand", now)?;
+            match turn.standing(key)?.map(|standing| standing.outcome) {
+                Some(Outcome::InDoubt) => {}
+                Some(other) => {
+                    return Err(wrong(format!(
+                        "it is {}: only what is in doubt is settled by hand",
+                        other.word()
+                    )));
+                }
+                None => return Err(StoreError::NotFound("delivery in doubt")),
+            }
+            turn.news(key, outcome, None)?;
+            c.prepare_cached(
+                "UPDATE delivery SET detail = ?4 WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3",
+            )?
+            .execute((key.0, key.1, key.2, format!("settled by {actor}")))?;
+            turn.finish()?;
+            let filter = DeliveryFilter {
+                message: Some(delivery.message),
+                from: Some(delivery),
+                ..DeliveryFilter::default()
+            };
+            page(c, id, &filter, 1)?.pop().ok_or(StoreError::NotFound("delivery"))
         })
         .await
     }

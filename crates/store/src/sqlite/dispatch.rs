@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params, types::ToSqlOutput};
 
 use super::{Store, answer, bulk, campaigns, freeze, ms, operate, reply, tally::Deltas, time};
-use crate::{Cycle, Cycled, Definition, Fate, Result, Settled};
+use crate::{Cycle, Cycled, Definition, Fate, Held, Result, Settled};
 
 impl Store {
     /// One turn of the engine. `worker` names this engine: its claims are orphaned when it is gone. The
@@ -98,7 +98,9 @@ impl<'a> Turn<'a> {
             self.touched.insert(campaign.0);
         }
         for wave in &cycle.late {
-            self.c.prepare_cached("UPDATE wave SET held = 1 WHERE id = ?1 AND open")?.execute([wave.0])?;
+            self.c
+                .prepare_cached("UPDATE wave SET held = ?2 WHERE id = ?1 AND open")?
+                .execute((wave.0, Held::Late.code()))?;
         }
         for route in &cycle.alive {
             self.c

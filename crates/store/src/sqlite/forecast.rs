@@ -33,41 +33,57 @@ impl Store {
         self.read(move |c| {
             let old = load(c, id)?;
             lifecycle::transition(old.definition.channel, old.status, Cause::Act(Action::Schedule))?;
-            let d = &old.definition;
-            let texts = freeze::complete(d)?;
-            let (groups, _) = freeze::count(c, d)?;
-            let waves = freeze::plan(d, &groups, now)?;
-            let audience: i64 = groups.iter().map(|g| g.to_seq - g.from_seq).sum();
-            let mut excluded = suppressed(c, d)?;
-            let (segments, missing, rendered) = render(c, d, &texts)?;
-            if missing > 0 {
-                excluded
-                    .insert(SkipReason::MissingField.word().to_owned(), missing * audience / rendered.max(1));
-            }
-            let segments: Vec<i64> = segments.into_iter().map(|n| n * audience / rendered.max(1)).collect();
-            let config: Option<String> = match d.route_id {
-                Some(route) => c
-                    .prepare_cached("SELECT config FROM route WHERE id = ?1")?
-                    .query_row([route.0], |r| r.get(0))
-                    .optional()?,
-                None => None,
-            };
-            let rate = config
-                .and_then(|json| serde_json::from_str::<RouteConfig>(&json).ok())
-                .map_or(1.0, |config| f64::from(config.rate_per_second.max(1)));
-            let per_message: Vec<f64> = segments.iter().map(|n| *n as f64 / audience.max(1) as f64).collect();
-            let (first_send, last_send) = span(&waves, &groups, d.window.as_ref(), rate, &per_message);
-            Ok(Forecast {
-                audience,
-                excluded,
-                segments,
-                estimated: rendered < audience,
-                first_send,
-                last_send,
-            })
+            forecast(c, &old.definition, now)
         })
         .await
     }
+}
+
+/// Refuses what would cost more than its budget.
+pub(super) fn within_budget(c: &Connection, d: &Definition, now: Timestamp) -> Result<()> {
+    let Some(most) = d.max_cost else { return Ok(()) };
+    let wrong = match forecast(c, d, now)?.cost {
+        Some(cost) if cost <= most => return Ok(()),
+        Some(cost) => {
+            format!("it would cost {cost}, and its budget is {most}; shorten the texts or raise the budget")
+        }
+        None => "the route has no price per segment, so no budget can be kept; give the route one".to_owned(),
+    };
+    Err(StoreError::Invalid(vec![Problem::new("max_cost", wrong)]))
+}
+
+fn forecast(c: &Connection, d: &Definition, now: Timestamp) -> Result<Forecast> {
+    let texts = freeze::complete(d)?;
+    let (groups, _) = freeze::count(c, d)?;
+    let waves = freeze::plan(d, &groups, now)?;
+    let audience: i64 = groups.iter().map(|g| g.to_seq - g.from_seq).sum();
+    let mut excluded = suppressed(c, d)?;
+    let (segments, missing, rendered) = render(c, d, &texts)?;
+    if missing > 0 {
+        excluded.insert(SkipReason::MissingField.word().to_owned(), missing * audience / rendered.max(1));
+    }
+    let segments: Vec<i64> = segments.into_iter().map(|n| n * audience / rendered.max(1)).collect();
+    let config: Option<String> = match d.route_id {
+        Some(route) => c
+            .prepare_cached("SELECT config FROM route WHERE id = ?1")?
+            .query_row([route.0], |r| r.get(0))
+            .optional()?,
+        None => None,
+    };
+    let route = config.and_then(|json| serde_json::from_str::<RouteConfig>(&json).ok());
+    let rate = route.as_ref().map_or(1.0, |route| f64::from(route.rate_per_second.max(1)));
+    let price = route.and_then(|route| route.price_per_segment);
+    let per_message: Vec<f64> = segments.iter().map(|n| *n as f64 / audience.max(1) as f64).collect();
+    let (first_send, last_send) = span(&waves, &groups, d.window.as_ref(), rate, &per_message);
+    Ok(Forecast {
+        audience,
+        excluded,
+        estimated: rendered < audience,
+        cost: price.map(|price| price.times(segments.iter().sum())),
+        segments,
+        first_send,
+        last_send,
+    })
 }
 
 impl Store {

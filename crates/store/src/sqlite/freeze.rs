@@ -21,7 +21,7 @@ use super::{
     ms, operate,
     writer::Lane,
 };
-use crate::{Campaign, Definition, Problem, Result, StoreError};
+use crate::{Campaign, Definition, Held, Problem, Result, StoreError};
 
 /// Rows written in one go: below 20 ms on the slowest machine we know.
 const CHUNK: usize = 4_000;
@@ -131,8 +131,17 @@ pub(super) fn plan(d: &Definition, groups: &[Group], now: Timestamp) -> Result<V
         )]));
     }
     let sends: Vec<_> = d.messages.iter().map(|m| m.send.clone()).collect();
-    wave::plan(groups, &sends, d.window.as_ref(), now)
-        .map_err(|e| StoreError::Invalid(vec![Problem::new("messages", e)]))
+    let waves = wave::plan(groups, &sends, d.window.as_ref(), now)
+        .map_err(|e| StoreError::Invalid(vec![Problem::new("messages", e)]))?;
+    Ok(pilot(d, waves))
+}
+
+/// Holds back what lies behind the campaign's pilot.
+pub(super) fn pilot(d: &Definition, waves: Vec<PlannedWave>) -> Vec<PlannedWave> {
+    match d.pilot {
+        Some(first) => wave::hold_behind(waves, first.get().into()),
+        None => waves,
+    }
 }
 
 /// Notes when the first planned send is, for the Index.
@@ -183,6 +192,9 @@ impl Store {
             let texts = complete(&old.definition)?;
             let (groups, place) = count(c, &old.definition)?;
             let waves = plan(&old.definition, &groups, now)?;
+            if old.definition.max_cost.is_some() {
+                super::forecast::within_budget(c, &old.definition, now)?;
+            }
             let fields = fields(&texts);
             self.sweep(id)?;
             let audience = self.copy(c, id, &old.definition, &fields, &groups, &place)?;
@@ -203,10 +215,18 @@ impl Store {
             }
             for w in &waves {
                 c.prepare_cached(
-                    "INSERT INTO wave (campaign_id, message_no, grp, from_seq, to_seq, next_seq, settled_to, due_at, open)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?4, ?4, ?6, 1)",
+                    "INSERT INTO wave (campaign_id, message_no, grp, from_seq, to_seq, next_seq, settled_to, due_at, open, held)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?4, ?4, ?6, 1, ?7)",
                 )?
-                .execute((id.0, w.message_no, w.group as i64, w.from_seq, w.to_seq, ms(w.due_at)))?;
+                .execute((
+                    id.0,
+                    w.message_no,
+                    w.group as i64,
+                    w.from_seq,
+                    w.to_seq,
+                    ms(w.due_at),
+                    if w.held { Held::Pilot.code() } else { 0 },
+                ))?;
             }
             starts(c, id)?;
             full(c, load(c, id)?)

@@ -20,7 +20,7 @@ use super::{
     tally::Deltas,
     time,
 };
-use crate::{Agenda, Campaign, Fate, Problem, RebuiltMessage, Result, Settled, StoreError, Wave, Work};
+use crate::{Agenda, Campaign, Fate, Held, Problem, RebuiltMessage, Result, Settled, StoreError, Wave, Work};
 
 /// Takes a campaign through a transition of the lifecycle table: the only way to a status.
 pub(super) fn step(
@@ -144,7 +144,7 @@ impl Store {
         .await
     }
 
-    /// Lets go what is held for being late.
+    /// Lets go what is held: behind a pilot, or for being late.
     pub async fn release(&self, id: CampaignId, actor: String, now: Timestamp) -> Result<Campaign> {
         self.change(id, move |c| {
             step(c, id, Cause::Act(Action::Release), &actor, ms(now))?;
@@ -182,6 +182,7 @@ impl Store {
             let planned_at = old.scheduled_at.map_or(now, time);
             let plan_from = if at == 1 { now } else { planned_at };
             let waves = wave::plan(&groups, &sends, old.definition.window.as_ref(), plan_from).map_err(problem)?;
+            let waves = super::freeze::pilot(&old.definition, waves);
             for w in waves.iter().filter(|w| w.message_no >= n) {
                 c.prepare_cached(
                     "UPDATE wave SET due_at = ?4 WHERE campaign_id = ?1 AND message_no = ?2 AND from_seq = ?3",
@@ -319,7 +320,7 @@ impl Store {
                     message_no: r.get(1)?,
                     zones: Arc::from(zones),
                     due_at: time(r.get(3)?),
-                    held: r.get(4)?,
+                    held: Held::from_code(r.get(4)?),
                     next_seq: r.get(5)?,
                     to_seq: r.get(6)?,
                 })

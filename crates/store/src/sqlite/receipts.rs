@@ -16,8 +16,8 @@ const EARLY_RECEIPT: SignedDuration = SignedDuration::from_mins(10);
 const DOUBT: SignedDuration = SignedDuration::from_hours(48);
 
 /// A delivery's row, as far as news concern it.
-struct Standing {
-    outcome: Outcome,
+pub(super) struct Standing {
+    pub(super) outcome: Outcome,
     reason: Option<SkipReason>,
     parts: i64,
     parts_left: i64,
@@ -59,7 +59,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    fn standing(&self, key: (i64, u32, i64)) -> Result<Option<Standing>> {
+    pub(super) fn standing(&self, key: (i64, u32, i64)) -> Result<Option<Standing>> {
         let standing = self
             .c
             .prepare_cached(

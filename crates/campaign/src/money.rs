@@ -1,0 +1,104 @@
+//! Amounts of money, in whatever currency the account reckons in. Exact: millionths, as prices of a message
+//! have more than two places.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+const MILLIONTHS: i64 = 1_000_000;
+const PLACES: usize = 6;
+
+/// An amount that is not negative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Money(i64);
+
+/// Why a text is no amount.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is no amount of money; write it as 12.50, with at most six places")]
+pub struct BadMoney(String);
+
+impl Money {
+    /// The price of `n` pieces; the largest amount where it is beyond all amounts.
+    #[must_use]
+    pub const fn times(self, n: i64) -> Self {
+        Self(self.0.saturating_mul(n))
+    }
+}
+
+impl FromStr for Money {
+    type Err = BadMoney;
+
+    fn from_str(text: &str) -> Result<Self, BadMoney> {
+        let bad = || BadMoney(text.to_owned());
+        let (whole, part) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
+        let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+        if whole.is_empty() || !digits(whole) || !digits(part) || part.len() > PLACES {
+            return Err(bad());
+        }
+        let whole: i64 = whole.parse().map_err(|_| bad())?;
+        let part: i64 = format!("{part:0<PLACES$}").parse().map_err(|_| bad())?;
+        whole.checked_mul(MILLIONTHS).and_then(|n| n.checked_add(part)).map(Self).ok_or_else(bad)
+    }
+}
+
+impl fmt::Display for Money {
+    /// At least two places, and as many as it has.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let part = format!("{:06}", self.0 % MILLIONTHS);
+        let kept = part.trim_end_matches('0').len().max(2);
+        write!(f, "{}.{}", self.0 / MILLIONTHS, &part[..kept])
+    }
+}
+
+impl Serialize for Money {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Money {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Text(String),
+            Whole(u32),
+            Number(f64),
+        }
+        let text = match Written::deserialize(d)? {
+            Written::Text(text) => text,
+            Written::Whole(n) => n.to_string(),
+            // The shortest text that reads back as this number: what was typed.
+            Written::Number(n) => n.to_string(),
+        };
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn amounts_are_exact_and_read_as_written() {
+        let read = |json: &str| {
+            serde_json::from_str::<Money>(json).map(|m| m.to_string()).map_err(|e| e.to_string())
+        };
+        assert_eq!(read("\"0.0079\""), Ok("0.0079".into()));
+        assert_eq!(read("0.0079"), Ok("0.0079".into()));
+        assert_eq!(read("12"), Ok("12.00".into()));
+        assert_eq!("0.0079".parse::<Money>().unwrap().times(1_000_000).to_string(), "7900.00");
+        for bad in ["\"\"", "\"-1\"", "\"1,5\"", "\"1.0000001\"", "-3", "1e300"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_reads_back(millionths in 0..i64::MAX) {
+            let amount = Money(millionths);
+            prop_assert_eq!(amount.to_string().parse::<Money>(), Ok(amount));
+        }
+    }
+}
