@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::ZoneGroup;
 
 const MINUTES_A_DAY: u16 = 24 * 60;
+/// Dates on which a window stays closed, at most.
+const MOST_DATES: usize = 400;
 
 /// Hours of the day on some weekdays. `from` < `to`; both on the same local day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +20,8 @@ pub struct Window {
     from: u16,
     /// Minutes after local midnight; 1440 is the day's end.
     to: u16,
+    /// Local dates on which it stays closed: holidays. In order, each once.
+    except: Vec<civil::Date>,
 }
 
 /// What is wrong with a window.
@@ -35,6 +39,9 @@ pub enum BadWindow {
     /// Ends before it begins.
     #[error("a window must end after it begins; use two campaigns for hours across midnight")]
     Empty,
+    /// More dates than a calendar of holidays has.
+    #[error("{0} dates are too many: at most {MOST_DATES}")]
+    Dates(usize),
 }
 
 /// Whether a window is open at an instant.
@@ -63,6 +70,8 @@ struct Written {
     days: Vec<String>,
     from: String,
     to: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    except: Vec<civil::Date>,
 }
 
 const DAY_NAMES: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -88,7 +97,7 @@ impl TryFrom<Written> for Window {
             let day = DAY_NAMES.iter().position(|d| d == name).ok_or_else(|| BadWindow::Day(name.clone()))?;
             days[day] = true;
         }
-        Self::new(days, minutes(&w.from)?, minutes(&w.to)?)
+        Self::new(days, minutes(&w.from)?, minutes(&w.to)?)?.except(w.except)
     }
 }
 
@@ -96,13 +105,13 @@ impl From<Window> for Written {
     fn from(w: Window) -> Self {
         let days = DAY_NAMES.iter().zip(w.days).filter(|(_, on)| *on).map(|(n, _)| (*n).to_owned()).collect();
         let text = |m: u16| format!("{:02}:{:02}", m / 60, m % 60);
-        Self { days, from: text(w.from), to: text(w.to) }
+        Self { days, from: text(w.from), to: text(w.to), except: w.except }
     }
 }
 
 impl Default for Window {
     fn default() -> Self {
-        Self { days: [true; 7], from: 8 * 60, to: 21 * 60 }
+        Self { days: [true; 7], from: 8 * 60, to: 21 * 60, except: Vec::new() }
     }
 }
 
@@ -115,16 +124,30 @@ impl Window {
         if from >= to || to > MINUTES_A_DAY {
             return Err(BadWindow::Empty);
         }
-        Ok(Self { days, from, to })
+        Ok(Self { days, from, to, except: Vec::new() })
+    }
+
+    /// Open at any hour of every day.
+    pub const fn any_time() -> Self {
+        Self { days: [true; 7], from: 0, to: MINUTES_A_DAY, except: Vec::new() }
+    }
+
+    /// The same window, closed on `dates` besides.
+    pub fn except(mut self, dates: impl IntoIterator<Item = civil::Date>) -> Result<Self, BadWindow> {
+        self.except.extend(dates);
+        self.except.sort_unstable();
+        self.except.dedup();
+        if self.except.len() > MOST_DATES { Err(BadWindow::Dates(self.except.len())) } else { Ok(self) }
     }
 
     /// The window's state at `now` for recipients who may be in any zone of `group`: open only where it
     /// is open in all of them.
     pub fn at(&self, group: &ZoneGroup, now: Timestamp) -> Opening {
-        // Windows repeat weekly: what has not met after two weeks of openings never will.
+        // Windows repeat weekly: what has not met after two weeks of openings never will. Each date that is
+        // left out may cost a round more in each zone.
         const ROUNDS: usize = 14 * 8;
         let mut instant = now;
-        for _ in 0..ROUNDS {
+        for _ in 0..ROUNDS + self.except.len() * group.zones().len() {
             let mut latest_opening = instant;
             let mut since = Timestamp::MIN;
             let mut until = Timestamp::MAX;
@@ -163,8 +186,9 @@ impl Window {
         let today = zone.to_datetime(instant).date();
         // A local day can lie outside the calendar only at its very ends, years from any campaign.
         let mut day = today;
-        for _ in 0..=8 {
-            if self.days[day.weekday().to_monday_zero_offset() as usize] {
+        for _ in 0..=8 + self.except.len() {
+            let on = self.days[day.weekday().to_monday_zero_offset() as usize];
+            if on && self.except.binary_search(&day).is_err() {
                 let (opens, closes) = (local(zone, day, self.from), local(zone, day, self.to));
                 if instant < opens {
                     return Opening::Closed { next: opens };
@@ -257,6 +281,23 @@ mod tests {
             Some(at("2026-11-23T05:00:00Z"))
         );
         assert_eq!(serde_json::to_string(&w).unwrap(), r#"{"days":["mon"],"from":"00:00","to":"24:00"}"#);
+    }
+
+    #[test]
+    fn a_window_stays_closed_on_the_dates_that_are_left_out() {
+        let json = r#"{"days":["mon","tue","wed","thu","fri","sat","sun"],"from":"08:00","to":"21:00","except":["2026-12-25","2026-12-26"]}"#;
+        let w: Window = serde_json::from_str(json).unwrap();
+        assert_eq!(serde_json::to_string(&w).unwrap(), json);
+        let berlin = group("Europe/Berlin");
+        let next = |text: &str| w.not_before(&berlin, at(text)).unwrap().to_string();
+        assert_eq!(next("2026-12-24T10:00:00Z"), "2026-12-24T10:00:00Z");
+        assert_eq!(next("2026-12-25T10:00:00Z"), "2026-12-27T07:00:00Z");
+        // Eve in New York is of no use to whoever may be in Berlin.
+        let both = group("Europe/Berlin&America/New_York");
+        assert_eq!(
+            w.not_before(&both, at("2026-12-24T21:00:00Z")).unwrap().to_string(),
+            "2026-12-27T13:00:00Z"
+        );
     }
 
     #[test]

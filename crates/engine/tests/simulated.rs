@@ -356,3 +356,20 @@ async fn a_pilot_goes_to_the_first_and_the_rest_waits_for_a_person() {
     assert_eq!((w.most_to_one_number(), w.status(id).await), (2, Status::Completed));
     w.data.assert_sound().await;
 }
+
+#[tokio::test]
+async fn on_a_blackout_date_nothing_leaves_even_at_any_time() {
+    let mut w = World::with(30, accept).await;
+    let mut settings = w.data.store.settings().await.unwrap();
+    settings.blackout_dates = vec!["2026-11-26".parse().unwrap()];
+    w.data.store.change_settings(settings).await.unwrap();
+    let id = w.schedule("Holiday", r#"[{"local":"2026-11-26T10:00"}]"#, any_time()).await;
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    // Midnight comes to Berlin first, to Los Angeles last.
+    w.run_until(at("2026-11-26T22:59:59Z")).await;
+    assert_eq!(w.totals(id).await, Totals { pending: 30, ..Totals::default() });
+    w.run_until(at("2026-11-26T23:30:00Z")).await;
+    assert_eq!(w.totals(id).await, Totals { sent: 10, pending: 20, ..Totals::default() });
+    w.run_until(at("2026-11-27T08:30:00Z")).await;
+    assert_eq!((w.totals(id).await.sent, w.status(id).await), (30, Status::Completed));
+}

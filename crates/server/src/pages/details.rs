@@ -32,6 +32,8 @@ use crate::{
 
 /// Recipients on a page.
 const RECIPIENTS: usize = 50;
+/// What has no receipt by then is not waited for any more.
+const RECEIPT_WITHIN: SignedDuration = SignedDuration::from_hours(72);
 /// Replies on a page.
 const REPLIES: u32 = 500;
 
@@ -256,8 +258,12 @@ impl Recipients {
         self.message.is_some_and(|message| message as usize == n.given())
     }
 
-    /// Why, in words: the reason of a skip, else what the carrier said.
+    /// Why, in words: the reason of a skip, else what the carrier said, or did not say in time.
     fn why(&self, item: &DeliveryRow) -> String {
+        let waited = item.sent_at.map(|at| Timestamp::now().duration_since(at));
+        if item.outcome == Place::Settled(Outcome::Sent) && waited.is_some_and(|w| w > RECEIPT_WITHIN) {
+            return "no receipt".to_owned();
+        }
         match (&item.reason, &item.detail) {
             (Some(reason), _) => words::skipped(reason).to_owned(),
             (None, Some(detail)) => detail.clone(),

@@ -62,6 +62,7 @@ struct DetailsForm {
     days: Vec<String>,
     from: String,
     to: String,
+    except: String,
     opt_in_acknowledged: String,
     pilot: String,
     max_cost: String,
@@ -89,6 +90,7 @@ impl DetailsForm {
             days: days.filter_map(Value::as_str).map(str::to_owned).collect(),
             from: text("from"),
             to: text("to"),
+            except: dates(window.get("except")),
             opt_in_acknowledged: if d.opt_in_acknowledged { "yes" } else { "" }.to_owned(),
             pilot: d.pilot.map(|n| n.to_string()).unwrap_or_default(),
             max_cost: d.max_cost.map(|m| m.to_string()).unwrap_or_default(),
@@ -110,9 +112,12 @@ impl DetailsForm {
     /// What the API would be sent.
     fn change(&self) -> Value {
         let given = |text: &str| Some(text.trim()).filter(|t| !t.is_empty()).map(str::to_owned);
-        let window = match self.window.as_str() {
-            "any" => Value::Null,
-            _ => json!({"days": self.days, "from": self.from, "to": self.to}),
+        let window = if self.window.as_str() == "any" {
+            Value::Null
+        } else {
+            let except: Vec<&str> =
+                self.except.split([',', ' ', '\n', '\r']).filter(|d| !d.is_empty()).collect();
+            json!({"days": self.days, "from": self.from, "to": self.to, "except": except})
         };
         // What is no number is sent on as it is, and refused with its field.
         let pilot = given(&self.pilot).map(|n| n.parse::<u32>().map_or_else(|_| json!(n), |n| json!(n)));
@@ -168,6 +173,12 @@ impl EditDetails {
     fn days(&self) -> [(&'static str, &'static str); 7] {
         DAYS
     }
+}
+
+/// Dates as they are typed.
+fn dates(value: Option<&Value>) -> String {
+    let dates = value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    dates.collect::<Vec<_>>().join(", ")
 }
 
 /// What is wrong, out of whatever refused the form; what is not the form's fault is passed on.

@@ -13,7 +13,7 @@ use axum::{
 use campaign::UserId;
 use jiff::Timestamp;
 use serde::Deserialize;
-use store::{AnswerTexts, AuditEntry, Role, Settings, StoreError, TokenRow, User};
+use store::{AnswerTexts, AuditEntry, Problem as FieldProblem, Role, Settings, StoreError, TokenRow, User};
 
 use super::{Me, Posted, Refused, Shown, Wrong, again, page, shown};
 use crate::{App, auth::Caller, problem::Problem, secret};
@@ -39,6 +39,7 @@ struct Answers {
     me: Me,
     languages: Vec<(String, AnswerTexts)>,
     keywords_off: String,
+    blackout_dates: String,
     saved: bool,
     wrong: Wrong,
 }
@@ -49,6 +50,12 @@ impl Answers {
         Self {
             me: Me::new(caller, "settings"),
             keywords_off: off.collect::<Vec<_>>().join("\n"),
+            blackout_dates: settings
+                .blackout_dates
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n"),
             languages: settings.answers.into_iter().collect(),
             saved: false,
             wrong: Wrong::default(),
@@ -69,6 +76,7 @@ struct AnswersForm {
     opt_in: Vec<String>,
     help: Vec<String>,
     keywords_off: String,
+    blackout_dates: String,
 }
 
 async fn save_answers(State(app): State<App>, caller: Caller, Posted(form): Posted<AnswersForm>) -> Shown {
@@ -94,14 +102,29 @@ async fn save_answers(State(app): State<App>, caller: Caller, Posted(form): Post
             off.insert(sender.to_owned(), words.map(str::to_owned).collect());
         }
     }
-    let settings = Settings { answers: languages.iter().cloned().collect(), keywords_off: off };
-    match app.store.change_settings(settings).await {
+    let mut problems = Vec::new();
+    let mut dates = Vec::new();
+    for line in form.blackout_dates.split_whitespace() {
+        match line.parse() {
+            Ok(date) => dates.push(date),
+            Err(_) => problems
+                .push(FieldProblem::new("blackout_dates", format!("'{line}' is no date; write 2026-12-25"))),
+        }
+    }
+    let answers = languages.iter().cloned().collect();
+    let saved = if problems.is_empty() {
+        app.store.change_settings(Settings { answers, keywords_off: off, blackout_dates: dates }).await
+    } else {
+        Err(StoreError::Invalid(problems))
+    };
+    match saved {
         Ok(settings) => Ok(page(&Answers { saved: true, ..Answers::new(caller, settings) })),
         Err(StoreError::Invalid(problems)) => {
             let page = Answers {
                 me: Me::new(caller, "settings"),
                 languages,
                 keywords_off: form.keywords_off,
+                blackout_dates: form.blackout_dates,
                 saved: false,
                 wrong: Wrong(problems),
             };
@@ -223,7 +246,7 @@ async fn new_token(State(app): State<App>, caller: Caller, Posted(form): Posted<
     let name = form.name.trim().to_owned();
     if name.is_empty() {
         let wrong =
-            Wrong(vec![store::Problem::new("name", "say what it is for: the name stands in histories")]);
+            Wrong(vec![FieldProblem::new("name", "say what it is for: the name stands in histories")]);
         let page = TokensPage { wrong, ..TokensPage::new(&app, caller).await? };
         return Ok(again(&page, StatusCode::UNPROCESSABLE_ENTITY));
     }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use campaign::{Sender, keyword, segment};
+use campaign::{Sender, Window, keyword, segment};
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::{AnswerTexts, Problem};
@@ -18,6 +19,8 @@ pub struct Settings {
     pub answers: BTreeMap<String, AnswerTexts>,
     /// Keywords that do not count for a sender, because they answer something else there: CANCEL, YES.
     pub keywords_off: BTreeMap<String, Vec<String>>,
+    /// Holidays, in each recipient's own calendar: no campaign that is scheduled from now on sends on them.
+    pub blackout_dates: Vec<Date>,
 }
 
 impl Default for Settings {
@@ -28,7 +31,11 @@ impl Default for Settings {
             opt_in: String::new(),
             help: "Reply STOP to get no more messages from us. Message and data rates may apply.".into(),
         };
-        Self { answers: [(DEFAULT_LANGUAGE.to_owned(), english)].into(), keywords_off: BTreeMap::new() }
+        Self {
+            answers: [(DEFAULT_LANGUAGE.to_owned(), english)].into(),
+            keywords_off: BTreeMap::new(),
+            blackout_dates: Vec::new(),
+        }
     }
 }
 
@@ -83,6 +90,11 @@ impl Settings {
             }
         }
         self.keywords_off = off;
+        self.blackout_dates.sort_unstable();
+        self.blackout_dates.dedup();
+        if let Err(e) = Window::any_time().except(self.blackout_dates.iter().copied()) {
+            problems.push(Problem::new("blackout_dates", e));
+        }
         if problems.is_empty() { Ok(self) } else { Err(problems) }
     }
 }

@@ -33,7 +33,7 @@ impl Store {
         self.read(move |c| {
             let old = load(c, id)?;
             lifecycle::transition(old.definition.channel, old.status, Cause::Act(Action::Schedule))?;
-            forecast(c, &old.definition, now)
+            forecast(c, &freeze::frozen(c, old.definition)?, now)
         })
         .await
     }

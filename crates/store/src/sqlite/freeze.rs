@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use campaign::{
-    Action, CampaignId, ListId, ZoneGroup,
+    Action, CampaignId, ListId, Window, ZoneGroup,
     lifecycle::{self, Cause},
     text::Text,
     wave::{self, Group, PlannedWave},
@@ -17,8 +17,8 @@ use rusqlite::Connection;
 
 use super::{
     Store,
-    campaigns::{full, load},
-    ms, operate,
+    campaigns::{self, full, load},
+    ms, operate, settings,
     writer::Lane,
 };
 use crate::{Campaign, Definition, Held, Problem, Result, StoreError};
@@ -136,6 +136,16 @@ pub(super) fn plan(d: &Definition, groups: &[Group], now: Timestamp) -> Result<V
     Ok(pilot(d, waves))
 }
 
+/// What is frozen of a definition: with the account's blackout dates in its window.
+pub(super) fn frozen(c: &Connection, mut d: Definition) -> Result<Definition> {
+    let dates = settings::read(c)?.blackout_dates;
+    if !dates.is_empty() {
+        let window = d.window.take().unwrap_or_else(Window::any_time).except(dates);
+        d.window = Some(window.map_err(|e| StoreError::Invalid(vec![Problem::new("window", e)]))?);
+    }
+    Ok(d)
+}
+
 /// Holds back what lies behind the campaign's pilot.
 pub(super) fn pilot(d: &Definition, waves: Vec<PlannedWave>) -> Vec<PlannedWave> {
     match d.pilot {
@@ -186,19 +196,20 @@ impl Store {
             return Err(StoreError::Busy);
         }
         let _place = Freezing(self, id);
-        let (version, fields, groups, waves, audience) = self.read_now(|c| {
+        let (version, definition, fields, groups, waves, audience) = self.read_now(|c| {
             let old = load(c, id)?;
             lifecycle::transition(old.definition.channel, old.status, Cause::Act(Action::Schedule))?;
             let texts = complete(&old.definition)?;
             let (groups, place) = count(c, &old.definition)?;
-            let waves = plan(&old.definition, &groups, now)?;
-            if old.definition.max_cost.is_some() {
-                super::forecast::within_budget(c, &old.definition, now)?;
+            let definition = frozen(c, old.definition)?;
+            let waves = plan(&definition, &groups, now)?;
+            if definition.max_cost.is_some() {
+                super::forecast::within_budget(c, &definition, now)?;
             }
             let fields = fields(&texts);
             self.sweep(id)?;
-            let audience = self.copy(c, id, &old.definition, &fields, &groups, &place)?;
-            Ok((old.version, fields, groups, waves, audience))
+            let audience = self.copy(c, id, &definition, &fields, &groups, &place)?;
+            Ok((old.version, definition, fields, groups, waves, audience))
         })?;
         let actor = actor.to_owned();
         self.inner.writer.run_now(Lane::Urgent, move |c| {
@@ -208,7 +219,11 @@ impl Store {
             }
             operate::step(c, id, Cause::Act(Action::Schedule), &actor, ms(now))?;
             let fields = serde_json::to_string(&fields).map_err(|e| StoreError::Database(e.to_string()))?;
-            c.execute("UPDATE campaign SET audience = ?2, fields = ?3 WHERE id = ?1", (id.0, audience, fields))?;
+            let definition = campaigns::encode(&definition)?;
+            c.execute(
+                "UPDATE campaign SET audience = ?2, fields = ?3, definition = ?4 WHERE id = ?1",
+                (id.0, audience, fields, definition),
+            )?;
             for (at, g) in groups.iter().enumerate() {
                 c.prepare_cached("INSERT INTO audience_group VALUES (?1, ?2, ?3, ?4, ?5)")?
                     .execute((id.0, at as i64, g.zones.name(), g.from_seq, g.to_seq))?;
