@@ -7,6 +7,7 @@ mod program;
 
 use std::{net::SocketAddr, time::Duration};
 
+use fixture::browser::{Browser, Paper};
 use program::{Program, World};
 use serde_json::json;
 use simulator::{Profile, Smsc};
@@ -140,4 +141,35 @@ async fn on_a_full_disk_sending_stops_before_accounting_does_and_goes_on_when_th
     std::fs::remove_file(filler).unwrap();
     assert_eq!(assert_all_reached(&w, &smsc, &campaign).await, 0);
     w.program.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_was_open_when_the_server_ended_catches_up_when_it_is_back() {
+    let smsc = Smsc::start(anywhere(), slowly()).await.unwrap();
+    let mut w = World::start(PEOPLE).await;
+    let data = w.folder.path().to_str().unwrap().to_owned();
+    let ana = ["user", "add", "Ana@clinic.example", "--role", "viewer", "--data", &data];
+    assert!(!program::carillon_with(&ana, "too short\n").status.success());
+    let added = program::carillon_with(&ana, "a good long password\n");
+    assert_eq!(String::from_utf8_lossy(&added.stdout), "ana@clinic.example can sign in\n");
+    let Some(b) = Browser::start(&w.program.base, Paper::Light).await else { return };
+    b.go("/sign-in").await;
+    b.fill("[name=email]", "ana@clinic.example").await;
+    b.fill("[name=password]", "a good long password").await;
+    b.press("Sign in").await;
+    let route = w.route(smsc.address(), json!({"window": 20, "rate_per_second": 1_000})).await;
+    let campaign = w.start_campaign("Watched", &route).await;
+    b.reads("Running").await;
+    b.press("Watched").await;
+    b.reads("Outcomes").await;
+    b.run("window.stayed = true", Vec::new()).await;
+    w.until(&campaign, |c| c["totals"]["delivered"].as_i64() >= Some(500)).await;
+    let address = w.program.base.strip_prefix("http://").unwrap().to_owned();
+    w.program.kill();
+    w.program = Program::serve_at(w.folder.path(), &address).await;
+    // The very page, not loaded anew, says in the end what happened.
+    b.reads("Completed").await;
+    assert_eq!(b.run("return window.stayed", Vec::new()).await, true);
+    let in_doubt = assert_all_reached(&w, &smsc, &campaign).await;
+    b.reads(&format!("In doubt\n{in_doubt}")).await;
 }

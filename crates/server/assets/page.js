@@ -88,6 +88,12 @@ function keepTrue() {
     if (document.hidden || events) return;
     events = new EventSource("/api/v1/events");
     events.addEventListener("campaign", campaignChanged);
+    events.addEventListener("error", () => {
+      // The browser itself tries again, but not after an answer that is no stream.
+      if (events?.readyState !== EventSource.CLOSED) return;
+      events = null;
+      setTimeout(connect, 2000);
+    });
     events.addEventListener("reload", () => {
       if (missed) refresh();
       missed = true;

@@ -13,6 +13,8 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use crate::{App, api::view::CampaignView};
 
+/// How soon a page that lost its connection tries again.
+const RETRY: Duration = Duration::from_millis(500);
 /// How long changes are gathered.
 const GATHER: Duration = Duration::from_millis(250);
 
@@ -66,7 +68,7 @@ impl Listening {
 pub(crate) async fn events(State(app): State<App>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let changes = app.store.changes();
     // Said at once, so that whoever connects again looks at what it missed.
-    let ready = vec![Event::default().event("reload").data("{}")];
+    let ready = vec![Event::default().event("reload").data("{}").retry(RETRY)];
     let events = stream::unfold(Listening { app, changes, ready }, |mut listening| async {
         loop {
             if let Some(event) = listening.ready.pop() {

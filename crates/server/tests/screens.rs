@@ -2,10 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
-mod browser;
 mod world;
 
-use browser::{Browser, Paper};
+use fixture::browser::{self, Browser, Paper};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use store::Role;

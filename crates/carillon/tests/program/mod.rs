@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
     net::SocketAddr,
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
@@ -27,6 +27,14 @@ pub fn carillon(args: &[&str]) -> Output {
     output
 }
 
+/// Runs a command that reads `input`, to its end.
+pub fn carillon_with(args: &[&str], input: &str) -> Output {
+    let piped = Command::new(BINARY).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut child = piped.unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
 /// A running server. Dropping it kills it.
 pub struct Program {
     child: Child,
@@ -35,8 +43,12 @@ pub struct Program {
 
 impl Program {
     pub async fn serve(folder: &Path) -> Self {
+        Self::serve_at(folder, "127.0.0.1:0").await
+    }
+
+    pub async fn serve_at(folder: &Path, address: &str) -> Self {
         let mut command = Command::new(BINARY);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder);
+        command.args(["serve", "--listen", address, "--data"]).arg(folder);
         Self::start(command).await
     }
 
