@@ -1,5 +1,6 @@
-//! What a page costs with a million deliveries, beside the same with a thousand: over HTTP, one request at a
-//! time. `cargo run --release -p bench --bin reads [LARGE] [SMALL]`
+//! What an answer costs with a million deliveries and contacts and ten thousand campaigns, beside the same with
+//! a hundredth of them: API and screens, over HTTP, one request at a time.
+//! `cargo run --release -p bench --bin reads [LARGE] [SMALL]`
 
 use std::time::Instant;
 
@@ -11,10 +12,12 @@ use store::Store;
 
 /// Requests a page.
 const REQUESTS: usize = 300;
+/// Contacts for each campaign that there is besides.
+const PEOPLE_A_CAMPAIGN: i64 = 100;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let (large, small) = (argument(1, 1_000_000)?, argument(2, 1_000)?);
+    let (large, small) = (argument(1, 1_000_000)?, argument(2, 10_000)?);
     say_machine();
     println!("{:>28} {:>12} {:>9} {:>9}", "", "deliveries", "p50 ms", "p99 ms");
     let mut medians = Vec::new();
@@ -38,21 +41,34 @@ async fn measure(people: i64) -> anyhow::Result<Vec<(&'static str, f64)>> {
     while store.campaign(id).await?.sum().sent < people {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
+    for n in 0..people / PEOPLE_A_CAMPAIGN {
+        campaign(&store, &format!("Campaign {n}"), places, json!({"now": true})).await?;
+    }
     store.add_token("bench".into(), store::Role::Viewer, "token", Timestamp::now()).await?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let base = format!("http://{}/api/v1", listener.local_addr()?);
+    let base = format!("http://{}", listener.local_addr()?);
     let app = App::new(store);
     let _ = app.engine.set(handle);
     tokio::spawn(server::serve(listener, app));
     let client = reqwest::Client::new();
     let middle = people / 2;
     let pages = [
-        ("campaign", format!("/campaigns/{id}")),
-        ("index", "/campaigns".into()),
-        ("deliveries, first page", format!("/campaigns/{id}/deliveries")),
-        ("deliveries, middle page", format!("/campaigns/{id}/deliveries?cursor=1-{middle}")),
-        ("deliveries, by outcome", format!("/campaigns/{id}/deliveries?outcome=sent")),
-        ("deliveries, none of it", format!("/campaigns/{id}/deliveries?outcome=failed")),
+        ("campaign", format!("/api/v1/campaigns/{id}")),
+        ("index", "/api/v1/campaigns".into()),
+        ("deliveries, first page", format!("/api/v1/campaigns/{id}/deliveries")),
+        ("deliveries, middle page", format!("/api/v1/campaigns/{id}/deliveries?cursor=1-{middle}")),
+        ("deliveries, by outcome", format!("/api/v1/campaigns/{id}/deliveries?outcome=sent")),
+        ("deliveries, none of it", format!("/api/v1/campaigns/{id}/deliveries?outcome=failed")),
+        ("screen: index", "/".into()),
+        ("screen: index by name", "/?sort=name".into()),
+        ("screen: index by list", "/?sort=list".into()),
+        ("screen: index by progress", "/?sort=progress".into()),
+        ("screen: index, a search", "/?q=campaign+7".into()),
+        ("screen: details", format!("/campaigns/{id}")),
+        ("screen: recipients", format!("/campaigns/{id}/recipients")),
+        ("screen: contacts", "/contacts".into()),
+        ("screen: a list", "/contacts/lists/lst_1".into()),
+        ("screen: a contact", format!("/contacts/{}", bench::number(middle))),
     ];
     let mut medians = Vec::new();
     for (name, path) in pages {

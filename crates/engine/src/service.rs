@@ -37,6 +37,8 @@ pub(crate) enum Command {
     /// Every route's fence of a campaign holds, and all its messages have been reported.
     Fenced(CampaignId),
     RoutesChanged,
+    /// Something new stands in the store that belongs to no campaign.
+    Look,
     ShutDown,
 }
 
@@ -64,6 +66,11 @@ impl Handle {
     /// Connects routes that were added to the store.
     pub fn routes_changed(&self) {
         let _ = self.orders.send(Command::RoutesChanged);
+    }
+
+    /// Looks at what was put into the store for a route.
+    pub fn look(&self) {
+        let _ = self.orders.send(Command::Look);
     }
 
     /// Lets what was handed over be answered and ends [`Engine::run`].
@@ -157,6 +164,8 @@ impl Engine {
                     tracing::error!(error = %e, "routes could not be read");
                 }
             }
+            // The turn that follows every order looks.
+            Command::Look => {}
             Command::ShutDown => {
                 self.closing = true;
                 let mut campaigns: Vec<_> = self.open.values().map(|o| o.campaign).collect();

@@ -79,6 +79,7 @@ pub const TABLE: &[Rule] = &[
     act("POST", "/routes/new", Manager, "added a route"),
     see("/routes/{id}", Manager),
     act("POST", "/routes/{id}", Manager, "changed the route"),
+    act("POST", "/routes/{id}/test", Manager, "tried the route"),
     see("/settings", Admin),
     act("POST", "/settings", Admin, "changed the settings"),
     see("/settings/users", Admin),

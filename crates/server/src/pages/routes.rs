@@ -8,21 +8,26 @@ use axum::{
     extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Redirect},
-    routing::get,
+    routing::{get, post},
 };
-use campaign::RouteId;
+use campaign::{Msisdn, RouteId, Sender};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use store::RouteConfig;
+use store::{RouteConfig, TestSend};
 
-use super::{Me, Posted, Refused, Shown, Wrong, again, page};
+use super::{Me, Posted, Refused, Shown, Wrong, again, page, shown};
 use crate::{App, api::view::RouteView, auth::Caller, body, problem::Problem};
+
+/// Tries shown with a route.
+const TESTS: u32 = 5;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/routes", get(all))
         .route("/routes/new", get(new).post(create))
         .route("/routes/{id}", get(edit).post(change))
+        .route("/routes/{id}/test", post(test))
 }
 
 #[derive(Template)]
@@ -152,12 +157,44 @@ struct EditRoute {
     id: Option<RouteId>,
     state: Option<RouteView>,
     form: RouteForm,
+    test: TestForm,
+    tests: Vec<TestSend>,
     wrong: Wrong,
 }
 
+/// A message that tries the route.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct TestForm {
+    from: String,
+    number: String,
+    text: String,
+}
+
+impl TestForm {
+    fn read(&self) -> Result<(Sender, Msisdn), Problem> {
+        let sender = Sender::try_from(self.from.clone()).map_err(|e| Problem::field("from", e))?;
+        let number = Msisdn::parse(&self.number, None).map_err(|e| Problem::field("number", e))?;
+        Ok((sender, number))
+    }
+}
+
+impl EditRoute {
+    fn new(caller: Caller, form: RouteForm, wrong: Wrong) -> Self {
+        let (test, tests) = (TestForm::default(), Vec::new());
+        Self { me: Me::new(caller, "routes"), id: None, state: None, form, test, tests, wrong }
+    }
+
+    async fn of(app: &App, caller: Caller, route: store::Route) -> Result<Self, Refused> {
+        let tests = app.store.test_sends(route.id, TESTS).await?;
+        let (id, form) = (Some(route.id), RouteForm::of(&route.config));
+        let state = Some(RouteView::of(app, route));
+        Ok(Self { id, state, tests, ..Self::new(caller, form, Wrong::default()) })
+    }
+}
+
 async fn new(caller: Caller) -> Shown {
-    let (form, wrong) = (RouteForm::new(), Wrong::default());
-    Ok(page(&EditRoute { me: Me::new(caller, "routes"), id: None, state: None, form, wrong }))
+    Ok(page(&EditRoute::new(caller, RouteForm::new(), Wrong::default())))
 }
 
 fn changed(app: &App) {
@@ -178,8 +215,7 @@ async fn create(State(app): State<App>, caller: Caller, Posted(form): Posted<Rou
         }
         Err(problem) => {
             let wrong = Wrong(problem.into_fields()?);
-            let again_with = EditRoute { me: Me::new(caller, "routes"), id: None, state: None, form, wrong };
-            Ok(again(&again_with, StatusCode::UNPROCESSABLE_ENTITY))
+            Ok(again(&EditRoute::new(caller, form, wrong), StatusCode::UNPROCESSABLE_ENTITY))
         }
     }
 }
@@ -191,10 +227,7 @@ async fn find(app: &App, path: &str) -> Result<store::Route, Refused> {
 }
 
 async fn edit(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
-    let route = find(&app, &path).await?;
-    let (form, id) = (RouteForm::of(&route.config), Some(route.id));
-    let state = Some(RouteView::of(&app, route));
-    Ok(page(&EditRoute { me: Me::new(caller, "routes"), id, state, form, wrong: Wrong::default() }))
+    Ok(page(&EditRoute::of(&app, caller, find(&app, &path).await?).await?))
 }
 
 async fn change(
@@ -216,8 +249,35 @@ async fn change(
         }
         Err(problem) => {
             let wrong = Wrong(problem.into_fields()?);
-            let state = Some(RouteView::of(&app, route));
-            let edit = EditRoute { me: Me::new(caller, "routes"), id: Some(id), state, form, wrong };
+            let edit = EditRoute { form, wrong, ..EditRoute::of(&app, caller, route).await? };
+            Ok(again(&edit, StatusCode::UNPROCESSABLE_ENTITY))
+        }
+    }
+}
+
+/// Sends one message by the route, to see whether it arrives.
+async fn test(
+    State(app): State<App>,
+    caller: Caller,
+    Path(path): Path<String>,
+    Posted(form): Posted<TestForm>,
+) -> Shown {
+    let route = find(&app, &path).await?;
+    let sent = async {
+        let (sender, number) = form.read()?;
+        app.store.test_send(route.id, sender, number, form.text.clone(), Timestamp::now()).await?;
+        Ok::<_, Problem>(())
+    };
+    match sent.await {
+        Ok(()) => {
+            if let Some(engine) = app.engine.get() {
+                engine.look();
+            }
+            Ok(Redirect::to(&format!("/routes/{path}")).into_response())
+        }
+        Err(problem) => {
+            let wrong = Wrong(problem.into_fields()?);
+            let edit = EditRoute { test: form, wrong, ..EditRoute::of(&app, caller, route).await? };
             Ok(again(&edit, StatusCode::UNPROCESSABLE_ENTITY))
         }
     }

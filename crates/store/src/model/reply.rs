@@ -110,3 +110,20 @@ impl AnswerTexts {
         Some(text.trim()).filter(|text| !text.is_empty())
     }
 }
+
+/// A message that was sent to try a route.
+#[derive(Debug, Clone, Serialize)]
+pub struct TestSend {
+    /// To whom.
+    pub number: String,
+    /// From which sender.
+    pub sender: String,
+    /// What.
+    pub text: String,
+    /// As [`AnswerRow::state`].
+    pub state: String,
+    /// What the carrier said.
+    pub detail: Option<String>,
+    /// When it was asked for.
+    pub at: Timestamp,
+}

@@ -1,21 +1,23 @@
 //! Answers to keywords. They may go to a number that opted out, so they have a queue of their own, beside
-//! the deliveries and their suppressions.
+//! the deliveries and their suppressions. Messages that try a route go the same way, and never to such a number.
 //!
 //! Keeps: an answer is handed over at most once. Taking it is stored before its bytes are written; what was
 //! taken and has no result when the program ends is In doubt, and stays so.
 
-use campaign::{Msisdn, RouteId, keyword::Keyword};
+use campaign::{Msisdn, RouteId, Sender, keyword::Keyword, segment};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{ms, time};
-use crate::{Answer, AnswerFate, Reply, Result, Settings};
+use super::{Store, ms, time};
+use crate::{Answer, AnswerFate, Problem, Reply, Result, Settings, StoreError, TestSend};
 
 /// An answer that could not leave within this time is dropped (47 CFR 64.1200(a)(12): five minutes).
 const WITHIN: SignedDuration = SignedDuration::from_mins(5);
 /// Whoever asks for help again and again is answered once in this time: two machines that answer each
 /// other come to rest.
 const HELP_ONCE_IN: SignedDuration = SignedDuration::from_mins(10);
+/// The kind of a message that tries a route.
+const TEST: &str = "test";
 /// Answers taken for a route in one turn.
 const MOST: u32 = 100;
 
@@ -112,4 +114,68 @@ pub(super) fn settle(c: &Connection, answered: &[(i64, AnswerFate)]) -> Result<(
 pub(super) fn recover(c: &Connection) -> Result<()> {
     c.execute("UPDATE answer SET state = 'in_doubt' WHERE state = 'taken'", [])?;
     Ok(())
+}
+
+impl Store {
+    /// Queues a message that tries a route. It leaves within five minutes or not at all.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] where the text is empty or too long, or the number must not be contacted.
+    pub async fn test_send(
+        &self,
+        route: RouteId,
+        sender: Sender,
+        number: Msisdn,
+        text: String,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut problems = Vec::new();
+        if text.trim().is_empty() {
+            problems.push(Problem::new("text", "write what is to arrive"));
+        } else if let Err(e) = segment::measure(&text) {
+            problems.push(Problem::new("text", e));
+        }
+        Problem::none(problems)?;
+        self.write(move |c| {
+            let suppressed = c
+                .prepare_cached("SELECT 1 FROM suppression WHERE number = ?1 AND channel IN ('sms', 'all')")?
+                .exists([number.digits()])?;
+            if suppressed {
+                let problem = Problem::new(
+                    "number",
+                    format!("{number} must not be contacted: it opted out, or is blocked"),
+                );
+                return Err(StoreError::Invalid(vec![problem]));
+            }
+            c.prepare_cached(
+                "INSERT INTO answer (reply_id, route_id, number, sender, kind, text, state, due_at, at)
+                 VALUES (0, ?1, ?2, ?3, ?4, ?5, 'queued', ?6, ?6)",
+            )?
+            .execute((route.0, number.digits(), sender.address(), TEST, text, ms(now)))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The last messages that tried a route, newest first.
+    pub async fn test_sends(&self, route: RouteId, limit: u32) -> Result<Vec<TestSend>> {
+        self.read(move |c| {
+            Ok(c.prepare_cached(
+                "SELECT number, sender, text, state, detail, at FROM answer
+                 WHERE reply_id = 0 AND route_id = ?1 ORDER BY id DESC LIMIT ?2",
+            )?
+            .query_map((route.0, limit), |r| {
+                Ok(TestSend {
+                    number: Msisdn::from_digits(r.get(0)?).to_string(),
+                    sender: r.get(1)?,
+                    text: r.get(2)?,
+                    state: r.get(3)?,
+                    detail: r.get(4)?,
+                    at: time(r.get(5)?),
+                })
+            })?
+            .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
 }
