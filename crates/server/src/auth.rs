@@ -45,10 +45,14 @@ pub(crate) fn session(headers: &HeaderMap) -> Option<&str> {
         .find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
 }
 
+/// Whether the caller's end of the connection is TLS, as the proxy before this server says.
+pub(crate) fn over_tls(headers: &HeaderMap) -> bool {
+    headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https")
+}
+
 /// Sets the session's cookie; an empty secret takes it away. Only sent over TLS where the request came so.
 pub(crate) fn set_session(secret: &str, headers: &HeaderMap) -> Option<HeaderValue> {
-    let over_tls = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
-    let secure = if over_tls { "; Secure" } else { "" };
+    let secure = if over_tls(headers) { "; Secure" } else { "" };
     let age = if secret.is_empty() { "; Max-Age=0" } else { "" };
     HeaderValue::from_str(&format!("{COOKIE}={secret}; HttpOnly; SameSite=Lax; Path=/{secure}{age}")).ok()
 }

@@ -22,7 +22,9 @@ use std::{
 };
 
 use axum::{Router, extract::DefaultBodyLimit, middleware};
+use campaign::CampaignId;
 use engine::Handle;
+use jiff::Timestamp;
 use store::Store;
 
 /// What handlers work with. Cheap to clone.
@@ -39,6 +41,22 @@ impl App {
     /// Over `store`; the engine may come later.
     pub fn new(store: Store) -> Self {
         Self { store, engine: Arc::default(), tries: Arc::default() }
+    }
+
+    /// Stops a campaign; answers when the barrier holds.
+    pub(crate) async fn stop(&self, id: CampaignId, actor: String) -> store::Result<()> {
+        match self.engine.get() {
+            Some(engine) => engine.stop(id, actor).await,
+            // Nothing is handed over where nothing dispatches.
+            None => self.store.stop(id, actor, Timestamp::now()).await,
+        }
+    }
+
+    /// Has the engine connect routes as they now are.
+    pub(crate) fn routes_changed(&self) {
+        if let Some(engine) = self.engine.get() {
+            engine.routes_changed();
+        }
     }
 }
 

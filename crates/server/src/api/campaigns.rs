@@ -183,12 +183,7 @@ pub(super) async fn stop(
     caller: Caller,
     Body(Nothing {}): Body<Nothing>,
 ) -> Answer<Json<CampaignView>> {
-    let stopped = match app.engine.get() {
-        Some(engine) => engine.stop(id, caller.name).await,
-        // Nothing is handed over where nothing dispatches.
-        None => app.store.stop(id, caller.name, Timestamp::now()).await,
-    };
-    let campaign = match stopped {
+    let campaign = match app.stop(id, caller.name).await {
         Ok(()) => app.store.campaign(id).await,
         Err(e) => Err(e),
     };

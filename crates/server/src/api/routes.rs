@@ -1,7 +1,6 @@
 //! Ways out: SMSCs.
 
 use axum::{Json, extract::State, http::StatusCode};
-use campaign::RouteId;
 use serde_json::Value;
 use store::RouteConfig;
 
@@ -26,9 +25,7 @@ pub(super) async fn create(
     Body(config): Body<RouteConfig>,
 ) -> Answer<(StatusCode, Json<RouteView>)> {
     let route = app.store.create_route(config).await?;
-    if let Some(engine) = app.engine.get() {
-        engine.routes_changed();
-    }
+    app.routes_changed();
     Ok((StatusCode::CREATED, Json(RouteView::of(&app, route))))
 }
 
@@ -39,23 +36,16 @@ pub(super) async fn edit(
     RoutePath(id): RoutePath,
     Body(change): Body<Value>,
 ) -> Answer<Json<RouteView>> {
-    let current = find(&app, id).await?;
+    let current = app.store.route(id).await?;
     let config = changed(&current.config, change)?;
     let route = app.store.edit_route(id, config).await?;
-    if let Some(engine) = app.engine.get() {
-        engine.routes_changed();
-    }
+    app.routes_changed();
     Ok(Json(RouteView::of(&app, route)))
-}
-
-async fn find(app: &App, id: RouteId) -> Answer<store::Route> {
-    let route = app.store.routes().await?.into_iter().find(|r| r.id == id);
-    route.ok_or_else(|| Problem::not_found("there is no such route"))
 }
 
 /// One route with its live state.
 #[utoipa::path(get, path = "/routes/{id}", params(("id" = String, Path)), responses((status = 200, body = RouteView), (status = 404, body = Problem)))]
 pub(super) async fn get(State(app): State<App>, RoutePath(id): RoutePath) -> Answer<Json<RouteView>> {
-    let route = find(&app, id).await?;
+    let route = app.store.route(id).await?;
     Ok(Json(RouteView::of(&app, route)))
 }

@@ -71,7 +71,7 @@ struct Details {
     chart: Option<String>,
     time_left: Option<String>,
     route: Option<String>,
-    replies: usize,
+    replies: i64,
     /// What was just done, in words.
     done: Option<String>,
     /// What could not be done, and why.
@@ -115,7 +115,7 @@ async fn read(app: &App, caller: Caller, id: CampaignId, did: &str) -> Result<De
     let campaign = app.store.campaign(id).await?;
     let waiting = app.engine.get().map(|e| view::waiting(e, &campaign)).unwrap_or_default();
     let route = match campaign.definition.route_id {
-        Some(route) => app.store.routes().await?.into_iter().find(|r| r.id == route),
+        Some(route) => Some(app.store.route(route).await?),
         None => None,
     };
     let zone = zone(campaign.definition.time_zone.as_deref());
@@ -131,7 +131,7 @@ async fn read(app: &App, caller: Caller, id: CampaignId, did: &str) -> Result<De
         sends: row.campaign.definition.messages.iter().map(|m| words::send(&m.send, &zone)).collect(),
         skips: app.store.skips(id).await?,
         chart: chart::outcomes(&app.store.course(id).await?),
-        replies: app.store.replies(id, REPLIES).await?.len(),
+        replies: app.store.reply_count(id).await?,
         done: done(did, &row),
         refused: None,
         route: route.map(|r| r.config.name),
@@ -201,11 +201,7 @@ pub(super) fn refusal(e: &StoreError, action: Action) -> String {
 
 async fn stop(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
     let id = id(&path)?;
-    let stopped = match app.engine.get() {
-        Some(engine) => engine.stop(id, caller.name.clone()).await,
-        // Nothing is handed over where nothing dispatches.
-        None => app.store.stop(id, caller.name.clone(), Timestamp::now()).await,
-    };
+    let stopped = app.stop(id, caller.name.clone()).await;
     acted(&app, caller, id, Action::Stop, stopped.map(|()| id)).await
 }
 

@@ -197,12 +197,6 @@ async fn new(caller: Caller) -> Shown {
     Ok(page(&EditRoute::new(caller, RouteForm::new(), Wrong::default())))
 }
 
-fn changed(app: &App) {
-    if let Some(engine) = app.engine.get() {
-        engine.routes_changed();
-    }
-}
-
 async fn create(State(app): State<App>, caller: Caller, Posted(form): Posted<RouteForm>) -> Shown {
     let made = async {
         let config: RouteConfig = body::decode(form.change()?)?;
@@ -210,7 +204,7 @@ async fn create(State(app): State<App>, caller: Caller, Posted(form): Posted<Rou
     };
     match made.await {
         Ok(_) => {
-            changed(&app);
+            app.routes_changed();
             Ok(Redirect::to("/routes").into_response())
         }
         Err(problem) => {
@@ -221,9 +215,8 @@ async fn create(State(app): State<App>, caller: Caller, Posted(form): Posted<Rou
 }
 
 async fn find(app: &App, path: &str) -> Result<store::Route, Refused> {
-    let id: Option<RouteId> = path.parse().ok();
-    let route = app.store.routes().await?.into_iter().find(|r| Some(r.id) == id);
-    route.ok_or_else(|| Problem::not_found("there is no such route").into())
+    let id = path.parse().map_err(|_| Problem::not_found("there is no such route"))?;
+    Ok(app.store.route(id).await?)
 }
 
 async fn edit(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
@@ -244,7 +237,7 @@ async fn change(
     };
     match saved.await {
         Ok(_) => {
-            changed(&app);
+            app.routes_changed();
             Ok(Redirect::to("/routes").into_response())
         }
         Err(problem) => {

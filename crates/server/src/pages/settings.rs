@@ -16,7 +16,12 @@ use serde::Deserialize;
 use store::{AnswerTexts, AuditEntry, Problem as FieldProblem, Role, Settings, StoreError, TokenRow, User};
 
 use super::{Me, Posted, Refused, Shown, Wrong, again, page, shown};
-use crate::{App, auth::Caller, problem::Problem, secret};
+use crate::{
+    App,
+    auth::{Caller, over_tls},
+    problem::Problem,
+    secret,
+};
 
 /// Lines of the audit log on a page.
 const LINES: u32 = 100;
@@ -176,8 +181,7 @@ async fn invite(
     let secret = secret::new();
     app.store.invite(form.role()?, &secret, Timestamp::now()).await?;
     let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
-    let scheme =
-        if headers.get("x-forwarded-proto").is_some_and(|p| p == "https") { "https" } else { "http" };
+    let scheme = if over_tls(&headers) { "https" } else { "http" };
     let link = Some(format!("{scheme}://{host}/welcome/{secret}"));
     Ok(page(&UsersPage { link, ..UsersPage::new(&app, caller).await? }))
 }

@@ -365,17 +365,22 @@ impl Store {
     /// Every route.
     pub async fn routes(&self) -> Result<Vec<Route>> {
         self.read(|c| {
-            let rows: Vec<(i64, String)> = c
-                .prepare_cached("SELECT id, config FROM route ORDER BY id")?
+            c.prepare_cached("SELECT id, config FROM route ORDER BY id")?
                 .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
-                .collect::<rusqlite::Result<_>>()?;
-            rows.into_iter()
-                .map(|(id, json)| {
-                    let config =
-                        serde_json::from_str(&json).map_err(|e| StoreError::Database(e.to_string()))?;
-                    Ok(Route { id: RouteId(id), config })
-                })
+                .map(|row| stored_route(row?))
                 .collect()
+        })
+        .await
+    }
+
+    /// One route.
+    pub async fn route(&self, id: RouteId) -> Result<Route> {
+        self.read(move |c| {
+            let row = c
+                .prepare_cached("SELECT id, config FROM route WHERE id = ?1")?
+                .query_row([id.0], |r| Ok((r.get(0)?, r.get(1)?)))
+                .optional()?;
+            stored_route(row.ok_or(StoreError::NotFound("route"))?)
         })
         .await
     }
@@ -389,4 +394,9 @@ fn free_name(c: &Connection, wanted: &str) -> Result<String> {
         name = format!("{wanted} ({n})");
     }
     Ok(name)
+}
+
+fn stored_route((id, json): (i64, String)) -> Result<Route> {
+    let config = serde_json::from_str(&json).map_err(|e| StoreError::Database(e.to_string()))?;
+    Ok(Route { id: RouteId(id), config })
 }

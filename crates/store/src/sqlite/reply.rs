@@ -145,6 +145,15 @@ fn hear_whole(c: &Connection, reply: &Reply, now: i64) -> Result<Heard> {
 }
 
 impl Store {
+    /// How many replies a campaign has.
+    pub async fn reply_count(&self, campaign: CampaignId) -> Result<i64> {
+        self.read(move |c| {
+            Ok(c.prepare_cached("SELECT count(*) FROM reply WHERE campaign_id = ?1")?
+                .query_row([campaign.0], |r| r.get(0))?)
+        })
+        .await
+    }
+
     /// Replies to a campaign, newest first.
     pub async fn replies(&self, campaign: CampaignId, limit: u32) -> Result<Vec<ReplyRow>> {
         self.read(move |c| {
