@@ -60,6 +60,9 @@ id!(
     /// One import of contacts.
     ImportId, "imp");
 id!(
+    /// A webhook: where another system is told what happens.
+    WebhookId, "whk");
+id!(
     /// A wave: a contiguous range of an audience for one message.
     WaveId, "wav");
 id!(

@@ -17,7 +17,7 @@ pub mod wave;
 pub mod window;
 pub mod zone;
 
-pub use id::{CampaignId, ClaimId, ImportId, ListId, RouteId, UserId, WaveId};
+pub use id::{CampaignId, ClaimId, ImportId, ListId, RouteId, UserId, WaveId, WebhookId};
 pub use lifecycle::{Action, Channel, Status, Transition};
 pub use msisdn::Msisdn;
 pub use outcome::{Outcome, SkipReason, Totals};

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use engine::Engine;
 use jiff::Timestamp;
-use server::App;
+use server::{App, webhook::Courier};
 use sms::SmppRoute;
 use store::{Store, StoreError};
 use tokio::{net::TcpListener, signal::unix::SignalKind, task::JoinHandle};
@@ -93,11 +93,26 @@ async fn dispatching(app: App, first: Option<Engine>) {
     loop {
         if let Some(engine) = next.take() {
             let _ = app.engine.set(engine.handle());
-            return engine.run().await;
+            return beside(app.store.clone(), engine.run()).await;
         }
         tokio::time::sleep(LOOK_AGAIN).await;
         if app.store.is_at_home().await.unwrap_or(false) {
             next = begin(&app.store).await.unwrap_or_default();
+        }
+    }
+}
+
+/// Tells webhooks for as long as `dispatch` runs: only who dispatches does, so that a copy of the data
+/// tells nobody anything.
+async fn beside(store: Store, dispatch: impl Future<Output = ()>) {
+    match Courier::new(store) {
+        Ok(courier) => tokio::select! {
+            () = dispatch => {}
+            () = courier.run() => {}
+        },
+        Err(e) => {
+            tracing::error!(error = %e, "webhooks are not told");
+            dispatch.await;
         }
     }
 }

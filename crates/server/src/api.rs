@@ -7,6 +7,7 @@ mod routes;
 mod settings;
 mod suppressions;
 pub(crate) mod view;
+mod webhooks;
 
 use axum::{Json, Router, extract::State, response::IntoResponse, routing::get};
 use campaign::{CampaignId, ImportId, ListId};
@@ -73,6 +74,11 @@ pub(crate) fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(settings::get, settings::put))
         .routes(routes!(suppressions::create))
         .routes(routes!(suppressions::delete))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::get, webhooks::delete))
+        .routes(routes!(webhooks::log))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::again))
         .routes(routes!(live::events));
     OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", v1).split_for_parts()
 }
@@ -139,4 +145,5 @@ macro_rules! path_id {
 path_id!(CampaignPath, CampaignId, "campaign");
 path_id!(ListPath, ListId, "list");
 path_id!(ImportPath, ImportId, "import");
+path_id!(WebhookPath, campaign::WebhookId, "webhook");
 path_id!(RoutePath, campaign::RouteId, "route");

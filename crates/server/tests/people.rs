@@ -228,6 +228,8 @@ async fn what_people_type_is_shown_as_text_everywhere() {
     let w = with_people().await;
     let csv = format!("phone,first_name\n+12025550001,\"{}\"\n", EVIL.replace('"', "\"\""));
     let (_, list) = w.import(csv, "").await;
+    let hook = json!({"url": "http://127.0.0.1:9/", "levels": ["attempt", "person", "campaign"]});
+    w.post("/webhooks", &hook).await.created();
     let named = w.post("/lists", &json!({"name": EVIL})).await.created();
     let route = w.route(json!({"name": EVIL})).await;
     let campaign = json!({"channel": "sms", "name": EVIL, "owner": EVIL, "route_id": route, "sender": "+12025550100",
@@ -259,6 +261,8 @@ async fn what_people_type_is_shown_as_text_everywhere() {
         "/routes",
         "/routes/rte_1",
         "/settings/audit",
+        "/settings/webhooks",
+        "/settings/webhooks/whk_1",
         &format!("/?{evil}"),
         &format!("/contacts?{evil}"),
         &format!("/campaigns/cmp_1/recipients?{evil}"),

@@ -9,7 +9,9 @@ mod route;
 mod settings;
 mod turn;
 mod user;
+mod webhook;
 
 pub use self::{
     campaign::*, contact::*, definition::*, delivery::*, reply::*, route::*, settings::*, turn::*, user::*,
+    webhook::*,
 };

@@ -11,6 +11,7 @@ mod planning;
 mod routes;
 mod session;
 mod settings;
+mod webhooks;
 mod words;
 
 use askama::Template;
@@ -47,6 +48,7 @@ pub(crate) fn routes() -> Router<App> {
         .merge(contacts::routes())
         .merge(routes::routes())
         .merge(settings::routes())
+        .merge(webhooks::routes())
 }
 
 /// The stylesheet and the script, compiled in.

@@ -97,6 +97,24 @@ pub(super) fn skipped(reason: &str) -> &'static str {
     }
 }
 
+/// What a webhook is told of.
+pub(super) fn level(level: impl Given<store::Level>) -> &'static str {
+    match level.given() {
+        store::Level::Attempt => "each message as it changes (attempt)",
+        store::Level::Person => "replies, opt-outs, and who is done (person)",
+        store::Level::Campaign => "a campaign's statuses (campaign)",
+    }
+}
+
+/// How an event for a webhook stands, from the API's word.
+pub(super) fn event_state(state: &str) -> &'static str {
+    match state {
+        "delivered" => "told",
+        "given_up" => "given up",
+        _ => "waits",
+    }
+}
+
 fn count(n: i64, one: &str, many: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
 }

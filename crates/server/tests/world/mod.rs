@@ -10,7 +10,7 @@ use std::{
 use fixture::smsc::{PASSWORD, Smsc};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use server::App;
+use server::{App, webhook::Courier};
 use sms::SmppRoute;
 use store::{Role, Store};
 
@@ -72,6 +72,7 @@ impl World {
         let app = App::new(store.clone());
         let _ = app.engine.set(engine.handle());
         tokio::spawn(engine.run());
+        tokio::spawn(Courier::new(store.clone()).unwrap().run());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(server::serve(listener, app));

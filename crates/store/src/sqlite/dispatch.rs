@@ -10,7 +10,9 @@ use campaign::{CampaignId, ClaimId, Msisdn, Outcome, SkipReason, ZoneGroup, life
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params, types::ToSqlOutput};
 
-use super::{Store, answer, bulk, campaigns, freeze, ms, operate, reply, tally::Deltas, time};
+use super::{
+    Store, answer, bulk, campaigns, freeze, ms, operate, reply, tally::Deltas, time, webhooks::News,
+};
 use crate::{Cycle, Cycled, Definition, Fate, Held, Result, Settled};
 
 impl Store {
@@ -69,6 +71,8 @@ pub(super) struct Turn<'a> {
     known: HashMap<i64, Rc<Known>>,
     pub(super) touched: BTreeSet<i64>,
     pub(super) waves: HashSet<i64>,
+    /// What webhooks are to be told of.
+    pub(super) news: News,
     /// Whether receipts wait for their results.
     pub(super) early: bool,
     /// Whether receipts that waited too long were dropped in this turn.
@@ -87,6 +91,7 @@ impl<'a> Turn<'a> {
             known: HashMap::new(),
             touched: BTreeSet::new(),
             waves: HashSet::new(),
+            news: News::new(c)?,
             early,
             swept: false,
         })
@@ -133,10 +138,11 @@ impl<'a> Turn<'a> {
     }
 
     /// Brings `settled_to` of the touched waves, the totals and the statuses up to date.
-    pub(super) fn finish(self) -> Result<Vec<CampaignId>> {
-        for wave in self.waves {
+    pub(super) fn finish(mut self) -> Result<Vec<CampaignId>> {
+        for wave in std::mem::take(&mut self.waves) {
             mark(self.c, wave, self.now)?;
         }
+        self.tell_news()?;
         self.deltas.apply(self.c)?;
         for campaign in &self.touched {
             complete(self.c, *campaign, self.now)?;
@@ -244,6 +250,7 @@ impl<'a> Turn<'a> {
                 continue;
             };
             let known = &known[&s.campaign.0];
+            self.news.add((s.campaign.0, s.message_no, s.seq), true);
             let place = [s.campaign.0, i64::from(s.message_no), s.seq].map(ToSqlOutput::from);
             rows.extend(place.clone());
             rows.extend([

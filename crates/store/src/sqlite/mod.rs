@@ -22,6 +22,7 @@ mod reply;
 mod settings;
 mod tally;
 mod users;
+mod webhooks;
 mod writer;
 
 use std::{
@@ -45,8 +46,12 @@ use writer::{Lane, Writer};
 /// The name of the database in the data folder.
 const FILE: &str = "carillon.db";
 /// What brings a database from each version to the next; the first makes it.
-const MIGRATIONS: [&str; 3] =
-    [include_str!("sql/schema.sql"), include_str!("sql/schema_2.sql"), include_str!("sql/schema_3.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("sql/schema.sql"),
+    include_str!("sql/schema_2.sql"),
+    include_str!("sql/schema_3.sql"),
+    include_str!("sql/schema_4.sql"),
+];
 /// Changes that a slow listener may lag behind before it is told that it missed some.
 const CHANGES: usize = 1024;
 /// Pages in the log before they are moved into the database: 64 MiB. A page that changes often is moved once.

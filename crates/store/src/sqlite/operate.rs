@@ -10,6 +10,7 @@ use campaign::{
 };
 use jiff::Timestamp;
 use rusqlite::Connection;
+use serde_json::json;
 
 use super::{
     Frozen, Store, answer,
@@ -18,9 +19,11 @@ use super::{
     home::COPIED,
     ms,
     tally::Deltas,
-    time,
+    time, webhooks,
 };
-use crate::{Agenda, Campaign, Fate, Held, Problem, RebuiltMessage, Result, Settled, StoreError, Wave, Work};
+use crate::{
+    Agenda, Campaign, Fate, Held, Level, Problem, RebuiltMessage, Result, Settled, StoreError, Wave, Work,
+};
 
 /// Takes a campaign through a transition of the lifecycle table: the only way to a status.
 pub(super) fn step(
@@ -43,6 +46,10 @@ pub(super) fn step(
     )?
     .execute((id.0, t.to().word(), archived_from, now))?;
     note(c, id, actor, &cause.to_string(), t.to(), now)?;
+    webhooks::tell(c, Level::Campaign, &format!("campaign.{}", t.to().word()), now, || {
+        json!({"campaign_id": id, "name": old.definition.name, "status": t.to().word(), "from": t.from().word(),
+            "cause": cause.to_string(), "by": actor})
+    })?;
     Ok(t)
 }
 

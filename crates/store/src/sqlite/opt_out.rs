@@ -9,9 +9,10 @@ use std::{
 use campaign::Msisdn;
 use jiff::Timestamp;
 use rusqlite::Connection;
+use serde_json::json;
 
-use super::{Store, ms};
-use crate::Result;
+use super::{Store, ms, webhooks};
+use crate::{Level, Result};
 
 /// Numbers that were suppressed since this process opened the store. What was suppressed before is seen
 /// by every claim; this closes the gap between a claim and its bytes. Cheap to clone.
@@ -58,7 +59,19 @@ impl Store {
         reason: &'static str,
         now: Timestamp,
     ) -> Result<()> {
-        self.write(move |c| add(c, number, channel, reason, ms(now))).await?;
+        self.write(move |c| {
+            if add(c, number, channel, reason, ms(now))? {
+                webhooks::tell(
+                    c,
+                    Level::Person,
+                    "person.blocked",
+                    ms(now),
+                    || json!({"number": number.to_string(), "channel": channel, "reason": reason}),
+                )?;
+            }
+            Ok(())
+        })
+        .await?;
         if channel != "voice" {
             self.inner.opt_outs.set(number, true);
         }

@@ -43,6 +43,7 @@ impl Store {
         for (number, suppressed) in self.inner.writer.run_now(Lane::Bulk, close)? {
             self.inner.opt_outs.set(number, suppressed);
         }
+        self.prune_events(now)?;
         let before = ms(now) - RECEIPTS_WITHIN.as_millis() as i64;
         let mut from = Some((0, String::new(), 0));
         let mut gone = 0;

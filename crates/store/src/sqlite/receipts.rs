@@ -110,6 +110,9 @@ impl Turn<'_> {
             left.max(0),
             self.now
         ])?;
+        if becomes != current {
+            self.news.add(key, false);
+        }
         let reason = standing.reason;
         self.deltas.add(key.0, key.1, current, reason, standing.changed_at, -1);
         self.deltas.add(key.0, key.1, becomes, reason, self.now, 1);

@@ -5,9 +5,10 @@ use campaign::{
     keyword::{self, Keyword},
 };
 use rusqlite::{Connection, OptionalExtension};
+use serde_json::json;
 
-use super::{Store, answer, opt_out, settings, time};
-use crate::{AnswerRow, Part, Reply, ReplyRow, Result};
+use super::{Store, answer, opt_out, settings, time, webhooks};
+use crate::{AnswerRow, Level, Part, Reply, ReplyRow, Result};
 
 /// The word stored with a reply that is no keyword and reads like a no all the same.
 const REFUSAL: &str = "refusal";
@@ -141,6 +142,15 @@ fn hear_whole(c: &Connection, reply: &Reply, now: i64) -> Result<Heard> {
         }
         None => None,
     };
+    let kind = match keyword {
+        Some(Keyword::OptOut) => "person.opted_out",
+        Some(Keyword::OptIn) => "person.opted_in",
+        Some(Keyword::Help) | None => "person.replied",
+    };
+    webhooks::tell(c, Level::Person, kind, now, || {
+        json!({"campaign_id": campaign.map(CampaignId), "number": reply.number.to_string(), "sender": reply.sender,
+            "text": reply.text, "keyword": word})
+    })?;
     Ok(Heard { campaign: campaign.map(CampaignId), suppressed })
 }
 

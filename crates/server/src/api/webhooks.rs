@@ -1,0 +1,110 @@
+//! Webhooks: where other systems are told what happens.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use campaign::WebhookId;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use store::{EventRow, Level, Webhook};
+use utoipa::ToSchema;
+
+use super::{Page, WebhookPath, limit};
+use crate::{
+    App,
+    body::{Body, Query},
+    problem::{Answer, Problem},
+    webhook,
+};
+
+/// Every webhook.
+#[utoipa::path(get, path = "/webhooks", responses((status = 200, body = Page<Object>)))]
+pub(super) async fn list(State(app): State<App>) -> Answer<Json<Page<Webhook>>> {
+    Ok(Json(Page { items: app.store.webhooks().await?, next: None }))
+}
+
+/// A new webhook.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewWebhook {
+    /// Where events are posted.
+    url: String,
+    /// `attempt`: each delivery as it changes; `person`: replies, opt-outs and who is done; `campaign`:
+    /// statuses.
+    #[schema(value_type = Vec<String>)]
+    levels: Vec<Level>,
+}
+
+/// A webhook that was just made.
+#[derive(Serialize)]
+pub(super) struct MadeWebhook {
+    #[serde(flatten)]
+    webhook: Webhook,
+    secret: String,
+}
+
+/// Adds a webhook. Its secret, which signs what is posted, is answered this once.
+#[utoipa::path(post, path = "/webhooks", request_body = NewWebhook, responses((status = 201, body = Object), (status = 422, body = Problem)))]
+pub(super) async fn create(
+    State(app): State<App>,
+    Body(new): Body<NewWebhook>,
+) -> Answer<(StatusCode, Json<MadeWebhook>)> {
+    let (webhook, secret) = webhook::add(&app.store, &new.url, new.levels, Timestamp::now()).await?;
+    Ok((StatusCode::CREATED, Json(MadeWebhook { webhook, secret })))
+}
+
+/// One webhook.
+#[utoipa::path(get, path = "/webhooks/{id}", params(("id" = String, Path)), responses((status = 200, body = Object), (status = 404, body = Problem)))]
+pub(super) async fn get(State(app): State<App>, WebhookPath(id): WebhookPath) -> Answer<Json<Webhook>> {
+    Ok(Json(app.store.webhook(id).await?))
+}
+
+/// Removes a webhook with its log.
+#[utoipa::path(delete, path = "/webhooks/{id}", params(("id" = String, Path)), responses((status = 204), (status = 404, body = Problem)))]
+pub(super) async fn delete(State(app): State<App>, WebhookPath(id): WebhookPath) -> Answer<StatusCode> {
+    app.store.remove_webhook(id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogQuery {
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+/// What was told to a webhook, newest first, each with its tries.
+#[utoipa::path(get, path = "/webhooks/{id}/events", params(("id" = String, Path), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)), responses((status = 200, body = Page<Object>), (status = 404, body = Problem)))]
+pub(super) async fn log(
+    State(app): State<App>,
+    WebhookPath(id): WebhookPath,
+    Query(query): Query<LogQuery>,
+) -> Answer<Json<Page<EventRow>>> {
+    let most = limit(query.limit)?;
+    let before = query.cursor.map(|c| c.parse().map_err(|_| Problem::field("cursor", "not one of ours")));
+    let items = app.store.webhook_log(id, before.transpose()?, most).await?;
+    let full = items.len() == most as usize;
+    let next = items.last().filter(|_| full).map(|event| event.id.to_string());
+    Ok(Json(Page { items, next }))
+}
+
+/// Tells the receiver something that means nothing, to see whether it arrives.
+#[utoipa::path(post, path = "/webhooks/{id}/test", params(("id" = String, Path)), responses((status = 202), (status = 404, body = Problem)))]
+pub(super) async fn test(State(app): State<App>, WebhookPath(id): WebhookPath) -> Answer<StatusCode> {
+    app.store.test_webhook(id, Timestamp::now()).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Tells an event once more, with all its tries.
+#[utoipa::path(post, path = "/webhooks/{id}/events/{event}/again", params(("id" = String, Path), ("event" = i64, Path)), responses((status = 202), (status = 404, body = Problem)))]
+pub(super) async fn again(
+    State(app): State<App>,
+    Path((id, event)): Path<(String, String)>,
+) -> Answer<StatusCode> {
+    let none = || Problem::not_found("there is no such event");
+    let id: WebhookId = id.parse().map_err(|_| none())?;
+    app.store.tell_again(id, event.parse().map_err(|_| none())?, Timestamp::now()).await?;
+    Ok(StatusCode::ACCEPTED)
+}

@@ -1,0 +1,19 @@
+-- Version 4: webhooks.
+CREATE TABLE webhook (
+    id INTEGER PRIMARY KEY, url TEXT NOT NULL, secret TEXT NOT NULL,
+    levels TEXT NOT NULL,              -- JSON array: attempt, person, campaign
+    off TEXT,                          -- why nothing is sent to it; null: it is on
+    created_at INTEGER NOT NULL
+);
+-- What is to be told, and, once told or given up, the log of it.
+CREATE TABLE webhook_event (
+    id INTEGER PRIMARY KEY, webhook_id INTEGER NOT NULL, kind TEXT NOT NULL, payload TEXT NOT NULL, at INTEGER NOT NULL,
+    state TEXT NOT NULL,               -- queued, delivered, given_up
+    tries INTEGER NOT NULL DEFAULT 0, due_at INTEGER NOT NULL
+);
+CREATE INDEX webhook_event_due ON webhook_event (webhook_id, due_at) WHERE state = 'queued';
+CREATE INDEX webhook_event_log ON webhook_event (webhook_id, id);
+CREATE TABLE webhook_try (
+    event_id INTEGER NOT NULL, at INTEGER NOT NULL, status INTEGER, detail TEXT, took INTEGER NOT NULL,
+    PRIMARY KEY (event_id, at)
+) WITHOUT ROWID;
