@@ -83,6 +83,7 @@ async fn bare(messages: i64) -> anyhow::Result<f64> {
                 job: Job::Claim { campaign: CampaignId(1), claim },
                 sender: sender.clone(),
                 send_before,
+                purpose: "".into(),
                 validity: None,
                 messages,
             });

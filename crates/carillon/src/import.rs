@@ -15,6 +15,7 @@ pub async fn run(options: cli::Import) -> anyhow::Result<ExitCode> {
         File::open(&options.file).with_context(|| format!("{} cannot be opened", options.file.display()))?;
     let size = file.metadata()?.len();
     let store = data::open(&options.data)?;
+    let country = server::import::country(&store, country).await?;
     let list = store.list_named(options.list, Timestamp::now()).await?;
     let id = store.begin_import(list).await?;
     let bar = ProgressBar::new(size).with_style(

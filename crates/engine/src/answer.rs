@@ -43,6 +43,7 @@ impl Engine {
             job: Job::Answer,
             sender,
             send_before: answer.send_before,
+            purpose: "".into(),
             validity: None,
             messages: vec![Outgoing { seq: answer.id, number: answer.number, text: answer.text.into() }],
         });

@@ -116,6 +116,7 @@ impl Engine {
                 job: Job::Claim { campaign: work.id, claim: claim.id },
                 sender,
                 send_before,
+                purpose: work.definition.purpose().into(),
                 validity: work.definition.validity,
                 messages,
             });

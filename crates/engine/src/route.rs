@@ -70,6 +70,8 @@ pub struct Batch {
     pub sender: Sender,
     /// What is not written by then goes back: the window's end, or the end of the claim's lease.
     pub send_before: Timestamp,
+    /// What they are for, as opt-outs may hold for one purpose alone; empty: not said.
+    pub purpose: Arc<str>,
     /// How long the SMSC may try to deliver; none: as it pleases.
     pub validity: Option<SignedDuration>,
     /// The messages.

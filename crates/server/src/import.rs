@@ -292,6 +292,15 @@ fn finish(
     store.end_import(import, fields, failed)
 }
 
+/// The country of numbers that name none: the one that was given, else the account's.
+pub async fn country(store: &Store, given: Option<Country>) -> store::Result<Option<Country>> {
+    match given {
+        Some(country) => Ok(Some(country)),
+        // Checked when it was saved.
+        None => Ok(store.settings().await?.country.and_then(|code| code.parse().ok())),
+    }
+}
+
 /// The refused rows as CSV.
 pub fn errors_csv(errors: &[RowError]) -> Result<Vec<u8>, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());

@@ -82,6 +82,8 @@ pub const TABLE: &[Rule] = &[
     act("POST", "/routes/{id}/test", Manager, "tried the route"),
     see("/settings", Admin),
     act("POST", "/settings", Admin, "changed the settings"),
+    see("/settings/answers", Admin),
+    act("POST", "/settings/answers", Admin, "changed the answers"),
     see("/settings/users", Admin),
     act("POST", "/settings/users/invite", Admin, "invited a person"),
     act("POST", "/settings/users/{id}/role", Admin, "changed a person's role"),

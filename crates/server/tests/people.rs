@@ -344,3 +344,61 @@ async fn a_file_that_is_no_csv_and_one_that_is_too_large_are_refused_in_words() 
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert!(answer.text.contains("at most 1 GB"), "{}", answer.text);
 }
+
+#[tokio::test]
+async fn settings_that_are_saved_hold_and_what_is_wrong_comes_back_beside_its_field() {
+    let w = with_people().await;
+    let admin = signed_in(&w, Role::Admin).await;
+    let form = [
+        ("time_zone", "America/New_York"),
+        ("country", "US"),
+        ("window", "hours"),
+        ("days", "mon"),
+        ("days", "tue"),
+        ("from", "09:00"),
+        ("to", "18:00"),
+        ("except", "2026-12-24"),
+        ("blackout_dates", "2026-12-25\n2027-01-01"),
+        ("purposes", "Reminders\ncare"),
+        ("opt_out_holds_for", "channel"),
+        ("limit_messages", "3"),
+        ("limit_days", "7"),
+    ];
+    assert_eq!(admin.post("/settings", &form).await.status, StatusCode::OK);
+    let saved = w.get("/settings").await.ok();
+    assert_eq!(saved["limit"], json!({"messages": 3, "per": "PT168H"}));
+    assert_eq!(saved["window"]["days"], json!(["mon", "tue"]));
+    assert_eq!(saved["purposes"], json!(["reminders", "care"]));
+    assert_eq!((&saved["country"], &saved["opt_out_holds_for"]), (&json!("US"), &json!("channel")));
+    // The answers stay as they were, and the other way round.
+    let answers = [("language", "en"), ("opt_out", "Bye."), ("opt_in", ""), ("help", "Help.")];
+    assert_eq!(admin.post("/settings/answers", &answers).await.status, StatusCode::OK);
+    let saved = w.get("/settings").await.ok();
+    assert_eq!(
+        (&saved["answers"]["en"]["opt_out"], &saved["time_zone"]),
+        (&json!("Bye."), &json!("America/New_York"))
+    );
+    // Numbers of an import and hours of a new campaign follow.
+    let (import, _) = w.import("phone\n(202) 555-0001\n", "").await;
+    assert_eq!(import["accepted"], 1, "{import}");
+    let new = admin.get("/campaigns/new").await.text;
+    assert!(new.contains("09:00") && new.contains("<option>reminders</option>"), "{new}");
+
+    let wrong = [
+        ("time_zone", "Mars"),
+        ("country", "XX"),
+        ("window", "any"),
+        ("purposes", ""),
+        ("opt_out_holds_for", "channel"),
+        ("limit_messages", "2"),
+        ("limit_days", "9999"),
+    ];
+    let refused = admin.post("/settings", &wrong).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        refused.text.contains("Mars") && refused.text.contains("XX") && refused.text.contains("from an hour"),
+        "{}",
+        refused.text
+    );
+    assert_eq!(w.get("/settings").await.ok()["time_zone"], "America/New_York");
+}

@@ -162,6 +162,8 @@ fn grouped(n: i64) -> String {
 async fn lived_in(w: &World) {
     let csv = "phone,first_name,clinic\n+12025550001,Ana,North\n+12025550002,Ben,South\n+1202555,Cut,\n";
     let (_, list) = w.import(csv, "").await;
+    let hook = json!({"url": "http://127.0.0.1:9/hooks", "levels": ["person", "campaign"]});
+    w.post("/webhooks", &hook).await.created();
     let route = w.route(json!({})).await;
     let campaign = |name: &str, send: Value| {
         json!({"channel": "sms", "name": name, "owner": "North clinic", "route_id": route, "sender": "+12025550100",
@@ -184,7 +186,7 @@ async fn lived_in(w: &World) {
     w.store.add_user("ana@clinic.example", Role::Admin, hash, Timestamp::now()).await.unwrap();
 }
 
-const PAGES: [(&str, &str); 24] = [
+const PAGES: [(&str, &str); 27] = [
     ("index", "/"),
     ("voice", "/?channel=voice"),
     ("nothing", "/?q=nowhere"),
@@ -205,8 +207,11 @@ const PAGES: [(&str, &str); 24] = [
     ("routes", "/routes"),
     ("route", "/routes/rte_1"),
     ("settings", "/settings"),
+    ("answers", "/settings/answers"),
     ("users", "/settings/users"),
     ("tokens", "/settings/tokens"),
+    ("webhooks", "/settings/webhooks"),
+    ("webhook", "/settings/webhooks/whk_1"),
     ("audit", "/settings/audit"),
     ("missing", "/campaigns/cmp_99"),
 ];

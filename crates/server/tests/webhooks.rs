@@ -127,8 +127,8 @@ async fn whoever_got_the_last_message_is_told_of_once_with_every_outcome() {
     let w = World::start().await;
     let (url, came) = receiver(SECRET, |_| 200).await;
     w.store.add_webhook(url, vec![Level::Person], SECRET.into(), Timestamp::now()).await.unwrap();
-    let people: String = (0..250).map(|i| format!("+1202555{i:04}\n")).collect();
-    let list = w.list_of(&format!("phone\n{people}")).await;
+    let people: Vec<String> = (0..250).map(|i| format!("+1202555{i:04}")).collect();
+    let list = w.list_of(&format!("phone\n{}\n", people.join("\n"))).await;
     let route = w.route(json!({})).await;
     let at = w
         .start_campaign(&json!({"channel": "sms", "name": "Twice", "route_id": route, "sender": "+12025550100",

@@ -175,7 +175,7 @@ impl<'a> Session<'a> {
         let message = &current.batch.messages[current.at];
         let (job, seq) = (current.batch.job, message.seq);
         // A confirmation of an opt-out goes to whoever opted out.
-        if job != Job::Answer && self.shared.opt_outs.contains(message.number) {
+        if job != Job::Answer && self.shared.opt_outs.contains(message.number, &current.batch.purpose) {
             self.shared.report(Report::Result { job, seq, attempt: Attempt::OptedOut });
             current.at += 1;
             return true;

@@ -11,6 +11,7 @@ mod turn;
 mod user;
 mod webhook;
 
+use self::definition::iso_duration;
 pub use self::{
     campaign::*, contact::*, definition::*, delivery::*, reply::*, route::*, settings::*, turn::*, user::*,
     webhook::*,

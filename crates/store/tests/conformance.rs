@@ -616,3 +616,124 @@ async fn what_would_cost_more_than_its_budget_is_not_scheduled() {
     let (_, within) = budget("Within", "0.125").await;
     assert_eq!(within.unwrap().status, Status::Scheduled);
 }
+
+/// Puts a limit of `messages` a day on everybody.
+async fn limited(w: &World, messages: u32) {
+    let settings = json!({"answers": {"en": {"opt_out": "", "help": ""}}, "limit": {"messages": messages, "per": "P1D"}});
+    w.data.store.change_settings(serde_json::from_value(settings).unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_over_the_limit_of_a_person_is_skipped_over_all_campaigns_until_the_period_is_over() {
+    let mut w = World::with(6).await;
+    limited(&w, 2).await;
+    let schedule = async |w: &World, name: &str| {
+        w.data.schedule(TEXT, r#"[{"now":true}]"#, json!({"name": name}), w.now).await
+    };
+    for name in ["First", "Second"] {
+        let id = schedule(&w, name).await;
+        let claims = w.claim(id, 100).await;
+        w.cycle(all_sent(&claims)).await;
+        assert_eq!(w.totals(id).await, Totals { sent: 6, ..Totals::default() });
+    }
+    let third = schedule(&w, "Third").await;
+    assert!(w.claim(third, 100).await.is_empty());
+    assert_eq!(w.totals(third).await, Totals { skipped: 6, ..Totals::default() });
+    let why = w.data.store.skips(third).await.unwrap();
+    assert_eq!(why, [(SkipReason::Limit.word().to_owned(), 6)]);
+    w.now += SignedDuration::from_hours(24);
+    w.data.store.prune(w.now).await.unwrap();
+    let fourth = schedule(&w, "Fourth").await;
+    let claims = w.claim(fourth, 100).await;
+    assert_eq!(claims.iter().map(|c| c.recipients.len()).sum::<usize>(), 6);
+    w.data.assert_sound().await;
+}
+
+#[tokio::test]
+async fn what_did_not_leave_does_not_count_towards_the_limit() {
+    let w = World::with(6).await;
+    limited(&w, 1).await;
+    let first = w.data.schedule(TEXT, r#"[{"now":true}]"#, json!({"name": "First"}), w.now).await;
+    let mut cycle = Cycle::default();
+    for claim in w.claim(first, 100).await {
+        // One refused, one sent, the rest not written.
+        let refused = Fate::Final {
+            outcome: Outcome::Failed,
+            reason: None,
+            code: Some(11),
+            detail: None,
+            provider_ids: Vec::new(),
+            parts: 0,
+        };
+        cycle.settled.push(settle(&claim, 0, refused));
+        cycle.settled.push(settle(&claim, 1, sent(&format!("x{}", claim.id))));
+        cycle.unwritten.push((claim.id, claim.recipients[2].seq));
+    }
+    w.cycle(cycle).await;
+    w.data.store.stop(first, "test".into(), w.now).await.unwrap();
+    let sent_so_far = w.totals(first).await.sent;
+    let second = w.data.schedule(TEXT, r#"[{"now":true}]"#, json!({"name": "Second"}), w.now).await;
+    let claims = w.claim(second, 100).await;
+    assert_eq!(w.totals(second).await.skipped, sent_so_far);
+    assert_eq!(claims.iter().map(|c| c.recipients.len() as i64).sum::<i64>(), 6 - sent_so_far);
+    w.cycle(all_sent(&claims)).await;
+    // Restarted, the first has nobody left whom it may write to.
+    w.data
+        .store
+        .restart(first, std::collections::BTreeMap::new(), false, "test".into(), w.now)
+        .await
+        .unwrap();
+    assert!(w.claim(first, 100).await.is_empty());
+    assert_eq!(w.totals(first).await.skipped, 6 - 2 * sent_so_far);
+    w.data.assert_sound().await;
+}
+
+#[tokio::test]
+async fn an_opt_out_for_one_purpose_leaves_the_others_and_whoever_says_none_reaches_nobody_who_opted_out() {
+    let w = World::with(2).await;
+    let settings =
+        json!({"answers": {"en": {"opt_out": "Bye.", "help": ""}}, "opt_out_holds_for": "purpose"});
+    w.data.store.change_settings(serde_json::from_value(settings).unwrap()).await.unwrap();
+    let schedule = async |name: &str, purpose: Option<&str>| {
+        let more = json!({"name": name, "purpose": purpose});
+        w.data.schedule(TEXT, r#"[{"now":true}]"#, more, w.now).await
+    };
+    let asked = schedule("Asked", Some("marketing")).await;
+    let claims = w.claim(asked, 100).await;
+    w.cycle(all_sent(&claims)).await;
+    assert_eq!(w.answers(vec![reply(&w, "stop")]).await.len(), 1);
+    let opt_outs = w.data.store.opt_outs();
+    let held = ["marketing", "care", ""].map(|purpose| opt_outs.contains(number(1), purpose));
+    assert_eq!(held, [true, false, true]);
+    for (name, purpose, skipped) in
+        [("Sale", Some("marketing"), 1), ("Visit", Some("care"), 0), ("Unsaid", None, 1)]
+    {
+        let id = schedule(name, purpose).await;
+        w.claim(id, 100).await;
+        assert_eq!(w.totals(id).await.skipped, skipped, "{name}");
+    }
+    // START lifts it again.
+    w.answers(vec![reply(&w, "start")]).await;
+    assert!(!opt_outs.contains(number(1), "marketing"));
+    let refused = w.data.definition(TEXT, r#"[{"now":true}]"#, json!({"name": "Odd", "purpose": "fun"}));
+    let refused = w.data.store.create_campaign(refused, "test".into(), w.now).await;
+    assert!(matches!(refused, Err(StoreError::Invalid(p)) if p[0].field == "purpose"));
+}
+
+#[tokio::test]
+async fn whoever_has_no_zone_lives_in_the_campaigns_and_else_in_the_accounts() {
+    let w = World {
+        data: Data::with(fixture::people(2, &[]), json!({}), fixture::tuesday()).await,
+        now: fixture::tuesday(),
+    };
+    let settings = json!({"answers": {"en": {"opt_out": "", "help": ""}}, "time_zone": "Asia/Tokyo"});
+    w.data.store.change_settings(serde_json::from_value(settings).unwrap()).await.unwrap();
+    let sends = r#"[{"local":"2026-11-25T10:00"}]"#;
+    for (name, zone, due) in
+        [("Tokyo", None, "2026-11-25T01:00:00Z"), ("Paris", Some("Europe/Paris"), "2026-11-25T09:00:00Z")]
+    {
+        let id = w.data.schedule(TEXT, sends, json!({"name": name, "time_zone": zone}), w.now).await;
+        let starts = w.data.store.campaign(id).await.unwrap().starts_at;
+        assert_eq!(starts, Some(due.parse().unwrap()), "{name}");
+    }
+}

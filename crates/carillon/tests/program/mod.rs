@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::{
+    fs::File,
     io::{BufRead as _, BufReader, Write as _},
     net::SocketAddr,
     os::unix::process::ExitStatusExt as _,
@@ -144,8 +145,11 @@ impl World {
     /// Fills the disk up to what the engine keeps in reserve, and says with what.
     pub fn fill_disk(&self) -> PathBuf {
         let path = self.data.join("filler");
-        let free = fs4::available_space(&self.data).unwrap();
-        std::fs::write(&path, vec![1; (free - LEFT) as usize]).unwrap();
+        let mut filler = File::create(&path).unwrap();
+        // Bit by bit: the program writes at the same time.
+        while fs4::available_space(&self.data).unwrap() > LEFT {
+            filler.write_all(&vec![1; 256 * 1024]).unwrap();
+        }
         path
     }
 

@@ -92,6 +92,7 @@ pub(super) async fn import(
         let file = spool(&app, bytes.map_err(|e| Problem::unreadable(e.to_string()))).await?;
         return Ok((StatusCode::ACCEPTED, Json(begin_csv(&app, list, file, country).await?)));
     }
+    let country = import::country(&app.store, country).await?;
     let Body(rows) = Body::<Vec<BTreeMap<String, String>>>::from_request(request, &()).await?;
     let id = app.store.begin_import(list).await?;
     let store = app.store.clone();
@@ -110,6 +111,7 @@ pub(crate) async fn begin_csv(
     file: std::fs::File,
     country: Option<Country>,
 ) -> Answer<ImportState> {
+    let country = import::country(&app.store, country).await?;
     let id = app.store.begin_import(list).await?;
     let store = app.store.clone();
     tokio::task::spawn_blocking(move || {

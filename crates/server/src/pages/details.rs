@@ -11,7 +11,7 @@ use axum::{
 use campaign::{Action, CampaignId, Outcome, Status};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde::Deserialize;
-use store::{Cursor, DeliveryRow, Place, ReplyRow, StoreError, TimelineEntry};
+use store::{Cursor, Definition, DeliveryRow, Place, ReplyRow, StoreError, TimelineEntry};
 
 use super::{
     Me, Posted, Refused, Shown,
@@ -54,9 +54,13 @@ pub(super) fn id(path: &str) -> Result<CampaignId, Refused> {
     path.parse().map_err(|_| Problem::not_found("there is no such campaign").into())
 }
 
-/// The zone that a campaign's own instants are shown in.
-pub(super) fn zone(name: Option<&str>) -> TimeZone {
-    name.and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC)
+/// The zone that a campaign's own instants are meant and shown in: its own, else the account's.
+pub(super) async fn zone(app: &App, d: &Definition) -> store::Result<TimeZone> {
+    let name = match &d.time_zone {
+        Some(name) => name.clone(),
+        None => app.store.settings().await?.time_zone,
+    };
+    Ok(TimeZone::get(&name).unwrap_or(TimeZone::UTC))
 }
 
 #[derive(Template)]
@@ -118,7 +122,7 @@ async fn read(app: &App, caller: Caller, id: CampaignId, did: &str) -> Result<De
         Some(route) => Some(app.store.route(route).await?),
         None => None,
     };
-    let zone = zone(campaign.definition.time_zone.as_deref());
+    let zone = zone(app, &campaign.definition).await?;
     let row = Row::of(campaign, &list_names(app).await?);
     let rate = route.as_ref().map_or(1, |r| r.config.rate_per_second.max(1));
     let flows = row.campaign.status == Status::Running && waiting.is_empty() && row.totals.pending > 0;

@@ -10,7 +10,7 @@ use axum::{
     routing::{get, post},
 };
 use campaign::{
-    Action, CampaignId, ListId, RouteId,
+    Action, CampaignId, ListId, RouteId, Window,
     lifecycle::{self, Cause},
 };
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
@@ -21,6 +21,7 @@ use store::{Campaign, Definition, Problem as FieldProblem, StoreError};
 use super::{
     Me, Posted, PostedTwo, Refused, Shown, Wrong, again,
     details::{acted, id, zone},
+    hours::Hours,
     page,
     words::Given,
 };
@@ -28,16 +29,6 @@ use crate::{App, auth::Caller, body, problem::Problem};
 
 /// Contacts that a text is shown for.
 const SAMPLES: usize = 3;
-const DAYS: [(&str, &str); 7] = [
-    ("mon", "Mon"),
-    ("tue", "Tue"),
-    ("wed", "Wed"),
-    ("thu", "Thu"),
-    ("fri", "Fri"),
-    ("sat", "Sat"),
-    ("sun", "Sun"),
-];
-
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/campaigns/new", get(new).post(create))
@@ -58,11 +49,8 @@ struct DetailsForm {
     list_ids: Vec<String>,
     time_zone: String,
     purpose: String,
-    window: String,
-    days: Vec<String>,
-    from: String,
-    to: String,
-    except: String,
+    #[serde(skip)]
+    hours: Hours,
     opt_in_acknowledged: String,
     pilot: String,
     max_cost: String,
@@ -73,10 +61,6 @@ struct DetailsForm {
 impl DetailsForm {
     fn of(c: &Campaign) -> Self {
         let d = &c.definition;
-        // Hours to begin with, where there are none so far.
-        let window = serde_json::to_value(d.window.clone().unwrap_or_default()).unwrap_or_default();
-        let text = |key: &str| window.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let days = window.get("days").and_then(Value::as_array).into_iter().flatten();
         Self {
             version: c.version,
             name: d.name.clone(),
@@ -86,11 +70,7 @@ impl DetailsForm {
             list_ids: d.list_ids.iter().map(ToString::to_string).collect(),
             time_zone: d.time_zone.clone().unwrap_or_default(),
             purpose: d.purpose.clone().unwrap_or_default(),
-            window: if d.window.is_none() { "any" } else { "hours" }.to_owned(),
-            days: days.filter_map(Value::as_str).map(str::to_owned).collect(),
-            from: text("from"),
-            to: text("to"),
-            except: dates(window.get("except")),
+            hours: Hours::of(d.window.as_ref()),
             opt_in_acknowledged: if d.opt_in_acknowledged { "yes" } else { "" }.to_owned(),
             pilot: d.pilot.map(|n| n.to_string()).unwrap_or_default(),
             max_cost: d.max_cost.map(|m| m.to_string()).unwrap_or_default(),
@@ -98,32 +78,18 @@ impl DetailsForm {
         }
     }
 
-    fn new(me: &str) -> Self {
-        Self {
-            owner: me.to_owned(),
-            window: "hours".to_owned(),
-            days: DAYS.map(|d| d.0.to_owned()).to_vec(),
-            from: "08:00".to_owned(),
-            to: "21:00".to_owned(),
-            ..Self::default()
-        }
+    fn new(me: &str, window: Option<&Window>) -> Self {
+        Self { owner: me.to_owned(), hours: Hours::of(window), ..Self::default() }
     }
 
     /// What the API would be sent.
     fn change(&self) -> Value {
         let given = |text: &str| Some(text.trim()).filter(|t| !t.is_empty()).map(str::to_owned);
-        let window = if self.window.as_str() == "any" {
-            Value::Null
-        } else {
-            let except: Vec<&str> =
-                self.except.split([',', ' ', '\n', '\r']).filter(|d| !d.is_empty()).collect();
-            json!({"days": self.days, "from": self.from, "to": self.to, "except": except})
-        };
         // What is no number is sent on as it is, and refused with its field.
         let pilot = given(&self.pilot).map(|n| n.parse::<u32>().map_or_else(|_| json!(n), |n| json!(n)));
         json!({"pilot": pilot, "max_cost": given(&self.max_cost), "channel": "sms", "name": self.name.trim(), "owner": given(&self.owner), "sender": given(&self.sender),
             "route_id": given(&self.route_id), "list_ids": self.list_ids, "time_zone": given(&self.time_zone),
-            "purpose": given(&self.purpose), "window": window,
+            "purpose": given(&self.purpose), "window": self.hours.change(),
             "opt_in_acknowledged": !self.opt_in_acknowledged.is_empty()})
     }
 }
@@ -138,6 +104,8 @@ struct EditDetails {
     stale: bool,
     lists: Vec<(ListId, String)>,
     routes: Vec<(RouteId, String)>,
+    purposes: Vec<String>,
+    account_zone: String,
 }
 
 impl EditDetails {
@@ -147,10 +115,13 @@ impl EditDetails {
         id: Option<CampaignId>,
         form: DetailsForm,
     ) -> store::Result<Self> {
+        let settings = app.store.settings().await?;
         Ok(Self {
             me: Me::new(caller, "campaigns"),
             id,
             form,
+            purposes: settings.purposes,
+            account_zone: settings.time_zone,
             wrong: Wrong::default(),
             stale: false,
             lists: app.store.list_names().await?,
@@ -165,20 +136,6 @@ impl EditDetails {
     fn has_route(&self, id: impl Given<RouteId>) -> bool {
         self.form.route_id == id.given().to_string()
     }
-
-    fn has_day(&self, day: &str) -> bool {
-        self.form.days.iter().any(|d| d == day)
-    }
-
-    fn days(&self) -> [(&'static str, &'static str); 7] {
-        DAYS
-    }
-}
-
-/// Dates as they are typed.
-fn dates(value: Option<&Value>) -> String {
-    let dates = value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    dates.collect::<Vec<_>>().join(", ")
 }
 
 /// What is wrong, out of whatever refused the form; what is not the form's fault is passed on.
@@ -197,11 +154,17 @@ async fn editable(app: &App, id: CampaignId) -> store::Result<Campaign> {
 }
 
 async fn new(State(app): State<App>, caller: Caller) -> Shown {
-    let form = DetailsForm::new(&caller.name);
+    let window = app.store.settings().await?.window;
+    let form = DetailsForm::new(&caller.name, window.as_ref());
     Ok(page(&EditDetails::new(&app, caller, None, form).await?))
 }
 
-async fn create(State(app): State<App>, caller: Caller, Posted(form): Posted<DetailsForm>) -> Shown {
+async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    PostedTwo(form, hours): PostedTwo<DetailsForm, Hours>,
+) -> Shown {
+    let form = DetailsForm { hours, ..form };
     let actor = caller.name.clone();
     let made = async {
         let definition: Definition = body::decode(form.change())?;
@@ -247,8 +210,9 @@ async fn edited(
     State(app): State<App>,
     caller: Caller,
     Path(path): Path<String>,
-    Posted(form): Posted<DetailsForm>,
+    PostedTwo(form, hours): PostedTwo<DetailsForm, Hours>,
 ) -> Shown {
+    let form = DetailsForm { hours, ..form };
     let id = id(&path)?;
     let over = !form.over.is_empty();
     let saved = save(&app, id, form.version, over, form.change(), caller.name.clone()).await;
@@ -416,7 +380,7 @@ impl EditMessages {
             id: c.id,
             name: c.definition.name.clone(),
             version,
-            zone: c.definition.time_zone.clone().unwrap_or_else(|| "UTC".to_owned()),
+            zone: zone(app, &c.definition).await?.iana_name().unwrap_or("UTC").to_owned(),
             lists: lists.join(","),
             messages,
             fields,
@@ -458,7 +422,7 @@ async fn messages(State(app): State<App>, caller: Caller, Path(path): Path<Strin
         Ok(campaign) => campaign,
         Err(e) => return acted(&app, caller, id, Action::Edit, Err(e)).await,
     };
-    let zone = zone(campaign.definition.time_zone.as_deref());
+    let zone = zone(&app, &campaign.definition).await?;
     let mut all = Vec::new();
     for m in &campaign.definition.messages {
         let preview = Some(look(&app, &m.text, &campaign.definition.list_ids).await?);
@@ -482,7 +446,7 @@ async fn written(
         Ok(campaign) => campaign,
         Err(e) => return acted(&app, caller, id, Action::Edit, Err(e)).await,
     };
-    let zone = zone(campaign.definition.time_zone.as_deref());
+    let zone = zone(&app, &campaign.definition).await?;
     let mut all: Vec<MessageForm> = Vec::new();
     for (i, text) in form.text.iter().enumerate() {
         let preview = Some(look(&app, text, &campaign.definition.list_ids).await?);

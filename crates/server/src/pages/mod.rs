@@ -3,9 +3,11 @@
 //! A form is sent to its own address; what is wrong with it comes back on the same page, by its field, with
 //! what was typed. What was done answers with another address, so that a reload does nothing twice.
 
+mod account;
 mod contacts;
 mod details;
 mod editor;
+mod hours;
 mod index;
 mod planning;
 mod routes;
@@ -47,6 +49,7 @@ pub(crate) fn routes() -> Router<App> {
         .merge(planning::routes())
         .merge(contacts::routes())
         .merge(routes::routes())
+        .merge(account::routes())
         .merge(settings::routes())
         .merge(webhooks::routes())
 }

@@ -13,7 +13,7 @@ use campaign::{
     Action, CampaignId, Send, Status,
     lifecycle::{self, Cause},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde::Deserialize;
 use store::{Campaign, Forecast, Problem as FieldProblem, RebuiltMessage, StoreError};
 
@@ -49,7 +49,7 @@ impl Schedule {
         let campaign = app.store.campaign(id).await?;
         let d = &campaign.definition;
         lifecycle::transition(d.channel, campaign.status, Cause::Act(Action::Schedule))?;
-        let zone = zone(d.time_zone.as_deref());
+        let zone = zone(app, d).await?;
         let (forecast, wrong) = match app.store.forecast(id, Timestamp::now()).await {
             Ok(forecast) => (Some(forecast), Wrong::default()),
             Err(StoreError::Invalid(problems)) => (None, Wrong(problems)),
@@ -107,7 +107,7 @@ struct Timed {
 struct Times {
     me: Me,
     campaign: Campaign,
-    zone: String,
+    zone: TimeZone,
     messages: Vec<Timed>,
     wrong: Wrong,
     refused: Option<String>,
@@ -118,8 +118,8 @@ impl Times {
         let campaign = app.store.campaign(id).await?;
         let d = &campaign.definition;
         lifecycle::transition(d.channel, campaign.status, Cause::Act(action))?;
-        let zone = zone(d.time_zone.as_deref());
-        let messages = d.messages.iter().enumerate().map(|(i, m)| Timed {
+        let zone = zone(app, d).await?;
+        let timed = d.messages.iter().enumerate().map(|(i, m)| Timed {
             n: i + 1,
             text: m.text.clone(),
             now: words::send(&m.send, &zone),
@@ -128,8 +128,8 @@ impl Times {
         });
         Ok(Self {
             me: Me::new(caller, "campaigns"),
-            messages: messages.collect(),
-            zone: d.time_zone.clone().unwrap_or_else(|| "UTC".to_owned()),
+            messages: timed.collect(),
+            zone,
             campaign,
             wrong: Wrong::default(),
             refused: None,
@@ -157,6 +157,10 @@ impl Times {
         }
     }
 
+    fn zone(&self) -> &str {
+        self.zone.iana_name().unwrap_or("UTC")
+    }
+
     fn restarts(&self) -> bool {
         self.campaign.status == Status::Stopped
     }
@@ -167,7 +171,6 @@ impl Times {
 
     /// Takes what was typed: the new times, and what is wrong with them.
     fn take(&mut self, form: &TimesForm, sends: &Sends) -> BTreeMap<u32, Send> {
-        let zone = zone(self.campaign.definition.time_zone.as_deref());
         let mut changed = BTreeMap::new();
         for (i, n) in form.n.iter().enumerate() {
             let Some(m) = self.messages.iter_mut().find(|m| m.n == *n as usize) else { continue };
@@ -175,7 +178,7 @@ impl Times {
             if m.send.kind == "keep" {
                 continue;
             }
-            let send = m.send.change(&zone).map(body::decode::<Send>);
+            let send = m.send.change(&self.zone).map(body::decode::<Send>);
             match send {
                 Ok(Ok(send)) => drop(changed.insert(*n, send)),
                 Ok(Err(problem)) => {

@@ -1,6 +1,4 @@
-//! Settings: answers to keywords, people, tokens, the audit log.
-
-use std::collections::BTreeMap;
+//! Settings: people, tokens, the audit log.
 
 use askama::Template;
 use axum::{
@@ -13,7 +11,7 @@ use axum::{
 use campaign::UserId;
 use jiff::Timestamp;
 use serde::Deserialize;
-use store::{AnswerTexts, AuditEntry, Problem as FieldProblem, Role, Settings, StoreError, TokenRow, User};
+use store::{AuditEntry, Problem as FieldProblem, Role, StoreError, TokenRow, User};
 
 use super::{Me, Posted, Refused, Shown, Wrong, again, page, shown};
 use crate::{
@@ -28,7 +26,6 @@ const LINES: u32 = 100;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
-        .route("/settings", get(answers).post(save_answers))
         .route("/settings/users", get(users))
         .route("/settings/users/invite", post(invite))
         .route("/settings/users/{id}/role", post(role))
@@ -36,107 +33,6 @@ pub(super) fn routes() -> Router<App> {
         .route("/settings/tokens", get(tokens).post(new_token))
         .route("/settings/tokens/{id}/remove", post(remove_token))
         .route("/settings/audit", get(audit))
-}
-
-#[derive(Template)]
-#[template(path = "settings.html")]
-struct Answers {
-    me: Me,
-    languages: Vec<(String, AnswerTexts)>,
-    keywords_off: String,
-    blackout_dates: String,
-    saved: bool,
-    wrong: Wrong,
-}
-
-impl Answers {
-    fn new(caller: Caller, settings: Settings) -> Self {
-        let off = settings.keywords_off.iter().map(|(sender, words)| format!("{sender} {}", words.join(" ")));
-        Self {
-            me: Me::new(caller, "settings"),
-            keywords_off: off.collect::<Vec<_>>().join("\n"),
-            blackout_dates: settings
-                .blackout_dates
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join("\n"),
-            languages: settings.answers.into_iter().collect(),
-            saved: false,
-            wrong: Wrong::default(),
-        }
-    }
-}
-
-async fn answers(State(app): State<App>, caller: Caller) -> Shown {
-    Ok(page(&Answers::new(caller, app.store.settings().await?)))
-}
-
-/// The texts, one of each a language; an empty language is left out.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct AnswersForm {
-    language: Vec<String>,
-    opt_out: Vec<String>,
-    opt_in: Vec<String>,
-    help: Vec<String>,
-    keywords_off: String,
-    blackout_dates: String,
-}
-
-async fn save_answers(State(app): State<App>, caller: Caller, Posted(form): Posted<AnswersForm>) -> Shown {
-    let text = |all: &[String], i: usize| all.get(i).map(|t| t.trim().to_owned()).unwrap_or_default();
-    let languages: Vec<(String, AnswerTexts)> = form
-        .language
-        .iter()
-        .enumerate()
-        .filter(|(_, language)| !language.trim().is_empty())
-        .map(|(i, language)| {
-            let texts = AnswerTexts {
-                opt_out: text(&form.opt_out, i),
-                opt_in: text(&form.opt_in, i),
-                help: text(&form.help, i),
-            };
-            (language.trim().to_lowercase(), texts)
-        })
-        .collect();
-    let mut off: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for line in form.keywords_off.lines() {
-        let mut words = line.split_whitespace();
-        if let Some(sender) = words.next() {
-            off.insert(sender.to_owned(), words.map(str::to_owned).collect());
-        }
-    }
-    let mut problems = Vec::new();
-    let mut dates = Vec::new();
-    for line in form.blackout_dates.split_whitespace() {
-        match line.parse() {
-            Ok(date) => dates.push(date),
-            Err(_) => problems
-                .push(FieldProblem::new("blackout_dates", format!("'{line}' is no date; write 2026-12-25"))),
-        }
-    }
-    let answers = languages.iter().cloned().collect();
-    let saved = if problems.is_empty() {
-        app.store.change_settings(Settings { answers, keywords_off: off, blackout_dates: dates }).await
-    } else {
-        Err(StoreError::Invalid(problems))
-    };
-    match saved {
-        Ok(settings) => Ok(page(&Answers { saved: true, ..Answers::new(caller, settings) })),
-        Err(StoreError::Invalid(problems)) => {
-            let page = Answers {
-                me: Me::new(caller, "settings"),
-                languages,
-                keywords_off: form.keywords_off,
-                blackout_dates: form.blackout_dates,
-                saved: false,
-                wrong: Wrong(problems),
-            };
-            Ok(again(&page, StatusCode::UNPROCESSABLE_ENTITY))
-        }
-        Err(e) => Err(e.into()),
-    }
 }
 
 #[derive(Template)]

@@ -106,6 +106,24 @@ pub(super) fn level(level: impl Given<store::Level>) -> &'static str {
     }
 }
 
+/// How far an opt-out goes.
+pub(super) fn scope(scope: impl Given<store::OptOutScope>) -> &'static str {
+    match scope.given() {
+        store::OptOutScope::Everything => "of any kind: no message, no call",
+        store::OptOutScope::Channel => "by SMS; calls go on",
+        store::OptOutScope::Purpose => "by SMS for the purpose of the campaign that was answered",
+    }
+}
+
+/// The API's word for how far an opt-out goes.
+pub(super) fn scope_word(scope: impl Given<store::OptOutScope>) -> &'static str {
+    match scope.given() {
+        store::OptOutScope::Everything => "everything",
+        store::OptOutScope::Channel => "channel",
+        store::OptOutScope::Purpose => "purpose",
+    }
+}
+
 /// How an event for a webhook stands, from the API's word.
 pub(super) fn event_state(state: &str) -> &'static str {
     match state {

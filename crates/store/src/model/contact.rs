@@ -71,6 +71,8 @@ pub struct Contact {
 pub struct Suppressed {
     /// `sms`, `voice` or `all`.
     pub channel: String,
+    /// What it holds for; empty: for everything.
+    pub purpose: String,
     /// `opted_out` or `blocked`.
     pub reason: String,
     /// Since when.

@@ -89,6 +89,13 @@ pub struct Definition {
     pub messages: Vec<Message>,
 }
 
+impl Definition {
+    /// What it is for; empty: not said, so that every opt-out counts.
+    pub fn purpose(&self) -> &str {
+        self.purpose.as_deref().unwrap_or_default()
+    }
+}
+
 const fn two_hours() -> SignedDuration {
     SignedDuration::from_hours(2)
 }
@@ -98,7 +105,7 @@ fn default_window() -> Option<Window> {
     Some(Window::default())
 }
 
-mod iso_duration {
+pub(super) mod iso_duration {
     use jiff::{SignedDuration, Span, SpanRelativeTo};
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 

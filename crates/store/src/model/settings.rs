@@ -1,15 +1,21 @@
 //! What holds for the whole account.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroU32};
 
-use campaign::{Sender, Window, keyword, segment};
-use jiff::civil::Date;
+use campaign::{Sender, Window, ZoneGroup, keyword, msisdn::Country, segment};
+use jiff::{SignedDuration, civil::Date};
 use serde::{Deserialize, Serialize};
 
-use super::{AnswerTexts, Problem};
+use super::{AnswerTexts, Problem, iso_duration};
 
 /// Contacts whose language is not known, or has no texts of its own, are answered in this one.
 pub const DEFAULT_LANGUAGE: &str = "en";
+
+/// Longest purpose, in characters.
+const LONGEST_PURPOSE: usize = 40;
+/// Periods of a communication limit.
+const SHORTEST_PERIOD: SignedDuration = SignedDuration::from_hours(1);
+const LONGEST_PERIOD: SignedDuration = SignedDuration::from_hours(365 * 24);
 
 /// The account's settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +27,47 @@ pub struct Settings {
     pub keywords_off: BTreeMap<String, Vec<String>>,
     /// Holidays, in each recipient's own calendar: no campaign that is scheduled from now on sends on them.
     pub blackout_dates: Vec<Date>,
+    /// At most so many messages a person, over all campaigns; none: no limit.
+    pub limit: Option<Limit>,
+    /// Zone of recipients whose own cannot be told, in campaigns that name none.
+    pub time_zone: String,
+    /// Where numbers without a country code are from, as imports read them.
+    pub country: Option<String>,
+    /// Sending hours of new campaigns; none: any time.
+    pub window: Option<Window>,
+    /// What campaigns may be for.
+    pub purposes: Vec<String>,
+    /// What an opt-out by a reply holds for.
+    pub opt_out_holds_for: OptOutScope,
+}
+
+/// How far an opt-out by a reply goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OptOutScope {
+    /// Both channels, every purpose.
+    #[default]
+    Everything,
+    /// The channel that it came by.
+    Channel,
+    /// The channel that it came by, and the purpose of the campaign that it answered.
+    Purpose,
+}
+
+impl OptOutScope {
+    /// Every scope.
+    pub const ALL: [Self; 3] = [Self::Everything, Self::Channel, Self::Purpose];
+}
+
+/// A communication limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// At most so many messages
+    pub messages: NonZeroU32,
+    /// in any period of this length: up to a year.
+    #[serde(with = "iso_duration")]
+    pub per: SignedDuration,
 }
 
 impl Default for Settings {
@@ -35,6 +82,12 @@ impl Default for Settings {
             answers: [(DEFAULT_LANGUAGE.to_owned(), english)].into(),
             keywords_off: BTreeMap::new(),
             blackout_dates: Vec::new(),
+            limit: None,
+            time_zone: "UTC".into(),
+            country: None,
+            window: Some(Window::default()),
+            purposes: ["marketing", "care", "security"].map(str::to_owned).into(),
+            opt_out_holds_for: OptOutScope::default(),
         }
     }
 }
@@ -92,6 +145,24 @@ impl Settings {
         self.keywords_off = off;
         self.blackout_dates.sort_unstable();
         self.blackout_dates.dedup();
+        if self.limit.is_some_and(|limit| !(SHORTEST_PERIOD..=LONGEST_PERIOD).contains(&limit.per)) {
+            problems.push(Problem::new("limit.per", "must be from an hour (PT1H) to a year (P365D)"));
+        }
+        if let Err(e) = ZoneGroup::parse(&self.time_zone) {
+            problems.push(Problem::new("time_zone", e));
+        }
+        if let Some(Err(e)) = self.country.as_deref().map(str::parse::<Country>) {
+            problems.push(Problem::new("country", e));
+        }
+        for purpose in &mut self.purposes {
+            *purpose = purpose.trim().to_lowercase();
+        }
+        if self.purposes.iter().any(|p| p.is_empty() || p.chars().count() > LONGEST_PURPOSE) {
+            problems.push(Problem::new(
+                "purposes",
+                format!("a purpose is a word or two, of at most {LONGEST_PURPOSE} characters"),
+            ));
+        }
         if let Err(e) = Window::any_time().except(self.blackout_dates.iter().copied()) {
             problems.push(Problem::new("blackout_dates", e));
         }

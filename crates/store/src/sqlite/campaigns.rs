@@ -7,7 +7,7 @@ use campaign::{
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Store, contacts, ms, operate, time};
+use super::{Store, contacts, ms, operate, settings, time};
 use crate::{
     Campaign, CampaignFilter, CampaignSort, Definition, Problem, Result, Route, RouteConfig, StoreError,
     TimelineEntry, save,
@@ -175,6 +175,13 @@ fn check(c: &Connection, d: &Definition) -> Result<()> {
     let mut fields: Vec<String> = save::KNOWN_FIELDS.map(str::to_owned).into();
     fields.extend(contacts::custom_fields(c)?);
     let mut problems = save::definition(d, &fields);
+    if let Some(purpose) = &d.purpose {
+        let known = settings::read(c)?.purposes;
+        if !known.contains(purpose) {
+            let message = format!("'{purpose}' is none of the account's purposes: {}", known.join(", "));
+            problems.push(Problem::new("purpose", message));
+        }
+    }
     let exists = |sql: &str, id: i64| -> Result<bool> { Ok(c.prepare_cached(sql)?.exists([id])?) };
     for (i, list) in d.list_ids.iter().enumerate() {
         if !exists("SELECT 1 FROM list WHERE id = ?1", list.0)? {

@@ -237,7 +237,9 @@ impl Turn<'_> {
         from: i64,
         to: i64,
     ) -> Result<Vec<(Recipient, Decision)>> {
-        let go_on = self.know(campaign)?.definition.go_on_after_failure;
+        let limit = self.limit()?;
+        let known = self.know(campaign)?;
+        let (go_on, purpose) = (known.definition.go_on_after_failure, known.definition.purpose());
         let sql = if message_no == 1 {
             include_str!("sql/claim_read_first.sql")
         } else {
@@ -245,9 +247,9 @@ impl Turn<'_> {
         };
         let mut statement = self.c.prepare_cached(sql)?;
         let mut rows = if message_no == 1 {
-            statement.query((campaign.0, from, to))?
+            statement.query((campaign.0, from, to, purpose))?
         } else {
-            statement.query((campaign.0, from, to, message_no))?
+            statement.query((campaign.0, from, to, message_no, purpose))?
         };
         let mut all = Vec::with_capacity((to - from) as usize);
         while let Some(row) = rows.next()? {
@@ -257,7 +259,7 @@ impl Turn<'_> {
             let suppressed: Option<String> = row.get(3)?;
             let previous: Option<u8> = row.get(4)?;
             let waits: Option<i64> = row.get(6)?;
-            let decision = if let Some(reason) = suppressed {
+            let mut decision = if let Some(reason) = suppressed {
                 Decision::Skip(SkipReason::from_word(&reason).unwrap_or(SkipReason::Blocked))
             } else if let Some(previous) = previous.and_then(Outcome::from_code) {
                 let reason: Option<String> = row.get(5)?;
@@ -270,6 +272,11 @@ impl Turn<'_> {
             } else {
                 Decision::Goes
             };
+            if let (Some(limit), Decision::Goes | Decision::After(_)) = (limit, decision)
+                && !self.within(limit, recipient.number, campaign.0, message_no)?
+            {
+                decision = Decision::Skip(SkipReason::Limit);
+            }
             all.push((recipient, decision));
         }
         Ok(all)

@@ -1,19 +1,21 @@
 //! The engine's turn: results, receipts, put-backs and new claims, all in one transaction.
 
 use std::{
+    cell::OnceCell,
     collections::{BTreeSet, HashMap, HashSet, hash_map::Entry},
     rc::Rc,
     sync::Arc,
 };
 
-use campaign::{CampaignId, ClaimId, Msisdn, Outcome, SkipReason, ZoneGroup, lifecycle::Cause};
+use campaign::{CampaignId, ClaimId, Outcome, SkipReason, ZoneGroup, lifecycle::Cause};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params, types::ToSqlOutput};
 
 use super::{
-    Store, answer, bulk, campaigns, freeze, ms, operate, reply, tally::Deltas, time, webhooks::News,
+    Store, answer, bulk, campaigns, freeze, limit, ms, operate, opt_out, reply, tally::Deltas, time,
+    webhooks::News,
 };
-use crate::{Cycle, Cycled, Definition, Fate, Held, Result, Settled};
+use crate::{Cycle, Cycled, Definition, Fate, Held, Limit, Result, Settled};
 
 impl Store {
     /// One turn of the engine. `worker` names this engine: its claims are orphaned when it is gone. The
@@ -31,8 +33,8 @@ impl Store {
         let committed = self.write_begun(move |c| Turn::new(c, &worker, now)?.run(&theirs));
         async move {
             let result = committed.await.map(|(cycled, heard)| {
-                for (number, suppressed) in heard {
-                    store.inner.opt_outs.set(number, suppressed);
+                for (number, held) in heard {
+                    store.inner.opt_outs.set(number, held);
                 }
                 for campaign in &cycled.changed {
                     store.changed(*campaign);
@@ -71,6 +73,10 @@ pub(super) struct Turn<'a> {
     known: HashMap<i64, Rc<Known>>,
     pub(super) touched: BTreeSet<i64>,
     pub(super) waves: HashSet<i64>,
+    /// The limit of messages a person, once it was asked for.
+    pub(super) limit: OnceCell<Option<Limit>>,
+    /// Whether messages are noted because of a limit.
+    pub(super) noted: bool,
     /// What webhooks are to be told of.
     pub(super) news: News,
     /// Whether receipts wait for their results.
@@ -91,13 +97,15 @@ impl<'a> Turn<'a> {
             known: HashMap::new(),
             touched: BTreeSet::new(),
             waves: HashSet::new(),
+            limit: OnceCell::new(),
+            noted: limit::noted(c)?,
             news: News::new(c)?,
             early,
             swept: false,
         })
     }
 
-    fn run(mut self, cycle: &Cycle) -> Result<(Cycled, Vec<(Msisdn, bool)>)> {
+    fn run(mut self, cycle: &Cycle) -> Result<(Cycled, Vec<opt_out::Held>)> {
         for campaign in &cycle.due {
             operate::step(self.c, *campaign, Cause::Due, "engine", self.now)?;
             self.touched.insert(campaign.0);
@@ -124,7 +132,7 @@ impl<'a> Turn<'a> {
         for reply in &cycle.replies {
             let heard = reply::hear(self.c, reply, self.now)?;
             self.touched.extend(heard.campaign.map(|c| c.0));
-            keywords.extend(heard.suppressed.map(|suppressed| (reply.number, suppressed)));
+            keywords.extend(heard.held.map(|held| (reply.number, held)));
         }
         let mut claimed = Vec::new();
         for request in &cycle.claims {
@@ -288,7 +296,8 @@ impl<'a> Turn<'a> {
                 Outcome::InDoubt => {
                     self.doubt(known.route, number, (s.campaign.0, s.message_no, s.seq))?;
                 }
-                _ => {}
+                Outcome::Failed | Outcome::Skipped => self.unnote(s.number, s.campaign.0, s.message_no)?,
+                Outcome::Delivered | Outcome::Undelivered => {}
             }
         }
         bulk::insert(self.c, include_str!("sql/delivery_add.sql"), 13, &rows)?;

@@ -136,10 +136,12 @@ fn values(json: Option<&str>, fields: &[String]) -> Vec<Option<String>> {
 fn suppressed(c: &Connection, d: &Definition) -> Result<BTreeMap<String, i64>> {
     let sql = format!(
         "SELECT s.reason, count(DISTINCT m.number) FROM ({}) m JOIN suppression s USING (number)
-         WHERE s.channel IN ('sms', 'all') GROUP BY 1",
+         WHERE s.channel IN ('sms', 'all') AND (?1 = '' OR s.purpose IN ('', ?1)) GROUP BY 1",
         freeze::members(&d.list_ids)
     );
-    Ok(c.prepare(&sql)?.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<rusqlite::Result<_>>()?)
+    Ok(c.prepare(&sql)?
+        .query_map([d.purpose()], |r| Ok((r.get(0)?, r.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?)
 }
 
 /// Segments of each message over the first recipients, how many lack a field, and how many were looked at.

@@ -25,7 +25,7 @@ use crate::{Campaign, Definition, Held, Problem, Result, StoreError};
 
 /// Rows written in one go: below 20 ms on the slowest machine we know.
 const CHUNK: usize = 4_000;
-/// The zone of recipients of whom neither contact, number nor campaign tells one.
+/// The zone of recipients of whom neither contact, number, campaign nor account tells one.
 const FALLBACK_ZONE: &str = "UTC";
 
 struct Row {
@@ -136,9 +136,12 @@ pub(super) fn plan(d: &Definition, groups: &[Group], now: Timestamp) -> Result<V
     Ok(pilot(d, waves))
 }
 
-/// What is frozen of a definition: with the account's blackout dates in its window.
+/// What is frozen of a definition: with the account's blackout dates in its window, and its time zone where
+/// the campaign names none.
 pub(super) fn frozen(c: &Connection, mut d: Definition) -> Result<Definition> {
-    let dates = settings::read(c)?.blackout_dates;
+    let settings = settings::read(c)?;
+    d.time_zone.get_or_insert(settings.time_zone);
+    let dates = settings.blackout_dates;
     if !dates.is_empty() {
         let window = d.window.take().unwrap_or_else(Window::any_time).except(dates);
         d.window = Some(window.map_err(|e| StoreError::Invalid(vec![Problem::new("window", e)]))?);
@@ -200,8 +203,8 @@ impl Store {
             let old = load(c, id)?;
             lifecycle::transition(old.definition.channel, old.status, Cause::Act(Action::Schedule))?;
             let texts = complete(&old.definition)?;
-            let (groups, place) = count(c, &old.definition)?;
             let definition = frozen(c, old.definition)?;
+            let (groups, place) = count(c, &definition)?;
             let waves = plan(&definition, &groups, now)?;
             if definition.max_cost.is_some() {
                 super::forecast::within_budget(c, &definition, now)?;

@@ -12,6 +12,7 @@ mod forecast;
 mod freeze;
 mod home;
 mod idempotency;
+mod limit;
 mod operate;
 mod opt_out;
 mod people;

@@ -2,7 +2,7 @@
 //! immediately before a message is written.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -14,34 +14,56 @@ use serde_json::json;
 use super::{Store, ms, webhooks};
 use crate::{Level, Result};
 
-/// Numbers that were suppressed since this process opened the store. What was suppressed before is seen
-/// by every claim; this closes the gap between a claim and its bytes. Cheap to clone.
+/// Numbers that were suppressed since this process opened the store, and the purposes that this holds for. What
+/// was suppressed before is seen by every claim; this closes the gap between a claim and its bytes. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct OptOuts(Arc<RwLock<HashSet<Msisdn>>>);
+pub struct OptOuts(Arc<RwLock<HashMap<Msisdn, Vec<String>>>>);
 
 impl OptOuts {
-    /// Whether nothing may be sent to `number` any more.
-    pub fn contains(&self, number: Msisdn) -> bool {
-        // A set that a panic interrupted is still a set.
-        self.0.read().unwrap_or_else(PoisonError::into_inner).contains(&number)
+    /// Whether nothing may be sent to `number` any more that is for `purpose`; an empty one is not said.
+    pub fn contains(&self, number: Msisdn, purpose: &str) -> bool {
+        // A map that a panic interrupted is still a map.
+        let numbers = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        numbers
+            .get(&number)
+            .is_some_and(|held| held.iter().any(|p| p.is_empty() || purpose.is_empty() || p == purpose))
     }
 
-    pub(super) fn set(&self, number: Msisdn, suppressed: bool) {
+    pub(super) fn set(&self, number: Msisdn, purposes: Vec<String>) {
         let mut numbers = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if suppressed {
-            numbers.insert(number);
-        } else {
+        if purposes.is_empty() {
             numbers.remove(&number);
+        } else {
+            numbers.insert(number, purposes);
         }
     }
 }
 
-/// Suppresses a number; says whether that is new.
-pub(super) fn add(c: &Connection, number: Msisdn, channel: &str, reason: &str, now: i64) -> Result<bool> {
+/// A number, and the purposes that no SMS may go to it for.
+pub(super) type Held = (Msisdn, Vec<String>);
+
+/// Suppresses a number on a channel (sms, voice, all), for a purpose or, where that is empty, for every one; says
+/// whether that is new.
+pub(super) fn add(
+    c: &Connection,
+    number: Msisdn,
+    (channel, purpose): (&str, &str),
+    reason: &str,
+    now: i64,
+) -> Result<bool> {
     let added = c
-        .prepare_cached("INSERT INTO suppression VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?
-        .execute((number.digits(), channel, reason, now))?;
+        .prepare_cached("INSERT INTO suppression VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING")?
+        .execute((number.digits(), channel, purpose, reason, now))?;
     Ok(added > 0)
+}
+
+/// The purposes that no SMS may go to a number for; an empty one: for none.
+pub(super) fn purposes(c: &Connection, number: Msisdn) -> Result<Vec<String>> {
+    Ok(c.prepare_cached(
+        "SELECT DISTINCT purpose FROM suppression WHERE number = ?1 AND channel IN ('sms', 'all')",
+    )?
+    .query_map([number.digits()], |r| r.get(0))?
+    .collect::<rusqlite::Result<_>>()?)
 }
 
 impl Store {
@@ -59,22 +81,21 @@ impl Store {
         reason: &'static str,
         now: Timestamp,
     ) -> Result<()> {
-        self.write(move |c| {
-            if add(c, number, channel, reason, ms(now))? {
-                webhooks::tell(
-                    c,
-                    Level::Person,
-                    "person.blocked",
-                    ms(now),
-                    || json!({"number": number.to_string(), "channel": channel, "reason": reason}),
-                )?;
-            }
-            Ok(())
-        })
-        .await?;
-        if channel != "voice" {
-            self.inner.opt_outs.set(number, true);
-        }
+        let held = self
+            .write(move |c| {
+                if add(c, number, (channel, ""), reason, ms(now))? {
+                    webhooks::tell(
+                        c,
+                        Level::Person,
+                        "person.blocked",
+                        ms(now),
+                        || json!({"number": number.to_string(), "channel": channel, "reason": reason}),
+                    )?;
+                }
+                purposes(c, number)
+            })
+            .await?;
+        self.inner.opt_outs.set(number, held);
         Ok(())
     }
 
@@ -86,11 +107,7 @@ impl Store {
                     "DELETE FROM suppression WHERE number = ?1 AND channel = ?2",
                     (number.digits(), channel),
                 )? > 0;
-                let left = c
-                    .prepare_cached(
-                        "SELECT 1 FROM suppression WHERE number = ?1 AND channel IN ('sms', 'all')",
-                    )?
-                    .exists([number.digits()])?;
+                let left = purposes(c, number)?;
                 Ok((there, left))
             })
             .await?;

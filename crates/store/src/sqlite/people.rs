@@ -75,9 +75,9 @@ fn read(c: &Connection, number: Msisdn) -> Result<Contact> {
         .query_map([digits], |r| Ok((ListId(r.get(0)?), r.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
     let suppressed = c
-        .prepare_cached("SELECT channel, reason, at FROM suppression WHERE number = ?1 ORDER BY at")?
+        .prepare_cached("SELECT channel, purpose, reason, at FROM suppression WHERE number = ?1 ORDER BY at")?
         .query_map([digits], |r| {
-            Ok(Suppressed { channel: r.get(0)?, reason: r.get(1)?, at: time(r.get(2)?) })
+            Ok(Suppressed { channel: r.get(0)?, purpose: r.get(1)?, reason: r.get(2)?, at: time(r.get(3)?) })
         })?
         .collect::<rusqlite::Result<_>>()?;
     let last = c

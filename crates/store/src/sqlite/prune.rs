@@ -40,10 +40,11 @@ impl Store {
         }
         let parts_before = ms(now) - PARTS_WITHIN.as_millis() as i64;
         let close = move |c: &_| reply::close_parts(c, parts_before, ms(now));
-        for (number, suppressed) in self.inner.writer.run_now(Lane::Bulk, close)? {
-            self.inner.opt_outs.set(number, suppressed);
+        for (number, held) in self.inner.writer.run_now(Lane::Bulk, close)? {
+            self.inner.opt_outs.set(number, held);
         }
         self.prune_events(now)?;
+        self.prune_notes(now)?;
         let before = ms(now) - RECEIPTS_WITHIN.as_millis() as i64;
         let mut from = Some((0, String::new(), 0));
         let mut gone = 0;

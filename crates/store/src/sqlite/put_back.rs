@@ -16,6 +16,7 @@ impl Turn<'_> {
             .optional()?;
         let Some((campaign, message, wave, to)) = row else { return Ok(()) };
         self.touched.insert(campaign);
+        self.unnote_tail(wave.is_none().then_some(claim.0), (campaign, message), (from, to))?;
         let Some(wave) = wave else {
             let freed = self
                 .c

@@ -7,8 +7,8 @@ use campaign::{
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
 
-use super::{Store, answer, opt_out, settings, time, webhooks};
-use crate::{AnswerRow, Level, Part, Reply, ReplyRow, Result};
+use super::{Store, answer, campaigns, opt_out, settings, time, webhooks};
+use crate::{AnswerRow, Level, OptOutScope, Part, Reply, ReplyRow, Result};
 
 /// The word stored with a reply that is no keyword and reads like a no all the same.
 const REFUSAL: &str = "refusal";
@@ -19,8 +19,8 @@ const GAP: &str = "[...]";
 #[derive(Default)]
 pub(super) struct Heard {
     pub(super) campaign: Option<CampaignId>,
-    /// The number's new state, where a keyword changed it.
-    pub(super) suppressed: Option<bool>,
+    /// The purposes that the number is opted out of, where a keyword changed that.
+    pub(super) held: Option<Vec<String>>,
 }
 
 /// Stores a reply with the campaign that last wrote to that number from that sender; a keyword takes
@@ -74,9 +74,9 @@ fn drop_parts(c: &Connection, reply: &Reply, part: Part) -> Result<()> {
     Ok(())
 }
 
-/// Stores what came of long replies whose other parts did not come before `before`; answers whose opt-out
+/// Stores what came of long replies whose other parts did not come before `before`; answers whose opt-outs
 /// that changed, and to what.
-pub(super) fn close_parts(c: &Connection, before: i64, now: i64) -> Result<Vec<(Msisdn, bool)>> {
+pub(super) fn close_parts(c: &Connection, before: i64, now: i64) -> Result<Vec<opt_out::Held>> {
     let old: Vec<(Reply, Part)> = c
         .prepare_cached(
             "SELECT number, sender, reference, total, min(route_id) FROM reply_part
@@ -95,7 +95,7 @@ pub(super) fn close_parts(c: &Connection, before: i64, now: i64) -> Result<Vec<(
         drop_parts(c, &reply, part)?;
         let number = reply.number;
         let heard = hear_whole(c, &Reply { text, part: None, ..reply }, now)?;
-        keywords.extend(heard.suppressed.map(|suppressed| (number, suppressed)));
+        keywords.extend(heard.held.map(|held| (number, held)));
     }
     Ok(keywords)
 }
@@ -115,26 +115,32 @@ fn hear_whole(c: &Connection, reply: &Reply, now: i64) -> Result<Heard> {
     )?
     .execute((campaign, number, &reply.sender, &reply.text, word, now))?;
     let id = c.last_insert_rowid();
-    let suppressed = match keyword {
+    let held = match keyword {
         Some(Keyword::OptOut) => {
+            let purpose = match (settings.opt_out_holds_for, campaign) {
+                (OptOutScope::Purpose, Some(campaign)) => {
+                    campaigns::load(c, CampaignId(campaign))?.definition.purpose
+                }
+                _ => None,
+            };
+            let channel = if settings.opt_out_holds_for == OptOutScope::Everything { "all" } else { "sms" };
+            let scope = (channel, purpose.as_deref().unwrap_or_default());
             // Whoever is opted out and says so again was told already.
-            if opt_out::add(c, reply.number, "all", "opted_out", now)? {
+            if opt_out::add(c, reply.number, scope, "opted_out", now)? {
                 answer::queue(c, id, reply, Keyword::OptOut, &settings, now)?;
             }
-            Some(true)
+            Some(opt_out::purposes(c, reply.number)?)
         }
         // Lifts what a reply had set; a number that was blocked by a person stays blocked.
         Some(Keyword::OptIn) => {
             let lifted = c
                 .prepare_cached("DELETE FROM suppression WHERE number = ?1 AND reason = 'opted_out'")?
                 .execute([number])?;
-            let blocked: bool = c
-                .prepare_cached("SELECT EXISTS (SELECT 1 FROM suppression WHERE number = ?1)")?
-                .query_row([number], |r| r.get(0))?;
-            if lifted > 0 && !blocked {
+            let held = opt_out::purposes(c, reply.number)?;
+            if lifted > 0 && held.is_empty() {
                 answer::queue(c, id, reply, Keyword::OptIn, &settings, now)?;
             }
-            Some(blocked)
+            Some(held)
         }
         Some(Keyword::Help) => {
             answer::queue(c, id, reply, Keyword::Help, &settings, now)?;
@@ -151,7 +157,7 @@ fn hear_whole(c: &Connection, reply: &Reply, now: i64) -> Result<Heard> {
         json!({"campaign_id": campaign.map(CampaignId), "number": reply.number.to_string(), "sender": reply.sender,
             "text": reply.text, "keyword": word})
     })?;
-    Ok(Heard { campaign: campaign.map(CampaignId), suppressed })
+    Ok(Heard { campaign: campaign.map(CampaignId), held })
 }
 
 impl Store {

@@ -1,4 +1,4 @@
--- Version 4: webhooks.
+-- Version 4: webhooks, communication limits, opt-outs by purpose.
 CREATE TABLE webhook (
     id INTEGER PRIMARY KEY, url TEXT NOT NULL, secret TEXT NOT NULL,
     levels TEXT NOT NULL,              -- JSON array: attempt, person, campaign
@@ -17,3 +17,18 @@ CREATE TABLE webhook_try (
     event_id INTEGER NOT NULL, at INTEGER NOT NULL, status INTEGER, detail TEXT, took INTEGER NOT NULL,
     PRIMARY KEY (event_id, at)
 ) WITHOUT ROWID;
+
+-- What each number is sent, while a communication limit is on.
+CREATE TABLE contact_log (
+    number INTEGER NOT NULL, campaign_id INTEGER NOT NULL, message_no INTEGER NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (number, campaign_id, message_no)
+) WITHOUT ROWID;
+
+-- An opt-out may hold for one purpose alone; '': for every one.
+ALTER TABLE suppression RENAME TO suppression_3;
+CREATE TABLE suppression (
+    number INTEGER NOT NULL, channel TEXT NOT NULL, purpose TEXT NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (number, channel, purpose)
+) WITHOUT ROWID;
+INSERT INTO suppression SELECT number, channel, '', reason, at FROM suppression_3;
+DROP TABLE suppression_3;

@@ -1,0 +1,198 @@
+//! The account's settings: what holds for sending, and what is answered to keywords.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::{Router, extract::State, http::StatusCode, routing::get};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use store::{AnswerTexts, Limit, OptOutScope, Settings};
+
+use super::{Me, Posted, PostedTwo, Refused, Shown, Wrong, again, hours::Hours, page, words};
+use crate::{App, auth::Caller, body, problem::Problem};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/settings", get(sending).post(save_sending))
+        .route("/settings/answers", get(answers).post(save_answers))
+}
+
+/// Saves a change, and what is wrong with it by field where it cannot be saved.
+async fn save(app: &App, change: Value) -> Result<Result<Settings, Wrong>, Refused> {
+    let saved = async {
+        let settings = body::changed(&app.store.settings().await?, change)?;
+        Ok::<_, Problem>(app.store.change_settings(settings).await?)
+    };
+    match saved.await {
+        Ok(settings) => Ok(Ok(settings)),
+        Err(problem) => Ok(Err(Wrong(problem.into_fields()?))),
+    }
+}
+
+/// Lines of a field, as a list.
+fn lines(text: &str) -> Vec<&str> {
+    text.split(['\n', ',']).map(str::trim).filter(|line| !line.is_empty()).collect()
+}
+
+fn joined(values: impl IntoIterator<Item = impl ToString>) -> String {
+    values.into_iter().map(|value| value.to_string()).collect::<Vec<_>>().join("\n")
+}
+
+#[derive(Template)]
+#[template(path = "settings.html")]
+struct Sending {
+    me: Me,
+    form: SendingForm,
+    hours: Hours,
+    saved: bool,
+    wrong: Wrong,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct SendingForm {
+    time_zone: String,
+    country: String,
+    blackout_dates: String,
+    purposes: String,
+    opt_out_holds_for: String,
+    limit_messages: String,
+    limit_days: String,
+}
+
+impl SendingForm {
+    fn of(s: &Settings) -> Self {
+        Self {
+            time_zone: s.time_zone.clone(),
+            country: s.country.clone().unwrap_or_default(),
+            blackout_dates: joined(&s.blackout_dates),
+            purposes: joined(&s.purposes),
+            opt_out_holds_for: words::scope_word(s.opt_out_holds_for).to_owned(),
+            limit_messages: s.limit.map(|limit| limit.messages.to_string()).unwrap_or_default(),
+            limit_days: s.limit.map_or_else(String::new, days),
+        }
+    }
+
+    /// What the API would be sent; what is no number is sent on as it is, and refused with its field.
+    fn change(&self, hours: &Hours) -> Value {
+        let given = |text: &str| Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
+        let limit = given(&self.limit_messages).map(|messages| {
+            let messages = messages.parse::<u32>().map_or_else(|_| json!(messages), |n| json!(n));
+            json!({"messages": messages, "per": format!("P{}D", self.limit_days.trim())})
+        });
+        json!({"time_zone": self.time_zone.trim(), "country": given(&self.country), "window": hours.change(),
+            "blackout_dates": lines(&self.blackout_dates), "purposes": lines(&self.purposes), "limit": limit,
+            "opt_out_holds_for": self.opt_out_holds_for})
+    }
+}
+
+/// A limit's period in days, rounded up: the form knows no hours.
+fn days(limit: Limit) -> String {
+    let hours = limit.per.as_hours();
+    ((hours + 23) / 24).to_string()
+}
+
+impl Sending {
+    fn new(caller: Caller, settings: &Settings) -> Self {
+        Self {
+            me: Me::new(caller, "settings"),
+            form: SendingForm::of(settings),
+            hours: Hours::of(settings.window.as_ref()),
+            saved: false,
+            wrong: Wrong::default(),
+        }
+    }
+}
+
+async fn sending(State(app): State<App>, caller: Caller) -> Shown {
+    Ok(page(&Sending::new(caller, &app.store.settings().await?)))
+}
+
+async fn save_sending(
+    State(app): State<App>,
+    caller: Caller,
+    PostedTwo(form, hours): PostedTwo<SendingForm, Hours>,
+) -> Shown {
+    match save(&app, form.change(&hours)).await? {
+        Ok(settings) => Ok(page(&Sending { saved: true, ..Sending::new(caller, &settings) })),
+        Err(wrong) => {
+            let page = Sending { me: Me::new(caller, "settings"), form, hours, saved: false, wrong };
+            Ok(again(&page, StatusCode::UNPROCESSABLE_ENTITY))
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "answers.html")]
+struct Answers {
+    me: Me,
+    languages: Vec<(String, AnswerTexts)>,
+    keywords_off: String,
+    saved: bool,
+    wrong: Wrong,
+}
+
+impl Answers {
+    fn new(caller: Caller, settings: Settings) -> Self {
+        let off = settings.keywords_off.iter().map(|(sender, words)| format!("{sender} {}", words.join(" ")));
+        Self {
+            me: Me::new(caller, "settings"),
+            keywords_off: joined(off),
+            languages: settings.answers.into_iter().collect(),
+            saved: false,
+            wrong: Wrong::default(),
+        }
+    }
+}
+
+async fn answers(State(app): State<App>, caller: Caller) -> Shown {
+    Ok(page(&Answers::new(caller, app.store.settings().await?)))
+}
+
+/// The texts, one of each a language; an empty language is left out.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct AnswersForm {
+    language: Vec<String>,
+    opt_out: Vec<String>,
+    opt_in: Vec<String>,
+    help: Vec<String>,
+    keywords_off: String,
+}
+
+impl AnswersForm {
+    fn languages(&self) -> Vec<(String, AnswerTexts)> {
+        let text = |all: &[String], i: usize| all.get(i).map(|t| t.trim().to_owned()).unwrap_or_default();
+        let named = self.language.iter().enumerate().filter(|(_, language)| !language.trim().is_empty());
+        named
+            .map(|(i, language)| {
+                let texts = AnswerTexts {
+                    opt_out: text(&self.opt_out, i),
+                    opt_in: text(&self.opt_in, i),
+                    help: text(&self.help, i),
+                };
+                (language.trim().to_lowercase(), texts)
+            })
+            .collect()
+    }
+}
+
+async fn save_answers(State(app): State<App>, caller: Caller, Posted(form): Posted<AnswersForm>) -> Shown {
+    let languages = form.languages();
+    let mut off = Map::new();
+    for line in form.keywords_off.lines() {
+        let mut words = line.split_whitespace();
+        if let Some(sender) = words.next() {
+            off.insert(sender.to_owned(), words.collect());
+        }
+    }
+    let answers: BTreeMap<_, _> = languages.iter().cloned().collect();
+    match save(&app, json!({"answers": answers, "keywords_off": off})).await? {
+        Ok(settings) => Ok(page(&Answers { saved: true, ..Answers::new(caller, settings) })),
+        Err(wrong) => {
+            let me = Me::new(caller, "settings");
+            let page = Answers { me, languages, keywords_off: form.keywords_off, saved: false, wrong };
+            Ok(again(&page, StatusCode::UNPROCESSABLE_ENTITY))
+        }
+    }
+}

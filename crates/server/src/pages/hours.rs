@@ -1,0 +1,67 @@
+//! The form of a sending window, as campaigns and the account have one.
+
+use campaign::Window;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+const DAYS: [(&str, &str); 7] = [
+    ("mon", "Mon"),
+    ("tue", "Tue"),
+    ("wed", "Wed"),
+    ("thu", "Thu"),
+    ("fri", "Fri"),
+    ("sat", "Sat"),
+    ("sun", "Sun"),
+];
+
+/// Sending hours as their fields are named.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Hours {
+    /// `any`, else the hours below.
+    window: String,
+    days: Vec<String>,
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) except: String,
+}
+
+impl Hours {
+    pub(super) fn of(window: Option<&Window>) -> Self {
+        // Hours to begin with, where there are none so far.
+        let hours = serde_json::to_value(window.cloned().unwrap_or_default()).unwrap_or_default();
+        let text = |key: &str| hours.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let list = |key: &str| -> Vec<String> {
+            let values = hours.get(key).and_then(Value::as_array).into_iter().flatten();
+            values.filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        Self {
+            window: if window.is_none() { "any" } else { "hours" }.to_owned(),
+            days: list("days"),
+            from: text("from"),
+            to: text("to"),
+            except: list("except").join(", "),
+        }
+    }
+
+    /// What the API would be sent.
+    pub(super) fn change(&self) -> Value {
+        if self.any() {
+            return Value::Null;
+        }
+        let except: Vec<&str> = self.except.split([',', ' ', '\n', '\r']).filter(|d| !d.is_empty()).collect();
+        json!({"days": self.days, "from": self.from, "to": self.to, "except": except})
+    }
+
+    pub(super) fn any(&self) -> bool {
+        self.window == "any"
+    }
+
+    pub(super) fn days(&self) -> [(&'static str, &'static str); 7] {
+        DAYS
+    }
+
+    pub(super) fn has_day(&self, day: &str) -> bool {
+        self.days.iter().any(|d| d == day)
+    }
+}
