@@ -13,7 +13,7 @@ use engine::{Connect, Engine, Handle};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sms::SmppRoute;
-use store::{NewContact, Store};
+use store::{ImportChunk, NewContact, Store};
 
 /// Contacts stored together.
 const CHUNK: i64 = 5_000;
@@ -62,9 +62,14 @@ pub async fn list(store: &Store, name: &str, people: i64) -> anyhow::Result<List
                     number: number(i),
                     zones: Some("America/New_York".into()),
                     fields: Some(format!(r#"{{"first_name":"Ana{i}"}}"#)),
+                    consent: None,
                 })
                 .collect();
-            store.import_chunk(import, contacts, Vec::new())?;
+            store.import_chunk(
+                import,
+                ImportChunk { contacts, ..ImportChunk::default() },
+                Timestamp::now(),
+            )?;
         }
         store.end_import(import, Vec::new(), None)
     })

@@ -31,7 +31,7 @@ async fn main() -> anyhow::Result<()> {
     let messages = argument(1, 100_000)?;
     // A profiler looks at one of them.
     if std::env::args().nth(2).as_deref() == Some("carillon") {
-        println!("{:.0}", durable(messages).await?);
+        println!("{:.0}", durable(messages, false).await?);
         return Ok(());
     }
     say_machine();
@@ -39,8 +39,11 @@ async fn main() -> anyhow::Result<()> {
     line(&[&"", &"messages/s", &"of bare"]);
     let bare = bare(messages).await?;
     line(&[&"bare client", &(bare as i64), &"1.00"]);
-    let durable = durable(messages).await?;
+    let limited = durable(messages, true).await?;
+    let durable = durable(messages, false).await?;
     line(&[&"carillon", &(durable as i64), &format!("{:.2}", durable / bare)]);
+    line(&[&"with a limit a person", &(limited as i64), &format!("{:.2}", limited / bare)]);
+    println!("with a limit / without: {:.2}", limited / durable);
     match kannel(messages / KANNEL_SHARE).await {
         Ok(rate) => {
             line(&[&"kannel", &(rate as i64), &format!("{:.2}", rate / bare)]);
@@ -101,11 +104,16 @@ async fn bare(messages: i64) -> anyhow::Result<f64> {
     Ok(rate(messages, began))
 }
 
-/// Everything, on SQLite.
-async fn durable(messages: i64) -> anyhow::Result<f64> {
+/// Everything, on SQLite; where it is `limited`, with a communication limit that nobody reaches.
+async fn durable(messages: i64, limited: bool) -> anyhow::Result<f64> {
     let smsc = Smsc::start(true)?;
     let folder = tempfile::tempdir_in(".")?;
     let store = Store::open(folder.path())?;
+    if limited {
+        let limit =
+            json!({"answers": {"en": {"opt_out": "", "help": ""}}, "limit": {"messages": 3, "per": "P7D"}});
+        store.change_settings(serde_json::from_value(limit)?).await?;
+    }
     let places = (list(&store, "All", messages).await?, route(&store, smsc.port, WINDOW).await?);
     let handle = engine(&store).await?;
     let id = campaign(&store, "Bench", places, json!({"now": true})).await?;

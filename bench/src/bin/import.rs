@@ -23,8 +23,9 @@ fn main() -> anyhow::Result<()> {
     let store = Store::open(folder.path())?;
     let list = runtime.block_on(store.create_list("All".into(), Timestamp::now()))?;
     let import = runtime.block_on(store.begin_import(list))?;
+    let reading = server::import::Reading::plain(None, "bench", Timestamp::now());
     let began = Instant::now();
-    let state = server::import::csv(&store, import, std::fs::File::open(&path)?, None, |_| {})?;
+    let state = server::import::csv(&store, import, std::fs::File::open(&path)?, &reading, |_| {})?;
     let ours = rows as f64 / began.elapsed().as_secs_f64();
     anyhow::ensure!(state.accepted == rows, "{state:?}");
     line(&[&"", &"rows/s", &"peak MiB"]);

@@ -33,7 +33,11 @@ impl FromStr for Country {
     type Err = BadNumber;
     fn from_str(code: &str) -> Result<Self, BadNumber> {
         let upper = code.trim().to_ascii_uppercase();
-        Region::from_str(&upper).map(Self).map_err(|_| BadNumber::NoSuchCountry(code.to_owned()))
+        // Any two letters read as a region; a country has numbers.
+        let known = Region::from_str(&upper)
+            .ok()
+            .filter(|region| PHONE_NUMBER_UTIL.get_country_code_for_region(*region).is_some());
+        known.map(Self).ok_or_else(|| BadNumber::NoSuchCountry(code.to_owned()))
     }
 }
 
@@ -109,6 +113,7 @@ mod tests {
             "'2025550123' is not a phone number; it may lack its country code"
         );
         assert!(Msisdn::parse(&"9".repeat(1_000_000), us()).unwrap_err().to_string().len() < 100);
+        assert_eq!("XX".parse::<Country>(), Err(BadNumber::NoSuchCountry("XX".into())));
         assert_eq!("Atlantis".parse::<Country>(), Err(BadNumber::NoSuchCountry("Atlantis".into())));
     }
 

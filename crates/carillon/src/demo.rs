@@ -6,7 +6,7 @@ use campaign::{ListId, RouteId};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use simulator::{Profile, Smsc};
-use store::{CampaignFilter, NewContact, Role, Store};
+use store::{CampaignFilter, ImportChunk, NewContact, Role, Store};
 
 use crate::{cli, data, serve};
 
@@ -79,12 +79,17 @@ async fn contacts(store: &Store) -> anyhow::Result<ListId> {
                 number,
                 zones: campaign::zone::of_number(number).map(str::to_owned),
                 fields: Some(json!({"first_name": name}).to_string()),
+                consent: None,
             }
         })
         .collect();
     let theirs = store.clone();
     tokio::task::spawn_blocking(move || {
-        theirs.import_chunk(import, people, Vec::new())?;
+        theirs.import_chunk(
+            import,
+            ImportChunk { contacts: people, ..ImportChunk::default() },
+            Timestamp::now(),
+        )?;
         theirs.end_import(import, Vec::new(), None)
     })
     .await??;

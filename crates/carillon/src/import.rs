@@ -3,19 +3,19 @@
 use std::{fs::File, path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
-use campaign::msisdn::Country;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
+use server::import::Reading;
 
 use crate::{cli, data};
 
 pub async fn run(options: cli::Import) -> anyhow::Result<ExitCode> {
-    let country: Option<Country> = options.country.map(|code| code.parse()).transpose()?;
     let file =
         File::open(&options.file).with_context(|| format!("{} cannot be opened", options.file.display()))?;
     let size = file.metadata()?.len();
     let store = data::open(&options.data)?;
-    let country = server::import::country(&store, country).await?;
+    let country = server::import::country(&store, options.country).await?;
+    let reading = Reading::plain(country, "command line", Timestamp::now());
     let list = store.list_named(options.list, Timestamp::now()).await?;
     let id = store.begin_import(list).await?;
     let bar = ProgressBar::new(size).with_style(
@@ -26,7 +26,7 @@ pub async fn run(options: cli::Import) -> anyhow::Result<ExitCode> {
     );
     let (theirs, shown) = (store.clone(), bar.clone());
     let state = tokio::task::spawn_blocking(move || {
-        server::import::csv(&theirs, id, file, country, |at| shown.set_position(at))
+        server::import::csv(&theirs, id, file, &reading, |at| shown.set_position(at))
     })
     .await??;
     bar.finish_and_clear();

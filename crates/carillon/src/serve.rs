@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use engine::Engine;
 use jiff::Timestamp;
-use server::{App, webhook::Courier};
+use server::{App, uploads, webhook::Courier};
 use sms::SmppRoute;
 use store::{Store, StoreError};
 use tokio::{net::TcpListener, signal::unix::SignalKind, task::JoinHandle};
@@ -50,7 +50,7 @@ pub struct Server {
 
 /// Starts serving `store`, and dispatching where it may.
 pub async fn start(store: Store, listen: SocketAddr, dispatch: bool) -> anyhow::Result<Server> {
-    store.end_interrupted_imports().await?;
+    uploads::resume(&store).await?;
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("cannot listen on {listen}; choose another with --listen"))?;

@@ -5,7 +5,7 @@
 
 mod program;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{fmt::Write as _, net::SocketAddr, time::Duration};
 
 use fixture::browser::{Browser, Paper};
 use program::{Program, World};
@@ -172,4 +172,28 @@ async fn a_page_that_was_open_when_the_server_ended_catches_up_when_it_is_back()
     assert_eq!(b.run("return window.stayed", Vec::new()).await, true);
     let in_doubt = assert_all_reached(&w, &smsc, &campaign).await;
     b.reads(&format!("In doubt\n{in_doubt}")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_that_a_kill_interrupted_goes_on_behind_the_last_row_that_was_stored() {
+    const ROWS: i64 = 200_000;
+    let mut w = World::start(1).await;
+    let mut file = "phone,first_name\n".to_owned();
+    for i in 0..ROWS {
+        // Every thousandth is refused.
+        let number =
+            if i % 1_000 == 999 { "nobody".to_owned() } else { format!("+1202{:07}", 2_000_000 + i) };
+        writeln!(file, "{number},Ana{i}").unwrap();
+    }
+    let begun = w.import("lst_1", file).await;
+    let at = format!("/imports/{}", begun["id"].as_str().unwrap());
+    w.until(&at, |i| i["rows"].as_i64() > Some(0)).await;
+    w.program.kill();
+    w.program = Program::serve(w.folder.path()).await;
+    let import = w.until(&at, |i| i["state"] == "done").await;
+    assert_eq!((import["rows"].as_i64(), import["rejected"].as_i64()), (Some(ROWS), Some(ROWS / 1_000)));
+    let list = w.get("/lists/lst_1").await;
+    assert_eq!(list["contacts"].as_i64(), Some(1 + ROWS - ROWS / 1_000));
+    let left = std::fs::read_dir(w.folder.path().join("imports")).unwrap().count();
+    assert_eq!(left, 0, "the file goes once it is read");
 }

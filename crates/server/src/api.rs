@@ -74,6 +74,7 @@ pub(crate) fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(settings::get, settings::put))
         .routes(routes!(suppressions::create))
         .routes(routes!(suppressions::delete))
+        .routes(routes!(suppressions::import))
         .routes(routes!(webhooks::list, webhooks::create))
         .routes(routes!(webhooks::get, webhooks::delete))
         .routes(routes!(webhooks::log))

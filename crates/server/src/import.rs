@@ -1,17 +1,16 @@
-//! Contacts out of a file: encodings, header, rows, numbers. What is wrong with a row is said with its
-//! place and value and keeps no other row out; what is wrong with the file keeps all of it out.
+//! Contacts out of a file: header, rows, numbers. What is wrong with a row is said with its place and value and
+//! keeps no other row out; what is wrong with the file keeps all of it out.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{Read, Seek, SeekFrom},
-    sync::mpsc,
-};
+mod decode;
+mod look;
+
+use std::{collections::BTreeMap, fs::File, sync::mpsc};
 
 use campaign::{Msisdn, ZoneGroup, msisdn::Country, zone};
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
-use encoding_rs_io::DecodeReaderBytesBuilder;
-use store::{NewContact, RowError, Store};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use store::{Consent, ImportChunk, ImportPlan, NewContact, Problem, RowError, Store, StoreError};
+
+pub use look::{Look, guesses, look, read_as};
 
 /// Rows that are stored together: bulk work in steps of some milliseconds.
 const CHUNK: usize = 2_000;
@@ -24,33 +23,91 @@ const PHONE: &str = "phone";
 /// The column of the recipient's own time zone.
 const TIME_ZONE: &str = "time_zone";
 
-/// The columns of a file.
+/// Columns that say that somebody agreed to be written to, and when.
+const CONSENT_SOURCE: &str = "consent_source";
+const CONSENT_AT: &str = "consent_at";
+/// What a column can be, beside a field of its own name.
+pub const COLUMNS: [&str; 8] =
+    [PHONE, "first_name", "last_name", "email", "language", TIME_ZONE, CONSENT_SOURCE, CONSENT_AT];
+/// How the rows of a file are to be read.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// What each column is.
+    pub plan: ImportPlan,
+    /// Rows that were read before.
+    pub skip: i64,
+    /// Whether only the number of each row is wanted.
+    pub numbers_only: bool,
+    /// When it is read: the time of a consent that names none.
+    pub now: Timestamp,
+}
+
+impl Reading {
+    /// As the header says, from the first row on.
+    pub fn plain(country: Option<String>, by: &str, now: Timestamp) -> Self {
+        Self {
+            plan: ImportPlan { country, by: by.to_owned(), ..ImportPlan::default() },
+            skip: 0,
+            numbers_only: false,
+            now,
+        }
+    }
+
+    fn country(&self) -> Option<Country> {
+        // Checked when the import was begun.
+        self.plan.country.as_deref().and_then(|code| code.parse().ok())
+    }
+}
+
+/// The columns of a file, and what everybody in it has in common.
 struct Header {
-    /// Names, in the file's order.
-    names: Vec<String>,
+    /// What each column is, in the file's order; none: left out.
+    names: Vec<Option<String>>,
     phone: usize,
     time_zone: Option<usize>,
+    consent_source: Option<usize>,
+    consent_at: Option<usize>,
+    country: Option<Country>,
+    consent: Option<Consent>,
+    /// When a consent was given that names no time.
+    now: Timestamp,
+}
+
+/// A column's name as a field's.
+fn normal(name: &str) -> String {
+    name.trim().to_lowercase().replace([' ', '-'], "_")
 }
 
 impl Header {
-    fn read(names: impl Iterator<Item = String>) -> Result<Self, String> {
-        let names: Vec<String> =
-            names.map(|name| name.trim().to_lowercase().replace([' ', '-'], "_")).collect();
-        let Some(phone) = names.iter().position(|name| name == PHONE) else {
-            let found: Vec<String> = names.iter().take(12).map(|name| shown(name)).collect();
+    fn read(names: impl Iterator<Item = String>, reading: &Reading) -> Result<Self, String> {
+        let plan = &reading.plan;
+        let mut names: Vec<Option<String>> = if plan.columns.is_empty() {
+            names.map(|name| Some(normal(&name))).collect()
+        } else {
+            plan.columns.clone()
+        };
+        if reading.numbers_only {
+            for name in &mut names {
+                name.take_if(|name| name != PHONE);
+            }
+        }
+        let place = |wanted: &str| names.iter().position(|name| name.as_deref() == Some(wanted));
+        let Some(phone) = place(PHONE) else {
+            let found: Vec<String> = names.iter().flatten().take(12).map(|name| shown(name)).collect();
             return Err(format!(
                 "the header has no column 'phone'; it has {}. The first row must name the columns",
                 if found.is_empty() { "nothing".to_owned() } else { found.join(", ") }
             ));
         };
         for (at, name) in names.iter().enumerate() {
-            if names[..at].contains(name) {
+            let Some(name) = name else { continue };
+            if names[..at].iter().flatten().any(|before| before == name) {
                 return Err(format!("the header has the column {} twice", shown(name)));
             }
             let mut letters = name.chars();
-            let plain = letters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+            let usable = letters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
                 && letters.all(|c| c.is_ascii_alphanumeric() || c == '_');
-            if !plain {
+            if !usable {
                 return Err(format!(
                     "column {} of the header is {}: use letters, digits and _, beginning with a letter",
                     at + 1,
@@ -58,31 +115,42 @@ impl Header {
                 ));
             }
         }
-        let time_zone = names.iter().position(|name| name == TIME_ZONE);
-        Ok(Self { names, phone, time_zone })
+        let consent = plan.consent.clone().filter(|source| !source.trim().is_empty());
+        Ok(Self {
+            phone,
+            time_zone: place(TIME_ZONE),
+            consent_source: place(CONSENT_SOURCE),
+            consent_at: place(CONSENT_AT),
+            country: reading.country(),
+            consent: consent.map(|source| Consent { source, at: reading.now, by: plan.by.clone() }),
+            now: reading.now,
+            names,
+        })
+    }
+
+    /// Whether a column is no field of the contact.
+    fn is_apart(&self, at: usize) -> bool {
+        at == self.phone || Some(at) == self.consent_source || Some(at) == self.consent_at
     }
 
     /// Names of fields beyond the known ones.
     fn custom(&self) -> Vec<String> {
-        let known = |name: &&String| *name != PHONE && !store::KNOWN_FIELDS.contains(&name.as_str());
-        self.names.iter().filter(known).cloned().collect()
+        let fields = self.names.iter().enumerate().filter(|(at, _)| !self.is_apart(*at));
+        let names = fields.filter_map(|(_, name)| name.clone());
+        names.filter(|name| !store::KNOWN_FIELDS.contains(&name.as_str())).collect()
     }
 
     /// A contact out of a row's values, which stand in the order of the names.
-    fn contact<'v>(
-        &self,
-        row: i64,
-        values: impl Fn(usize) -> &'v str,
-        country: Option<Country>,
-    ) -> Result<NewContact, RowError> {
+    fn contact<'v>(&self, row: i64, values: impl Fn(usize) -> &'v str) -> Result<NewContact, RowError> {
         let refuse = |at: usize, value: &str, message: String| RowError {
             row,
-            field: self.names[at].clone(),
+            field: self.names[at].clone().unwrap_or_default(),
             value: value.chars().take(SHOWN).collect(),
             message,
         };
         let phone = values(self.phone);
-        let number = Msisdn::parse(phone, country).map_err(|e| refuse(self.phone, phone, e.to_string()))?;
+        let number =
+            Msisdn::parse(phone, self.country).map_err(|e| refuse(self.phone, phone, e.to_string()))?;
         let mut zones = zone::of_number(number).map(str::to_owned);
         if let Some(at) = self.time_zone
             && let name = values(at).trim()
@@ -92,7 +160,8 @@ impl Header {
             zones = Some(own.name().to_owned());
         }
         let mut fields: BTreeMap<&str, &str> = BTreeMap::new();
-        for (at, name) in self.names.iter().enumerate().filter(|(at, _)| *at != self.phone) {
+        for (at, name) in self.names.iter().enumerate() {
+            let Some(name) = name.as_deref().filter(|_| !self.is_apart(at)) else { continue };
             let value = values(at).trim();
             if value.len() > LONGEST_VALUE && value.chars().count() > LONGEST_VALUE {
                 return Err(refuse(at, value, format!("longer than {LONGEST_VALUE} characters")));
@@ -102,89 +171,39 @@ impl Header {
             }
         }
         let fields = if fields.is_empty() { None } else { serde_json::to_string(&fields).ok() };
-        Ok(NewContact { number, zones, fields })
+        let mut consent = self.consent.clone();
+        let said = |column: Option<usize>| {
+            let at = column?;
+            Some((at, values(at).trim())).filter(|(_, value)| !value.is_empty())
+        };
+        if let Some((_, source)) = said(self.consent_source) {
+            let by = consent.take().map(|c| c.by).unwrap_or_default();
+            consent =
+                Some(Consent { source: source.chars().take(LONGEST_VALUE).collect(), at: self.now, by });
+        }
+        if let (Some(consent), Some((at, time))) = (&mut consent, said(self.consent_at)) {
+            consent.at = instant(time).ok_or_else(|| {
+                refuse(at, time, "no time; write 2026-01-31 or 2026-01-31T10:00:00Z".to_owned())
+            })?;
+        }
+        Ok(NewContact { number, zones, fields, consent })
     }
+}
+
+/// An instant, or the beginning of a day in UTC.
+fn instant(text: &str) -> Option<Timestamp> {
+    let day = || TimeZone::UTC.to_timestamp(text.parse::<Date>().ok()?.at(0, 0, 0, 0)).ok();
+    text.parse().ok().or_else(day)
 }
 
 fn shown(value: &str) -> String {
     format!("'{}'", value.chars().take(SHOWN).collect::<String>())
 }
 
-/// The encoding of a file: by its mark, by the zeros of UTF-16, else UTF-8 where all of it is, else the
-/// Latin-1 of spreadsheets.
-fn encoding(file: &mut File) -> std::io::Result<&'static Encoding> {
-    let mut buffer = vec![0; 64 * 1024];
-    file.seek(SeekFrom::Start(0))?;
-    let mut filled = file.read(&mut buffer)?;
-    let first = &buffer[..filled];
-    if let Some((marked, _)) = Encoding::for_bom(first) {
-        return Ok(marked);
-    }
-    match first {
-        [0, c, ..] if *c != 0 => return Ok(UTF_16BE),
-        [c, 0, ..] if *c != 0 => return Ok(UTF_16LE),
-        _ => {}
-    }
-    // A character may lie across two reads: what is cut off is looked at with the next.
-    let mut kept = 0;
-    while filled > 0 {
-        let there = kept + filled;
-        kept = match std::str::from_utf8(&buffer[..there]) {
-            Ok(_) => 0,
-            Err(e) if e.error_len().is_none() => {
-                buffer.copy_within(e.valid_up_to()..there, 0);
-                there - e.valid_up_to()
-            }
-            Err(_) => return Ok(WINDOWS_1252),
-        };
-        filled = file.read(&mut buffer[kept..])?;
-    }
-    Ok(if kept == 0 { UTF_8 } else { WINDOWS_1252 })
-}
-
-/// What separates the columns: the one of comma, semicolon and tab that the header has most of.
-fn delimiter(header: &str) -> u8 {
-    let count = |c: &u8| header.bytes().filter(|b| b == c).count();
-    [b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b',')
-}
-
-/// A file's contents as UTF-8, and what separates its columns.
-fn open(mut file: File) -> Result<csv::Reader<impl Read>, String> {
-    let broken = |e: std::io::Error| format!("the file cannot be read: {e}");
-    let encoding = encoding(&mut file).map_err(broken)?;
-    let decode =
-        |file: File| DecodeReaderBytesBuilder::new().encoding(Some(encoding)).bom_override(true).build(file);
-    file.seek(SeekFrom::Start(0)).map_err(broken)?;
-    let again = file.try_clone().map_err(broken)?;
-    // Enough for a header of hundreds of columns.
-    let mut bytes = Vec::new();
-    decode(again).take(64 * 1024).read_to_end(&mut bytes).map_err(broken)?;
-    let head = String::from_utf8_lossy(&bytes);
-    file.seek(SeekFrom::Start(0)).map_err(broken)?;
-    Ok(csv::ReaderBuilder::new()
-        .flexible(true)
-        .delimiter(delimiter(head.lines().next().unwrap_or_default()))
-        .buffer_capacity(64 * 1024)
-        .from_reader(decode(file)))
-}
-
-/// A chunk on its way to the store.
-#[derive(Default)]
-struct Chunk {
-    contacts: Vec<NewContact>,
-    errors: Vec<RowError>,
-}
-
-impl Chunk {
-    fn take(&mut self, row: Result<NewContact, RowError>) {
-        match row {
-            Ok(contact) => self.contacts.push(contact),
-            Err(error) => self.errors.push(error),
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.contacts.len() + self.errors.len()
+fn take(chunk: &mut ImportChunk, row: Result<NewContact, RowError>) {
+    match row {
+        Ok(contact) => chunk.contacts.push(contact),
+        Err(error) => chunk.errors.push(error),
     }
 }
 
@@ -194,15 +213,14 @@ pub fn csv(
     store: &Store,
     import: campaign::ImportId,
     file: File,
-    country: Option<Country>,
+    reading: &Reading,
     progress: impl Fn(u64),
 ) -> store::Result<store::ImportState> {
-    let (chunks, stored) = mpsc::sync_channel::<Chunk>(2);
+    let (chunks, stored) = mpsc::sync_channel::<ImportChunk>(2);
     let read = std::thread::scope(|scope| {
-        let writer = scope.spawn(move || {
-            stored.into_iter().try_for_each(|c| store.import_chunk(import, c.contacts, c.errors))
-        });
-        let read = read_all(file, country, &progress, |chunk| chunks.send(chunk).is_ok());
+        let writer = scope
+            .spawn(move || stored.into_iter().try_for_each(|c| store.import_chunk(import, c, reading.now)));
+        let read = read_all(file, reading, &progress, |chunk| chunks.send(chunk).is_ok());
         drop(chunks);
         // A panic of the writer was reported by its own thread.
         writer.join().unwrap_or(Ok(())).map(|()| read)
@@ -212,21 +230,30 @@ pub fn csv(
 
 fn read_all(
     file: File,
-    country: Option<Country>,
+    reading: &Reading,
     progress: impl Fn(u64),
-    mut send: impl FnMut(Chunk) -> bool,
+    mut send: impl FnMut(ImportChunk) -> bool,
 ) -> Result<Vec<String>, String> {
-    let mut reader = open(file)?;
+    let mut reader = decode::open(file, reading.plan.header)?;
     let bad = |e: csv::Error| format!("the file is no CSV: {e}");
-    let header = Header::read(reader.headers().map_err(bad)?.iter().map(str::to_owned))?;
+    let names: Vec<String> = if reading.plan.header {
+        reader.headers().map_err(bad)?.iter().map(str::to_owned).collect()
+    } else {
+        Vec::new()
+    };
+    let header = Header::read(names.into_iter(), reading)?;
     let mut record = csv::StringRecord::new();
-    let mut chunk = Chunk::default();
+    let mut chunk = ImportChunk::default();
     // The header is row 1.
-    let mut row = 1;
+    let mut row = i64::from(reading.plan.header);
+    let first = row + reading.skip;
     while reader.read_record(&mut record).map_err(bad)? {
         row += 1;
+        if row <= first {
+            continue;
+        }
         let extra = record.len().saturating_sub(header.names.len());
-        chunk.take(if extra > 0 {
+        let contact = if extra > 0 {
             Err(RowError {
                 row,
                 field: String::new(),
@@ -234,15 +261,19 @@ fn read_all(
                 message: format!("the row has {extra} values more than the header has columns"),
             })
         } else {
-            header.contact(row, |at| record.get(at).unwrap_or_default(), country)
-        });
-        if chunk.len() == CHUNK {
-            progress(record.position().map_or(0, csv::Position::byte));
+            header.contact(row, |at| record.get(at).unwrap_or_default())
+        };
+        take(&mut chunk, contact);
+        if chunk.contacts.len() + chunk.errors.len() == CHUNK {
+            let read = record.position().map_or(0, csv::Position::byte);
+            progress(read);
+            chunk.read = read as i64;
             if !send(std::mem::take(&mut chunk)) {
                 return Ok(header.custom());
             }
         }
     }
+    chunk.read = reader.position().byte() as i64;
     send(chunk);
     Ok(header.custom())
 }
@@ -252,25 +283,22 @@ pub fn json(
     store: &Store,
     import: campaign::ImportId,
     rows: &[BTreeMap<String, String>],
-    country: Option<Country>,
+    reading: &Reading,
 ) -> store::Result<store::ImportState> {
     let mut names: Vec<String> = rows.iter().flat_map(|row| row.keys().cloned()).collect();
     names.push(PHONE.to_owned());
     names.sort();
     names.dedup();
-    let read = match Header::read(names.iter().cloned()) {
+    let read = match Header::read(names.iter().cloned(), reading) {
         Ok(header) => {
             for (at, rows) in rows.chunks(CHUNK).enumerate() {
-                let mut chunk = Chunk::default();
+                let mut chunk = ImportChunk::default();
                 for (i, values) in rows.iter().enumerate() {
                     let row = (at * CHUNK + i + 1) as i64;
-                    chunk.take(header.contact(
-                        row,
-                        |at| values.get(&names[at]).map_or("", String::as_str),
-                        country,
-                    ));
+                    let value = |at: usize| values.get(&names[at]).map_or("", String::as_str);
+                    take(&mut chunk, header.contact(row, value));
                 }
-                store.import_chunk(import, chunk.contacts, chunk.errors)?;
+                store.import_chunk(import, chunk, reading.now)?;
             }
             Ok(header.custom())
         }
@@ -293,12 +321,15 @@ fn finish(
 }
 
 /// The country of numbers that name none: the one that was given, else the account's.
-pub async fn country(store: &Store, given: Option<Country>) -> store::Result<Option<Country>> {
-    match given {
-        Some(country) => Ok(Some(country)),
-        // Checked when it was saved.
-        None => Ok(store.settings().await?.country.and_then(|code| code.parse().ok())),
+///
+/// # Errors
+/// [`StoreError::Invalid`] where there is no such country.
+pub async fn country(store: &Store, given: Option<String>) -> store::Result<Option<String>> {
+    let given = given.map(|code| code.trim().to_uppercase()).filter(|code| !code.is_empty());
+    if let Some(Err(e)) = given.as_deref().map(str::parse::<Country>) {
+        return Err(StoreError::Invalid(vec![Problem::new("country", e)]));
     }
+    Ok(given.or(store.settings().await?.country))
 }
 
 /// The refused rows as CSV.

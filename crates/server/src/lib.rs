@@ -15,6 +15,7 @@ mod pages;
 pub mod permission;
 mod problem;
 pub mod secret;
+pub mod uploads;
 pub mod webhook;
 
 use std::{

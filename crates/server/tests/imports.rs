@@ -103,3 +103,24 @@ async fn a_file_that_cannot_be_understood_keeps_all_of_it_out_and_says_why() {
     let import = w.until(&at, |i| i["state"] == "done").await;
     assert_eq!((&import["accepted"], &import["rejected"]), (&json!(1), &json!(1)));
 }
+
+#[tokio::test]
+async fn a_do_not_contact_list_is_imported_whatever_its_other_columns_are_called() {
+    let w = World::start().await;
+    let list = w.list_of("phone\n+12025550001\n+12025550002\n+12025550003\n").await;
+    let file = "Phone;Area code!;Area code!\n(202) 555-0001;1;2\nnobody;3;4\n2025550002;5;6\n";
+    let request = w.request(reqwest::Method::POST, "/suppressions/import?channel=sms&country=US");
+    let begun = w.answer(request.header("content-type", "text/csv").body(file)).await;
+    assert_eq!(begun.status, 202, "{}", begun.text);
+    let at = format!("/imports/{}", begun.body["id"].as_str().unwrap());
+    let import = w.until(&at, |i| i["state"] == "done").await;
+    assert_eq!((&import["accepted"], &import["rejected"]), (&json!(2), &json!(1)), "{import}");
+    assert_eq!(import["into"], json!({"do_not_contact": "sms"}));
+    let route = w.route(json!({})).await;
+    let campaign = json!({"channel": "sms", "name": "Few", "route_id": route, "sender": "CLINIC", "list_ids": [list],
+        "opt_in_acknowledged": true, "window": null, "messages": [{"text": "Hi.", "send": {"now": true}}]});
+    let c = w.start_campaign(&campaign).await;
+    let c = w.until(&c, |c| c["status"] == "completed").await;
+    assert_eq!(c["totals"]["skipped"], 2);
+    assert_eq!(w.smsc.per_number().keys().collect::<Vec<_>>(), ["12025550003"]);
+}

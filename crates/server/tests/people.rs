@@ -20,6 +20,7 @@ struct Visitor<'w> {
     cookie: String,
 }
 
+#[derive(Debug)]
 struct Seen {
     status: StatusCode,
     text: String,
@@ -53,6 +54,16 @@ impl<'w> Visitor<'w> {
     /// Sends a form from a page of the server.
     async fn post(&self, path: &str, form: &[(&str, &str)]) -> Seen {
         self.see(self.request(Method::POST, path).header(header::ORIGIN, self.w.base()).form(form)).await
+    }
+
+    /// Sends a file from a page of the server; `fields` are parts that come before it.
+    fn upload(&self, path: &str, fields: &str, bytes: &[u8]) -> reqwest::RequestBuilder {
+        let head = "--boundary\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n";
+        let body = [fields.as_bytes(), head.as_bytes(), bytes, b"\r\n--boundary--\r\n"].concat();
+        self.request(Method::POST, path)
+            .header(header::ORIGIN, self.w.base())
+            .header(header::CONTENT_TYPE, "multipart/form-data; boundary=boundary")
+            .body(body)
     }
 
     async fn sign_in(&mut self, email: &str, password: &str) -> StatusCode {
@@ -317,29 +328,18 @@ async fn a_file_that_is_no_csv_and_one_that_is_too_large_are_refused_in_words() 
     let w = with_people().await;
     let manager = signed_in(&w, Role::Manager).await;
     assert_eq!(manager.post("/contacts", &[("name", "Members")]).await.to, "/contacts/lists/lst_1");
-    let upload = |bytes: Vec<u8>| {
-        let boundary = "boundary";
-        let head = format!(
-            "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n"
-        );
-        let body = [head.as_bytes(), &bytes, format!("\r\n--{boundary}--\r\n").as_bytes()].concat();
-        manager
-            .request(Method::POST, "/contacts/lists/lst_1")
-            .header(header::ORIGIN, w.base())
-            .header(header::CONTENT_TYPE, format!("multipart/form-data; boundary={boundary}"))
-            .body(body)
-    };
+    let upload = |bytes: &[u8]| manager.upload("/contacts/lists/lst_1", "", bytes);
     // The first bytes of a zip.
     let zip = [b"PK\x03\x04\x14\0\0\0\x08\0".as_slice(), &[0xFF, 0x00, 0x9C, 0x5D].repeat(500)].concat();
-    let begun = manager.see(upload(zip)).await;
-    w.until("/imports/imp_1", |i| i["state"] == "failed").await;
-    let failed = manager.get(&begun.to).await;
-    assert!(failed.text.contains("The file was not imported:"), "{}", failed.text);
-    let nothing = manager.see(upload(Vec::new()).header("x", "y")).await;
-    w.until("/imports/imp_2", |i| i["state"] == "failed").await;
-    assert_eq!(nothing.status, StatusCode::SEE_OTHER);
+    let begun = manager.see(upload(&zip)).await;
+    let shown = manager.get(&begun.to).await;
+    assert!(shown.text.contains("this is no text but something else"), "{}", shown.text);
+    let refused = manager.post(&begun.to, &[("action", "import"), ("header", "yes")]).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let nothing = manager.see(upload(b"")).await;
+    assert!(manager.get(&nothing.to).await.text.contains("the file is empty"));
     // A gigabyte is refused by what it says of itself, before it is sent.
-    let gigabyte = upload(Vec::new()).header(header::CONTENT_LENGTH, 1_u64 << 30);
+    let gigabyte = upload(b"").header(header::CONTENT_LENGTH, 1_u64 << 30);
     let answer = manager.see(gigabyte).await;
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert!(answer.text.contains("at most 1 GB"), "{}", answer.text);
@@ -396,9 +396,72 @@ async fn settings_that_are_saved_hold_and_what_is_wrong_comes_back_beside_its_fi
     let refused = admin.post("/settings", &wrong).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(
-        refused.text.contains("Mars") && refused.text.contains("XX") && refused.text.contains("from an hour"),
+        refused.text.contains("Mars")
+            && refused.text.contains("&#39;XX&#39; is not a country")
+            && refused.text.contains("from an hour"),
         "{}",
         refused.text
     );
     assert_eq!(w.get("/settings").await.ok()["time_zone"], "America/New_York");
+}
+
+#[tokio::test]
+async fn the_columns_of_a_file_are_guessed_shown_and_read_as_the_person_says() {
+    let w = with_people().await;
+    let manager = signed_in(&w, Role::Manager).await;
+    manager.post("/contacts", &[("name", "Members")]).await;
+    let file =
+        "Mobile Number,Given name,Date of birth,Secret\n(202) 555-0001,Ana,1990,x\nnobody,Ben,1991,y\n";
+    let waits = manager.see(manager.upload("/contacts/lists/lst_1", "", file.as_bytes())).await.to;
+    let shown = manager.get(&waits).await.text;
+    for guessed in
+        ["value=\"phone\" selected", "value=\"first_name\" selected", "value=\"date_of_birth\" selected"]
+    {
+        assert!(shown.contains(guessed), "{guessed}: {shown}");
+    }
+    // Nothing is read before it is said how.
+    assert_eq!(w.get("/imports/imp_1").await.ok()["state"], "queued");
+    let form = |action, country| {
+        [
+            ("action", action),
+            ("header", "yes"),
+            ("column", "phone"),
+            ("column", "first_name"),
+            ("column", "born"),
+            ("column", ""),
+            ("country", country),
+            ("consent", "membership form"),
+        ]
+    };
+    let looked = manager.post(&waits, &form("look", "US")).await;
+    assert!(
+        looked.status == StatusCode::OK && looked.text.contains("<li>+12025550001</li>"),
+        "{}",
+        looked.text
+    );
+    let wrong = manager.post(&waits, &form("import", "XX")).await;
+    assert!(wrong.status == StatusCode::UNPROCESSABLE_ENTITY && wrong.text.contains("XX"), "{wrong:?}");
+    assert_eq!(manager.post(&waits, &form("import", "US")).await.to, waits);
+    let import = w.until("/imports/imp_1", |i| i["state"] == "done").await;
+    assert_eq!((&import["accepted"], &import["rejected"]), (&json!(1), &json!(1)));
+    let person = manager.get("/contacts/+12025550001").await.text;
+    assert!(person.contains("<dt>born</dt>") && !person.contains("secret"), "{person}");
+    assert!(
+        person.contains("membership form") && person.contains("noted by manager@clinic.example"),
+        "{person}"
+    );
+    // A second press changes nothing.
+    assert_eq!(manager.post(&waits, &form("import", "US")).await.status, StatusCode::OK);
+    assert_eq!(w.get("/imports/imp_1").await.ok()["rows"], 2);
+    // A file without names of columns, onto the do-not-contact list.
+    let channel = "--boundary\r\nContent-Disposition: form-data; name=\"channel\"\r\n\r\nall\r\n";
+    let file = b"+12025550001\n+12025550002\n";
+    let sent = manager.see(manager.upload("/contacts/do-not-contact/import", channel, file)).await;
+    let waits = sent.to;
+    assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.text);
+    let shown = manager.get(&waits).await.text;
+    assert!(shown.contains("<li>+12025550001</li>") && shown.contains("column 1"), "{shown}");
+    manager.post(&waits, &[("action", "import"), ("column", "phone")]).await;
+    w.until("/imports/imp_2", |i| i["state"] == "done" && i["accepted"] == 2).await;
+    assert!(manager.get("/contacts/do-not-contact").await.text.contains("+12025550002"));
 }

@@ -7,7 +7,7 @@ mod world;
 use fixture::browser::{self, Browser, Paper};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use store::Role;
+use store::{Barred, ImportTarget, Role};
 use world::World;
 
 const PEOPLE: i64 = 2_000;
@@ -57,6 +57,8 @@ async fn import(b: &Browser) {
     b.fill("[name=name]", "Patients").await;
     b.press("Make the list").await;
     b.find("[name=file]").await.send_keys(file.to_str().unwrap()).await.unwrap();
+    b.press("Send the file").await;
+    b.reads("First rows as they would be read").await;
     b.press("Import").await;
     b.reads("Done: 2,000 contacts accepted, 0 rows rejected.").await;
     b.picture("import").await;
@@ -162,6 +164,11 @@ fn grouped(n: i64) -> String {
 async fn lived_in(w: &World) {
     let csv = "phone,first_name,clinic\n+12025550001,Ana,North\n+12025550002,Ben,South\n+1202555,Cut,\n";
     let (_, list) = w.import(csv, "").await;
+    let waits =
+        w.store.queue_import(ImportTarget::DoNotContact(Barred::Sms), 40, Timestamp::now()).await.unwrap();
+    let waits = w.store.folder().join(format!("imports/{waits}.csv"));
+    std::fs::write(waits, "Mobile number,Since\n+12025550003,2026-01-31\nnobody,2026-02-28\n").unwrap();
+    let number = json!({"channel": "sms", "number": "+12025550002"});
     let hook = json!({"url": "http://127.0.0.1:9/hooks", "levels": ["person", "campaign"]});
     w.post("/webhooks", &hook).await.created();
     let route = w.route(json!({})).await;
@@ -178,6 +185,7 @@ async fn lived_in(w: &World) {
         w.smsc.reply("12025550001", "12025550100", text).await;
     }
     let stopped = w.start_campaign(&campaign("Storm warning", json!({"now": true}))).await;
+    w.post("/suppressions", &number).await.created();
     w.post(&format!("{stopped}/stop"), &json!({})).await.ok();
     w.start_campaign(&campaign("Flu shots", json!({"at": "2099-01-01T10:00:00Z"}))).await;
     w.post("/campaigns", &campaign("Draft", json!({"now": true}))).await.created();
@@ -186,7 +194,7 @@ async fn lived_in(w: &World) {
     w.store.add_user("ana@clinic.example", Role::Admin, hash, Timestamp::now()).await.unwrap();
 }
 
-const PAGES: [(&str, &str); 27] = [
+const PAGES: [(&str, &str); 29] = [
     ("index", "/"),
     ("voice", "/?channel=voice"),
     ("nothing", "/?q=nowhere"),
@@ -203,6 +211,8 @@ const PAGES: [(&str, &str); 27] = [
     ("contacts", "/contacts"),
     ("list", "/contacts/lists/lst_1"),
     ("import", "/contacts/imports/imp_1"),
+    ("columns", "/contacts/imports/imp_2"),
+    ("barred", "/contacts/do-not-contact"),
     ("person", "/contacts/+12025550001"),
     ("routes", "/routes"),
     ("route", "/routes/rte_1"),

@@ -7,8 +7,9 @@ use fixture::{Data, number};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use store::{
-    AnswerFate, CampaignFilter, ClaimRequest, Claimed, Cycle, Cycled, Definition, DeliveryFilter,
-    DeliveryRow, Fate, NewContact, Part, Place, Receipt, Reply, Settled, Store, StoreError, Stored, Unsent,
+    AnswerFate, Barred, CampaignFilter, ClaimRequest, Claimed, Consent, Cycle, Cycled, Definition,
+    DeliveryFilter, DeliveryRow, Fate, ImportChunk, ImportPlan, ImportTarget, NewContact, Part, Place,
+    Receipt, Reply, Settled, Store, StoreError, Stored, Unsent,
 };
 
 struct World {
@@ -268,9 +269,9 @@ async fn a_follower_of_a_retry_waits_without_a_date_and_a_failure_ends_the_seque
 async fn suppressed_numbers_get_nothing_and_are_counted_as_skipped() {
     let w = World::with(6).await;
     let id = w.scheduled(r#"[{"now":true}]"#).await;
-    w.data.store.suppress(number(1), "sms", SkipReason::OptedOut.word(), w.now).await.unwrap();
-    w.data.store.suppress(number(2), "all", SkipReason::Blocked.word(), w.now).await.unwrap();
-    w.data.store.suppress(number(3), "voice", SkipReason::OptedOut.word(), w.now).await.unwrap();
+    w.data.store.suppress(number(1), Barred::Sms, SkipReason::OptedOut.word(), w.now).await.unwrap();
+    w.data.store.suppress(number(2), Barred::All, SkipReason::Blocked.word(), w.now).await.unwrap();
+    w.data.store.suppress(number(3), Barred::Voice, SkipReason::OptedOut.word(), w.now).await.unwrap();
     let claims = w.claim(id, 100).await;
     let numbers: Vec<_> = claims.iter().flat_map(|c| &c.recipients).map(|r| r.number).collect();
     assert_eq!(numbers.len(), 4);
@@ -507,7 +508,7 @@ async fn an_opt_out_is_confirmed_once_and_help_is_answered_in_the_contacts_langu
     w.data.store.recover("next".into(), w.now).await.unwrap();
     assert!(w.data.store.agenda().await.unwrap().answers.is_empty());
     let fields = Some(r#"{"language":"fr-CA"}"#.to_owned());
-    w.data.import(vec![NewContact { number: number(1), zones: None, fields }]).await;
+    w.data.import(vec![NewContact { number: number(1), zones: None, fields, consent: None }]).await;
     let later = World { now: w.now + SignedDuration::from_mins(11), ..w };
     assert_eq!(later.answers(vec![reply(&later, "INFO")]).await[0].text, "Répondez STOP.");
 }
@@ -735,5 +736,53 @@ async fn whoever_has_no_zone_lives_in_the_campaigns_and_else_in_the_accounts() {
         let id = w.data.schedule(TEXT, sends, json!({"name": name, "time_zone": zone}), w.now).await;
         let starts = w.data.store.campaign(id).await.unwrap().starts_at;
         assert_eq!(starts, Some(due.parse().unwrap()), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn where_consent_is_required_whoever_gave_none_is_skipped() {
+    let w = World::with(4).await;
+    let settings = json!({"answers": {"en": {"opt_out": "", "help": ""}}, "require_consent": true});
+    w.data.store.change_settings(serde_json::from_value(settings).unwrap()).await.unwrap();
+    let consent = Some(Consent { source: "sign-up form".into(), at: w.now, by: "ana".into() });
+    let more = NewContact { consent: consent.clone(), ..fixture::people(1, &[]).remove(0) };
+    w.data.import(vec![more]).await;
+    w.data.store.set_consent(number(1), consent.clone(), w.now).await.unwrap();
+    w.data.store.set_consent(number(2), consent.clone(), w.now).await.unwrap();
+    w.data.store.set_consent(number(2), None, w.now).await.unwrap();
+    assert_eq!(w.data.store.contact(number(0)).await.unwrap().consent, consent);
+    let id = w.scheduled(r#"[{"now":true}]"#).await;
+    let claims = w.claim(id, 100).await;
+    let mut claimed: Vec<_> = claims.iter().flat_map(|c| c.recipients.iter().map(|r| r.number)).collect();
+    claimed.sort();
+    assert_eq!(claimed, [number(0), number(1)]);
+    let why = w.data.store.skips(id).await.unwrap();
+    assert_eq!(why, [(SkipReason::NoConsent.word().to_owned(), 2)]);
+}
+
+#[tokio::test]
+async fn a_file_onto_a_do_not_contact_list_holds_back_even_what_is_claimed() {
+    let w = World::with(10).await;
+    let id = w.scheduled(r#"[{"now":true}]"#).await;
+    let opt_outs = w.data.store.opt_outs();
+    let bar = async |from: i64, to: i64| {
+        let import =
+            w.data.store.queue_import(ImportTarget::DoNotContact(Barred::Sms), 1, w.now).await.unwrap();
+        w.data.store.start_import(import, ImportPlan::default()).await.unwrap();
+        let contacts = fixture::people(10, &[]).drain(from as usize..to as usize).collect();
+        let (theirs, now) = (w.data.store.clone(), w.now);
+        let chunk = ImportChunk { contacts, ..ImportChunk::default() };
+        tokio::task::spawn_blocking(move || theirs.import_chunk(import, chunk, now)).await.unwrap().unwrap();
+    };
+    bar(0, 2).await;
+    // Claims to come see it by themselves.
+    assert!(!opt_outs.contains(number(0), ""));
+    let claims = w.claim(id, 2).await;
+    let claimed: Vec<_> = claims.iter().flat_map(|c| c.recipients.iter().map(|r| r.number)).collect();
+    assert!(!claimed.is_empty() && !claimed.contains(&number(0)) && !claimed.contains(&number(1)));
+    bar(2, 10).await;
+    // What was claimed before is held back at the last moment; the others need no memory.
+    for i in 2..10 {
+        assert_eq!(opt_outs.contains(number(i), ""), claimed.contains(&number(i)), "{i}");
     }
 }

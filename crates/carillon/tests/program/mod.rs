@@ -176,6 +176,12 @@ impl World {
         self.send(self.client.post(self.url(path)).json(body)).await
     }
 
+    /// Sends a file of contacts to a list.
+    pub async fn import(&self, list: &str, csv: String) -> Value {
+        let request = self.client.post(self.url(&format!("/lists/{list}/contacts")));
+        self.send(request.header("content-type", "text/csv").body(csv)).await
+    }
+
     pub async fn route(&self, smsc: SocketAddr, more: Value) -> String {
         let route = fixture::with(
             json!({"name": "Carrier", "kind": "smpp", "host": "127.0.0.1", "port": smsc.port(), "system_id": "us"}),

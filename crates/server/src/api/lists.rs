@@ -1,32 +1,29 @@
 //! Contact lists and imports into them.
 
-use std::{collections::BTreeMap, io::Seek};
+use std::collections::BTreeMap;
 
 use axum::{
     Json,
-    body::Bytes,
     extract::{FromRequest, Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, header},
     response::IntoResponse,
 };
-use campaign::{ListId, msisdn::Country};
-use futures::{Stream, TryStreamExt};
+use campaign::ListId;
+use futures::TryStreamExt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use store::ImportState;
-use tokio::io::AsyncWriteExt;
+use store::{ImportPlan, ImportState, ImportTarget};
 use utoipa::ToSchema;
 
 use super::{ImportPath, ListPath, Page};
 use crate::{
     App,
+    auth::Caller,
     body::{Body, Query},
-    import,
+    import::{self, Reading},
     problem::{Answer, Problem},
+    uploads,
 };
-
-/// The largest file of contacts, in bytes: some twenty million rows.
-const LARGEST_FILE: u64 = 1_000_000_000;
 
 /// A contact list.
 #[derive(Serialize, ToSchema)]
@@ -80,78 +77,42 @@ pub(super) struct ImportQuery {
 pub(super) async fn import(
     State(app): State<App>,
     ListPath(list): ListPath,
+    caller: Caller,
     Query(query): Query<ImportQuery>,
     request: Request,
 ) -> Answer<(StatusCode, Json<ImportState>)> {
-    let country: Option<Country> =
-        query.country.map(|code| code.parse().map_err(|e| Problem::field("country", e))).transpose()?;
+    let plan = ImportPlan { country: query.country, by: caller.name, ..ImportPlan::default() };
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if kind.starts_with("text/csv") {
-        fits(request.headers())?;
-        let bytes = request.into_body().into_data_stream();
-        let file = spool(&app, bytes.map_err(|e| Problem::unreadable(e.to_string()))).await?;
-        return Ok((StatusCode::ACCEPTED, Json(begin_csv(&app, list, file, country).await?)));
+        return import_file(&app, ImportTarget::List(list), plan, request).await;
     }
-    let country = import::country(&app.store, country).await?;
+    let now = Timestamp::now();
+    let reading = Reading::plain(import::country(&app.store, plan.country).await?, &plan.by, now);
     let Body(rows) = Body::<Vec<BTreeMap<String, String>>>::from_request(request, &()).await?;
     let id = app.store.begin_import(list).await?;
     let store = app.store.clone();
     tokio::task::spawn_blocking(move || {
-        if let Err(e) = import::json(&store, id, &rows, country) {
+        if let Err(e) = import::json(&store, id, &rows, &reading) {
             tracing::error!(import = %id, error = %e, "the import could not be stored");
         }
     });
     Ok((StatusCode::ACCEPTED, Json(app.store.import(id).await?)))
 }
 
-/// Imports a CSV file into a list, beside everything else; its state says how it goes.
-pub(crate) async fn begin_csv(
+/// Takes in a file with a header row and begins its import.
+pub(super) async fn import_file(
     app: &App,
-    list: ListId,
-    file: std::fs::File,
-    country: Option<Country>,
-) -> Answer<ImportState> {
-    let country = import::country(&app.store, country).await?;
-    let id = app.store.begin_import(list).await?;
-    let store = app.store.clone();
-    tokio::task::spawn_blocking(move || {
-        if let Err(e) = import::csv(&store, id, file, country, |_| {}) {
-            tracing::error!(import = %id, error = %e, "the import could not be stored");
-        }
-    });
-    Ok(app.store.import(id).await?)
-}
-
-fn too_large() -> Problem {
-    Problem::too_large("a file of contacts may have at most 1 GB; cut it in parts")
-}
-
-/// Refuses a body that says of itself that it is too large, before it is read.
-pub(crate) fn fits(headers: &HeaderMap) -> Answer<()> {
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > LARGEST_FILE) { Err(too_large()) } else { Ok(()) }
-}
-
-/// Writes a body to a file without a name beside the data: it may be larger than the memory.
-pub(crate) async fn spool(
-    app: &App,
-    bytes: impl Stream<Item = Result<Bytes, Problem>>,
-) -> Answer<std::fs::File> {
-    let broken = |e: std::io::Error| Problem::from(store::StoreError::Database(e.to_string()));
-    let mut file = tokio::fs::File::from_std(tempfile::tempfile_in(app.store.folder()).map_err(broken)?);
-    let mut bytes = std::pin::pin!(bytes);
-    let mut size = 0;
-    while let Some(bytes) = bytes.try_next().await? {
-        size += bytes.len() as u64;
-        if size > LARGEST_FILE {
-            return Err(too_large());
-        }
-        file.write_all(&bytes).await.map_err(broken)?;
-    }
-    file.flush().await.map_err(broken)?;
-    let mut file = file.into_std().await;
-    file.rewind().map_err(broken)?;
-    Ok(file)
+    into: ImportTarget,
+    mut plan: ImportPlan,
+    request: Request,
+) -> Answer<(StatusCode, Json<ImportState>)> {
+    uploads::fits(request.headers())?;
+    // What is wrong with the plan is said before a gigabyte is read.
+    plan.country = import::country(&app.store, plan.country).await?;
+    let bytes = request.into_body().into_data_stream();
+    let id =
+        uploads::receive(&app.store, into, bytes.map_err(|e| Problem::unreadable(e.to_string()))).await?;
+    Ok((StatusCode::ACCEPTED, Json(uploads::begin(&app.store, id, plan).await?)))
 }
 
 /// How an import stands.

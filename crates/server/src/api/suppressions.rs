@@ -2,44 +2,29 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, Request, State},
     http::StatusCode,
 };
 use campaign::{Msisdn, SkipReason};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use store::{Barred, ImportPlan, ImportState, ImportTarget};
 use utoipa::ToSchema;
 
+use super::lists::import_file;
 use crate::{
     App,
-    body::Body,
+    auth::Caller,
+    body::{Body, Query},
     problem::{Answer, Problem},
 };
-
-/// Where a number is not to be contacted.
-#[derive(Clone, Copy, Deserialize, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Channel {
-    Sms,
-    Voice,
-    All,
-}
-
-impl Channel {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Sms => "sms",
-            Self::Voice => "voice",
-            Self::All => "all",
-        }
-    }
-}
 
 /// A number on a do-not-contact list.
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Suppression {
-    channel: Channel,
+    #[schema(value_type = String)]
+    channel: Barred,
     /// E.164.
     number: String,
 }
@@ -55,7 +40,7 @@ pub(super) async fn create(
     Body(s): Body<Suppression>,
 ) -> Answer<(StatusCode, Json<Suppression>)> {
     let number = read(&s.number)?;
-    app.store.suppress(number, s.channel.word(), SkipReason::Blocked.word(), Timestamp::now()).await?;
+    app.store.suppress(number, s.channel, SkipReason::Blocked.word(), Timestamp::now()).await?;
     Ok((StatusCode::CREATED, Json(Suppression { channel: s.channel, number: number.to_string() })))
 }
 
@@ -65,11 +50,30 @@ pub(super) async fn delete(
     State(app): State<App>,
     Path((channel, number)): Path<(String, String)>,
 ) -> Answer<StatusCode> {
-    let known = [Channel::Sms, Channel::Voice, Channel::All].into_iter().find(|c| c.word() == channel);
-    let channel = known.ok_or_else(|| Problem::not_found("channels are sms, voice and all"))?;
-    if app.store.unsuppress(read(&number)?, channel.word()).await? {
+    let barred = Barred::from_word(&channel);
+    let barred = barred.ok_or_else(|| Problem::not_found("channels are sms, voice and all"))?;
+    if app.store.unsuppress(read(&number)?, barred).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::not_found("the number is not on this list"))
     }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ImportQuery {
+    channel: Barred,
+    country: Option<String>,
+}
+
+/// Imports a do-not-contact list: CSV with a header row and a column `phone`; others are left out.
+#[utoipa::path(post, path = "/suppressions/import", params(("channel" = String, Query), ("country" = Option<String>, Query)), request_body = String, responses((status = 202, body = Object), (status = 400, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn import(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<ImportQuery>,
+    request: Request,
+) -> Answer<(StatusCode, Json<ImportState>)> {
+    let plan = ImportPlan { country: query.country, by: caller.name, ..ImportPlan::default() };
+    import_file(&app, ImportTarget::DoNotContact(query.channel), plan, request).await
 }

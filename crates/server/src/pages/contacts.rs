@@ -1,4 +1,4 @@
-//! Contacts: lists, files that are imported into them, and one person's page.
+//! Contacts: lists and one person's page.
 
 use askama::Template;
 use axum::{
@@ -8,19 +8,13 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use campaign::{ImportId, ListId, Msisdn, SkipReason, msisdn::Country};
-use futures::TryStreamExt;
+use campaign::{ListId, Msisdn, SkipReason};
 use jiff::Timestamp;
 use serde::Deserialize;
-use store::{Contact, ImportState, StoreError};
+use store::{Barred, Consent, Contact, ImportState, ImportTarget, StoreError};
 
-use super::{Me, Posted, Refused, Shown, Wrong, again, page, shown, words};
-use crate::{
-    App,
-    api::lists::{begin_csv, fits, spool},
-    auth::Caller,
-    problem::Problem,
-};
+use super::{Me, Posted, Refused, Shown, Wrong, again, imports::receive, page, shown, words};
+use crate::{App, auth::Caller, problem::Problem};
 
 /// Contacts on a page of a list.
 const MEMBERS: u32 = 50;
@@ -31,12 +25,12 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/contacts", get(lists).post(new_list))
         .route("/contacts/lists/{id}", get(list).post(import))
-        // A file of contacts is written to the disk as it comes: `spool` has its own limit.
+        // A file of contacts is written to the disk as it comes: `uploads` has its own limit.
         .layer(DefaultBodyLimit::disable())
-        .route("/contacts/imports/{id}", get(import_state))
         .route("/contacts/{number}", get(person))
         .route("/contacts/{number}/block", post(block))
         .route("/contacts/{number}/unblock", post(unblock))
+        .route("/contacts/{number}/consent", post(consent))
         .route("/contacts/{number}/delete", post(delete))
 }
 
@@ -57,7 +51,7 @@ struct Search {
 }
 
 /// The number of an address or a search field.
-fn number(text: &str) -> Result<Msisdn, Problem> {
+pub(super) fn number(text: &str) -> Result<Msisdn, Problem> {
     Msisdn::parse(text, None).map_err(|e| Problem::field("q", e))
 }
 
@@ -111,7 +105,7 @@ impl List {
         let (name, size) = app.store.list(id).await?;
         let members = app.store.members(id, after, MEMBERS).await?;
         let next = if members.len() == MEMBERS as usize { members.last().map(|c| c.number) } else { None };
-        let imports = app.store.imports(id, IMPORTS).await?;
+        let imports = app.store.imports(Some(id), IMPORTS).await?;
         Ok(Self { me: Me::new(caller, "contacts"), id, name, size, imports, members, next, wrong: None })
     }
 }
@@ -132,79 +126,23 @@ async fn list(
     Ok(page(&list))
 }
 
-/// Takes a file and begins its import.
+/// Takes in a file; its page asks how it is to be read.
 async fn import(
     State(app): State<App>,
     caller: Caller,
     Path(path): Path<String>,
     headers: HeaderMap,
-    mut form: Multipart,
+    form: Multipart,
 ) -> Shown {
     let mut list = List::new(&app, caller, &path, None).await?;
-    let begun = match fits(&headers) {
-        Ok(()) => receive(&app, list.id, &mut form).await,
-        Err(problem) => Err(problem),
-    };
-    match begun {
-        Ok(begun) => Ok(Redirect::to(&format!("/contacts/imports/{}", begun.id)).into_response()),
+    match receive(&app, &headers, form, |_| Ok(ImportTarget::List(list.id))).await {
+        Ok(begun) => Ok(begun),
         Err(problem) => {
             let status = problem.status();
             list.wrong = Some(problem.into_detail());
             Ok(again(&list, status))
         }
     }
-}
-
-async fn receive(app: &App, list: ListId, form: &mut Multipart) -> Result<ImportState, Problem> {
-    let broken = |e: axum::extract::multipart::MultipartError| Problem::unreadable(e.body_text());
-    let mut country: Option<Country> = None;
-    while let Some(field) = form.next_field().await.map_err(broken)? {
-        match field.name() {
-            Some("country") => {
-                let code = field.text().await.map_err(broken)?;
-                if !code.trim().is_empty() {
-                    country = Some(code.trim().parse().map_err(|e| Problem::field("country", e))?);
-                }
-            }
-            Some("file") => {
-                if field.file_name().is_none_or(str::is_empty) {
-                    return Err(Problem::field("file", "choose a file first"));
-                }
-                let file = spool(app, field.map_err(broken)).await?;
-                return begin_csv(app, list, file, country).await;
-            }
-            _ => {}
-        }
-    }
-    Err(Problem::field("file", "choose a file first"))
-}
-
-#[derive(Template)]
-#[template(path = "import.html")]
-struct ImportPage {
-    me: Me,
-    import: ImportState,
-    list: ListId,
-    name: String,
-    errors: Vec<store::RowError>,
-}
-
-impl ImportPage {
-    fn runs(&self) -> bool {
-        self.import.state == "running"
-    }
-}
-
-/// Errors of an import that its page shows; the file has all of them.
-const ERRORS: usize = 20;
-
-async fn import_state(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
-    let id: ImportId = path.parse().map_err(|_| Problem::not_found("there is no such import"))?;
-    let import = app.store.import(id).await?;
-    let list = app.store.list_of_import(id).await?;
-    let (name, _) = app.store.list(list).await?;
-    let errors = app.store.import_errors(id, Some(ERRORS)).await?;
-    Ok(page(&ImportPage { me: Me::new(caller, "contacts"), import, list, name, errors }))
 }
 
 #[derive(Template)]
@@ -238,18 +176,43 @@ fn back(number: Msisdn) -> Response {
 
 async fn block(State(app): State<App>, Path(path): Path<String>) -> Shown {
     let number = number(&path)?;
-    app.store.suppress(number, "all", SkipReason::Blocked.word(), Timestamp::now()).await?;
+    app.store.suppress(number, Barred::All, SkipReason::Blocked.word(), Timestamp::now()).await?;
     Ok(back(number))
 }
 
 async fn unblock(State(app): State<App>, Path(path): Path<String>) -> Shown {
     let number = number(&path)?;
     for suppressed in app.store.contact(number).await?.suppressed {
-        let channel = ["sms", "voice", "all"].into_iter().find(|c| *c == suppressed.channel);
+        let channel = Barred::from_word(&suppressed.channel);
         // What the person asked for themselves is only theirs to lift.
         if let Some(channel) = channel.filter(|_| suppressed.reason == SkipReason::Blocked.word()) {
             app.store.unsuppress(number, channel).await?;
         }
+    }
+    Ok(back(number))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ConsentForm {
+    source: String,
+    withdraw: String,
+}
+
+/// Notes that somebody agreed to be written to, or that they do so no more.
+async fn consent(
+    State(app): State<App>,
+    caller: Caller,
+    Path(path): Path<String>,
+    Posted(form): Posted<ConsentForm>,
+) -> Shown {
+    let number = number(&path)?;
+    let now = Timestamp::now();
+    let source = form.source.trim().to_owned();
+    if !form.withdraw.is_empty() {
+        app.store.set_consent(number, None, now).await?;
+    } else if !source.is_empty() {
+        app.store.set_consent(number, Some(Consent { source, at: now, by: caller.name }), now).await?;
     }
     Ok(back(number))
 }

@@ -8,6 +8,7 @@ mod contacts;
 mod details;
 mod editor;
 mod hours;
+mod imports;
 mod index;
 mod planning;
 mod routes;
@@ -48,6 +49,7 @@ pub(crate) fn routes() -> Router<App> {
         .merge(editor::routes())
         .merge(planning::routes())
         .merge(contacts::routes())
+        .merge(imports::routes())
         .merge(routes::routes())
         .merge(account::routes())
         .merge(settings::routes())

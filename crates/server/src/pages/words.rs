@@ -124,6 +124,45 @@ pub(super) fn scope_word(scope: impl Given<store::OptOutScope>) -> &'static str 
     }
 }
 
+/// What nobody on a do-not-contact list gets.
+pub(super) fn barred(barred: impl Given<store::Barred>) -> &'static str {
+    match barred.given() {
+        store::Barred::Sms => "message",
+        store::Barred::Voice => "call",
+        store::Barred::All => "message and no call",
+    }
+}
+
+/// The same from the API's word.
+pub(super) fn barred_word(word: &str) -> &'static str {
+    store::Barred::from_word(word).map_or("message", barred)
+}
+
+/// How far an import is.
+pub(super) fn stage(stage: impl Given<store::ImportStage>) -> &'static str {
+    match stage.given() {
+        store::ImportStage::Queued => "waits for you",
+        store::ImportStage::Running => "runs",
+        store::ImportStage::Done => "done",
+        store::ImportStage::Failed => "failed",
+    }
+}
+
+/// What a column of a file can be.
+pub(super) fn column(name: &str) -> &str {
+    match name {
+        "phone" => "the number",
+        "first_name" => "first name",
+        "last_name" => "last name",
+        "email" => "e-mail address",
+        "language" => "language",
+        "time_zone" => "time zone",
+        "consent_source" => "where they agreed",
+        "consent_at" => "when they agreed",
+        other => other,
+    }
+}
+
 /// How an event for a webhook stands, from the API's word.
 pub(super) fn event_state(state: &str) -> &'static str {
     match state {

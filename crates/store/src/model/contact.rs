@@ -1,16 +1,112 @@
 //! Contacts, imports, do-not-contact lists.
 
-use campaign::{CampaignId, ListId, Msisdn};
+use campaign::{CampaignId, ImportId, ListId, Msisdn};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+/// What nobody on a do-not-contact list gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Barred {
+    /// Messages.
+    Sms,
+    /// Calls.
+    Voice,
+    /// Either.
+    All,
+}
+
+impl Barred {
+    /// Each of them.
+    pub const ALL: [Self; 3] = [Self::Sms, Self::Voice, Self::All];
+
+    /// As stored, and as the API says it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Sms => "sms",
+            Self::Voice => "voice",
+            Self::All => "all",
+        }
+    }
+
+    /// Reads [`Barred::word`] back.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|barred| barred.word() == word)
+    }
+}
+
+/// Where the rows of an import go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportTarget {
+    /// Into a contact list.
+    List(ListId),
+    /// Onto a do-not-contact list.
+    DoNotContact(Barred),
+}
+
+/// How far an import is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportStage {
+    /// The file is there; a person looks at it first.
+    Queued,
+    /// It is read.
+    Running,
+    /// All of it was read.
+    Done,
+    /// It could not be read.
+    Failed,
+}
+
+impl ImportStage {
+    /// As stored, and as the API says it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Reads [`ImportStage::word`] back.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Queued, Self::Running, Self::Done, Self::Failed].into_iter().find(|stage| stage.word() == word)
+    }
+}
+
+/// How the columns of a file are to be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ImportPlan {
+    /// Whether the first row names the columns.
+    pub header: bool,
+    /// What each column is, in the file's order; none: left out. No columns: what the header says.
+    pub columns: Vec<Option<String>>,
+    /// Where numbers without a country code are from.
+    pub country: Option<String>,
+    /// Where everybody in the file agreed to be written to, unless a column says it.
+    pub consent: Option<String>,
+    /// Who imports it.
+    pub by: String,
+}
+
+impl Default for ImportPlan {
+    fn default() -> Self {
+        Self { header: true, columns: Vec::new(), country: None, consent: None, by: String::new() }
+    }
+}
 
 /// How an import stands.
 #[derive(Debug, Clone, Serialize)]
 pub struct ImportState {
     /// Its id.
-    pub id: campaign::ImportId,
-    /// queued, running, done, failed.
-    pub state: String,
+    pub id: ImportId,
+    /// Where its rows go.
+    pub into: ImportTarget,
+    /// How far it is.
+    pub state: ImportStage,
     /// Rows read.
     pub rows: i64,
     /// Rows taken.
@@ -19,6 +115,21 @@ pub struct ImportState {
     pub rejected: i64,
     /// Why it failed.
     pub error: Option<String>,
+    /// Bytes of the file, where one is kept until it is read,
+    pub size: Option<i64>,
+    /// and how many of them were read.
+    pub read: i64,
+}
+
+/// A part of an import: a few thousand rows.
+#[derive(Debug, Default)]
+pub struct ImportChunk {
+    /// Rows that are taken.
+    pub contacts: Vec<NewContact>,
+    /// Rows that are refused.
+    pub errors: Vec<RowError>,
+    /// How many bytes of the file were read with it.
+    pub read: i64,
 }
 
 /// A row that an import refused.
@@ -43,6 +154,19 @@ pub struct NewContact {
     pub zones: Option<String>,
     /// Everything else, as a JSON object of texts; `None` when empty.
     pub fields: Option<String>,
+    /// That they agreed to be written to.
+    pub consent: Option<Consent>,
+}
+
+/// That somebody agreed to be written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consent {
+    /// Where: a form, a call.
+    pub source: String,
+    /// When.
+    pub at: Timestamp,
+    /// Who noted it.
+    pub by: String,
 }
 
 /// What is known of a number.
@@ -58,6 +182,8 @@ pub struct Contact {
     pub fields: Vec<(String, String)>,
     /// The lists it is on.
     pub lists: Vec<(ListId, String)>,
+    /// That they agreed to be written to, where that was noted.
+    pub consent: Option<Consent>,
     /// The do-not-contact lists it is on.
     pub suppressed: Vec<Suppressed>,
     /// Who last wrote to it, by sender.

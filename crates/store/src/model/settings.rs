@@ -29,6 +29,8 @@ pub struct Settings {
     pub blackout_dates: Vec<Date>,
     /// At most so many messages a person, over all campaigns; none: no limit.
     pub limit: Option<Limit>,
+    /// Whether nobody gets a message of whom no consent is noted.
+    pub require_consent: bool,
     /// Zone of recipients whose own cannot be told, in campaigns that name none.
     pub time_zone: String,
     /// Where numbers without a country code are from, as imports read them.
@@ -83,6 +85,7 @@ impl Default for Settings {
             keywords_off: BTreeMap::new(),
             blackout_dates: Vec::new(),
             limit: None,
+            require_consent: false,
             time_zone: "UTC".into(),
             country: None,
             window: Some(Window::default()),

@@ -12,7 +12,7 @@ use super::{
     dispatch::{Turn, zones_of},
     ms, time,
 };
-use crate::{ClaimRequest, Claimed, Fate, Recipient, Result, Settled};
+use crate::{ClaimRequest, Claimed, Fate, Recipient, Result, Settings, Settled};
 
 /// How often a retry is looked at whose window never opens.
 const A_DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -230,6 +230,11 @@ impl Turn<'_> {
         Ok(ClaimId(self.c.last_insert_rowid()))
     }
 
+    /// Whether it is noted that they agreed to be written to.
+    fn agreed(&self, number: Msisdn) -> Result<bool> {
+        Ok(self.c.prepare_cached("SELECT 1 FROM consent WHERE number = ?1")?.exists([number.digits()])?)
+    }
+
     fn recipients(
         &mut self,
         campaign: CampaignId,
@@ -237,7 +242,7 @@ impl Turn<'_> {
         from: i64,
         to: i64,
     ) -> Result<Vec<(Recipient, Decision)>> {
-        let limit = self.limit()?;
+        let Settings { limit, require_consent, .. } = *self.settings()?;
         let known = self.know(campaign)?;
         let (go_on, purpose) = (known.definition.go_on_after_failure, known.definition.purpose());
         let sql = if message_no == 1 {
@@ -272,6 +277,12 @@ impl Turn<'_> {
             } else {
                 Decision::Goes
             };
+            if require_consent
+                && matches!(decision, Decision::Goes | Decision::After(_))
+                && !self.agreed(recipient.number)?
+            {
+                decision = Decision::Skip(SkipReason::NoConsent);
+            }
             if let (Some(limit), Decision::Goes | Decision::After(_)) = (limit, decision)
                 && !self.within(limit, recipient.number, campaign.0, message_no)?
             {

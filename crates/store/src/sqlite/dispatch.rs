@@ -12,10 +12,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params, types::ToSqlOutput};
 
 use super::{
-    Store, answer, bulk, campaigns, freeze, limit, ms, operate, opt_out, reply, tally::Deltas, time,
-    webhooks::News,
+    Store, answer, bulk, campaigns, freeze, limit, ms, operate, opt_out, reply, settings, tally::Deltas,
+    time, webhooks::News,
 };
-use crate::{Cycle, Cycled, Definition, Fate, Held, Limit, Result, Settled};
+use crate::{Cycle, Cycled, Definition, Fate, Held, Result, Settings, Settled};
 
 impl Store {
     /// One turn of the engine. `worker` names this engine: its claims are orphaned when it is gone. The
@@ -73,8 +73,8 @@ pub(super) struct Turn<'a> {
     known: HashMap<i64, Rc<Known>>,
     pub(super) touched: BTreeSet<i64>,
     pub(super) waves: HashSet<i64>,
-    /// The limit of messages a person, once it was asked for.
-    pub(super) limit: OnceCell<Option<Limit>>,
+    /// The account's settings, once they were asked for.
+    settings: OnceCell<Settings>,
     /// Whether messages are noted because of a limit.
     pub(super) noted: bool,
     /// What webhooks are to be told of.
@@ -97,7 +97,7 @@ impl<'a> Turn<'a> {
             known: HashMap::new(),
             touched: BTreeSet::new(),
             waves: HashSet::new(),
-            limit: OnceCell::new(),
+            settings: OnceCell::new(),
             noted: limit::noted(c)?,
             news: News::new(c)?,
             early,
@@ -156,6 +156,14 @@ impl<'a> Turn<'a> {
             complete(self.c, *campaign, self.now)?;
         }
         Ok(self.touched.into_iter().map(CampaignId).collect())
+    }
+
+    pub(super) fn settings(&self) -> Result<&Settings> {
+        if let Some(known) = self.settings.get() {
+            return Ok(known);
+        }
+        let settings = settings::read(self.c)?;
+        Ok(self.settings.get_or_init(|| settings))
     }
 
     pub(super) fn know(&mut self, campaign: CampaignId) -> Result<Rc<Known>> {

@@ -18,15 +18,6 @@ pub(super) fn noted(c: &Connection) -> Result<bool> {
 }
 
 impl Turn<'_> {
-    /// The limit that holds for this turn's claims.
-    pub(super) fn limit(&self) -> Result<Option<Limit>> {
-        if let Some(known) = self.limit.get() {
-            return Ok(*known);
-        }
-        let limit = settings::read(self.c)?.limit;
-        Ok(*self.limit.get_or_init(|| limit))
-    }
-
     /// Notes that `number` is to get a message; answers whether that is within `limit`.
     pub(super) fn within(
         &mut self,

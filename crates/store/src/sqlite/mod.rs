@@ -12,6 +12,7 @@ mod forecast;
 mod freeze;
 mod home;
 mod idempotency;
+mod imports;
 mod limit;
 mod operate;
 mod opt_out;

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use super::{Store, ms, webhooks};
-use crate::{Level, Result};
+use crate::{Barred, Level, Result};
 
 /// Numbers that were suppressed since this process opened the store, and the purposes that this holds for. What
 /// was suppressed before is seen by every claim; this closes the gap between a claim and its bytes. Cheap to clone.
@@ -72,24 +72,24 @@ impl Store {
         self.inner.opt_outs.clone()
     }
 
-    /// Puts a number on the do-not-contact list of `channel` (sms, voice, all). When this answers, nothing
+    /// Puts a number on the do-not-contact list. When this answers, nothing
     /// more is written to it.
     pub async fn suppress(
         &self,
         number: Msisdn,
-        channel: &'static str,
+        barred: Barred,
         reason: &'static str,
         now: Timestamp,
     ) -> Result<()> {
         let held = self
             .write(move |c| {
-                if add(c, number, (channel, ""), reason, ms(now))? {
+                if add(c, number, (barred.word(), ""), reason, ms(now))? {
                     webhooks::tell(
                         c,
                         Level::Person,
                         "person.blocked",
                         ms(now),
-                        || json!({"number": number.to_string(), "channel": channel, "reason": reason}),
+                        || json!({"number": number.to_string(), "channel": barred, "reason": reason}),
                     )?;
                 }
                 purposes(c, number)
@@ -100,12 +100,12 @@ impl Store {
     }
 
     /// Lifts a suppression; says whether there was one.
-    pub async fn unsuppress(&self, number: Msisdn, channel: &'static str) -> Result<bool> {
+    pub async fn unsuppress(&self, number: Msisdn, barred: Barred) -> Result<bool> {
         let (there, left) = self
             .write(move |c| {
                 let there = c.execute(
                     "DELETE FROM suppression WHERE number = ?1 AND channel = ?2",
-                    (number.digits(), channel),
+                    (number.digits(), barred.word()),
                 )? > 0;
                 let left = purposes(c, number)?;
                 Ok((there, left))

@@ -1,10 +1,11 @@
 //! One person: what is known of a number, and forgetting it.
 
 use campaign::{CampaignId, ListId, Msisdn};
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{Store, time};
-use crate::{Contact, LastContact, Result, Suppressed};
+use super::{Store, imports, ms, time};
+use crate::{Consent, Contact, LastContact, Result, Suppressed};
 
 impl Store {
     /// What is known of a number: nothing but its suppressions, where it is no contact.
@@ -26,6 +27,36 @@ impl Store {
         .await
     }
 
+    /// Notes that somebody agreed to be written to, or, without one, that they did not.
+    pub async fn set_consent(&self, number: Msisdn, consent: Option<Consent>, now: Timestamp) -> Result<()> {
+        self.write(move |c| {
+            c.execute("DELETE FROM consent WHERE number = ?1", [number.digits()])?;
+            consent.map_or(Ok(()), |consent| imports::agree(c, number.digits(), &consent, ms(now)))
+        })
+        .await
+    }
+
+    /// A page of the do-not-contact lists, in the order of numbers, after `after`.
+    pub async fn suppressions(&self, after: Option<Msisdn>, limit: u32) -> Result<Vec<(Msisdn, Suppressed)>> {
+        self.read(move |c| {
+            Ok(c.prepare_cached(
+                "SELECT number, channel, purpose, reason, at FROM suppression WHERE number > ?1
+                 ORDER BY number LIMIT ?2",
+            )?
+            .query_map((after.map_or(0, Msisdn::digits), limit), |r| {
+                let held = Suppressed {
+                    channel: r.get(1)?,
+                    purpose: r.get(2)?,
+                    reason: r.get(3)?,
+                    at: time(r.get(4)?),
+                };
+                Ok((Msisdn::from_digits(r.get(0)?), held))
+            })?
+            .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
     /// Forgets a contact: its fields and lists go, its suppressions stay. What campaigns froze stays with them.
     pub async fn delete_contact(&self, number: Msisdn) -> Result<bool> {
         let number = number.digits();
@@ -36,6 +67,7 @@ impl Store {
                 [number],
             )?;
             c.execute("DELETE FROM list_member WHERE number = ?1", [number])?;
+            c.execute("DELETE FROM consent WHERE number = ?1", [number])?;
             Ok(c.execute("DELETE FROM contact WHERE number = ?1", [number])? > 0)
         })
         .await
@@ -60,6 +92,7 @@ fn brief(c: &Connection, number: Msisdn) -> Result<Contact> {
         zone,
         fields: fields.into_iter().collect(),
         lists: Vec::new(),
+        consent: None,
         suppressed: Vec::new(),
         last: Vec::new(),
         replies: Vec::new(),
@@ -98,5 +131,9 @@ fn read(c: &Connection, number: Msisdn) -> Result<Contact> {
         .prepare_cached("SELECT text, at FROM reply WHERE number = ?1 ORDER BY id DESC LIMIT 100")?
         .query_map([digits], |r| Ok((r.get(0)?, time(r.get(1)?))))?
         .collect::<rusqlite::Result<_>>()?;
-    Ok(Contact { lists, suppressed, last, replies, ..brief(c, number)? })
+    let consent = c
+        .prepare_cached("SELECT source, at, noted_by FROM consent WHERE number = ?1")?
+        .query_row([digits], |r| Ok(Consent { source: r.get(0)?, at: time(r.get(1)?), by: r.get(2)? }))
+        .optional()?;
+    Ok(Contact { lists, consent, suppressed, last, replies, ..brief(c, number)? })
 }

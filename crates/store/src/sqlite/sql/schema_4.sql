@@ -1,4 +1,4 @@
--- Version 4: webhooks, communication limits, opt-outs by purpose.
+-- Version 4: webhooks, communication limits, opt-outs by purpose, imports that are looked at first, consent.
 CREATE TABLE webhook (
     id INTEGER PRIMARY KEY, url TEXT NOT NULL, secret TEXT NOT NULL,
     levels TEXT NOT NULL,              -- JSON array: attempt, person, campaign
@@ -32,3 +32,26 @@ CREATE TABLE suppression (
 ) WITHOUT ROWID;
 INSERT INTO suppression SELECT number, channel, '', reason, at FROM suppression_3;
 DROP TABLE suppression_3;
+
+-- Files that are imported: looked at first, taken up again where the program ended, onto lists of both kinds.
+ALTER TABLE import RENAME TO import_3;
+CREATE TABLE import (
+    id INTEGER PRIMARY KEY,
+    list_id INTEGER,                   -- null: onto a do-not-contact list
+    channel TEXT,                      -- of that one
+    state TEXT NOT NULL,               -- queued, running, done, failed
+    plan TEXT NOT NULL DEFAULT '{}', rows INTEGER NOT NULL DEFAULT 0, accepted INTEGER NOT NULL DEFAULT 0,
+    rejected INTEGER NOT NULL DEFAULT 0, error TEXT,
+    size INTEGER,                      -- of the file, in bytes; null: none is kept
+    read INTEGER NOT NULL DEFAULT 0,   -- of these
+    at INTEGER NOT NULL DEFAULT 0
+);
+INSERT INTO import (id, list_id, state, rows, accepted, rejected, error)
+    SELECT id, list_id, state, rows, accepted, rejected, error FROM import_3;
+DROP TABLE import_3;
+CREATE INDEX import_list ON import (list_id, id);
+
+-- Who agreed to be written to: where that was said, when, and who noted it.
+CREATE TABLE consent (
+    number INTEGER PRIMARY KEY, source TEXT NOT NULL, at INTEGER NOT NULL, noted_by TEXT NOT NULL, noted_at INTEGER NOT NULL
+);

@@ -1,0 +1,325 @@
+//! Files of contacts: sent, looked at column by column, imported; into lists and onto do-not-contact lists.
+
+use askama::Template;
+use axum::{
+    Router,
+    extract::{
+        DefaultBodyLimit, Multipart, Path, Query, State,
+        multipart::{Field, MultipartError},
+    },
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
+use campaign::{ImportId, Msisdn, SkipReason};
+use futures::TryStreamExt;
+use jiff::Timestamp;
+use serde::Deserialize;
+use store::{Barred, ImportPlan, ImportStage, ImportState, ImportTarget, RowError, Suppressed};
+
+use super::{Me, Posted, Refused, Shown, Wrong, again, contacts::number, page, shown, words};
+use crate::{
+    App,
+    auth::Caller,
+    import::{self, COLUMNS, Look, Reading},
+    problem::Problem,
+    uploads,
+};
+
+/// Errors of an import that its page shows; the file has all of them.
+const ERRORS: usize = 20;
+/// Numbers on a page of the do-not-contact lists.
+const NUMBERS: u32 = 50;
+/// Imports shown with them.
+const IMPORTS: u32 = 10;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/contacts/do-not-contact", get(barred).post(bar))
+        .route("/contacts/do-not-contact/import", axum::routing::post(import_barred))
+        // A file of contacts is written to the disk as it comes: `uploads` has its own limit.
+        .layer(DefaultBodyLimit::disable())
+        .route("/contacts/imports/{id}", get(state).post(begin))
+}
+
+fn broken(e: &MultipartError) -> Problem {
+    Problem::unreadable(e.body_text())
+}
+
+/// Takes in the file of a form; `into` makes its target out of the fields before it.
+pub(super) async fn receive(
+    app: &App,
+    headers: &HeaderMap,
+    mut form: Multipart,
+    into: impl Fn(Option<&str>) -> Result<ImportTarget, Problem>,
+) -> Result<Response, Problem> {
+    uploads::fits(headers)?;
+    let mut channel: Option<String> = None;
+    while let Some(field) = form.next_field().await.map_err(|e| broken(&e))? {
+        match field.name() {
+            Some("channel") => channel = Some(field.text().await.map_err(|e| broken(&e))?),
+            Some("file") => {
+                let id = file(app, field, into(channel.as_deref())?).await?;
+                return Ok(Redirect::to(&format!("/contacts/imports/{id}")).into_response());
+            }
+            _ => {}
+        }
+    }
+    Err(Problem::field("file", "choose a file first"))
+}
+
+async fn file(app: &App, field: Field<'_>, into: ImportTarget) -> Result<ImportId, Problem> {
+    if field.file_name().is_none_or(str::is_empty) {
+        return Err(Problem::field("file", "choose a file first"));
+    }
+    uploads::receive(&app.store, into, field.map_err(|e| broken(&e))).await
+}
+
+/// A column of a file that waits.
+struct Column {
+    name: String,
+    /// What it is taken for; empty: left out.
+    is: String,
+    /// The field of its own name, where it has one.
+    own: Option<String>,
+    samples: Vec<String>,
+}
+
+/// A file that waits to be imported, as its page shows it.
+struct Waits {
+    header: bool,
+    columns: Vec<Column>,
+    /// How the first rows would be read.
+    read_as: Vec<Result<Msisdn, RowError>>,
+}
+
+#[derive(Template)]
+#[template(path = "import.html")]
+struct ImportPage {
+    me: Me,
+    import: ImportState,
+    /// Where it goes: address and name.
+    into: (String, String),
+    waits: Option<Waits>,
+    form: PlanForm,
+    errors: Vec<RowError>,
+    wrong: Wrong,
+}
+
+impl ImportPage {
+    fn runs(&self) -> bool {
+        self.import.state == ImportStage::Running
+    }
+
+    fn numbers_only(&self) -> bool {
+        matches!(self.import.into, ImportTarget::DoNotContact(_))
+    }
+
+    fn percent(&self) -> i64 {
+        self.import.size.filter(|size| *size > 0).map_or(0, |size| (100 * self.import.read / size).min(100))
+    }
+}
+
+/// How a file is to be read, as its page sends it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct PlanForm {
+    /// `look` only shows; anything else begins.
+    action: String,
+    /// What each column is; empty: left out.
+    column: Vec<String>,
+    /// `yes` where the first row names the columns.
+    header: String,
+    country: String,
+    consent: String,
+}
+
+impl PlanForm {
+    fn columns(&self) -> Vec<Option<String>> {
+        self.column.iter().map(|name| Some(name.clone()).filter(|name| !name.is_empty())).collect()
+    }
+
+    fn plan(&self, by: &str) -> ImportPlan {
+        ImportPlan {
+            header: self.header == "yes",
+            columns: self.columns(),
+            country: Some(self.country.clone()),
+            consent: Some(self.consent.trim().to_owned()).filter(|source| !source.is_empty()),
+            by: by.to_owned(),
+        }
+    }
+}
+
+fn id(path: &str) -> Result<ImportId, Refused> {
+    path.parse().map_err(|_| Problem::not_found("there is no such import").into())
+}
+
+/// Looks at a file on a thread that may block: it may be in an encoding that only its end tells.
+async fn look(app: &App, import: ImportId, form: Option<&PlanForm>) -> Result<Look, Problem> {
+    let file = uploads::open(&app.store, import)?;
+    let (columns, header) = match form {
+        Some(form) => (form.columns(), Some(form.header == "yes")),
+        None => (Vec::new(), None),
+    };
+    tokio::task::spawn_blocking(move || import::look(file, &columns, header))
+        .await
+        .map_err(|e| Problem::broken(e.to_string()))?
+        .map_err(|why| Problem::field("file", why))
+}
+
+impl Waits {
+    fn of(look: Look, read_as: Vec<Result<Msisdn, RowError>>) -> Self {
+        let own = import::guesses(&look);
+        let columns = look.names.into_iter().enumerate().map(|(at, name)| Column {
+            name,
+            is: look.columns[at].clone().unwrap_or_default(),
+            own: own[at].clone().filter(|own| !COLUMNS.contains(&own.as_str())),
+            samples: look.rows.iter().map(|row| row.get(at).cloned().unwrap_or_default()).collect(),
+        });
+        Self { columns: columns.collect(), header: look.header, read_as }
+    }
+}
+
+async fn read(
+    app: &App,
+    caller: Caller,
+    id: ImportId,
+    form: Option<PlanForm>,
+) -> Result<ImportPage, Refused> {
+    let import = app.store.import(id).await?;
+    let into = match import.into {
+        ImportTarget::List(list) => (format!("/contacts/lists/{list}"), app.store.list(list).await?.0),
+        ImportTarget::DoNotContact(_) => ("/contacts/do-not-contact".to_owned(), "Do not contact".to_owned()),
+    };
+    let mut wrong = Wrong::default();
+    let mut waits = None;
+    if import.state == ImportStage::Queued {
+        match look(app, id, form.as_ref()).await {
+            Ok(look) => {
+                let plan = form.clone().unwrap_or_default().plan(&caller.name);
+                let plan = ImportPlan { header: look.header, columns: look.columns.clone(), ..plan };
+                let read_as = match import::country(&app.store, plan.country.clone()).await {
+                    Ok(country) => {
+                        let numbers_only = matches!(import.into, ImportTarget::DoNotContact(_));
+                        let plan = ImportPlan { country, ..plan };
+                        let reading = Reading { plan, skip: 0, numbers_only, now: Timestamp::now() };
+                        import::read_as(&look, &reading).map_err(|why| Problem::field("column", why))
+                    }
+                    Err(e) => Err(e.into()),
+                };
+                let read_as = match read_as {
+                    Ok(read_as) => read_as,
+                    Err(problem) => {
+                        wrong = Wrong(problem.into_fields()?);
+                        Vec::new()
+                    }
+                };
+                waits = Some(Waits::of(look, read_as));
+            }
+            Err(problem) => wrong = Wrong(problem.into_fields()?),
+        }
+    }
+    let errors = app.store.import_errors(id, Some(ERRORS)).await?;
+    let form = form.unwrap_or_default();
+    Ok(ImportPage { me: Me::new(caller, "contacts"), import, into, waits, form, errors, wrong })
+}
+
+async fn state(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
+    Ok(page(&read(&app, caller, id(&path)?, None).await?))
+}
+
+/// Begins the import of a file that waits, or shows how it would be read.
+async fn begin(
+    State(app): State<App>,
+    caller: Caller,
+    Path(path): Path<String>,
+    Posted(form): Posted<PlanForm>,
+) -> Shown {
+    let id = id(&path)?;
+    let shown = read(&app, caller.clone(), id, Some(form.clone())).await?;
+    if form.action == "look" || !shown.wrong.all().is_empty() || shown.waits.is_none() {
+        let sound = shown.wrong.all().is_empty();
+        return Ok(again(&shown, if sound { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY }));
+    }
+    uploads::begin(&app.store, id, form.plan(&caller.name)).await?;
+    Ok(Redirect::to(&format!("/contacts/imports/{id}")).into_response())
+}
+
+#[derive(Template)]
+#[template(path = "barred.html")]
+struct BarredPage {
+    me: Me,
+    numbers: Vec<(Msisdn, Suppressed)>,
+    imports: Vec<ImportState>,
+    next: Option<Msisdn>,
+    number: String,
+    wrong: Wrong,
+}
+
+impl BarredPage {
+    async fn new(app: &App, caller: Caller, after: Option<Msisdn>) -> store::Result<Self> {
+        let numbers = app.store.suppressions(after, NUMBERS).await?;
+        let full = numbers.len() == NUMBERS as usize;
+        Ok(Self {
+            me: Me::new(caller, "contacts"),
+            next: numbers.last().filter(|_| full).map(|(number, _)| *number),
+            numbers,
+            imports: app.store.imports(None, IMPORTS).await?,
+            number: String::new(),
+            wrong: Wrong::default(),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct After {
+    #[serde(default)]
+    after: String,
+}
+
+async fn barred(State(app): State<App>, caller: Caller, Query(after): Query<After>) -> Shown {
+    let after = Msisdn::parse(&after.after, None).ok();
+    Ok(page(&BarredPage::new(&app, caller, after).await?))
+}
+
+#[derive(Deserialize)]
+struct Bar {
+    #[serde(default)]
+    number: String,
+    channel: Barred,
+}
+
+/// Puts one number onto a do-not-contact list.
+async fn bar(State(app): State<App>, caller: Caller, Posted(form): Posted<Bar>) -> Shown {
+    match number(&form.number) {
+        Ok(number) => {
+            let reason = SkipReason::Blocked.word();
+            app.store.suppress(number, form.channel, reason, Timestamp::now()).await?;
+            Ok(Redirect::to("/contacts/do-not-contact").into_response())
+        }
+        Err(problem) => {
+            let wrong = Wrong(problem.into_fields()?);
+            let page =
+                BarredPage { wrong, number: form.number, ..BarredPage::new(&app, caller, None).await? };
+            Ok(again(&page, StatusCode::UNPROCESSABLE_ENTITY))
+        }
+    }
+}
+
+async fn import_barred(State(app): State<App>, caller: Caller, headers: HeaderMap, form: Multipart) -> Shown {
+    let into = |channel: Option<&str>| {
+        let barred = channel.and_then(Barred::from_word);
+        barred
+            .map(ImportTarget::DoNotContact)
+            .ok_or_else(|| Problem::field("channel", "choose what is barred"))
+    };
+    match receive(&app, &headers, form, into).await {
+        Ok(begun) => Ok(begun),
+        Err(problem) => {
+            let status = problem.status();
+            let wrong = Wrong(vec![store::Problem::new("file", problem.into_detail())]);
+            let page = BarredPage { wrong, ..BarredPage::new(&app, caller, None).await? };
+            Ok(again(&page, status))
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Files of contacts that were sent to the server: kept beside the data until they are read, so that an import
+//! that the end of the program interrupted goes on where it was.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::PathBuf,
+};
+
+use axum::{
+    body::Bytes,
+    http::{HeaderMap, header},
+};
+use campaign::ImportId;
+use futures::{Stream, TryStreamExt};
+use jiff::Timestamp;
+use store::{ImportPlan, ImportState, ImportTarget, Store, StoreError};
+use tempfile::NamedTempFile;
+use tokio::io::AsyncWriteExt;
+
+use crate::{
+    import::{self, Reading},
+    problem::{Answer, Problem},
+};
+
+/// The largest file of contacts, in bytes: some twenty million rows.
+const LARGEST_FILE: u64 = 1_000_000_000;
+/// Where the files lie, in the data folder.
+const FOLDER: &str = "imports";
+
+fn too_large() -> Problem {
+    Problem::too_large("a file of contacts may have at most 1 GB; cut it in parts")
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "map_err calls it")]
+fn broken(e: io::Error) -> StoreError {
+    match e.kind() {
+        io::ErrorKind::StorageFull => StoreError::DiskFull,
+        _ => StoreError::Database(e.to_string()),
+    }
+}
+
+/// Refuses a body that says of itself that it is too large, before it is read.
+pub(crate) fn fits(headers: &HeaderMap) -> Answer<()> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > LARGEST_FILE) { Err(too_large()) } else { Ok(()) }
+}
+
+fn folder(store: &Store) -> PathBuf {
+    store.folder().join(FOLDER)
+}
+
+fn path(store: &Store, id: ImportId) -> PathBuf {
+    folder(store).join(format!("{id}.csv"))
+}
+
+/// The file of an import that waits or is read.
+pub(crate) fn open(store: &Store, id: ImportId) -> store::Result<File> {
+    File::open(path(store, id)).map_err(|_| StoreError::NotFound("file any more; send it again"))
+}
+
+/// Takes a file in, to be looked at and imported. It may be larger than the memory.
+pub(crate) async fn receive(
+    store: &Store,
+    into: ImportTarget,
+    bytes: impl Stream<Item = Result<Bytes, Problem>>,
+) -> Answer<ImportId> {
+    fs::create_dir_all(folder(store)).map_err(broken)?;
+    // Goes again by itself where anything fails before it has its name.
+    let (file, unnamed) = NamedTempFile::new_in(folder(store)).map_err(broken)?.into_parts();
+    let mut file = tokio::fs::File::from_std(file);
+    let mut bytes = std::pin::pin!(bytes);
+    let mut size = 0;
+    while let Some(bytes) = bytes.try_next().await? {
+        size += bytes.len() as u64;
+        if size > LARGEST_FILE {
+            return Err(too_large());
+        }
+        file.write_all(&bytes).await.map_err(broken)?;
+    }
+    file.sync_all().await.map_err(broken)?;
+    let id = store.queue_import(into, size as i64, Timestamp::now()).await?;
+    unnamed.persist(path(store, id)).map_err(|e| broken(e.error))?;
+    Ok(id)
+}
+
+/// Begins to import a file that waits, beside everything else; its state says how it goes.
+pub(crate) async fn begin(store: &Store, id: ImportId, mut plan: ImportPlan) -> Answer<ImportState> {
+    plan.country = import::country(store, plan.country).await?;
+    let file = open(store, id)?;
+    let begun = store.start_import(id, plan.clone()).await?;
+    run(store, &begun, file, plan);
+    Ok(begun)
+}
+
+fn run(store: &Store, import: &ImportState, file: File, plan: ImportPlan) {
+    let numbers_only = matches!(import.into, ImportTarget::DoNotContact(_));
+    let reading = Reading { plan, skip: import.rows, numbers_only, now: Timestamp::now() };
+    let (id, store) = (import.id, store.clone());
+    tokio::task::spawn_blocking(move || {
+        match import::csv(&store, id, file, &reading, |_| {}) {
+            // What it held is stored, or was refused: neither is kept twice.
+            Ok(_) => drop(fs::remove_file(path(&store, id))),
+            Err(e) => tracing::error!(import = %id, error = %e, "the import could not be stored"),
+        }
+    });
+}
+
+/// Takes up imports that the end of the program interrupted, and clears away what nobody wants any more.
+///
+/// # Errors
+/// As the store's.
+pub async fn resume(store: &Store) -> store::Result<()> {
+    if let Ok(files) = fs::read_dir(folder(store)) {
+        // What never got its name was not taken in whole.
+        for file in files.flatten().filter(|file| !file.file_name().to_string_lossy().starts_with("imp_")) {
+            let _ = fs::remove_file(file.path());
+        }
+    }
+    for id in store.give_up_imports(Timestamp::now()).await? {
+        let _ = fs::remove_file(path(store, id));
+    }
+    for (import, plan) in store.interrupted_imports().await? {
+        match open(store, import.id) {
+            Ok(file) => run(store, &import, file, plan),
+            Err(e) => {
+                let store = store.clone();
+                tokio::task::spawn_blocking(move || {
+                    store.end_import(import.id, Vec::new(), Some(e.to_string()))
+                })
+                .await
+                .map_err(|e| StoreError::Database(e.to_string()))??;
+            }
+        }
+    }
+    Ok(())
+}

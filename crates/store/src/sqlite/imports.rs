@@ -1,0 +1,290 @@
+//! Imports: rows of files, in chunks of bulk work, into contact lists or onto do-not-contact lists.
+//!
+//! Keeps: a chunk counts its rows in the transaction that stores them, so an import that was interrupted goes
+//! on behind the last row that was stored.
+
+use std::collections::{HashMap, HashSet};
+
+use campaign::{ImportId, ListId, SkipReason};
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::{Store, ms, opt_out, writer::Lane};
+use crate::{
+    Barred, Consent, ImportChunk, ImportPlan, ImportStage, ImportState, ImportTarget, NewContact, Result,
+    RowError, StoreError,
+};
+
+/// How long a file waits to be looked at.
+const LOOKED_AT_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+fn zone_id(c: &Connection, name: Option<&str>) -> Result<i64> {
+    let Some(name) = name else { return Ok(0) };
+    let known: Option<i64> = c
+        .prepare_cached("SELECT id FROM zone WHERE name = ?1")?
+        .query_row([name], |r| r.get(0))
+        .optional()?;
+    if let Some(id) = known {
+        return Ok(id);
+    }
+    c.execute("INSERT INTO zone (name) VALUES (?1)", [name])?;
+    Ok(c.last_insert_rowid())
+}
+
+/// Puts contacts into a list.
+fn join(c: &Connection, list: ListId, contacts: &[NewContact]) -> Result<()> {
+    let mut contact = c.prepare_cached(
+        "INSERT INTO contact (number, zone_id, fields) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET
+             zone_id = CASE excluded.zone_id WHEN 0 THEN zone_id ELSE excluded.zone_id END,
+             fields = CASE WHEN excluded.fields IS NULL THEN fields
+                           WHEN fields IS NULL THEN excluded.fields
+                           ELSE json_patch(fields, excluded.fields) END",
+    )?;
+    let mut member = c.prepare_cached("INSERT INTO list_member VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
+    let mut zones: HashMap<Option<&str>, i64> = HashMap::new();
+    let mut joined = 0;
+    for n in contacts {
+        let name = n.zones.as_deref();
+        let zone = if let Some(id) = zones.get(&name) {
+            *id
+        } else {
+            let id = zone_id(c, name)?;
+            zones.insert(name, id);
+            id
+        };
+        contact.execute((n.number.digits(), zone, &n.fields))?;
+        joined += member.execute((list.0, n.number.digits()))? as i64;
+        if let Some(consent) = &n.consent {
+            agree(c, n.number.digits(), consent, ms(consent.at))?;
+        }
+    }
+    c.execute("UPDATE list SET size = size + ?2 WHERE id = ?1", (list.0, joined))?;
+    Ok(())
+}
+
+/// Notes that somebody agreed to be written to; what was said later stands.
+pub(super) fn agree(c: &Connection, number: i64, consent: &Consent, noted_at: i64) -> Result<()> {
+    c.prepare_cached(
+        "INSERT INTO consent VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET source = excluded.source,
+             at = excluded.at, noted_by = excluded.noted_by, noted_at = excluded.noted_at WHERE excluded.at >= at",
+    )?
+    .execute((number, &consent.source, ms(consent.at), &consent.by, noted_at))?;
+    Ok(())
+}
+
+/// Puts numbers onto a do-not-contact list. Answers those that are claimed at this moment, with what now holds
+/// for them: later claims see it by themselves.
+fn bar(c: &Connection, barred: Barred, contacts: &[NewContact], now: i64) -> Result<Vec<opt_out::Held>> {
+    for n in contacts {
+        opt_out::add(c, n.number, (barred.word(), ""), SkipReason::Blocked.word(), now)?;
+    }
+    let claimed: HashSet<i64> = c
+        .prepare_cached(
+            "SELECT a.number FROM claim k JOIN audience a
+                 ON a.campaign_id = k.campaign_id AND a.seq >= k.low AND a.seq < k.to_seq",
+        )?
+        .query_map([], |r| r.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let hit = contacts.iter().filter(|n| claimed.contains(&n.number.digits()));
+    hit.map(|n| Ok((n.number, opt_out::purposes(c, n.number)?))).collect()
+}
+
+const STATE: &str =
+    "SELECT id, list_id, channel, state, rows, accepted, rejected, error, size, read FROM import";
+
+fn state(r: &Row<'_>) -> rusqlite::Result<ImportState> {
+    let (list, channel): (Option<i64>, Option<String>) = (r.get(1)?, r.get(2)?);
+    let stage: String = r.get(3)?;
+    let into = match (list, channel.as_deref().and_then(Barred::from_word)) {
+        (Some(list), _) => ImportTarget::List(ListId(list)),
+        (None, Some(barred)) => ImportTarget::DoNotContact(barred),
+        (None, None) => return Err(rusqlite::Error::InvalidQuery),
+    };
+    Ok(ImportState {
+        id: ImportId(r.get(0)?),
+        into,
+        state: ImportStage::from_word(&stage).ok_or(rusqlite::Error::InvalidQuery)?,
+        rows: r.get(4)?,
+        accepted: r.get(5)?,
+        rejected: r.get(6)?,
+        error: r.get(7)?,
+        size: r.get(8)?,
+        read: r.get(9)?,
+    })
+}
+
+fn find(c: &Connection, id: ImportId) -> Result<ImportState> {
+    c.prepare_cached(&format!("{STATE} WHERE id = ?1"))?
+        .query_row([id.0], state)
+        .optional()?
+        .ok_or(StoreError::NotFound("import"))
+}
+
+fn begin(
+    c: &Connection,
+    into: ImportTarget,
+    stage: ImportStage,
+    size: Option<i64>,
+    now: i64,
+) -> Result<ImportId> {
+    let (list, channel) = match into {
+        ImportTarget::List(list) => {
+            if !c.prepare_cached("SELECT 1 FROM list WHERE id = ?1")?.exists([list.0])? {
+                return Err(StoreError::NotFound("list"));
+            }
+            (Some(list.0), None)
+        }
+        ImportTarget::DoNotContact(barred) => (None, Some(barred.word())),
+    };
+    c.execute(
+        "INSERT INTO import (list_id, channel, state, size, at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        (list, channel, stage.word(), size, now),
+    )?;
+    Ok(ImportId(c.last_insert_rowid()))
+}
+
+impl Store {
+    /// Begins an import into a list whose rows are handed over one chunk after another, from no file that is
+    /// kept.
+    pub async fn begin_import(&self, list: ListId) -> Result<ImportId> {
+        self.write(move |c| begin(c, ImportTarget::List(list), ImportStage::Running, None, 0)).await
+    }
+
+    /// Notes a file of `size` bytes that waits to be imported.
+    pub async fn queue_import(&self, into: ImportTarget, size: i64, now: Timestamp) -> Result<ImportId> {
+        self.write(move |c| begin(c, into, ImportStage::Queued, Some(size), ms(now))).await
+    }
+
+    /// Begins an import of a file that waits.
+    pub async fn start_import(&self, id: ImportId, plan: ImportPlan) -> Result<ImportState> {
+        let json = serde_json::to_string(&plan).map_err(|e| StoreError::Database(e.to_string()))?;
+        self.write(move |c| {
+            let begun = c.execute(
+                "UPDATE import SET state = 'running', plan = ?2 WHERE id = ?1 AND state = 'queued'",
+                (id.0, json),
+            )?;
+            if begun == 0 { Err(StoreError::NotFound("file that waits to be imported")) } else { find(c, id) }
+        })
+        .await
+    }
+
+    /// Stores one chunk of an import. For a thread that may block; a few thousand rows at a time.
+    pub fn import_chunk(&self, import: ImportId, mut chunk: ImportChunk, now: Timestamp) -> Result<()> {
+        // In the order of the tables' keys, so that a chunk touches few pages.
+        chunk.contacts.sort_by_key(|n| n.number);
+        let held = self.inner.writer.run_now(Lane::Bulk, move |c| {
+            let held = match find(c, import)?.into {
+                ImportTarget::List(list) => {
+                    join(c, list, &chunk.contacts)?;
+                    Vec::new()
+                }
+                ImportTarget::DoNotContact(barred) => bar(c, barred, &chunk.contacts, ms(now))?,
+            };
+            let mut error =
+                c.prepare_cached("INSERT INTO import_error VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING")?;
+            for e in &chunk.errors {
+                error.execute((import.0, e.row, &e.field, &e.value, &e.message))?;
+            }
+            c.prepare_cached(
+                "UPDATE import SET rows = rows + ?2 + ?3, accepted = accepted + ?2, rejected = rejected + ?3, read = ?4
+                 WHERE id = ?1",
+            )?
+            .execute((import.0, chunk.contacts.len() as i64, chunk.errors.len() as i64, chunk.read))?;
+            Ok(held)
+        })?;
+        for (number, purposes) in held {
+            self.inner.opt_outs.set(number, purposes);
+        }
+        Ok(())
+    }
+
+    /// Ends an import: done, or failed with the reason. For a thread that may block.
+    pub fn end_import(
+        &self,
+        import: ImportId,
+        fields: Vec<String>,
+        failed: Option<String>,
+    ) -> Result<ImportState> {
+        self.inner.writer.run_now(Lane::Bulk, move |c| {
+            let stage = if failed.is_some() { ImportStage::Failed } else { ImportStage::Done };
+            c.execute(
+                "UPDATE import SET state = ?2, error = ?3 WHERE id = ?1",
+                (import.0, stage.word(), failed),
+            )?;
+            for field in fields {
+                c.execute("INSERT INTO field VALUES (?1) ON CONFLICT DO NOTHING", [field])?;
+            }
+            find(c, import)
+        })
+    }
+
+    /// Imports that an end of the program interrupted and that can go on, each with its plan; those without a
+    /// file are marked as failed.
+    pub async fn interrupted_imports(&self) -> Result<Vec<(ImportState, ImportPlan)>> {
+        self.write(|c| {
+            c.execute(
+                "UPDATE import SET state = 'failed', error = 'the program ended before all rows were read; send them again'
+                 WHERE state = 'running' AND size IS NULL",
+                [],
+            )?;
+            let running: Vec<ImportState> = c
+                .prepare_cached(&format!("{STATE} WHERE state = 'running'"))?
+                .query_map([], state)?
+                .collect::<rusqlite::Result<_>>()?;
+            running
+                .into_iter()
+                .map(|import| {
+                    let plan: String = c
+                        .prepare_cached("SELECT plan FROM import WHERE id = ?1")?
+                        .query_row([import.id.0], |r| r.get(0))?;
+                    let plan = serde_json::from_str(&plan).map_err(|e| StoreError::Database(e.to_string()))?;
+                    Ok((import, plan))
+                })
+                .collect()
+        })
+        .await
+    }
+
+    /// Files that waited too long to be looked at: they are given up; answers which.
+    pub async fn give_up_imports(&self, now: Timestamp) -> Result<Vec<ImportId>> {
+        let before = ms(now) - LOOKED_AT_WITHIN.as_millis() as i64;
+        self.write(move |c| {
+            Ok(c.prepare(
+                "UPDATE import SET state = 'failed', error = 'nobody began the import within a week'
+                 WHERE state = 'queued' AND at < ?1 RETURNING id",
+            )?
+            .query_map([before], |r| Ok(ImportId(r.get(0)?)))?
+            .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// The last imports into a list, or onto do-not-contact lists, newest first.
+    pub async fn imports(&self, list: Option<ListId>, limit: u32) -> Result<Vec<ImportState>> {
+        self.read(move |c| {
+            Ok(c.prepare_cached(&format!("{STATE} WHERE list_id IS ?1 ORDER BY id DESC LIMIT ?2"))?
+                .query_map((list.map(|l| l.0), limit), state)?
+                .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// How an import stands.
+    pub async fn import(&self, import: ImportId) -> Result<ImportState> {
+        self.read(move |c| find(c, import)).await
+    }
+
+    /// The rows that an import refused, in the file's order; the first so many, or all.
+    pub async fn import_errors(&self, import: ImportId, most: Option<usize>) -> Result<Vec<RowError>> {
+        self.read(move |c| {
+            Ok(c.prepare_cached(
+                "SELECT row, field, value, message FROM import_error WHERE import_id = ?1 ORDER BY row LIMIT ?2",
+            )?
+            .query_map((import.0, most.map_or(-1, |n| n as i64)), |r| {
+                Ok(RowError { row: r.get(0)?, field: r.get(1)?, value: r.get(2)?, message: r.get(3)? })
+            })?
+            .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+}
