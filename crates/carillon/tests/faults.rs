@@ -197,3 +197,22 @@ async fn an_import_that_a_kill_interrupted_goes_on_behind_the_last_row_that_was_
     let left = std::fs::read_dir(w.folder.path().join("imports")).unwrap().count();
     assert_eq!(left, 0, "the file goes once it is read");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_route_says_how_much_it_carries_and_what_its_carrier_refused() {
+    let smsc = Smsc::start(anywhere(), Profile { refused: 0.2, ..slowly() }).await.unwrap();
+    let w = World::start(300).await;
+    let route = w.route(smsc.address(), json!({})).await;
+    let campaign = w.start_campaign("Refused", &route).await;
+    let c = w.until(&campaign, |c| c["status"] == "completed").await;
+    let at = format!("/routes/{route}");
+    let shown = w.until(&at, |r| r["claimed"] == 0 && r["unanswered"] == 0).await;
+    let refused: i64 =
+        shown["refusals"].as_array().unwrap().iter().map(|r| r["count"].as_i64().unwrap()).sum();
+    assert!(refused > 0 && Some(refused) == c["totals"]["failed"].as_i64(), "{shown}");
+    assert!(shown["throughput"].as_f64() > Some(0.0), "{shown}");
+    assert_eq!(shown["last_error"], serde_json::Value::Null);
+    drop(smsc);
+    let shown = w.until(&at, |r| r["state"] == "connecting" && r["last_error"].is_string()).await;
+    assert!(shown["last_error_at"].is_string(), "{shown}");
+}

@@ -11,7 +11,7 @@ use store::{Claimed, Cycle, Cycled, Result, RouteConfig, Settled, Store, StoreEr
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Ack, Attempt, Connect, Job, Refusal, Report, Reports, Route, Waiting, WaitingReason, fate,
+    Ack, Attempt, Connect, Job, Refusal, Report, Reports, Route, Traffic, Waiting, WaitingReason, fate,
     rate::Rate,
     service::{Command, Handle, Stopping},
 };
@@ -35,6 +35,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) struct Desk {
     pub(crate) waiting: Mutex<HashMap<CampaignId, Vec<Waiting>>>,
     pub(crate) routes: Mutex<BTreeMap<RouteId, Arc<dyn Route>>>,
+    pub(crate) traffic: Mutex<BTreeMap<RouteId, Traffic>>,
 }
 
 pub(crate) struct Port {
@@ -47,6 +48,7 @@ pub(crate) struct Port {
     /// When it last had room to send: before this engine, as stored.
     pub(crate) alive_at: Timestamp,
     pub(crate) alive_stored: Timestamp,
+    traffic: Traffic,
 }
 
 pub(crate) struct Open {
@@ -171,6 +173,7 @@ impl Engine {
                     outdated: false,
                     alive_at,
                     alive_stored: alive_at,
+                    traffic: Traffic::default(),
                 },
             );
         }
@@ -271,6 +274,7 @@ impl Engine {
                 self.accept(work.clone(), claim);
             }
         }
+        self.show_traffic();
         let live: HashSet<_> = work.iter().map(|w| w.id).collect();
         self.texts.retain(|(id, _), _| live.contains(id));
         self.refusing.retain(|id, _| live.contains(id));
@@ -278,6 +282,15 @@ impl Engine {
         let more =
             !self.pending.settled.is_empty() || !self.pending.answered.is_empty() || !self.reports.is_empty();
         Ok(if more { Some(now) } else { wake })
+    }
+
+    /// Puts what the routes carry where others may look at it.
+    fn show_traffic(&self) {
+        let mut shown = lock(&self.desk.traffic);
+        for (id, port) in &self.ports {
+            let open = self.open.values().filter(|o| o.route == *id).map(|o| o.unsettled.len() as u32).sum();
+            shown.insert(*id, Traffic { open, ..port.traffic.clone() });
+        }
     }
 
     /// Takes what routes reported into the next turn.
@@ -316,6 +329,9 @@ impl Engine {
         let Some(open) = self.open.get_mut(&claim) else { return };
         let Some((number, before)) = open.unsettled.remove(&seq) else { return };
         let campaign = open.campaign;
+        if let Some(port) = self.ports.get_mut(&open.route) {
+            port.traffic.take(&attempt, now);
+        }
         match &attempt {
             Attempt::Accepted { .. } => {
                 self.refusing.remove(&campaign);

@@ -13,10 +13,12 @@ mod hand_over;
 mod rate;
 mod route;
 mod service;
+mod traffic;
 
 pub use choose::{Waiting, WaitingReason};
 pub use dispatch::Engine;
 pub use service::Handle;
 pub use store::{OptOuts, Part, Receipt, Refusal, Reply, Route as StoredRoute, RouteConfig};
+pub use traffic::{Refused, Traffic};
 
-pub use route::{Ack, Attempt, Batch, Connect, Job, Outgoing, Report, Reports, Route, RouteState};
+pub use route::{Ack, Attempt, Batch, Connect, Job, Outgoing, Report, Reports, Route, RouteState, Trouble};

@@ -29,6 +29,15 @@ impl RouteState {
     }
 }
 
+/// What last went wrong with a connection.
+#[derive(Debug, Clone)]
+pub struct Trouble {
+    /// When.
+    pub at: Timestamp,
+    /// In words.
+    pub words: String,
+}
+
 /// One message, rendered.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
@@ -163,6 +172,12 @@ pub type Connect = Box<dyn Fn(&store::Route, Reports, OptOuts) -> Arc<dyn Route>
 pub trait Route: Send + Sync {
     /// Whether it can carry messages now.
     fn state(&self) -> RouteState;
+
+    /// Messages that were written and are not answered yet; a segment counts as one.
+    fn unanswered(&self) -> u32;
+
+    /// What last went wrong with a connection, though all may be well again.
+    fn trouble(&self) -> Option<Trouble>;
 
     /// Takes a batch. Every message of it is reported exactly once: by a result, or by lying in the tail
     /// that was not written.

@@ -8,7 +8,7 @@ use store::{Result, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Engine, RouteState, Waiting,
+    Engine, Route, RouteState, Traffic, Waiting,
     dispatch::{AFTER_FAILURE, Desk, lock},
 };
 
@@ -83,9 +83,19 @@ impl Handle {
         lock(&self.desk.waiting).get(&id).cloned().unwrap_or_default()
     }
 
+    /// A route that is connected here.
+    pub fn route(&self, id: RouteId) -> Option<Arc<dyn Route>> {
+        lock(&self.desk.routes).get(&id).cloned()
+    }
+
     /// The state of a route that is connected here.
     pub fn route_state(&self, id: RouteId) -> Option<RouteState> {
-        lock(&self.desk.routes).get(&id).map(|route| route.state())
+        self.route(id).map(|route| route.state())
+    }
+
+    /// What a route that is connected here carries.
+    pub fn traffic(&self, id: RouteId) -> Traffic {
+        lock(&self.desk.traffic).get(&id).cloned().unwrap_or_default()
     }
 }
 

@@ -9,7 +9,8 @@ use std::{
 
 use campaign::{CampaignId, Msisdn, Status, Totals};
 use engine::{
-    Attempt, Batch, Connect, Engine, Refusal, Report, Reports, Route, RouteState, Waiting, WaitingReason,
+    Attempt, Batch, Connect, Engine, Refusal, Report, Reports, Route, RouteState, Trouble, Waiting,
+    WaitingReason,
 };
 use fixture::Data;
 use jiff::{SignedDuration, Timestamp};
@@ -30,6 +31,14 @@ struct Phone {
 impl Route for Phone {
     fn state(&self) -> RouteState {
         self.state.lock().unwrap().clone()
+    }
+
+    fn unanswered(&self) -> u32 {
+        0
+    }
+
+    fn trouble(&self) -> Option<Trouble> {
+        None
     }
 
     fn submit(&self, batch: Batch) {

@@ -63,11 +63,19 @@ impl Bind {
                     backoff = FIRST_BACKOFF;
                     self.shared.say(self.at, RouteState::Connected);
                     let why = self.run(reader, writer).await;
-                    tracing::warn!(route = %shared.id, bind = self.at, why, "connection ended");
+                    tracing::warn!(route = %shared.id, bind = self.at, why = why.as_str(), "connection ended");
+                    self.shared.uses(self.at, 0);
+                    self.shared.note_trouble(why);
                     self.shared.say(self.at, RouteState::Connecting);
                 }
-                Ok(Err(state)) => self.shared.say(self.at, state),
-                Err(_) => self.shared.say(self.at, RouteState::Connecting),
+                Ok(Err((state, why))) => {
+                    self.shared.note_trouble(why);
+                    self.shared.say(self.at, state);
+                }
+                Err(_) => {
+                    self.shared.note_trouble(format!("no answer within {} seconds", BIND_TIMEOUT.as_secs()));
+                    self.shared.say(self.at, RouteState::Connecting);
+                }
             }
             self.idle(tokio::time::sleep(backoff)).await;
             backoff = (backoff * 2).min(LONGEST_BACKOFF);
@@ -130,6 +138,7 @@ impl Bind {
                 break why;
             }
             s.pass_fences();
+            self.shared.uses(self.at, s.unanswered());
         };
         // The far end sees the end of the line before anyone is told that nothing more will come.
         drop((read, write));
@@ -138,16 +147,23 @@ impl Bind {
     }
 }
 
-/// Connects and binds; the route's new state where it cannot.
-async fn connect(shared: &Shared) -> Result<(Reader, Writer), RouteState> {
+/// Why a bind cannot be had: the route's new state, and the reason in words.
+type Failed = (RouteState, String);
+
+fn refused(words: String) -> Failed {
+    (RouteState::Refused(words.clone()), words)
+}
+
+/// Connects and binds.
+async fn connect(shared: &Shared) -> Result<(Reader, Writer), Failed> {
     let config = &shared.config;
-    let down = |_| RouteState::Connecting;
+    let down = |e: std::io::Error| (RouteState::Connecting, format!("cannot connect: {e}"));
     let stream = TcpStream::connect((config.host.as_str(), config.port)).await.map_err(down)?;
     stream.set_nodelay(true).map_err(down)?;
     let line: Box<dyn Line> = if config.tls {
-        let (connector, name) = tls::connector(config).map_err(RouteState::Refused)?;
+        let (connector, name) = tls::connector(config).map_err(refused)?;
         let secured = connector.connect(name, stream).await;
-        Box::new(secured.map_err(|e| RouteState::Refused(format!("no secure connection: {e}")))?)
+        Box::new(secured.map_err(|e| refused(format!("no secure connection: {e}")))?)
     } else {
         Box::new(stream)
     };
@@ -164,14 +180,12 @@ async fn connect(shared: &Shared) -> Result<(Reader, Writer), RouteState> {
     write.write_all(&out).await.map_err(down)?;
     match read.next().await {
         Some(Ok(answer)) if answer.status() == CommandStatus::EsmeRok => Ok((read, write)),
-        Some(Ok(answer)) => {
-            Err(RouteState::Refused(status::of(u32::from(answer.status()), &config.refusals).1))
-        }
-        _ => Err(RouteState::Connecting),
+        Some(Ok(answer)) => Err(refused(status::of(u32::from(answer.status()), &config.refusals).1)),
+        _ => Err((RouteState::Connecting, "the far end closed the connection instead of an answer".into())),
     }
 }
 
-fn text<const MOST: usize>(what: &str, value: &str) -> Result<COctetString<1, MOST>, RouteState> {
+fn text<const MOST: usize>(what: &str, value: &str) -> Result<COctetString<1, MOST>, Failed> {
     COctetString::from_vec([value.as_bytes(), &[0]].concat())
-        .map_err(|_| RouteState::Refused(format!("the {what} has more than {} characters", MOST - 1)))
+        .map_err(|_| refused(format!("the {what} has more than {} characters", MOST - 1)))
 }

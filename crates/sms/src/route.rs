@@ -2,11 +2,15 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use campaign::{CampaignId, RouteId};
-use engine::{Batch, OptOuts, Report, Reports, Route, RouteConfig, RouteState};
+use engine::{Batch, OptOuts, Report, Reports, Route, RouteConfig, RouteState, Trouble};
+use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::bind::{Bind, Fence};
@@ -19,12 +23,15 @@ pub(crate) struct Shared {
     pub(crate) reports: Reports,
     pub(crate) opt_outs: OptOuts,
     pub(crate) more: Notify,
+    /// What each bind has written and has no answer to.
+    used: Vec<AtomicU32>,
     inner: Mutex<Inner>,
 }
 
 struct Inner {
     queue: VecDeque<Batch>,
     states: Vec<RouteState>,
+    trouble: Option<Trouble>,
 }
 
 impl Shared {
@@ -51,6 +58,16 @@ impl Shared {
 
     pub(crate) fn has_more(&self) -> bool {
         !self.lock().queue.is_empty()
+    }
+
+    /// Notes how much of its window a bind has used.
+    pub(crate) fn uses(&self, bind: usize, unanswered: u32) {
+        self.used[bind].store(unanswered, Ordering::Relaxed);
+    }
+
+    /// Notes what went wrong with a connection.
+    pub(crate) fn note_trouble(&self, words: String) {
+        self.lock().trouble = Some(Trouble { at: Timestamp::now(), words });
     }
 
     /// Sets a bind's state. What waits for a route without any bind goes back at once.
@@ -88,7 +105,12 @@ impl SmppRoute {
             reports,
             opt_outs,
             more: Notify::new(),
-            inner: Mutex::new(Inner { queue: VecDeque::new(), states: vec![RouteState::Connecting; binds] }),
+            used: (0..binds).map(|_| AtomicU32::new(0)).collect(),
+            inner: Mutex::new(Inner {
+                queue: VecDeque::new(),
+                states: vec![RouteState::Connecting; binds],
+                trouble: None,
+            }),
         });
         let (fences, tasks) = (0..binds)
             .map(|at| {
@@ -115,6 +137,14 @@ impl Route for SmppRoute {
         let refused = || inner.states.iter().find(|s| matches!(s, RouteState::Refused(_)));
         let connected = inner.states.iter().find(|s| **s == RouteState::Connected);
         connected.or_else(refused).cloned().unwrap_or(RouteState::Connecting)
+    }
+
+    fn unanswered(&self) -> u32 {
+        self.shared.used.iter().map(|used| used.load(Ordering::Relaxed)).sum()
+    }
+
+    fn trouble(&self) -> Option<Trouble> {
+        self.shared.lock().trouble.clone()
     }
 
     fn submit(&self, batch: Batch) {

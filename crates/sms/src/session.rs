@@ -134,6 +134,11 @@ impl<'a> Session<'a> {
         used == 0 || used + pdus <= self.shared.config.window.max(1) as usize
     }
 
+    /// How much of the window is used.
+    pub(crate) fn unanswered(&self) -> u32 {
+        self.parts.len() as u32
+    }
+
     /// Whether the queue's news are of use: there is room, and nothing in hand.
     pub(crate) fn wants_more(&self) -> bool {
         self.current.is_none() && self.has_room(1) && self.out.len() < MOST_UNWRITTEN

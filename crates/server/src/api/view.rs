@@ -1,11 +1,11 @@
 //! Campaigns and routes as the API shows them.
 
 use campaign::{Action, CampaignId, RouteId, Status, Totals, money::Money};
-use engine::{Handle, RouteState, WaitingReason};
+use engine::{Handle, WaitingReason};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use store::{Campaign, RouteKind};
+use store::{Campaign, Refusal, RouteKind};
 use utoipa::ToSchema;
 
 use crate::App;
@@ -137,17 +137,48 @@ pub(crate) struct RouteView {
     pub(crate) claim_budget: u32,
     /// connected, connecting, refused, disabled.
     pub(crate) state: &'static str,
-    /// Why it is refused, in the far end's words.
+    /// What last went wrong with a connection, though all may be well again.
     pub(crate) last_error: Option<String>,
+    /// When that was.
+    #[schema(value_type = Option<String>)]
+    pub(crate) last_error_at: Option<Timestamp>,
+    /// Messages a second that the carrier accepted, over the last ten seconds.
+    pub(crate) throughput: f64,
+    /// Messages that were written and are not answered: at most binds × window.
+    pub(crate) unanswered: u32,
+    /// Messages claimed whose answers are not stored yet: what a crash now would leave in doubt at most.
+    pub(crate) claimed: u32,
+    /// What the carrier refused since this process began, by command status.
+    pub(crate) refusals: Vec<RefusedView>,
+}
+
+/// What a carrier answered with one command status.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct RefusedView {
+    pub(crate) status: u32,
+    pub(crate) words: String,
+    /// Whose fault it counts as: recipient, throttled, route.
+    #[schema(value_type = String)]
+    pub(crate) kind: Refusal,
+    pub(crate) count: u64,
+    #[schema(value_type = String)]
+    pub(crate) last: Timestamp,
 }
 
 impl RouteView {
     pub(crate) fn of(app: &App, r: store::Route) -> Self {
-        let state = app.engine.get().and_then(|e| e.route_state(r.id));
-        let last_error = match &state {
-            Some(RouteState::Refused(words)) => Some(words.clone()),
-            _ => None,
-        };
+        let engine = app.engine.get();
+        let route = engine.and_then(|e| e.route(r.id));
+        let (state, trouble) =
+            (route.as_ref().map(|route| route.state()), route.as_ref().and_then(|r| r.trouble()));
+        let traffic = engine.map(|e| e.traffic(r.id)).unwrap_or_default();
+        let refusals = traffic.refused.iter().map(|(status, refused)| RefusedView {
+            status: *status,
+            words: refused.words.clone(),
+            kind: refused.kind,
+            count: refused.count,
+            last: refused.last,
+        });
         let claim_budget = r.config.claim_budget();
         let c = r.config;
         Self {
@@ -164,7 +195,12 @@ impl RouteView {
             price_per_segment: c.price_per_segment,
             claim_budget,
             state: if c.disabled { "disabled" } else { state.map_or("connecting", |s| s.word()) },
-            last_error,
+            last_error_at: trouble.as_ref().map(|trouble| trouble.at),
+            last_error: trouble.map(|trouble| trouble.words),
+            throughput: traffic.per_second(Timestamp::now()),
+            unanswered: route.map_or(0, |route| route.unanswered()),
+            claimed: traffic.open,
+            refusals: refusals.collect(),
         }
     }
 }

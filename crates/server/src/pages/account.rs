@@ -56,6 +56,7 @@ struct SendingForm {
     blackout_dates: String,
     purposes: String,
     opt_out_holds_for: String,
+    require_consent: String,
     limit_messages: String,
     limit_days: String,
 }
@@ -68,6 +69,7 @@ impl SendingForm {
             blackout_dates: joined(&s.blackout_dates),
             purposes: joined(&s.purposes),
             opt_out_holds_for: words::scope_word(s.opt_out_holds_for).to_owned(),
+            require_consent: if s.require_consent { "yes" } else { "" }.to_owned(),
             limit_messages: s.limit.map(|limit| limit.messages.to_string()).unwrap_or_default(),
             limit_days: s.limit.map_or_else(String::new, days),
         }
@@ -81,7 +83,7 @@ impl SendingForm {
             json!({"messages": messages, "per": format!("P{}D", self.limit_days.trim())})
         });
         json!({"time_zone": self.time_zone.trim(), "country": given(&self.country), "window": hours.change(),
-            "blackout_dates": lines(&self.blackout_dates), "purposes": lines(&self.purposes), "limit": limit,
+            "blackout_dates": lines(&self.blackout_dates), "purposes": lines(&self.purposes), "require_consent": !self.require_consent.is_empty(), "limit": limit,
             "opt_out_holds_for": self.opt_out_holds_for})
     }
 }

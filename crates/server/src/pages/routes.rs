@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use store::{RouteConfig, TestSend};
 
-use super::{Me, Posted, Refused, Shown, Wrong, again, page, shown};
+use super::{Me, Posted, Refused, Shown, Wrong, again, page, shown, words};
 use crate::{App, api::view::RouteView, auth::Caller, body, problem::Problem};
 
 /// Tries shown with a route.

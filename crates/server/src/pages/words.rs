@@ -163,6 +163,21 @@ pub(super) fn column(name: &str) -> &str {
     }
 }
 
+/// Messages a second.
+pub(super) fn rate(rate: impl Given<f64>) -> String {
+    let rate = rate.given();
+    if rate < 10.0 { format!("{rate:.1}") } else { format!("{rate:.0}") }
+}
+
+/// What follows from a refusal.
+pub(super) fn refusal(kind: impl Given<store::Refusal>) -> &'static str {
+    match kind.given() {
+        store::Refusal::Recipient => "failed, not tried again",
+        store::Refusal::Throttled => "tried again later",
+        store::Refusal::Route => "put back; the campaign waits after 20",
+    }
+}
+
 /// How an event for a webhook stands, from the API's word.
 pub(super) fn event_state(state: &str) -> &'static str {
     match state {
