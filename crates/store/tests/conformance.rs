@@ -9,7 +9,7 @@ use serde_json::json;
 use store::{
     AnswerFate, Barred, CampaignFilter, ClaimRequest, Claimed, Consent, Cycle, Cycled, Definition,
     DeliveryFilter, DeliveryRow, Fate, ImportChunk, ImportPlan, ImportTarget, NewContact, Part, Place,
-    Receipt, Reply, Settled, Store, StoreError, Stored, Unsent,
+    Receipt, Reply, Settled, Store, StoreError, Stored, Unsent, WindowDelay,
 };
 
 struct World {
@@ -785,4 +785,30 @@ async fn a_file_onto_a_do_not_contact_list_holds_back_even_what_is_claimed() {
     for i in 2..10 {
         assert_eq!(opt_outs.contains(number(i), ""), claimed.contains(&number(i)), "{i}");
     }
+}
+
+#[tokio::test]
+async fn a_forecast_says_whom_sending_windows_keep_waiting_and_until_when() {
+    // 7,200 people at two a second; ten in New York is nine in Chicago, and each has one hour a day.
+    let data = Data::with(
+        fixture::people(7_200, &["America/New_York", "America/Chicago"]),
+        json!({"rate_per_second": 2}),
+        fixture::tuesday(),
+    )
+    .await;
+    let w = World { data, now: fixture::tuesday() };
+    let window = json!({"days": ["mon", "tue", "wed", "thu", "fri"], "from": "10:00", "to": "11:00"});
+    let d = w.data.definition("Hello", r#"[{"now":true}]"#, json!({"name": "Slow", "window": window}));
+    let id = w.data.store.create_campaign(d, "test".into(), w.now).await.unwrap().id;
+    let forecast = w.data.store.forecast(id, w.now).await.unwrap();
+    // New York's half is sent in half an hour; Chicago's waits for its hour.
+    let chicago = "2026-11-24T16:00:00Z".parse().unwrap();
+    assert_eq!(forecast.delayed, [WindowDelay { n: 1, recipients: 3_600, until: chicago }]);
+    assert_eq!(forecast.last_send, Some("2026-11-24T16:30:00Z".parse().unwrap()));
+    // Begun three quarters of an hour late, half of New York waits for tomorrow; Chicago goes today.
+    let late = w.now + SignedDuration::from_mins(45);
+    let forecast = w.data.store.forecast(id, late).await.unwrap();
+    let tomorrow = "2026-11-25T15:00:00Z".parse().unwrap();
+    assert_eq!(forecast.delayed, [WindowDelay { n: 1, recipients: 1_800, until: tomorrow }]);
+    assert_eq!(forecast.last_send, Some("2026-11-25T15:15:00Z".parse().unwrap()));
 }

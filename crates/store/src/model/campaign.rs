@@ -185,6 +185,19 @@ pub struct Forecast {
     pub first_send: Option<Timestamp>,
     /// The last one, at the route's rate.
     pub last_send: Option<Timestamp>,
+    /// Whom sending windows keep waiting, by message.
+    pub delayed: Vec<WindowDelay>,
+}
+
+/// What sending windows delay of one message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WindowDelay {
+    /// Which message.
+    pub n: u32,
+    /// How many recipients get it later than it is due, or than the rate alone would have it.
+    pub recipients: i64,
+    /// When the windows of the last of them open.
+    pub until: Timestamp,
 }
 
 /// A text as some contacts would get it.

@@ -1,6 +1,9 @@
 //! What a schedule would do, before anybody agrees to it.
 
-use std::collections::BTreeMap;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+};
 
 use campaign::{
     Action, CampaignId, ListId, Msisdn, SkipReason,
@@ -14,7 +17,9 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{Store, campaigns::load, freeze};
-use crate::{Definition, Forecast, KNOWN_FIELDS, Preview, Problem, Result, RouteConfig, StoreError};
+use crate::{
+    Definition, Forecast, KNOWN_FIELDS, Preview, Problem, Result, RouteConfig, StoreError, WindowDelay,
+};
 
 /// Recipients whose texts are rendered for the count of segments. A larger audience is estimated from
 /// the first so many.
@@ -74,15 +79,16 @@ fn forecast(c: &Connection, d: &Definition, now: Timestamp) -> Result<Forecast> 
     let rate = route.as_ref().map_or(1.0, |route| f64::from(route.rate_per_second.max(1)));
     let price = route.and_then(|route| route.price_per_segment);
     let per_message: Vec<f64> = segments.iter().map(|n| *n as f64 / audience.max(1) as f64).collect();
-    let (first_send, last_send) = span(&waves, &groups, d.window.as_ref(), rate, &per_message);
+    let course = course(&waves, &groups, d.window.as_ref(), rate, &per_message);
     Ok(Forecast {
         audience,
         excluded,
         estimated: rendered < audience,
         cost: price.map(|price| price.times(segments.iter().sum())),
         segments,
-        first_send,
-        last_send,
+        first_send: course.first,
+        last_send: course.first.map(|_| course.clock),
+        delayed: course.delayed.into_values().collect(),
     })
 }
 
@@ -170,41 +176,84 @@ fn render(c: &Connection, d: &Definition, texts: &[Text]) -> Result<(Vec<i64>, i
     Ok((segments, missing, rendered))
 }
 
-/// The first and the last send, at the route's rate, through the windows.
-fn span(
+/// How the waves go at a route's rate, through their windows.
+struct Course {
+    first: Option<Timestamp>,
+    /// When the route has sent what came before.
+    clock: Timestamp,
+    delayed: BTreeMap<u32, WindowDelay>,
+}
+
+/// What of a wave is still to go.
+struct Rest {
+    left: SignedDuration,
+    /// Whether its recipients are counted as delayed.
+    delayed: bool,
+    openings: usize,
+}
+
+impl Course {
+    /// So many recipients of message `n` wait until `until`.
+    fn delay(&mut self, n: u32, recipients: i64, until: Timestamp) {
+        let delay = self.delayed.entry(n).or_insert(WindowDelay { n, recipients: 0, until });
+        delay.recipients += recipients;
+        delay.until = delay.until.max(until);
+    }
+}
+
+/// Takes whichever wave may go first, again and again, until its window closes or nothing of it is left.
+fn course(
     waves: &[PlannedWave],
     groups: &[Group],
     window: Option<&Window>,
     rate: f64,
     per_message: &[f64],
-) -> (Option<Timestamp>, Option<Timestamp>) {
-    let mut ordered: Vec<&PlannedWave> = waves.iter().collect();
-    ordered.sort_by_key(|w| w.due_at);
-    let (mut first, mut clock) = (None, Timestamp::MIN);
-    for w in ordered {
+) -> Course {
+    let whole = |w: &PlannedWave| {
         let segments = (w.to_seq - w.from_seq) as f64 * per_message[w.message_no as usize - 1];
-        let mut left = SignedDuration::try_from_secs_f64(segments / rate).unwrap_or(SignedDuration::ZERO);
-        clock = clock.max(w.due_at);
-        for _ in 0..MOST_OPENINGS {
-            let opening = window.map(|window| window.at(&groups[w.group].zones, clock));
-            let until = match opening {
-                None => Timestamp::MAX,
-                Some(Opening::Open { until, .. }) => until,
-                Some(Opening::Closed { next }) => {
-                    clock = next;
-                    continue;
-                }
-                Some(Opening::Never) => break,
-            };
-            first.get_or_insert(clock);
-            let room = until.duration_since(clock);
-            if left <= room {
-                clock = clock.saturating_add(left).unwrap_or(clock);
-                break;
+        SignedDuration::try_from_secs_f64(segments / rate).unwrap_or(SignedDuration::ZERO)
+    };
+    let mut rests: Vec<Rest> =
+        waves.iter().map(|w| Rest { left: whole(w), delayed: false, openings: 0 }).collect();
+    // By the earliest that each may go, as far as that is known.
+    let mut next: BinaryHeap<_> = waves.iter().enumerate().map(|(at, w)| Reverse((w.due_at, at))).collect();
+    let mut course = Course { first: None, clock: Timestamp::MIN, delayed: BTreeMap::new() };
+    while let Some(Reverse((known, at))) = next.pop() {
+        let (w, rest) = (&waves[at], &mut rests[at]);
+        let start = known.max(course.clock);
+        let until = match window.map(|window| window.at(&groups[w.group].zones, start)) {
+            None => Timestamp::MAX,
+            Some(Opening::Open { until, .. }) if start == known => until,
+            // What else may go earlier is looked at first.
+            Some(Opening::Open { .. }) => {
+                next.push(Reverse((start, at)));
+                continue;
             }
-            left -= room;
-            clock = until;
+            Some(Opening::Closed { next: opens }) => {
+                rest.openings += 1;
+                if rest.openings < MOST_OPENINGS {
+                    if !rest.delayed {
+                        rest.delayed = true;
+                        let share = rest.left.div_duration_f64(whole(w).max(SignedDuration::from_nanos(1)));
+                        let people = ((w.to_seq - w.from_seq) as f64 * share.min(1.0)).round() as i64;
+                        course.delay(w.message_no, people, opens);
+                    } else if let Some(delay) = course.delayed.get_mut(&w.message_no) {
+                        delay.until = delay.until.max(opens);
+                    }
+                    next.push(Reverse((opens, at)));
+                }
+                continue;
+            }
+            Some(Opening::Never) => continue,
+        };
+        course.first.get_or_insert(start);
+        let room = until.duration_since(start);
+        let runs = rest.left.min(room);
+        course.clock = start.saturating_add(runs).unwrap_or(start);
+        rest.left -= runs;
+        if rest.left > SignedDuration::ZERO {
+            next.push(Reverse((course.clock, at)));
         }
     }
-    (first, first.map(|_| clock))
+    course
 }
