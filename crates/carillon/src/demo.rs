@@ -6,7 +6,7 @@ use campaign::{ListId, RouteId};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use simulator::{Profile, Smsc};
-use store::{CampaignFilter, ImportChunk, NewContact, Role, Store};
+use store::{CampaignFilter, Consent, ImportChunk, NewContact, Role, Store};
 
 use crate::{cli, data, serve};
 
@@ -16,8 +16,31 @@ const PEOPLE: i64 = 2_000;
 const RATE: u32 = 25;
 const ADMIN: &str = "admin@demo.example";
 const PASSWORD_LENGTH: usize = 16;
-const NAMES: [&str; 12] =
-    ["Ana", "Ben", "Chloé", "David", "Elif", "Farid", "Grace", "Hiro", "Ines", "Jonas", "Kateryna", "Luis"];
+const FIRST_NAMES: [&str; 16] = [
+    "Ana", "Ben", "Chloé", "David", "Elif", "Farid", "Grace", "Hiro", "Ines", "Jonas", "Kateryna", "Luis",
+    "Maya", "Noah", "Olga", "Priya",
+];
+const LAST_NAMES: [&str; 15] = [
+    "Almeida",
+    "Brown",
+    "Chen",
+    "Dubois",
+    "Evans",
+    "Fischer",
+    "García",
+    "Haddad",
+    "Ivanova",
+    "Johnson",
+    "Kowalski",
+    "Lindqvist",
+    "Moreau",
+    "Nguyen",
+    "Okafor",
+];
+const CLINICS: [&str; 4] = ["Maple Street", "Harbour", "Old Mill", "Northgate"];
+/// Where the people of the sample live: the beginnings of their numbers, in four time zones.
+const AREAS: [i64; 4] = [212, 312, 303, 213];
+const TIMES: [&str; 8] = ["8:30", "9:00", "9:45", "10:15", "11:00", "13:30", "14:15", "15:45"];
 
 pub async fn run(options: cli::Demo) -> anyhow::Result<()> {
     // The temporary folder goes when the demo ends.
@@ -71,15 +94,21 @@ async fn carrier(store: &Store) -> anyhow::Result<Smsc> {
 async fn contacts(store: &Store) -> anyhow::Result<ListId> {
     let list = store.create_list("Patients".into(), Timestamp::now()).await?;
     let import = store.begin_import(list).await?;
+    let agreed = Timestamp::now() - SignedDuration::from_hours(90 * 24);
     let people = (0..PEOPLE)
         .map(|i| {
-            let number = campaign::Msisdn::from_digits(12_025_550_000 + i);
-            let name = NAMES[i as usize % NAMES.len()];
+            let at = i as usize;
+            // 555 is nobody's: the numbers are invented.
+            let number = AREAS[at % AREAS.len()] * 10_000_000 + 5_550_000 + i / AREAS.len() as i64;
+            let number = campaign::Msisdn::from_digits(10_000_000_000 + number);
+            let fields = json!({"first_name": FIRST_NAMES[at % FIRST_NAMES.len()],
+                "last_name": LAST_NAMES[at % LAST_NAMES.len()], "clinic": CLINICS[at / 3 % CLINICS.len()],
+                "appointment": TIMES[at / 5 % TIMES.len()]});
             NewContact {
                 number,
                 zones: campaign::zone::of_number(number).map(str::to_owned),
-                fields: Some(json!({"first_name": name}).to_string()),
-                consent: None,
+                fields: Some(fields.to_string()),
+                consent: Some(Consent { source: "registration form".into(), at: agreed, by: "demo".into() }),
             }
         })
         .collect();
@@ -90,7 +119,7 @@ async fn contacts(store: &Store) -> anyhow::Result<ListId> {
             ImportChunk { contacts: people, ..ImportChunk::default() },
             Timestamp::now(),
         )?;
-        theirs.end_import(import, Vec::new(), None)
+        theirs.end_import(import, vec!["appointment".into(), "clinic".into()], None)
     })
     .await??;
     Ok(list)
@@ -105,16 +134,9 @@ async fn samples(store: &Store, smsc: SocketAddr) -> anyhow::Result<()> {
         .id;
     let now = Timestamp::now();
     let next_week = now + SignedDuration::from_hours(7 * 24);
-    let reminder = "Hello {{ first_name | default('there') }}, your appointment is tomorrow at 10:00. Reply STOP to opt out.";
+    let reminder = "Hello {{ first_name | default('there') }}, your appointment at {{ clinic }} is tomorrow at {{ appointment }}. Reply STOP to opt out.";
     let warning =
         "⚡ Storm warning from 18:00 to 23:00. Stay inside, charge your phone, keep torches at hand.";
-    let running = make(
-        store,
-        "Appointment reminders",
-        json!([{"text": reminder, "send": {"now": true}}]),
-        (list, route),
-    )
-    .await?;
     let planned = make(
         store,
         "Flu shots, two messages",
@@ -125,6 +147,14 @@ async fn samples(store: &Store, smsc: SocketAddr) -> anyhow::Result<()> {
     .await?;
     make(store, "Storm warning (draft)", json!([{"text": warning, "send": {"now": true}}]), (list, route))
         .await?;
+    // The last made stands first on the Index.
+    let running = make(
+        store,
+        "Appointment reminders",
+        json!([{"text": reminder, "send": {"now": true}}]),
+        (list, route),
+    )
+    .await?;
     for id in [planned, running] {
         store.schedule(id, "demo".into(), Timestamp::now()).await?;
     }

@@ -251,3 +251,25 @@ async fn every_page_is_accessible_at_both_widths_on_light_and_on_dark_paper() {
     }
     assert!(findings.is_empty(), "{}", findings.join("\n"));
 }
+
+#[tokio::test]
+async fn the_first_page_with_its_style_and_script_weighs_less_than_100_kb() {
+    const HEAVIEST: usize = 100_000;
+    let w = World::start().await;
+    lived_in(&w).await;
+    let list = w.get("/lists").await.ok()["items"][0]["id"].clone();
+    // The Index shows fifty at a time.
+    for n in 0..60 {
+        let campaign = json!({"channel": "sms", "name": format!("Campaign number {n}"), "list_ids": [list]});
+        w.post("/campaigns", &campaign).await.created();
+    }
+    for path in ["/", "/campaigns/cmp_1"] {
+        let mut weight = 0;
+        for part in [path, "/assets/page.css", "/assets/page.js"] {
+            let got = w.answer(w.request(reqwest::Method::GET, &format!("/{part}"))).await;
+            assert_eq!(got.status, 200, "{part}");
+            weight += got.text.len();
+        }
+        assert!(weight < HEAVIEST, "{path}: {weight} bytes");
+    }
+}

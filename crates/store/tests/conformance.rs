@@ -7,9 +7,9 @@ use fixture::{Data, number};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use store::{
-    AnswerFate, Barred, CampaignFilter, ClaimRequest, Claimed, Consent, Cycle, Cycled, Definition,
-    DeliveryFilter, DeliveryRow, Fate, ImportChunk, ImportPlan, ImportTarget, NewContact, Part, Place,
-    Receipt, Reply, Settled, Store, StoreError, Stored, Unsent, WindowDelay,
+    AnswerFate, Barred, CampaignFilter, CampaignSort, ClaimRequest, Claimed, Consent, Cycle, Cycled,
+    Definition, DeliveryFilter, DeliveryRow, Fate, ImportChunk, ImportPlan, ImportTarget, NewContact, Part,
+    Place, Receipt, Reply, Settled, Store, StoreError, Stored, Unsent, WindowDelay,
 };
 
 struct World {
@@ -811,4 +811,47 @@ async fn a_forecast_says_whom_sending_windows_keep_waiting_and_until_when() {
     let tomorrow = "2026-11-25T15:00:00Z".parse().unwrap();
     assert_eq!(forecast.delayed, [WindowDelay { n: 1, recipients: 1_800, until: tomorrow }]);
     assert_eq!(forecast.last_send, Some("2026-11-25T15:15:00Z".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn a_search_finds_names_by_any_part_of_them_in_every_order() {
+    let w = World::with(1).await;
+    for name in ["Flu shots 2026", "Storm \"Ana\"", "Flu shots, children", "Élections"] {
+        let d = w.data.definition("Hello", r#"[{"now":true}]"#, json!({"name": name}));
+        w.data.store.create_campaign(d, "test".into(), w.now).await.unwrap();
+    }
+    let found = async |search: &str, sort: CampaignSort| {
+        let filter = CampaignFilter { search: Some(search.into()), sort, ..CampaignFilter::default() };
+        let campaigns = w.data.store.campaigns(filter, 10).await.unwrap();
+        campaigns.into_iter().map(|c| c.definition.name).collect::<Vec<_>>()
+    };
+    let orders = [
+        CampaignSort::Created,
+        CampaignSort::Name,
+        CampaignSort::Status,
+        CampaignSort::Start,
+        CampaignSort::CreatedBy,
+        CampaignSort::Messages,
+        CampaignSort::List,
+        CampaignSort::Progress,
+    ];
+    for sort in orders {
+        assert_eq!(found("SHOTS", sort).await.len(), 2, "{sort:?}");
+    }
+    assert_eq!(found("lu", CampaignSort::Name).await, ["Flu shots 2026", "Flu shots, children"]);
+    assert_eq!(found("m \"a", CampaignSort::Created).await, ["Storm \"Ana\""]);
+    assert_eq!(found("éle", CampaignSort::Created).await, ["Élections"]);
+    assert!(found("nowhere", CampaignSort::Created).await.is_empty());
+    // A new name is found, the old one is not.
+    let flu = w
+        .data
+        .store
+        .campaigns(CampaignFilter { search: Some("2026".into()), ..CampaignFilter::default() }, 1)
+        .await
+        .unwrap();
+    let d = Definition { name: "Autumn".into(), ..flu[0].definition.clone() };
+    w.data.store.edit_campaign(flu[0].id, flu[0].version, d, "test".into(), w.now).await.unwrap();
+    assert!(found("2026", CampaignSort::Created).await.is_empty());
+    assert_eq!(found("autumn", CampaignSort::Created).await, ["Autumn"]);
+    w.data.assert_sound().await;
 }

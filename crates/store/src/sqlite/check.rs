@@ -28,6 +28,12 @@ const QUESTIONS: &[(&str, &str)] = &[
          GROUP BY campaign_id, message_no, outcome, minute HAVING sum(t) <> sum(d)",
     ),
     (
+        "a campaign's progress equals a count over the deliveries",
+        "SELECT 'campaign ' || id || ': ' || settled || ' settled, rows say ' || rows
+         FROM (SELECT id, settled, (SELECT count(*) FROM delivery d WHERE d.campaign_id = campaign.id) AS rows FROM campaign)
+         WHERE settled <> rows",
+    ),
+    (
         "every recipient of every message is counted exactly once",
         "SELECT 'campaign ' || id || ': ' || (rows + unsent + retries + sending) || ' of ' || due
          FROM (SELECT c.id, c.audience * json_array_length(c.definition, '$.messages') AS due,

@@ -41,10 +41,16 @@ impl Deltas {
     /// Writes them.
     pub(super) fn apply(self, c: &Connection) -> Result<()> {
         let mut totals = c.prepare_cached(include_str!("sql/tally_add.sql"))?;
+        let mut settled: HashMap<i64, i64> = HashMap::new();
         for ((campaign, message, outcome, reason), by) in self.totals {
             if by != 0 {
+                *settled.entry(campaign).or_default() += by;
                 totals.execute((campaign, message, outcome, reason.map_or("", SkipReason::word), by))?;
             }
+        }
+        for (campaign, by) in settled.into_iter().filter(|(_, by)| *by != 0) {
+            c.prepare_cached("UPDATE campaign SET settled = settled + ?2 WHERE id = ?1")?
+                .execute((campaign, by))?;
         }
         let mut minutes = c.prepare_cached(include_str!("sql/tally_minute_add.sql"))?;
         for ((campaign, message, outcome, minute), by) in self.minutes {

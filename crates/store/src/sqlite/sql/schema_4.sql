@@ -1,4 +1,4 @@
--- Version 4: webhooks, communication limits, opt-outs by purpose, imports that are looked at first, consent.
+-- Version 4: webhooks, communication limits, opt-outs by purpose, imports that are looked at first, consent, the Index.
 CREATE TABLE webhook (
     id INTEGER PRIMARY KEY, url TEXT NOT NULL, secret TEXT NOT NULL,
     levels TEXT NOT NULL,              -- JSON array: attempt, person, campaign
@@ -55,3 +55,27 @@ CREATE INDEX import_list ON import (list_id, id);
 CREATE TABLE consent (
     number INTEGER PRIMARY KEY, source TEXT NOT NULL, at INTEGER NOT NULL, noted_by TEXT NOT NULL, noted_at INTEGER NOT NULL
 );
+
+-- What the Campaign Index sorts by and searches in, so that a page of it costs the same among many campaigns.
+ALTER TABLE campaign ADD COLUMN settled INTEGER NOT NULL DEFAULT 0;    -- deliveries that have a row
+ALTER TABLE campaign ADD COLUMN progress REAL
+    GENERATED ALWAYS AS (settled * 1.0 / nullif(audience * json_array_length(definition, '$.messages'), 0)) VIRTUAL;
+ALTER TABLE campaign ADD COLUMN list_name TEXT;
+UPDATE campaign SET settled = (SELECT coalesce(sum(count), 0) FROM tally t WHERE t.campaign_id = campaign.id),
+    list_name = (SELECT name FROM list l WHERE l.id = CAST(substr(list_id, 5) AS INTEGER));
+CREATE INDEX campaign_progress ON campaign (progress);
+CREATE INDEX campaign_list ON campaign (list_name COLLATE NOCASE);
+CREATE VIRTUAL TABLE campaign_search USING fts5(name, tokenize = 'trigram');
+INSERT INTO campaign_search (rowid, name) SELECT id, name FROM campaign;
+CREATE TRIGGER campaign_made AFTER INSERT ON campaign BEGIN
+    INSERT INTO campaign_search (rowid, name) VALUES (NEW.id, NEW.name);
+    UPDATE campaign SET list_name = (SELECT name FROM list l WHERE l.id = CAST(substr(NEW.list_id, 5) AS INTEGER))
+        WHERE id = NEW.id;
+END;
+CREATE TRIGGER campaign_named AFTER UPDATE OF name ON campaign WHEN OLD.name <> NEW.name BEGIN
+    UPDATE campaign_search SET name = NEW.name WHERE rowid = NEW.id;
+END;
+CREATE TRIGGER campaign_listed AFTER UPDATE OF definition ON campaign WHEN OLD.list_id IS NOT NEW.list_id BEGIN
+    UPDATE campaign SET list_name = (SELECT name FROM list l WHERE l.id = CAST(substr(NEW.list_id, 5) AS INTEGER))
+        WHERE id = NEW.id;
+END;
