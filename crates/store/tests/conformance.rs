@@ -855,3 +855,27 @@ async fn a_search_finds_names_by_any_part_of_them_in_every_order() {
     assert_eq!(found("autumn", CampaignSort::Created).await, ["Autumn"]);
     w.data.assert_sound().await;
 }
+
+#[tokio::test]
+async fn every_attempt_at_a_recipient_is_kept_with_its_time_and_words() {
+    let mut w = World::with(2).await;
+    let id = w.scheduled(r#"[{"now":true}]"#).await;
+    let begin = w.now;
+    for _ in 0..2 {
+        let mut cycle = Cycle::default();
+        for claim in w.claim(id, 100).await {
+            let again = Fate::Again { due_at: w.now, detail: "throttled".into() };
+            cycle.settled.extend((0..claim.recipients.len()).map(|at| settle(&claim, at, again.clone())));
+        }
+        w.cycle(cycle).await;
+        w.now += SignedDuration::from_secs(1);
+    }
+    let claims = w.claim(id, 100).await;
+    w.cycle(all_sent(&claims)).await;
+    let (rows, _) = w.data.store.deliveries(id, DeliveryFilter::default(), 10).await.unwrap();
+    for row in rows {
+        let history: Vec<_> = row.history.iter().map(|a| (a.at, a.detail.as_str())).collect();
+        assert_eq!(history, [(begin, "throttled"), (begin + SignedDuration::from_secs(1), "throttled")]);
+        assert_eq!((row.attempts, row.outcome), (3, Place::Settled(Outcome::Sent)));
+    }
+}

@@ -117,4 +117,15 @@ pub struct DeliveryRow {
     pub sent_at: Option<Timestamp>,
     /// When it last changed.
     pub changed_at: Option<Timestamp>,
+    /// Attempts that were not the last, oldest first.
+    pub history: Vec<AttemptRow>,
+}
+
+/// An attempt after which a message was to be tried again.
+#[derive(Debug, Clone, Serialize)]
+pub struct AttemptRow {
+    /// When it was settled.
+    pub at: Timestamp,
+    /// Why it was to be tried again, in the carrier's words.
+    pub detail: String,
 }

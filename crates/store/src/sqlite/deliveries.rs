@@ -11,7 +11,7 @@ use super::{
     dispatch::Turn,
     time,
 };
-use crate::{Cursor, DeliveryFilter, DeliveryRow, Place, Problem, Result, StoreError};
+use crate::{AttemptRow, Cursor, DeliveryFilter, DeliveryRow, Place, Problem, Result, StoreError};
 
 /// Places without a row, numbered beyond the stored outcomes.
 const PENDING: u8 = 100;
@@ -64,6 +64,7 @@ fn row(r: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
         attempts: r.get::<_, Option<u32>>(9)?.unwrap_or(0),
         sent_at: r.get::<_, Option<i64>>(10)?.map(time),
         changed_at: r.get::<_, Option<i64>>(11)?.map(time),
+        history: Vec::new(),
     })
 }
 
@@ -99,7 +100,23 @@ fn page(c: &Connection, id: CampaignId, filter: &DeliveryFilter, limit: usize) -
         }
         from = 0;
     }
+    // Most campaigns have none, and are not asked row by row.
+    if c.prepare_cached("SELECT 1 FROM attempt WHERE campaign_id = ?1")?.exists([id.0])? {
+        for row in &mut rows {
+            row.history = history(c, id, row.id)?;
+        }
+    }
     Ok(rows)
+}
+
+fn history(c: &Connection, id: CampaignId, delivery: Cursor) -> Result<Vec<AttemptRow>> {
+    Ok(c.prepare_cached(
+        "SELECT at, detail FROM attempt WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3 ORDER BY at",
+    )?
+    .query_map((id.0, delivery.message, delivery.seq), |r| {
+        Ok(AttemptRow { at: time(r.get(0)?), detail: r.get(1)? })
+    })?
+    .collect::<rusqlite::Result<_>>()?)
 }
 
 impl Store {

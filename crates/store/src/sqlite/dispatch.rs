@@ -218,6 +218,9 @@ impl<'a> Turn<'a> {
                 }
                 Fate::Again { due_at, detail } => {
                     let open = self.know(s.campaign)?.active;
+                    self.c
+                        .prepare_cached("INSERT OR REPLACE INTO attempt VALUES (?1, ?2, ?3, ?4, ?5)")?
+                        .execute((key.0, key.1, key.2, self.now, detail))?;
                     self.c.prepare_cached(include_str!("sql/retry_again.sql"))?.execute(params![
                         key.0,
                         key.1,

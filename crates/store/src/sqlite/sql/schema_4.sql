@@ -1,4 +1,4 @@
--- Version 4: webhooks, communication limits, opt-outs by purpose, imports that are looked at first, consent, the Index.
+-- Version 4: webhooks, communication limits, opt-outs by purpose, imports that are looked at first, consent, the Index, attempts.
 CREATE TABLE webhook (
     id INTEGER PRIMARY KEY, url TEXT NOT NULL, secret TEXT NOT NULL,
     levels TEXT NOT NULL,              -- JSON array: attempt, person, campaign
@@ -79,3 +79,9 @@ CREATE TRIGGER campaign_listed AFTER UPDATE OF definition ON campaign WHEN OLD.l
     UPDATE campaign SET list_name = (SELECT name FROM list l WHERE l.id = CAST(substr(NEW.list_id, 5) AS INTEGER))
         WHERE id = NEW.id;
 END;
+
+-- Attempts that were not the last: throttled, put back. The last one is the delivery.
+CREATE TABLE attempt (
+    campaign_id INTEGER NOT NULL, message_no INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL,
+    detail TEXT NOT NULL, PRIMARY KEY (campaign_id, message_no, seq, at)
+) WITHOUT ROWID;
