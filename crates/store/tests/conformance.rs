@@ -873,8 +873,9 @@ async fn every_attempt_at_a_recipient_is_kept_with_its_time_and_words() {
     let claims = w.claim(id, 100).await;
     w.cycle(all_sent(&claims)).await;
     let (rows, _) = w.data.store.deliveries(id, DeliveryFilter::default(), 10).await.unwrap();
+    let attempts = w.data.store.attempts(id, rows.iter().map(|r| r.id).collect()).await.unwrap();
     for row in rows {
-        let history: Vec<_> = row.history.iter().map(|a| (a.at, a.detail.as_str())).collect();
+        let history: Vec<_> = attempts[&row.id].iter().map(|a| (a.at, a.detail.as_str())).collect();
         assert_eq!(history, [(begin, "throttled"), (begin + SignedDuration::from_secs(1), "throttled")]);
         assert_eq!((row.attempts, row.outcome), (3, Place::Settled(Outcome::Sent)));
     }

@@ -9,8 +9,8 @@ use axum::{
 };
 use futures::stream;
 use jiff::Timestamp;
-use serde::Deserialize;
-use store::{DeliveryFilter, DeliveryRow, Place, StoreError};
+use serde::{Deserialize, Serialize};
+use store::{AttemptRow, DeliveryFilter, DeliveryRow, Place, StoreError};
 use utoipa::ToSchema;
 
 use super::{CampaignPath, Page, limit};
@@ -70,10 +70,21 @@ pub(super) async fn list(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
     Query(query): Query<ListQuery>,
-) -> Answer<Json<Page<DeliveryRow>>> {
+) -> Answer<Json<Page<DeliveryView>>> {
     let limit = limit(query.limit)? as usize;
-    let (items, next) = app.store.deliveries(id, query.filter()?, limit).await?;
-    Ok(Json(Page { items, next: next.map(|c| c.to_string()) }))
+    let (rows, next) = app.store.deliveries(id, query.filter()?, limit).await?;
+    let mut attempts = app.store.attempts(id, rows.iter().map(|row| row.id).collect()).await?;
+    let view = |row: DeliveryRow| DeliveryView { history: attempts.remove(&row.id).unwrap_or_default(), row };
+    Ok(Json(Page { items: rows.into_iter().map(view).collect(), next: next.map(|c| c.to_string()) }))
+}
+
+/// A delivery with what was tried before.
+#[derive(Serialize)]
+pub(super) struct DeliveryView {
+    #[serde(flatten)]
+    row: DeliveryRow,
+    /// Attempts that were not the last, oldest first.
+    history: Vec<AttemptRow>,
 }
 
 /// What became of a delivery in doubt.

@@ -1,5 +1,7 @@
 //! Campaign Details: where a campaign stands, what became of it, what can be done with it.
 
+use std::collections::HashMap;
+
 use askama::Template;
 use axum::{
     Router,
@@ -11,7 +13,7 @@ use axum::{
 use campaign::{Action, CampaignId, Outcome, Status};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde::Deserialize;
-use store::{Cursor, Definition, DeliveryRow, Place, ReplyRow, StoreError, TimelineEntry};
+use store::{AttemptRow, Cursor, Definition, DeliveryRow, Place, ReplyRow, StoreError, TimelineEntry};
 
 use super::{
     Me, Posted, Refused, Shown,
@@ -233,6 +235,7 @@ struct Recipients {
     me: Me,
     row: Row,
     items: Vec<DeliveryRow>,
+    attempts: HashMap<Cursor, Vec<AttemptRow>>,
     q: String,
     outcome: String,
     message: Option<u32>,
@@ -256,6 +259,11 @@ impl Recipients {
 
     fn is_message(&self, n: impl Given<usize>) -> bool {
         self.message.is_some_and(|message| message as usize == n.given())
+    }
+
+    /// The attempts before the last, where there were any.
+    fn history(&self, item: &DeliveryRow) -> Option<&Vec<AttemptRow>> {
+        self.attempts.get(&item.id)
     }
 
     /// Why, in words: the reason of a skip, else what the carrier said, or did not say in time.
@@ -292,7 +300,17 @@ async fn recipients(
         let kept = serde_html_form::to_string(&kept).unwrap_or_default();
         format!("?{kept}&cursor={c}")
     });
-    Ok(page(&Recipients { me: Me::new(caller, "campaigns"), row, items, q, outcome, message, next }))
+    let attempts = app.store.attempts(id, items.iter().map(|item| item.id).collect()).await?;
+    Ok(page(&Recipients {
+        me: Me::new(caller, "campaigns"),
+        row,
+        items,
+        attempts,
+        q,
+        outcome,
+        message,
+        next,
+    }))
 }
 
 #[derive(Deserialize)]

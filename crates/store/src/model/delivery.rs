@@ -44,7 +44,7 @@ impl Serialize for Place {
 }
 
 /// Where a page of deliveries begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cursor {
     /// Message, from 1.
     pub message: u32,
@@ -117,8 +117,6 @@ pub struct DeliveryRow {
     pub sent_at: Option<Timestamp>,
     /// When it last changed.
     pub changed_at: Option<Timestamp>,
-    /// Attempts that were not the last, oldest first.
-    pub history: Vec<AttemptRow>,
 }
 
 /// An attempt after which a message was to be tried again.

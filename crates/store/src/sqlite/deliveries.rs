@@ -1,6 +1,8 @@
 //! The delivery list: every recipient × message, those without a row derived from waves, claims and
 //! retries in the same read.
 
+use std::collections::HashMap;
+
 use campaign::{CampaignId, Msisdn, Outcome, Totals};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, named_params};
@@ -64,7 +66,6 @@ fn row(r: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
         attempts: r.get::<_, Option<u32>>(9)?.unwrap_or(0),
         sent_at: r.get::<_, Option<i64>>(10)?.map(time),
         changed_at: r.get::<_, Option<i64>>(11)?.map(time),
-        history: Vec::new(),
     })
 }
 
@@ -100,26 +101,37 @@ fn page(c: &Connection, id: CampaignId, filter: &DeliveryFilter, limit: usize) -
         }
         from = 0;
     }
-    // Most campaigns have none, and are not asked row by row.
-    if c.prepare_cached("SELECT 1 FROM attempt WHERE campaign_id = ?1")?.exists([id.0])? {
-        for row in &mut rows {
-            row.history = history(c, id, row.id)?;
-        }
-    }
     Ok(rows)
 }
 
-fn history(c: &Connection, id: CampaignId, delivery: Cursor) -> Result<Vec<AttemptRow>> {
-    Ok(c.prepare_cached(
-        "SELECT at, detail FROM attempt WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3 ORDER BY at",
-    )?
-    .query_map((id.0, delivery.message, delivery.seq), |r| {
-        Ok(AttemptRow { at: time(r.get(0)?), detail: r.get(1)? })
-    })?
-    .collect::<rusqlite::Result<_>>()?)
-}
-
 impl Store {
+    /// The attempts at each of these deliveries that were not the last, oldest first; those without any are left
+    /// out.
+    pub async fn attempts(
+        &self,
+        id: CampaignId,
+        deliveries: Vec<Cursor>,
+    ) -> Result<HashMap<Cursor, Vec<AttemptRow>>> {
+        self.read(move |c| {
+            let mut attempts: HashMap<Cursor, Vec<AttemptRow>> = HashMap::new();
+            for delivery in deliveries {
+                let rows: Vec<AttemptRow> = c
+                    .prepare_cached(
+                        "SELECT at, detail FROM attempt WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3 ORDER BY at",
+                    )?
+                    .query_map((id.0, delivery.message, delivery.seq), |r| {
+                        Ok(AttemptRow { at: time(r.get(0)?), detail: r.get(1)? })
+                    })?
+                    .collect::<rusqlite::Result<_>>()?;
+                if !rows.is_empty() {
+                    attempts.insert(delivery, rows);
+                }
+            }
+            Ok(attempts)
+        })
+        .await
+    }
+
     /// A page of a campaign's deliveries, in the order of message and place, and where the next one begins.
     pub async fn deliveries(
         &self,
