@@ -32,6 +32,13 @@ pub fn argument(nth: usize, default: i64) -> anyhow::Result<i64> {
     Ok(std::env::args().nth(nth).map_or(Ok(default), |n| n.parse())?)
 }
 
+/// A folder for the data of one run: on the disk that the builds are on, as the memory is no fair place, and
+/// out of the way should the run be killed.
+pub fn folder() -> anyhow::Result<tempfile::TempDir> {
+    std::fs::create_dir_all("target")?;
+    Ok(tempfile::tempdir_in("target")?)
+}
+
 /// A line of a table.
 pub fn line(cells: &[&dyn Display]) {
     let cells: Vec<String> = cells.iter().map(|c| format!("{c:>16}")).collect();

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bench::{Smsc, argument, campaign, engine, line, list, number, route, say_machine};
+use bench::{Smsc, argument, campaign, engine, folder, line, list, number, route, say_machine};
 use campaign::{CampaignId, ClaimId, RouteId, Sender};
 use engine::{Batch, Job, Outgoing, Report, Route, RouteState};
 use futures::StreamExt;
@@ -107,7 +107,7 @@ async fn bare(messages: i64) -> anyhow::Result<f64> {
 /// Everything, on SQLite; where it is `limited`, with a communication limit that nobody reaches.
 async fn durable(messages: i64, limited: bool) -> anyhow::Result<f64> {
     let smsc = Smsc::start(true)?;
-    let folder = tempfile::tempdir_in(".")?;
+    let folder = folder()?;
     let store = Store::open(folder.path())?;
     if limited {
         let limit =
@@ -145,7 +145,7 @@ fn free_port() -> anyhow::Result<u16> {
 /// Kannel (Debian package `kannel`): HTTP in, SMPP out, without receipts, which is in its favour.
 async fn kannel(messages: i64) -> anyhow::Result<f64> {
     let smsc = Smsc::start(false)?;
-    let folder = tempfile::tempdir_in(".")?;
+    let folder = folder()?;
     let [admin, inner, http] = [free_port()?, free_port()?, free_port()?];
     let mut conf = String::new();
     write!(

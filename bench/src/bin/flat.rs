@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use bench::{Smsc, argument, campaign, engine, line, list, percentiles, route, say_machine};
+use bench::{Smsc, argument, campaign, engine, folder, line, list, percentiles, route, say_machine};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use store::Store;
@@ -19,7 +19,7 @@ async fn main() -> anyhow::Result<()> {
     let (large, small) = (argument(1, 1_000_000)?, argument(2, 1_000)?);
     say_machine();
     let smsc = Smsc::start(false)?;
-    let folder = tempfile::tempdir_in(".")?;
+    let folder = folder()?;
     let store = Store::open(folder.path())?;
     let way = route(&store, smsc.port, 100).await?;
     let lists = [(small, list(&store, "Small", small).await?), (large, list(&store, "Large", large).await?)];

@@ -3,14 +3,14 @@
 
 use std::{io::Write as _, process::Command, time::Instant};
 
-use bench::{argument, line, peak_memory, say_machine};
+use bench::{argument, folder, line, peak_memory, say_machine};
 use jiff::Timestamp;
 use store::Store;
 
 fn main() -> anyhow::Result<()> {
     let rows = argument(1, 1_000_000)?;
     say_machine();
-    let folder = tempfile::tempdir_in(".")?;
+    let folder = folder()?;
     let path = folder.path().join("people.csv");
     let mut file = std::io::BufWriter::new(std::fs::File::create(&path)?);
     writeln!(file, "phone,first_name,last_name,city")?;

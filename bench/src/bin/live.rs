@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use bench::{Smsc, argument, campaign, engine, list, percentiles, say_machine};
+use bench::{Smsc, argument, campaign, engine, folder, list, percentiles, say_machine};
 use futures::StreamExt;
 use jiff::Timestamp;
 use serde_json::json;
@@ -21,7 +21,7 @@ async fn main() -> anyhow::Result<()> {
     let people = argument(1, 200_000)?;
     say_machine();
     let smsc = Smsc::start(true)?;
-    let folder = tempfile::tempdir_in(".")?;
+    let folder = folder()?;
     let store = Store::open(folder.path())?;
     let config = json!({"name": "Carrier", "kind": "smpp", "host": "127.0.0.1", "port": smsc.port, "system_id": "us",
         "password": "secret", "window": WINDOW, "rate_per_second": RATE});

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use bench::{Smsc, argument, campaign, engine, line, list, percentiles, route, say_machine};
+use bench::{Smsc, argument, campaign, engine, folder, line, list, percentiles, route, say_machine};
 use jiff::Timestamp;
 use serde_json::json;
 use server::App;
@@ -32,7 +32,7 @@ async fn main() -> anyhow::Result<()> {
 
 async fn measure(people: i64) -> anyhow::Result<Vec<(&'static str, f64)>> {
     let smsc = Smsc::start(false)?;
-    let folder = tempfile::tempdir_in(".")?;
+    let folder = folder()?;
     let store = Store::open(folder.path())?;
     let places = (list(&store, "All", people).await?, route(&store, smsc.port, 500).await?);
     let handle = engine(&store).await?;
