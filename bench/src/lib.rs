@@ -13,7 +13,7 @@ use engine::{Connect, Engine, Handle};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sms::SmppRoute;
-use store::{ImportChunk, NewContact, Store};
+use store::{By, ImportChunk, NewContact, Store};
 
 /// Contacts stored together.
 const CHUNK: i64 = 5_000;
@@ -52,6 +52,11 @@ pub fn percentiles(mut times: Vec<Duration>) -> (f64, f64) {
     (at(50), at(99))
 }
 
+/// Whoever runs the bench, now.
+pub fn by() -> By {
+    By::new("bench", Timestamp::now())
+}
+
 /// The `i`th number.
 pub fn number(i: i64) -> Msisdn {
     Msisdn::from_digits(12_020_000_000 + i)
@@ -59,8 +64,8 @@ pub fn number(i: i64) -> Msisdn {
 
 /// Stores a list of `people`; each has a first name.
 pub async fn list(store: &Store, name: &str, people: i64) -> anyhow::Result<ListId> {
-    let list = store.create_list(name.into(), Timestamp::now()).await?;
-    let import = store.begin_import(list).await?;
+    let list = store.create_list(name.into(), by()).await?;
+    let import = store.begin_import(list, by()).await?;
     let store = store.clone();
     tokio::task::spawn_blocking(move || {
         for from in (0..people).step_by(CHUNK as usize) {
@@ -88,7 +93,7 @@ pub async fn list(store: &Store, name: &str, people: i64) -> anyhow::Result<List
 pub async fn route(store: &Store, port: u16, window: u32) -> anyhow::Result<RouteId> {
     let config = json!({"name": "Carrier", "kind": "smpp", "host": "127.0.0.1", "port": port, "system_id": "us",
         "password": "secret", "window": window, "rate_per_second": 10_000_000});
-    Ok(store.create_route(serde_json::from_value(config)?).await?.id)
+    Ok(store.create_route(serde_json::from_value(config)?, by()).await?.id)
 }
 
 /// Saves a campaign.
@@ -101,8 +106,7 @@ pub async fn campaign(
     let definition = json!({"channel": "sms", "name": name, "route_id": route, "sender": "+12025550199",
         "list_ids": [list], "opt_in_acknowledged": true, "window": null,
         "messages": [{"text": "Hello {{ first_name }}, your appointment is tomorrow at 10:00.", "send": send}]});
-    let made =
-        store.create_campaign(serde_json::from_value(definition)?, "bench".into(), Timestamp::now()).await?;
+    let made = store.create_campaign(serde_json::from_value(definition)?, by()).await?;
     Ok(made.id)
 }
 

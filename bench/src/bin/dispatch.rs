@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bench::{Smsc, argument, campaign, engine, folder, line, list, number, route, say_machine};
+use bench::{Smsc, argument, by, campaign, engine, folder, line, list, number, route, say_machine};
 use campaign::{CampaignId, ClaimId, RouteId, Sender};
 use engine::{Batch, Job, Outgoing, Report, Route, RouteState};
 use futures::StreamExt;
@@ -112,7 +112,7 @@ async fn durable(messages: i64, limited: bool) -> anyhow::Result<f64> {
     if limited {
         let limit =
             json!({"answers": {"en": {"opt_out": "", "help": ""}}, "limit": {"messages": 3, "per": "P7D"}});
-        store.change_settings(serde_json::from_value(limit)?).await?;
+        store.change_settings(serde_json::from_value(limit)?, by()).await?;
     }
     let places = (list(&store, "All", messages).await?, route(&store, smsc.port, WINDOW).await?);
     let handle = engine(&store).await?;
@@ -120,7 +120,7 @@ async fn durable(messages: i64, limited: bool) -> anyhow::Result<f64> {
     while handle.route_state(places.1) != Some(RouteState::Connected) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    store.schedule(id, "bench".into(), Timestamp::now()).await?;
+    store.schedule(id, by()).await?;
     let began = Instant::now();
     while store.campaign(id).await?.sum().delivered < messages {
         tokio::time::sleep(Duration::from_millis(20)).await;

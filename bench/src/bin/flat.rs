@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use bench::{Smsc, argument, campaign, engine, folder, line, list, percentiles, route, say_machine};
+use bench::{Smsc, argument, by, campaign, engine, folder, line, list, percentiles, route, say_machine};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use store::Store;
@@ -31,25 +31,23 @@ async fn main() -> anyhow::Result<()> {
         for turn in 0..TIMES {
             let id = campaign(&store, &format!("{people} {turn}"), (list, way), json!({"now": true})).await?;
             let began = Instant::now();
-            store.schedule(id, "bench".into(), Timestamp::now()).await?;
+            store.schedule(id, by()).await?;
             schedules.push(began.elapsed());
             // In mid-run.
             while store.campaign(id).await?.sum().sent < people.min(2_000) / 4 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             let began = Instant::now();
-            match handle.stop(id, "bench".into()).await {
+            match handle.stop(id, by()).await {
                 Ok(()) => stops.push(began.elapsed()),
                 // A small one may have completed meanwhile.
                 Err(store::StoreError::NotAllowed(_)) => continue,
                 Err(e) => return Err(e.into()),
             }
             let began = Instant::now();
-            store
-                .restart(id, std::collections::BTreeMap::new(), false, "bench".into(), Timestamp::now())
-                .await?;
+            store.restart(id, std::collections::BTreeMap::new(), false, by()).await?;
             restarts.push(began.elapsed());
-            let _ = handle.stop(id, "bench".into()).await;
+            let _ = handle.stop(id, by()).await;
         }
         let [schedule, stop, restart] = [schedules, stops, restarts].map(|times| percentiles(times).0);
         let per_second = (people as f64 / schedule * 1e3) as i64;
@@ -70,7 +68,7 @@ async fn main() -> anyhow::Result<()> {
         for turn in 0.. {
             let later = (Timestamp::now() + SignedDuration::from_hours(24)).to_string();
             let id = campaign(&freezing, &format!("frozen {turn}"), (big, way), json!({"at": later})).await?;
-            freezing.schedule(id, "bench".into(), Timestamp::now()).await?;
+            freezing.schedule(id, by()).await?;
         }
         anyhow::Ok(())
     });
@@ -79,15 +77,13 @@ async fn main() -> anyhow::Result<()> {
         let later = (Timestamp::now() + SignedDuration::from_hours(24)).to_string();
         let id =
             campaign(&store, &format!("stopped {turn}"), (lists[0].1, way), json!({"at": later})).await?;
-        store.schedule(id, "bench".into(), Timestamp::now()).await?;
-        store
-            .adjust(id, 1, serde_json::from_value(json!({"now": true}))?, "bench".into(), Timestamp::now())
-            .await?;
+        store.schedule(id, by()).await?;
+        store.adjust(id, 1, serde_json::from_value(json!({"now": true}))?, by()).await?;
         while store.campaign(id).await?.status == campaign::Status::Scheduled {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let began = Instant::now();
-        if handle.stop(id, "bench".into()).await.is_ok() {
+        if handle.stop(id, by()).await.is_ok() {
             stops.push(began.elapsed());
         }
     }

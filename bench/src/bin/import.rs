@@ -3,7 +3,7 @@
 
 use std::{io::Write as _, process::Command, time::Instant};
 
-use bench::{argument, folder, line, peak_memory, say_machine};
+use bench::{argument, by, folder, line, peak_memory, say_machine};
 use jiff::Timestamp;
 use store::Store;
 
@@ -21,8 +21,8 @@ fn main() -> anyhow::Result<()> {
     file.flush()?;
     let runtime = tokio::runtime::Runtime::new()?;
     let store = Store::open(folder.path())?;
-    let list = runtime.block_on(store.create_list("All".into(), Timestamp::now()))?;
-    let import = runtime.block_on(store.begin_import(list))?;
+    let list = runtime.block_on(store.create_list("All".into(), by()))?;
+    let import = runtime.block_on(store.begin_import(list, by()))?;
     let reading = server::import::Reading::plain(None, "bench", Timestamp::now());
     let began = Instant::now();
     let state = server::import::csv(&store, import, std::fs::File::open(&path)?, &reading, |_| {})?;

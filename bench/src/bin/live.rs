@@ -4,9 +4,8 @@
 
 use std::time::{Duration, Instant};
 
-use bench::{Smsc, argument, campaign, engine, folder, list, percentiles, say_machine};
+use bench::{Smsc, argument, by, campaign, engine, folder, list, percentiles, say_machine};
 use futures::StreamExt;
-use jiff::Timestamp;
 use serde_json::json;
 use server::App;
 use store::{Role, Store};
@@ -25,10 +24,10 @@ async fn main() -> anyhow::Result<()> {
     let store = Store::open(folder.path())?;
     let config = json!({"name": "Carrier", "kind": "smpp", "host": "127.0.0.1", "port": smsc.port, "system_id": "us",
         "password": "secret", "window": WINDOW, "rate_per_second": RATE});
-    let route = store.create_route(serde_json::from_value(config)?).await?.id;
+    let route = store.create_route(serde_json::from_value(config)?, by()).await?.id;
     let (many, few) = (list(&store, "Many", people).await?, list(&store, "Few", 10).await?);
     let handle = engine(&store).await?;
-    store.add_token("bench".into(), Role::Viewer, "token", Timestamp::now()).await?;
+    store.add_token("bench".into(), Role::Viewer, "token", by()).await?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/api/v1/events", listener.local_addr()?);
     let app = App::new(store.clone());
@@ -41,7 +40,7 @@ async fn main() -> anyhow::Result<()> {
         watched.push(campaign(&store, &format!("Watched {n}"), (few, route), later).await?);
     }
     let mut page = reqwest::Client::new().get(url).bearer_auth("token").send().await?.bytes_stream();
-    store.schedule(busy, "bench".into(), Timestamp::now()).await?;
+    store.schedule(busy, by()).await?;
     while store.campaign(busy).await?.sum().delivered < i64::from(RATE) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -49,7 +48,7 @@ async fn main() -> anyhow::Result<()> {
     let mut delays = Vec::new();
     let mut heard = String::new();
     for id in watched {
-        store.schedule(id, "bench".into(), Timestamp::now()).await?;
+        store.schedule(id, by()).await?;
         let changed = Instant::now();
         let (named, status) = (format!("\"id\":\"{id}\""), "\"status\":\"scheduled\"");
         while !heard.lines().any(|line| line.contains(&named) && line.contains(status)) {

@@ -4,8 +4,7 @@
 
 use std::time::Instant;
 
-use bench::{Smsc, argument, campaign, engine, folder, line, list, percentiles, route, say_machine};
-use jiff::Timestamp;
+use bench::{Smsc, argument, by, campaign, engine, folder, line, list, percentiles, route, say_machine};
 use serde_json::json;
 use server::App;
 use store::Store;
@@ -37,14 +36,14 @@ async fn measure(people: i64) -> anyhow::Result<Vec<(&'static str, f64)>> {
     let places = (list(&store, "All", people).await?, route(&store, smsc.port, 500).await?);
     let handle = engine(&store).await?;
     let id = campaign(&store, "Read", places, json!({"now": true})).await?;
-    store.schedule(id, "bench".into(), Timestamp::now()).await?;
+    store.schedule(id, by()).await?;
     while store.campaign(id).await?.sum().sent < people {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     for n in 0..people / PEOPLE_A_CAMPAIGN {
         campaign(&store, &format!("Campaign {n}"), places, json!({"now": true})).await?;
     }
-    store.add_token("bench".into(), store::Role::Viewer, "token", Timestamp::now()).await?;
+    store.add_token("bench".into(), store::Role::Viewer, "token", by()).await?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let base = format!("http://{}", listener.local_addr()?);
     let app = App::new(store);

@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context as _;
 use jiff::Timestamp;
 use simulator::Record;
-use store::{Finding, Role, Store};
+use store::{By, Finding, Role, Store};
 
 use crate::cli;
 
@@ -20,10 +20,15 @@ pub fn open(data: &cli::Data) -> anyhow::Result<Store> {
     Ok(Store::open(&data.data)?)
 }
 
+/// Whoever works on the data itself, as the audit log names them.
+pub fn by_command() -> By {
+    By::new("command line", Timestamp::now())
+}
+
 /// Makes a token and stores its hash.
 pub async fn new_token(store: &Store, name: String, role: Role) -> anyhow::Result<String> {
     let secret = server::secret::new();
-    store.add_token(name, role, &secret, Timestamp::now()).await?;
+    store.add_token(name, role, &secret, by_command()).await?;
     Ok(secret)
 }
 
@@ -48,14 +53,14 @@ pub async fn add_user(options: cli::AddUser) -> anyhow::Result<()> {
     let mut password = String::new();
     std::io::stdin().read_line(&mut password)?;
     let hash = server::secret::hash(password.trim_end_matches(['\r', '\n']).to_owned()).await?;
-    store.add_user(&options.email, options.role.into(), hash, Timestamp::now()).await?;
+    store.add_user(&options.email, options.role.into(), hash, by_command()).await?;
     println!("{} can sign in", options.email.trim().to_lowercase());
     Ok(())
 }
 
 pub async fn adopt(options: cli::Adopt) -> anyhow::Result<()> {
     let store = open(&options.data)?;
-    let doubts = store.adopt(options.unsent.into(), Timestamp::now()).await?;
+    let doubts = store.adopt(options.unsent.into(), by_command()).await?;
     match options.unsent {
         cli::Unsent::Keep => println!("adopted; what was unsent is kept and goes on"),
         cli::Unsent::InDoubt => println!("adopted; {doubts} unsent messages are in doubt and are not sent"),

@@ -6,7 +6,7 @@ use campaign::{ListId, RouteId};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use simulator::{Profile, Smsc};
-use store::{CampaignFilter, Consent, ImportChunk, NewContact, Role, Store};
+use store::{By, CampaignFilter, Consent, ImportChunk, NewContact, Role, Store};
 
 use crate::{cli, data, serve};
 
@@ -60,13 +60,18 @@ pub async fn run(options: cli::Demo) -> anyhow::Result<()> {
     server.until_asked_to_stop().await
 }
 
+/// Who made what the demo begins with.
+fn by() -> By {
+    By::new("demo", Timestamp::now())
+}
+
 /// The demo's admin, with a new password at every start.
 async fn admin(store: &Store) -> anyhow::Result<String> {
     let password: String = server::secret::new().chars().take(PASSWORD_LENGTH).collect();
     let hash = server::secret::hash(password.clone()).await?;
     match store.user_by_email(ADMIN).await? {
-        Some((user, _)) => store.set_password(user.id, hash).await?,
-        None => drop(store.add_user(ADMIN, Role::Admin, hash, Timestamp::now()).await?),
+        Some((user, _)) => store.set_password(user.id, hash, by()).await?,
+        None => drop(store.add_user(ADMIN, Role::Admin, hash, by()).await?),
     }
     Ok(password)
 }
@@ -92,8 +97,8 @@ async fn carrier(store: &Store) -> anyhow::Result<Smsc> {
 }
 
 async fn contacts(store: &Store) -> anyhow::Result<ListId> {
-    let list = store.create_list("Patients".into(), Timestamp::now()).await?;
-    let import = store.begin_import(list).await?;
+    let list = store.create_list("Patients".into(), by()).await?;
+    let import = store.begin_import(list, by()).await?;
     let agreed = Timestamp::now() - SignedDuration::from_hours(90 * 24);
     let people = (0..PEOPLE)
         .map(|i| {
@@ -129,7 +134,7 @@ async fn samples(store: &Store, smsc: SocketAddr) -> anyhow::Result<()> {
     let list = contacts(store).await?;
     let route = store
         .create_route(serde_json::from_value(json!({"name": "Simulated carrier", "kind": "smpp",
-            "host": smsc.ip().to_string(), "port": smsc.port(), "system_id": "carillon", "rate_per_second": RATE}))?)
+            "host": smsc.ip().to_string(), "port": smsc.port(), "system_id": "carillon", "rate_per_second": RATE}))?, by())
         .await?
         .id;
     let now = Timestamp::now();
@@ -156,7 +161,7 @@ async fn samples(store: &Store, smsc: SocketAddr) -> anyhow::Result<()> {
     )
     .await?;
     for id in [planned, running] {
-        store.schedule(id, "demo".into(), Timestamp::now()).await?;
+        store.schedule(id, by()).await?;
     }
     Ok(())
 }
@@ -170,5 +175,5 @@ async fn make(
     let definition = serde_json::from_value(json!({"channel": "sms", "name": name, "owner": "Demo clinic",
         "route_id": route, "sender": "+12025550199", "list_ids": [list], "opt_in_acknowledged": true, "window": null,
         "messages": messages}))?;
-    Ok(store.create_campaign(definition, "demo".into(), Timestamp::now()).await?.id)
+    Ok(store.create_campaign(definition, by()).await?.id)
 }

@@ -16,8 +16,8 @@ pub async fn run(options: cli::Import) -> anyhow::Result<ExitCode> {
     let store = data::open(&options.data)?;
     let country = server::import::country(&store, options.country).await?;
     let reading = Reading::plain(country, "command line", Timestamp::now());
-    let list = store.list_named(options.list, Timestamp::now()).await?;
-    let id = store.begin_import(list).await?;
+    let list = store.list_named(options.list, data::by_command()).await?;
+    let id = store.begin_import(list, data::by_command()).await?;
     let bar = ProgressBar::new(size).with_style(
         ProgressStyle::with_template(
             "{bar:40} {percent:>3} %  {binary_bytes}  {binary_bytes_per_sec}  {eta} left",

@@ -10,7 +10,7 @@ use sms::SmppRoute;
 use store::{Store, StoreError};
 use tokio::{net::TcpListener, signal::unix::SignalKind, task::JoinHandle};
 
-use crate::cli;
+use crate::{cli, data};
 
 /// How often data that may not dispatch is looked at again: somebody may adopt it.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ pub async fn run(options: cli::Serve) -> anyhow::Result<()> {
 /// The one-time link's secret that makes the first admin.
 async fn first_admin(store: &Store) -> store::Result<String> {
     let secret = server::secret::new();
-    store.invite(store::Role::Admin, &secret, Timestamp::now()).await?;
+    store.invite(store::Role::Admin, &secret, data::by_command()).await?;
     Ok(secret)
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use campaign::{CampaignId, ClaimId, Msisdn, RouteId, text::Text};
 use jiff::{SignedDuration, Timestamp};
-use store::{Claimed, Cycle, Cycled, Result, RouteConfig, Settled, Store, StoreError, Work};
+use store::{By, Claimed, Cycle, Cycled, Result, RouteConfig, Settled, Store, StoreError, Work};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -198,18 +198,13 @@ impl Engine {
     /// Stops a campaign. The receiver hears when everything that was written has been read by the far end
     /// and is accounted for, and nothing more of the campaign will be written. A second stop meanwhile
     /// waits for the same.
-    pub async fn stop(
-        &mut self,
-        id: CampaignId,
-        actor: String,
-        now: Timestamp,
-    ) -> Result<oneshot::Receiver<()>> {
+    pub async fn stop(&mut self, id: CampaignId, by: By) -> Result<oneshot::Receiver<()>> {
         let (answer, stopped) = oneshot::channel();
         if let Some(stopping) = self.stopping.get_mut(&id) {
             stopping.answers.push(answer);
             return Ok(stopped);
         }
-        self.store.stop(id, actor, now).await?;
+        self.store.stop(id, by).await?;
         self.put_back(id);
         self.fence(id);
         self.stopping.insert(id, Stopping { fenced: false, answers: vec![answer] });

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use campaign::{CampaignId, RouteId};
 use jiff::{SignedDuration, Timestamp};
-use store::{Result, StoreError};
+use store::{By, Result, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -31,7 +31,7 @@ pub(crate) struct Stopping {
 pub(crate) enum Command {
     Stop {
         id: CampaignId,
-        actor: String,
+        by: By,
         answer: oneshot::Sender<Result<oneshot::Receiver<()>>>,
     },
     /// Every route's fence of a campaign holds, and all its messages have been reported.
@@ -55,10 +55,10 @@ impl Handle {
     }
 
     /// Stops a campaign; answers when the barrier holds ([`Engine::stop`]).
-    pub async fn stop(&self, id: CampaignId, actor: String) -> Result<()> {
+    pub async fn stop(&self, id: CampaignId, by: By) -> Result<()> {
         let gone = || StoreError::Database("the engine has ended".into());
         let (answer, begun) = oneshot::channel();
-        self.orders.send(Command::Stop { id, actor, answer }).map_err(|_| gone())?;
+        self.orders.send(Command::Stop { id, by, answer }).map_err(|_| gone())?;
         let stopped = begun.await.map_err(|_| gone())??;
         stopped.await.map_err(|_| gone())
     }
@@ -160,9 +160,9 @@ impl Engine {
 
     async fn obey(&mut self, command: Command, now: Timestamp) {
         match command {
-            Command::Stop { id, actor, answer } => {
+            Command::Stop { id, by, answer } => {
                 // Whoever asked may have gone; the campaign stops all the same.
-                let _ = answer.send(self.stop(id, actor, now).await);
+                let _ = answer.send(self.stop(id, by).await);
             }
             Command::Fenced(id) => {
                 if let Some(stopping) = self.stopping.get_mut(&id) {

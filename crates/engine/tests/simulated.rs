@@ -268,7 +268,7 @@ async fn a_stop_answers_when_all_is_accounted_for_and_a_restart_sends_the_rest()
     w.engine.cycle(w.now + SignedDuration::from_millis(50)).await.unwrap();
     *w.phone.holds.lock().unwrap() = Some(Vec::new());
     w.engine.cycle(w.now + SignedDuration::from_millis(100)).await.unwrap();
-    let mut stopped = w.engine.stop(id, "ana".into(), w.now).await.unwrap();
+    let mut stopped = w.engine.stop(id, fixture::by(w.now)).await.unwrap();
     while stopped.try_recv().is_err() {
         tokio::task::yield_now().await;
         w.engine.cycle(w.now).await.unwrap();
@@ -280,7 +280,7 @@ async fn a_stop_answers_when_all_is_accounted_for_and_a_restart_sends_the_rest()
     w.run_for(1).await;
     assert_eq!(w.phone.got.lock().unwrap().len() as i64, before);
     w.data.assert_sound().await;
-    w.data.store.restart(id, BTreeMap::new(), false, "ana".into(), w.now).await.unwrap();
+    w.data.store.restart(id, BTreeMap::new(), false, fixture::by(w.now)).await.unwrap();
     w.run_for(1).await;
     assert_eq!(w.totals(id).await, Totals { sent: 900, ..Totals::default() });
     assert_eq!((w.status(id).await, w.most_to_one_number()), (Status::Completed, 1));
@@ -299,7 +299,7 @@ async fn what_is_late_is_held_and_goes_only_when_released() {
     w.run_for(1).await;
     assert_eq!(w.totals(id).await, Totals { pending: 30, ..Totals::default() });
     assert!(w.data.store.campaign(id).await.unwrap().held);
-    w.data.store.release(id, "ana".into(), w.now).await.unwrap();
+    w.data.store.release(id, fixture::by(w.now)).await.unwrap();
     w.run_for(1).await;
     assert_eq!(w.status(id).await, Status::Completed);
     w.data.assert_sound().await;
@@ -359,7 +359,7 @@ async fn a_pilot_goes_to_the_first_and_the_rest_waits_for_a_person() {
     let c = w.data.store.campaign(id).await.unwrap();
     assert!(c.held && c.available_actions().contains(&campaign::Action::Release));
     w.data.assert_sound().await;
-    w.data.store.release(id, "test".into(), w.now).await.unwrap();
+    w.data.store.release(id, fixture::by(w.now)).await.unwrap();
     w.run_for(2).await;
     assert_eq!(w.totals(id).await, Totals { sent: 200, ..Totals::default() });
     assert_eq!((w.most_to_one_number(), w.status(id).await), (2, Status::Completed));
@@ -371,7 +371,7 @@ async fn on_a_blackout_date_nothing_leaves_even_at_any_time() {
     let mut w = World::with(30, accept).await;
     let mut settings = w.data.store.settings().await.unwrap();
     settings.blackout_dates = vec!["2026-11-26".parse().unwrap()];
-    w.data.store.change_settings(settings).await.unwrap();
+    w.data.store.change_settings(settings, fixture::by(w.now)).await.unwrap();
     let id = w.schedule("Holiday", r#"[{"local":"2026-11-26T10:00"}]"#, any_time()).await;
     let at = |text: &str| text.parse::<Timestamp>().unwrap();
     // Midnight comes to Berlin first, to Los Angeles last.

@@ -26,8 +26,7 @@ use std::{
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use campaign::CampaignId;
 use engine::Handle;
-use jiff::Timestamp;
-use store::Store;
+use store::{By, Store};
 
 /// What handlers work with. Cheap to clone.
 #[derive(Clone)]
@@ -46,11 +45,11 @@ impl App {
     }
 
     /// Stops a campaign; answers when the barrier holds.
-    pub(crate) async fn stop(&self, id: CampaignId, actor: String) -> store::Result<()> {
+    pub(crate) async fn stop(&self, id: CampaignId, by: By) -> store::Result<()> {
         match self.engine.get() {
-            Some(engine) => engine.stop(id, actor).await,
+            Some(engine) => engine.stop(id, by).await,
             // Nothing is handed over where nothing dispatches.
-            None => self.store.stop(id, actor, Timestamp::now()).await,
+            None => self.store.stop(id, by).await,
         }
     }
 

@@ -14,7 +14,7 @@ use axum::{
 use campaign::ImportId;
 use futures::{Stream, TryStreamExt};
 use jiff::Timestamp;
-use store::{ImportPlan, ImportState, ImportTarget, Store, StoreError};
+use store::{By, ImportPlan, ImportState, ImportTarget, Store, StoreError};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 
@@ -63,6 +63,7 @@ pub(crate) fn open(store: &Store, id: ImportId) -> store::Result<File> {
 pub(crate) async fn receive(
     store: &Store,
     into: ImportTarget,
+    by: By,
     bytes: impl Stream<Item = Result<Bytes, Problem>>,
 ) -> Answer<ImportId> {
     fs::create_dir_all(folder(store)).map_err(broken)?;
@@ -79,16 +80,16 @@ pub(crate) async fn receive(
         file.write_all(&bytes).await.map_err(broken)?;
     }
     file.sync_all().await.map_err(broken)?;
-    let id = store.queue_import(into, size as i64, Timestamp::now()).await?;
+    let id = store.queue_import(into, size as i64, by).await?;
     unnamed.persist(path(store, id)).map_err(|e| broken(e.error))?;
     Ok(id)
 }
 
 /// Begins to import a file that waits, beside everything else; its state says how it goes.
-pub(crate) async fn begin(store: &Store, id: ImportId, mut plan: ImportPlan) -> Answer<ImportState> {
+pub(crate) async fn begin(store: &Store, id: ImportId, mut plan: ImportPlan, by: By) -> Answer<ImportState> {
     plan.country = import::country(store, plan.country).await?;
     let file = open(store, id)?;
-    let begun = store.start_import(id, plan.clone()).await?;
+    let begun = store.start_import(id, plan.clone(), by).await?;
     run(store, &begun, file, plan);
     Ok(begun)
 }

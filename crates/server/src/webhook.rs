@@ -14,7 +14,9 @@ use rand::Rng as _;
 use standardwebhooks::{
     HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook as Signer,
 };
-use store::{AfterTry, EventTry, Level, OutgoingEvent, Problem as FieldProblem, Store, StoreError, Webhook};
+use store::{
+    AfterTry, By, EventTry, Level, OutgoingEvent, Problem as FieldProblem, Store, StoreError, Webhook,
+};
 use tokio::task::JoinSet;
 
 /// Pauses between the tries of an event, as the specification recommends; nearly three days in all.
@@ -51,7 +53,7 @@ pub(crate) async fn add(
     store: &Store,
     url: &str,
     levels: Vec<Level>,
-    now: Timestamp,
+    by: By,
 ) -> store::Result<(Webhook, String)> {
     let mut problems = Vec::new();
     let parsed = reqwest::Url::parse(url.trim()).ok();
@@ -67,7 +69,7 @@ pub(crate) async fn add(
     rand::rng().fill(&mut key);
     let secret = format!("whsec_{}", BASE64_STANDARD.encode(key));
     let url = parsed.map(String::from).unwrap_or_default();
-    Ok((store.add_webhook(url, levels, secret.clone(), now).await?, secret))
+    Ok((store.add_webhook(url, levels, secret.clone(), by).await?, secret))
 }
 
 /// Posts events.
@@ -151,7 +153,8 @@ impl Courier {
         self.store.events_tried(tried.collect()).await?;
         if gone {
             let why = "the receiver answered that it is gone for good (410)";
-            self.store.switch_webhook(id, Some(why.to_owned())).await?;
+            let by = By::new("webhooks", now);
+            self.store.switch_webhook(id, Some(why.to_owned()), by).await?;
         }
         Ok(())
     }

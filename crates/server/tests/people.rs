@@ -83,7 +83,7 @@ async fn with_people() -> World {
     for role in Role::ALL {
         let hash = server::secret::hash(PASSWORD.to_owned()).await.unwrap();
         let email = format!("{}@clinic.example", role.word());
-        w.store.add_user(&email, role, hash, Timestamp::now()).await.unwrap();
+        w.store.add_user(&email, role, hash, fixture::by(Timestamp::now())).await.unwrap();
     }
     w
 }
@@ -178,7 +178,7 @@ async fn a_session_ends_when_it_is_not_used_and_a_link_works_once() {
     w.store.begin_session(user, "secret", now - jiff::SignedDuration::from_hours(13)).await.unwrap();
     assert_eq!(w.store.session("secret", now).await.unwrap(), None);
 
-    w.store.invite(Role::Manager, "link", now).await.unwrap();
+    w.store.invite(Role::Manager, "link", fixture::by(now)).await.unwrap();
     let visitor = Visitor::new(&w);
     let form = [("email", "new@clinic.example"), ("password", "short")];
     let short = visitor.post("/welcome/link", &form).await;
@@ -320,7 +320,7 @@ async fn two_tabs_that_act_at_once_are_told_how_it_stands() {
     assert!(again.text.contains("Stop is not possible now: the campaign is Stopped"), "{}", again.text);
     let log: Vec<_> = w.store.audit_log(None, 3).await.unwrap();
     let log: Vec<_> = log.iter().map(|e| (e.actor.as_str(), e.action.as_str(), e.object.as_str())).collect();
-    assert_eq!(log[0], ("manager@clinic.example", "stopped the campaign", "cmp_2"));
+    assert_eq!(log[0], ("manager@clinic.example", "campaign_stopped", "cmp_2"));
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ const PASSWORD: &str = "a good long password";
 
 /// Makes the first account by its one-time link.
 async fn sign_up(w: &World, b: &Browser) {
-    w.store.invite(Role::Admin, "first", Timestamp::now()).await.unwrap();
+    w.store.invite(Role::Admin, "first", fixture::by(Timestamp::now())).await.unwrap();
     b.go("/welcome/first").await;
     b.picture("welcome").await;
     b.fill("[name=email]", "ana@clinic.example").await;
@@ -164,8 +164,11 @@ fn grouped(n: i64) -> String {
 async fn lived_in(w: &World) {
     let csv = "phone,first_name,clinic\n+12025550001,Ana,North\n+12025550002,Ben,South\n+1202555,Cut,\n";
     let (_, list) = w.import(csv, "").await;
-    let waits =
-        w.store.queue_import(ImportTarget::DoNotContact(Barred::Sms), 40, Timestamp::now()).await.unwrap();
+    let waits = w
+        .store
+        .queue_import(ImportTarget::DoNotContact(Barred::Sms), 40, fixture::by(Timestamp::now()))
+        .await
+        .unwrap();
     let waits = w.store.folder().join(format!("imports/{waits}.csv"));
     std::fs::write(waits, "Mobile number,Since\n+12025550003,2026-01-31\nnobody,2026-02-28\n").unwrap();
     let number = json!({"channel": "sms", "number": "+12025550002"});
@@ -189,9 +192,9 @@ async fn lived_in(w: &World) {
     w.post(&format!("{stopped}/stop"), &json!({})).await.ok();
     w.start_campaign(&campaign("Flu shots", json!({"at": "2099-01-01T10:00:00Z"}))).await;
     w.post("/campaigns", &campaign("Draft", json!({"now": true}))).await.created();
-    w.store.invite(Role::Viewer, "link", Timestamp::now()).await.unwrap();
+    w.store.invite(Role::Viewer, "link", fixture::by(Timestamp::now())).await.unwrap();
     let hash = server::secret::hash(PASSWORD.to_owned()).await.unwrap();
-    w.store.add_user("ana@clinic.example", Role::Admin, hash, Timestamp::now()).await.unwrap();
+    w.store.add_user("ana@clinic.example", Role::Admin, hash, fixture::by(Timestamp::now())).await.unwrap();
 }
 
 const PAGES: [(&str, &str); 29] = [

@@ -72,7 +72,7 @@ async fn each_level_is_told_what_it_asks_for_and_a_receiver_that_hangs_holds_nob
     let (all_url, all) = receiver(SECRET, |_| 200).await;
     let (campaign_url, campaign) = receiver(SECRET, |_| 204).await;
     for (url, levels) in [(all_url, Level::ALL.to_vec()), (campaign_url, vec![Level::Campaign])] {
-        w.store.add_webhook(url, levels, SECRET.into(), Timestamp::now()).await.unwrap();
+        w.store.add_webhook(url, levels, SECRET.into(), fixture::by(Timestamp::now())).await.unwrap();
     }
     let list = w.list_of("phone\n+12025550001\n+12025550002\n+12025550003\n").await;
     let route = w.route(json!({})).await;
@@ -128,7 +128,10 @@ async fn each_level_is_told_what_it_asks_for_and_a_receiver_that_hangs_holds_nob
 async fn whoever_got_the_last_message_is_told_of_once_with_every_outcome() {
     let w = World::start().await;
     let (url, came) = receiver(SECRET, |_| 200).await;
-    w.store.add_webhook(url, vec![Level::Person], SECRET.into(), Timestamp::now()).await.unwrap();
+    w.store
+        .add_webhook(url, vec![Level::Person], SECRET.into(), fixture::by(Timestamp::now()))
+        .await
+        .unwrap();
     let people: Vec<String> = (0..250).map(|i| format!("+1202555{i:04}")).collect();
     let list = w.list_of(&format!("phone\n{}\n", people.join("\n"))).await;
     let route = w.route(json!({})).await;
@@ -160,9 +163,9 @@ async fn what_is_not_taken_is_tried_again_by_the_clock_and_given_up_at_last() {
     let store = Store::open(folder.path()).unwrap();
     let begin: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
     let (url, came) = receiver(SECRET, |n| if n <= 10 { 503 } else { 200 }).await;
-    let hook = store.add_webhook(url, vec![Level::Person], SECRET.into(), begin).await.unwrap();
+    let hook = store.add_webhook(url, vec![Level::Person], SECRET.into(), fixture::by(begin)).await.unwrap();
     let courier = Courier::new(store.clone()).unwrap();
-    store.test_webhook(hook.id, begin).await.unwrap();
+    store.test_webhook(hook.id, fixture::by(begin)).await.unwrap();
     let mut now = begin;
     for tries in 1..=10 {
         courier.tell(now).await.unwrap();
@@ -178,7 +181,7 @@ async fn what_is_not_taken_is_tried_again_by_the_clock_and_given_up_at_last() {
     let lasted = now.duration_since(begin);
     assert!(lasted > SignedDuration::from_hours(48) && lasted < SignedDuration::from_hours(72), "{lasted}");
     let event = store.webhook_log(hook.id, None, 1).await.unwrap().pop().unwrap();
-    store.tell_again(hook.id, event.id, now).await.unwrap();
+    store.tell_again(hook.id, event.id, fixture::by(now)).await.unwrap();
     courier.tell(now + SignedDuration::from_secs(1)).await.unwrap();
     let event = store.webhook_log(hook.id, None, 1).await.unwrap().pop().unwrap();
     assert_eq!((event.state.as_str(), event.tries.len()), ("delivered", 11));
@@ -196,18 +199,19 @@ async fn a_receiver_that_is_gone_is_told_no_more_and_one_that_is_not_there_says_
     let now = Timestamp::now();
     let courier = Courier::new(store.clone()).unwrap();
     let (url, came) = receiver(SECRET, |_| 410).await;
-    let gone = store.add_webhook(url, vec![Level::Person], SECRET.into(), now).await.unwrap();
+    let gone = store.add_webhook(url, vec![Level::Person], SECRET.into(), fixture::by(now)).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let nobody = format!("http://{}/", listener.local_addr().unwrap());
     drop(listener);
-    let absent = store.add_webhook(nobody, vec![Level::Person], SECRET.into(), now).await.unwrap();
+    let absent =
+        store.add_webhook(nobody, vec![Level::Person], SECRET.into(), fixture::by(now)).await.unwrap();
     for id in [gone.id, absent.id] {
-        store.test_webhook(id, now).await.unwrap();
+        store.test_webhook(id, fixture::by(now)).await.unwrap();
     }
     courier.tell(now).await.unwrap();
     let off = store.webhook(gone.id).await.unwrap().off;
     assert!(off.is_some_and(|why| why.contains("410")));
-    store.test_webhook(gone.id, now).await.unwrap();
+    store.test_webhook(gone.id, fixture::by(now)).await.unwrap();
     courier.tell(now).await.unwrap();
     assert_eq!(came.lock().unwrap().len(), 1);
     let event = store.webhook_log(absent.id, None, 1).await.unwrap().pop().unwrap();

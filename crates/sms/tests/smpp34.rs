@@ -33,7 +33,7 @@ async fn a_campaign_stops_restarts_and_completes_over_smpp_with_nobody_written_t
     // Receipts of what was written still come; not one more message does.
     w.turn_until(id, |_, t| t.delivered == written).await;
     assert_eq!(smsc.count(), written);
-    w.data.store.restart(id, BTreeMap::new(), false, "ana".into(), Timestamp::now()).await.unwrap();
+    w.data.store.restart(id, BTreeMap::new(), false, fixture::by(Timestamp::now())).await.unwrap();
     w.turn_until(id, |status, t| status == Status::Completed && t.delivered == 2_000).await;
     let per_number = smsc.per_number();
     assert_eq!((per_number.len(), per_number.values().max()), (2_000, Some(&1)));

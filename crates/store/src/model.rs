@@ -1,5 +1,6 @@
 //! What the store keeps and hands out, free of any database.
 
+mod audit;
 mod campaign;
 mod contact;
 mod definition;
@@ -13,6 +14,6 @@ mod webhook;
 
 use self::definition::iso_duration;
 pub use self::{
-    campaign::*, contact::*, definition::*, delivery::*, reply::*, route::*, settings::*, turn::*, user::*,
-    webhook::*,
+    audit::*, campaign::*, contact::*, definition::*, delivery::*, reply::*, route::*, settings::*, turn::*,
+    user::*, webhook::*,
 };

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 use campaign::{Action, CampaignId, Channel, Outcome, Send, SkipReason, Status, Totals};
-use fixture::{Data, number};
+use fixture::{Data, by, number};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use store::{
@@ -154,7 +154,7 @@ async fn a_stop_cancels_the_unsent_and_a_restart_sends_exactly_those() {
     let w = World::with(20).await;
     let id = w.scheduled(r#"[{"now":true}]"#).await;
     let claims = w.claim(id, 4).await;
-    w.data.store.stop(id, "ana".into(), w.now).await.unwrap();
+    w.data.store.stop(id, by(w.now)).await.unwrap();
     assert!(w.claim(id, 100).await.is_empty());
     assert!(w.data.store.is_draining(id).await.unwrap());
     // Two of each claim were written; the tail goes back, closed.
@@ -171,12 +171,7 @@ async fn a_stop_cancels_the_unsent_and_a_restart_sends_exactly_those() {
     assert!(!w.data.store.is_draining(id).await.unwrap());
     assert_eq!(w.totals(id).await, Totals { sent: 4, cancelled: 16, ..Totals::default() });
     w.data.assert_sound().await;
-    let c = w
-        .data
-        .store
-        .restart(id, std::collections::BTreeMap::new(), false, "ana".into(), w.now)
-        .await
-        .unwrap();
+    let c = w.data.store.restart(id, std::collections::BTreeMap::new(), false, by(w.now)).await.unwrap();
     assert_eq!(c.status, Status::Running);
     let again = w.claim(id, 100).await;
     assert_eq!(again.iter().map(|c| c.recipients.len()).sum::<usize>(), 16);
@@ -269,9 +264,9 @@ async fn a_follower_of_a_retry_waits_without_a_date_and_a_failure_ends_the_seque
 async fn suppressed_numbers_get_nothing_and_are_counted_as_skipped() {
     let w = World::with(6).await;
     let id = w.scheduled(r#"[{"now":true}]"#).await;
-    w.data.store.suppress(number(1), Barred::Sms, SkipReason::OptedOut.word(), w.now).await.unwrap();
-    w.data.store.suppress(number(2), Barred::All, SkipReason::Blocked.word(), w.now).await.unwrap();
-    w.data.store.suppress(number(3), Barred::Voice, SkipReason::OptedOut.word(), w.now).await.unwrap();
+    w.data.store.suppress(number(1), Barred::Sms, SkipReason::OptedOut.word(), by(w.now)).await.unwrap();
+    w.data.store.suppress(number(2), Barred::All, SkipReason::Blocked.word(), by(w.now)).await.unwrap();
+    w.data.store.suppress(number(3), Barred::Voice, SkipReason::OptedOut.word(), by(w.now)).await.unwrap();
     let claims = w.claim(id, 100).await;
     let numbers: Vec<_> = claims.iter().flat_map(|c| &c.recipients).map(|r| r.number).collect();
     assert_eq!(numbers.len(), 4);
@@ -353,22 +348,22 @@ async fn receipts_are_matched_early_late_twice_and_by_part() {
 async fn what_is_missing_is_named_at_schedule_and_nothing_is_changed() {
     let w = World::with(0).await;
     let mut d = definition(&w, r#"[{"now":true}]"#);
-    let c = w.data.store.create_campaign(d.clone(), "test".into(), w.now).await.unwrap();
+    let c = w.data.store.create_campaign(d.clone(), by(w.now)).await.unwrap();
     let problems = |e: StoreError| match e {
         StoreError::Invalid(problems) => problems.into_iter().map(|p| p.field).collect::<Vec<_>>(),
         other => panic!("{other}"),
     };
-    let empty = w.data.store.schedule(c.id, "test".into(), w.now).await.unwrap_err();
+    let empty = w.data.store.schedule(c.id, by(w.now)).await.unwrap_err();
     assert!(empty.to_string().contains("the audience is empty"), "{empty}");
     d.opt_in_acknowledged = false;
     d.sender = None;
     d.messages.clear();
-    let c = w.data.store.edit_campaign(c.id, c.version, d.clone(), "test".into(), w.now).await.unwrap();
-    let error = w.data.store.schedule(c.id, "test".into(), w.now).await.unwrap_err();
+    let c = w.data.store.edit_campaign(c.id, c.version, d.clone(), by(w.now)).await.unwrap();
+    let error = w.data.store.schedule(c.id, by(w.now)).await.unwrap_err();
     assert_eq!(problems(error), ["opt_in_acknowledged", "sender", "messages"]);
-    let stale = w.data.store.edit_campaign(c.id, 1, d.clone(), "test".into(), w.now).await.unwrap_err();
+    let stale = w.data.store.edit_campaign(c.id, 1, d.clone(), by(w.now)).await.unwrap_err();
     assert!(matches!(stale, StoreError::Stale { now: 2 }));
-    let taken = w.data.store.create_campaign(d, "test".into(), w.now).await.unwrap_err();
+    let taken = w.data.store.create_campaign(d, by(w.now)).await.unwrap_err();
     assert!(matches!(taken, StoreError::NameTaken(_)));
     assert_eq!(w.status(c.id).await, Status::Defined);
 }
@@ -377,24 +372,18 @@ async fn what_is_missing_is_named_at_schedule_and_nothing_is_changed() {
 async fn actions_that_the_status_does_not_allow_are_refused() {
     let w = World::with(3).await;
     let id = w.scheduled(r#"[{"at":"2026-12-01T10:00:00Z"}]"#).await;
-    let again = w.data.store.schedule(id, "test".into(), w.now).await.unwrap_err();
+    let again = w.data.store.schedule(id, by(w.now)).await.unwrap_err();
     assert!(matches!(again, StoreError::NotAllowed(_)));
-    assert!(
-        w.data
-            .store
-            .restart(id, std::collections::BTreeMap::new(), false, "test".into(), w.now)
-            .await
-            .is_err()
-    );
+    assert!(w.data.store.restart(id, std::collections::BTreeMap::new(), false, by(w.now)).await.is_err());
     let send: Send = serde_json::from_str(r#"{"at":"2026-12-02T10:00:00Z"}"#).unwrap();
-    w.data.store.adjust(id, 1, send, "test".into(), w.now).await.unwrap();
+    w.data.store.adjust(id, 1, send, by(w.now)).await.unwrap();
     let work = w.data.store.agenda().await.unwrap().campaigns;
     assert_eq!(work[0].waves[0].due_at.to_string(), "2026-12-02T10:00:00Z");
-    let c = w.data.store.archive(id, "test".into(), w.now).await.unwrap();
+    let c = w.data.store.archive(id, by(w.now)).await.unwrap();
     assert_eq!((c.status, c.archived_from), (Status::Archived, Some(Status::Scheduled)));
     assert_eq!(c.sum(), Totals { cancelled: 3, ..Totals::default() });
     assert_eq!(c.available_actions(), [Action::Clone]);
-    let copy = w.data.store.clone_campaign(id, None, "test".into(), w.now).await.unwrap();
+    let copy = w.data.store.clone_campaign(id, None, by(w.now)).await.unwrap();
     assert_eq!((copy.definition.name.as_str(), copy.status), ("Copy of Reminder", Status::Defined));
     assert!(!copy.definition.opt_in_acknowledged);
     assert_eq!(copy.definition.channel, Channel::Sms);
@@ -425,7 +414,7 @@ async fn a_backup_and_a_moved_folder_must_be_adopted_before_they_dispatch() {
     w.data.store.backup(&copy.path().join("carillon.db")).await.unwrap();
     let restored = Store::open(copy.path()).unwrap();
     assert!(!restored.is_at_home().await.unwrap());
-    assert_eq!(restored.adopt(Unsent::Keep, w.now).await.unwrap(), 0);
+    assert_eq!(restored.adopt(Unsent::Keep, by(w.now)).await.unwrap(), 0);
     assert!(restored.is_at_home().await.unwrap());
     assert!(w.data.store.backup(&copy.path().join("carillon.db")).await.is_err());
 }
@@ -459,7 +448,7 @@ async fn what_was_unsent_in_a_copy_can_be_taken_as_in_doubt() {
     let copy = tempfile::tempdir().unwrap();
     w.data.store.backup(&copy.path().join("carillon.db")).await.unwrap();
     let restored = Store::open(copy.path()).unwrap();
-    assert_eq!(restored.adopt(Unsent::InDoubt, w.now).await.unwrap(), 36);
+    assert_eq!(restored.adopt(Unsent::InDoubt, by(w.now)).await.unwrap(), 36);
     let c = restored.campaign(id).await.unwrap();
     assert_eq!(
         (c.sum(), c.status),
@@ -490,7 +479,7 @@ async fn an_opt_out_is_confirmed_once_and_help_is_answered_in_the_contacts_langu
     let mut french = settings.answers["en"].clone();
     french.help = "Répondez STOP.".into();
     settings.answers.insert("fr".into(), french);
-    w.data.store.change_settings(settings.clone()).await.unwrap();
+    w.data.store.change_settings(settings.clone(), by(w.now)).await.unwrap();
     let first = w.answers(vec![reply(&w, "stop"), reply(&w, "STOP!")]).await;
     assert_eq!(first.iter().map(|a| &a.text).collect::<Vec<_>>(), [&settings.answers["en"].opt_out]);
     assert_eq!(first[0].send_before, w.now + SignedDuration::from_mins(5));
@@ -553,12 +542,12 @@ async fn a_keyword_that_is_switched_off_for_a_sender_is_an_ordinary_reply_there(
     let w = World::with(3).await;
     let mut settings = w.data.store.settings().await.unwrap();
     settings.keywords_off.insert("+12025550100".into(), vec!["Cancel".into()]);
-    w.data.store.change_settings(settings.clone()).await.unwrap();
+    w.data.store.change_settings(settings.clone(), by(w.now)).await.unwrap();
     assert!(w.answers(vec![reply(&w, "CANCEL")]).await.is_empty());
     let elsewhere = Reply { sender: "888111".into(), ..reply(&w, "CANCEL") };
     assert_eq!(w.answers(vec![elsewhere]).await.len(), 1);
     settings.keywords_off.insert("888111".into(), vec!["STOP".into()]);
-    let refused = w.data.store.change_settings(settings).await.unwrap_err();
+    let refused = w.data.store.change_settings(settings, by(w.now)).await.unwrap_err();
     assert_eq!(refused.to_string(), "'STOP' always counts; CANCEL and YES can be switched off");
 }
 
@@ -584,11 +573,13 @@ async fn a_delivery_in_doubt_is_settled_by_hand_once_and_nothing_else_is() {
     assert_eq!(w.totals(id).await, Totals { sent: 1, in_doubt: 2, ..Totals::default() });
     let doubt = DeliveryFilter { outcome: Place::from_word("in_doubt"), ..DeliveryFilter::default() };
     let (rows, _) = w.data.store.deliveries(id, doubt, 10).await.unwrap();
-    let by_hand = async |row: &DeliveryRow, outcome| {
-        w.data.store.settle_doubt(id, row.id, outcome, "ana".into(), w.now).await
-    };
+    let by_hand =
+        async |row: &DeliveryRow, outcome| w.data.store.settle_doubt(id, row.id, outcome, by(w.now)).await;
     let row = by_hand(&rows[0], Outcome::Sent).await.unwrap();
-    assert_eq!((row.outcome, row.detail.as_deref()), (Place::Settled(Outcome::Sent), Some("settled by ana")));
+    assert_eq!(
+        (row.outcome, row.detail.as_deref()),
+        (Place::Settled(Outcome::Sent), Some("settled by test"))
+    );
     by_hand(&rows[1], Outcome::Failed).await.unwrap();
     let again = by_hand(&rows[1], Outcome::Sent).await.unwrap_err();
     assert_eq!(again.to_string(), "it is failed: only what is in doubt is settled by hand");
@@ -603,14 +594,14 @@ async fn what_would_cost_more_than_its_budget_is_not_scheduled() {
     let now = r#"[{"now":true}]"#;
     let budget = async |name: &str, most: &str| {
         let d = w.data.definition(TEXT, now, json!({"name": name, "max_cost": most}));
-        let c = w.data.store.create_campaign(d, "test".into(), w.now).await.unwrap();
-        (c.id, w.data.store.schedule(c.id, "test".into(), w.now).await)
+        let c = w.data.store.create_campaign(d, by(w.now)).await.unwrap();
+        (c.id, w.data.store.schedule(c.id, by(w.now)).await)
     };
     let (_, unknown) = budget("No price", "1").await;
     assert!(unknown.unwrap_err().to_string().contains("no price per segment"));
     let mut route = w.data.store.routes().await.unwrap().remove(0);
     route.config.price_per_segment = Some("0.0125".parse().unwrap());
-    w.data.store.edit_route(route.id, route.config).await.unwrap();
+    w.data.store.edit_route(route.id, route.config, by(w.now)).await.unwrap();
     let (id, over) = budget("Over", "0.12").await;
     assert!(over.unwrap_err().to_string().contains("it would cost 0.125, and its budget is 0.12"));
     assert_eq!(w.status(id).await, Status::Defined);
@@ -621,7 +612,7 @@ async fn what_would_cost_more_than_its_budget_is_not_scheduled() {
 /// Puts a limit of `messages` a day on everybody.
 async fn limited(w: &World, messages: u32) {
     let settings = json!({"answers": {"en": {"opt_out": "", "help": ""}}, "limit": {"messages": messages, "per": "P1D"}});
-    w.data.store.change_settings(serde_json::from_value(settings).unwrap()).await.unwrap();
+    w.data.store.change_settings(serde_json::from_value(settings).unwrap(), by(w.now)).await.unwrap();
 }
 
 #[tokio::test]
@@ -671,7 +662,7 @@ async fn what_did_not_leave_does_not_count_towards_the_limit() {
         cycle.unwritten.push((claim.id, claim.recipients[2].seq));
     }
     w.cycle(cycle).await;
-    w.data.store.stop(first, "test".into(), w.now).await.unwrap();
+    w.data.store.stop(first, by(w.now)).await.unwrap();
     let sent_so_far = w.totals(first).await.sent;
     let second = w.data.schedule(TEXT, r#"[{"now":true}]"#, json!({"name": "Second"}), w.now).await;
     let claims = w.claim(second, 100).await;
@@ -679,11 +670,7 @@ async fn what_did_not_leave_does_not_count_towards_the_limit() {
     assert_eq!(claims.iter().map(|c| c.recipients.len() as i64).sum::<i64>(), 6 - sent_so_far);
     w.cycle(all_sent(&claims)).await;
     // Restarted, the first has nobody left whom it may write to.
-    w.data
-        .store
-        .restart(first, std::collections::BTreeMap::new(), false, "test".into(), w.now)
-        .await
-        .unwrap();
+    w.data.store.restart(first, std::collections::BTreeMap::new(), false, by(w.now)).await.unwrap();
     assert!(w.claim(first, 100).await.is_empty());
     assert_eq!(w.totals(first).await.skipped, 6 - 2 * sent_so_far);
     w.data.assert_sound().await;
@@ -694,7 +681,7 @@ async fn an_opt_out_for_one_purpose_leaves_the_others_and_whoever_says_none_reac
     let w = World::with(2).await;
     let settings =
         json!({"answers": {"en": {"opt_out": "Bye.", "help": ""}}, "opt_out_holds_for": "purpose"});
-    w.data.store.change_settings(serde_json::from_value(settings).unwrap()).await.unwrap();
+    w.data.store.change_settings(serde_json::from_value(settings).unwrap(), by(w.now)).await.unwrap();
     let schedule = async |name: &str, purpose: Option<&str>| {
         let more = json!({"name": name, "purpose": purpose});
         w.data.schedule(TEXT, r#"[{"now":true}]"#, more, w.now).await
@@ -717,7 +704,7 @@ async fn an_opt_out_for_one_purpose_leaves_the_others_and_whoever_says_none_reac
     w.answers(vec![reply(&w, "start")]).await;
     assert!(!opt_outs.contains(number(1), "marketing"));
     let refused = w.data.definition(TEXT, r#"[{"now":true}]"#, json!({"name": "Odd", "purpose": "fun"}));
-    let refused = w.data.store.create_campaign(refused, "test".into(), w.now).await;
+    let refused = w.data.store.create_campaign(refused, by(w.now)).await;
     assert!(matches!(refused, Err(StoreError::Invalid(p)) if p[0].field == "purpose"));
 }
 
@@ -728,7 +715,7 @@ async fn whoever_has_no_zone_lives_in_the_campaigns_and_else_in_the_accounts() {
         now: fixture::tuesday(),
     };
     let settings = json!({"answers": {"en": {"opt_out": "", "help": ""}}, "time_zone": "Asia/Tokyo"});
-    w.data.store.change_settings(serde_json::from_value(settings).unwrap()).await.unwrap();
+    w.data.store.change_settings(serde_json::from_value(settings).unwrap(), by(w.now)).await.unwrap();
     let sends = r#"[{"local":"2026-11-25T10:00"}]"#;
     for (name, zone, due) in
         [("Tokyo", None, "2026-11-25T01:00:00Z"), ("Paris", Some("Europe/Paris"), "2026-11-25T09:00:00Z")]
@@ -743,13 +730,13 @@ async fn whoever_has_no_zone_lives_in_the_campaigns_and_else_in_the_accounts() {
 async fn where_consent_is_required_whoever_gave_none_is_skipped() {
     let w = World::with(4).await;
     let settings = json!({"answers": {"en": {"opt_out": "", "help": ""}}, "require_consent": true});
-    w.data.store.change_settings(serde_json::from_value(settings).unwrap()).await.unwrap();
+    w.data.store.change_settings(serde_json::from_value(settings).unwrap(), by(w.now)).await.unwrap();
     let consent = Some(Consent { source: "sign-up form".into(), at: w.now, by: "ana".into() });
     let more = NewContact { consent: consent.clone(), ..fixture::people(1, &[]).remove(0) };
     w.data.import(vec![more]).await;
-    w.data.store.set_consent(number(1), consent.clone(), w.now).await.unwrap();
-    w.data.store.set_consent(number(2), consent.clone(), w.now).await.unwrap();
-    w.data.store.set_consent(number(2), None, w.now).await.unwrap();
+    w.data.store.set_consent(number(1), consent.clone(), by(w.now)).await.unwrap();
+    w.data.store.set_consent(number(2), consent.clone(), by(w.now)).await.unwrap();
+    w.data.store.set_consent(number(2), None, by(w.now)).await.unwrap();
     assert_eq!(w.data.store.contact(number(0)).await.unwrap().consent, consent);
     let id = w.scheduled(r#"[{"now":true}]"#).await;
     let claims = w.claim(id, 100).await;
@@ -767,8 +754,8 @@ async fn a_file_onto_a_do_not_contact_list_holds_back_even_what_is_claimed() {
     let opt_outs = w.data.store.opt_outs();
     let bar = async |from: i64, to: i64| {
         let import =
-            w.data.store.queue_import(ImportTarget::DoNotContact(Barred::Sms), 1, w.now).await.unwrap();
-        w.data.store.start_import(import, ImportPlan::default()).await.unwrap();
+            w.data.store.queue_import(ImportTarget::DoNotContact(Barred::Sms), 1, by(w.now)).await.unwrap();
+        w.data.store.start_import(import, ImportPlan::default(), by(w.now)).await.unwrap();
         let contacts = fixture::people(10, &[]).drain(from as usize..to as usize).collect();
         let (theirs, now) = (w.data.store.clone(), w.now);
         let chunk = ImportChunk { contacts, ..ImportChunk::default() };
@@ -799,7 +786,7 @@ async fn a_forecast_says_whom_sending_windows_keep_waiting_and_until_when() {
     let w = World { data, now: fixture::tuesday() };
     let window = json!({"days": ["mon", "tue", "wed", "thu", "fri"], "from": "10:00", "to": "11:00"});
     let d = w.data.definition("Hello", r#"[{"now":true}]"#, json!({"name": "Slow", "window": window}));
-    let id = w.data.store.create_campaign(d, "test".into(), w.now).await.unwrap().id;
+    let id = w.data.store.create_campaign(d, by(w.now)).await.unwrap().id;
     let forecast = w.data.store.forecast(id, w.now).await.unwrap();
     // New York's half is sent in half an hour; Chicago's waits for its hour.
     let chicago = "2026-11-24T16:00:00Z".parse().unwrap();
@@ -818,7 +805,7 @@ async fn a_search_finds_names_by_any_part_of_them_in_every_order() {
     let w = World::with(1).await;
     for name in ["Flu shots 2026", "Storm \"Ana\"", "Flu shots, children", "Élections"] {
         let d = w.data.definition("Hello", r#"[{"now":true}]"#, json!({"name": name}));
-        w.data.store.create_campaign(d, "test".into(), w.now).await.unwrap();
+        w.data.store.create_campaign(d, by(w.now)).await.unwrap();
     }
     let found = async |search: &str, sort: CampaignSort| {
         let filter = CampaignFilter { search: Some(search.into()), sort, ..CampaignFilter::default() };
@@ -850,7 +837,7 @@ async fn a_search_finds_names_by_any_part_of_them_in_every_order() {
         .await
         .unwrap();
     let d = Definition { name: "Autumn".into(), ..flu[0].definition.clone() };
-    w.data.store.edit_campaign(flu[0].id, flu[0].version, d, "test".into(), w.now).await.unwrap();
+    w.data.store.edit_campaign(flu[0].id, flu[0].version, d, by(w.now)).await.unwrap();
     assert!(found("2026", CampaignSort::Created).await.is_empty());
     assert_eq!(found("autumn", CampaignSort::Created).await, ["Autumn"]);
     w.data.assert_sound().await;

@@ -100,7 +100,7 @@ pub(super) async fn create(
     caller: Caller,
     Body(definition): Body<Definition>,
 ) -> Answer<(StatusCode, Json<CampaignView>)> {
-    let campaign = app.store.create_campaign(definition, caller.name, Timestamp::now()).await?;
+    let campaign = app.store.create_campaign(definition, caller.by()).await?;
     Ok((StatusCode::CREATED, Json(CampaignView::of(&app, campaign))))
 }
 
@@ -127,7 +127,7 @@ pub(super) async fn edit(
         .and_then(|version| version.as_i64())
         .ok_or_else(|| Problem::field("version", "say which version you read"))?;
     let definition = changed(&app.store.campaign(id).await?.definition, change)?;
-    let edited = app.store.edit_campaign(id, version, definition, caller.name, Timestamp::now()).await;
+    let edited = app.store.edit_campaign(id, version, definition, caller.by()).await;
     acted(&app, id, edited).await
 }
 
@@ -141,7 +141,7 @@ pub(super) async fn adjust(
     Body(send): Body<Send>,
 ) -> Answer<Json<CampaignView>> {
     let n = path.1.parse().map_err(|_| Problem::not_found("there is no such message"))?;
-    let adjusted = app.store.adjust(id, n, send, caller.name, Timestamp::now()).await;
+    let adjusted = app.store.adjust(id, n, send, caller.by()).await;
     acted(&app, id, adjusted).await
 }
 
@@ -171,7 +171,7 @@ pub(super) async fn schedule(
             Err(e) => Ok(acted(&app, id, Err(e)).await.into_response()),
         };
     }
-    let scheduled = app.store.schedule(id, caller.name, Timestamp::now()).await;
+    let scheduled = app.store.schedule(id, caller.by()).await;
     Ok(acted(&app, id, scheduled).await.into_response())
 }
 
@@ -183,7 +183,7 @@ pub(super) async fn stop(
     caller: Caller,
     Body(Nothing {}): Body<Nothing>,
 ) -> Answer<Json<CampaignView>> {
-    let campaign = match app.stop(id, caller.name).await {
+    let campaign = match app.stop(id, caller.by()).await {
         Ok(()) => app.store.campaign(id).await,
         Err(e) => Err(e),
     };
@@ -240,7 +240,7 @@ pub(super) async fn restart(
         };
     }
     let failed = body.include.contains(&Include::Failed);
-    let restarted = app.store.restart(id, changed, failed, caller.name, now).await;
+    let restarted = app.store.restart(id, changed, failed, caller.by()).await;
     Ok(acted(&app, id, restarted).await.into_response())
 }
 
@@ -252,7 +252,7 @@ pub(super) async fn archive(
     caller: Caller,
     Body(Nothing {}): Body<Nothing>,
 ) -> Answer<Json<CampaignView>> {
-    let archived = app.store.archive(id, caller.name, Timestamp::now()).await;
+    let archived = app.store.archive(id, caller.by()).await;
     acted(&app, id, archived).await
 }
 
@@ -271,7 +271,7 @@ pub(super) async fn clone(
     caller: Caller,
     Body(body): Body<CloneAs>,
 ) -> Answer<(StatusCode, Json<CampaignView>)> {
-    let copy = app.store.clone_campaign(id, body.name, caller.name, Timestamp::now()).await;
+    let copy = app.store.clone_campaign(id, body.name, caller.by()).await;
     Ok((StatusCode::CREATED, acted(&app, id, copy).await?))
 }
 
@@ -283,7 +283,7 @@ pub(super) async fn release(
     caller: Caller,
     Body(Nothing {}): Body<Nothing>,
 ) -> Answer<Json<CampaignView>> {
-    let released = app.store.release(id, caller.name, Timestamp::now()).await;
+    let released = app.store.release(id, caller.by()).await;
     acted(&app, id, released).await
 }
 

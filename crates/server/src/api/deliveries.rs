@@ -8,7 +8,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::stream;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::{AttemptRow, DeliveryFilter, DeliveryRow, Place, StoreError};
 use utoipa::ToSchema;
@@ -108,7 +107,7 @@ pub(super) async fn settle(
     let Some(Place::Settled(outcome)) = Place::from_word(&settle.outcome) else {
         return Err(Problem::field("outcome", "say sent or failed"));
     };
-    Ok(Json(app.store.settle_doubt(id, delivery, outcome, caller.name, Timestamp::now()).await?))
+    Ok(Json(app.store.settle_doubt(id, delivery, outcome, caller.by()).await?))
 }
 
 /// All deliveries as CSV.

@@ -10,9 +10,8 @@ use axum::{
 };
 use campaign::ListId;
 use futures::TryStreamExt;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use store::{ImportPlan, ImportState, ImportTarget};
+use store::{By, ImportPlan, ImportState, ImportTarget};
 use utoipa::ToSchema;
 
 use super::{ImportPath, ListPath, Page};
@@ -53,9 +52,10 @@ pub(super) async fn list(State(app): State<App>) -> Answer<Json<Page<ListView>>>
 #[utoipa::path(post, path = "/lists", request_body = NewList, responses((status = 201, body = ListView), (status = 422, body = Problem)))]
 pub(super) async fn create(
     State(app): State<App>,
+    caller: Caller,
     Body(new): Body<NewList>,
 ) -> Answer<(StatusCode, Json<ListView>)> {
-    let id = app.store.create_list(new.name.clone(), Timestamp::now()).await?;
+    let id = app.store.create_list(new.name.clone(), caller.by()).await?;
     Ok((StatusCode::CREATED, Json(ListView { id, name: new.name, contacts: 0 })))
 }
 
@@ -81,15 +81,15 @@ pub(super) async fn import(
     Query(query): Query<ImportQuery>,
     request: Request,
 ) -> Answer<(StatusCode, Json<ImportState>)> {
+    let by = caller.by();
     let plan = ImportPlan { country: query.country, by: caller.name, ..ImportPlan::default() };
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if kind.starts_with("text/csv") {
-        return import_file(&app, ImportTarget::List(list), plan, request).await;
+        return import_file(&app, ImportTarget::List(list), plan, by, request).await;
     }
-    let now = Timestamp::now();
-    let reading = Reading::plain(import::country(&app.store, plan.country).await?, &plan.by, now);
+    let reading = Reading::plain(import::country(&app.store, plan.country).await?, &plan.by, by.at);
     let Body(rows) = Body::<Vec<BTreeMap<String, String>>>::from_request(request, &()).await?;
-    let id = app.store.begin_import(list).await?;
+    let id = app.store.begin_import(list, by).await?;
     let store = app.store.clone();
     tokio::task::spawn_blocking(move || {
         if let Err(e) = import::json(&store, id, &rows, &reading) {
@@ -104,6 +104,7 @@ pub(super) async fn import_file(
     app: &App,
     into: ImportTarget,
     mut plan: ImportPlan,
+    by: By,
     request: Request,
 ) -> Answer<(StatusCode, Json<ImportState>)> {
     uploads::fits(request.headers())?;
@@ -111,8 +112,9 @@ pub(super) async fn import_file(
     plan.country = import::country(&app.store, plan.country).await?;
     let bytes = request.into_body().into_data_stream();
     let id =
-        uploads::receive(&app.store, into, bytes.map_err(|e| Problem::unreadable(e.to_string()))).await?;
-    Ok((StatusCode::ACCEPTED, Json(uploads::begin(&app.store, id, plan).await?)))
+        uploads::receive(&app.store, into, by.clone(), bytes.map_err(|e| Problem::unreadable(e.to_string())))
+            .await?;
+    Ok((StatusCode::ACCEPTED, Json(uploads::begin(&app.store, id, plan, by).await?)))
 }
 
 /// How an import stands.

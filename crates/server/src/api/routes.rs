@@ -7,6 +7,7 @@ use store::RouteConfig;
 use super::{Page, RoutePath, view::RouteView};
 use crate::{
     App,
+    auth::Caller,
     body::{Body, changed},
     problem::{Answer, Problem},
 };
@@ -22,9 +23,10 @@ pub(super) async fn list(State(app): State<App>) -> Answer<Json<Page<RouteView>>
 #[utoipa::path(post, path = "/routes", request_body = Object, responses((status = 201, body = RouteView), (status = 422, body = Problem)))]
 pub(super) async fn create(
     State(app): State<App>,
+    caller: Caller,
     Body(config): Body<RouteConfig>,
 ) -> Answer<(StatusCode, Json<RouteView>)> {
-    let route = app.store.create_route(config).await?;
+    let route = app.store.create_route(config, caller.by()).await?;
     app.routes_changed();
     Ok((StatusCode::CREATED, Json(RouteView::of(&app, route))))
 }
@@ -34,11 +36,12 @@ pub(super) async fn create(
 pub(super) async fn edit(
     State(app): State<App>,
     RoutePath(id): RoutePath,
+    caller: Caller,
     Body(change): Body<Value>,
 ) -> Answer<Json<RouteView>> {
     let current = app.store.route(id).await?;
     let config = changed(&current.config, change)?;
-    let route = app.store.edit_route(id, config).await?;
+    let route = app.store.edit_route(id, config, caller.by()).await?;
     app.routes_changed();
     Ok(Json(RouteView::of(&app, route)))
 }

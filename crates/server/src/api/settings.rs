@@ -5,6 +5,7 @@ use store::Settings;
 
 use crate::{
     App,
+    auth::Caller,
     body::Body,
     problem::{Answer, Problem},
 };
@@ -17,6 +18,10 @@ pub(super) async fn get(State(app): State<App>) -> Answer<Json<Settings>> {
 
 /// Replaces the account's settings; what is left out is as at first.
 #[utoipa::path(put, path = "/settings", request_body = Object, responses((status = 200, body = Object), (status = 422, body = Problem)))]
-pub(super) async fn put(State(app): State<App>, Body(settings): Body<Settings>) -> Answer<Json<Settings>> {
-    Ok(Json(app.store.change_settings(settings).await?))
+pub(super) async fn put(
+    State(app): State<App>,
+    caller: Caller,
+    Body(settings): Body<Settings>,
+) -> Answer<Json<Settings>> {
+    Ok(Json(app.store.change_settings(settings, caller.by()).await?))
 }

@@ -6,7 +6,6 @@ use axum::{
     http::StatusCode,
 };
 use campaign::{Msisdn, SkipReason};
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::{Barred, ImportPlan, ImportState, ImportTarget};
 use utoipa::ToSchema;
@@ -37,10 +36,11 @@ fn read(number: &str) -> Answer<Msisdn> {
 #[utoipa::path(post, path = "/suppressions", request_body = Suppression, responses((status = 201, body = Suppression), (status = 422, body = Problem)))]
 pub(super) async fn create(
     State(app): State<App>,
+    caller: Caller,
     Body(s): Body<Suppression>,
 ) -> Answer<(StatusCode, Json<Suppression>)> {
     let number = read(&s.number)?;
-    app.store.suppress(number, s.channel, SkipReason::Blocked.word(), Timestamp::now()).await?;
+    app.store.suppress(number, s.channel, SkipReason::Blocked.word(), caller.by()).await?;
     Ok((StatusCode::CREATED, Json(Suppression { channel: s.channel, number: number.to_string() })))
 }
 
@@ -48,11 +48,12 @@ pub(super) async fn create(
 #[utoipa::path(delete, path = "/suppressions/{channel}/{number}", params(("channel" = String, Path), ("number" = String, Path)), responses((status = 204), (status = 404, body = Problem)))]
 pub(super) async fn delete(
     State(app): State<App>,
+    caller: Caller,
     Path((channel, number)): Path<(String, String)>,
 ) -> Answer<StatusCode> {
     let barred = Barred::from_word(&channel);
     let barred = barred.ok_or_else(|| Problem::not_found("channels are sms, voice and all"))?;
-    if app.store.unsuppress(read(&number)?, barred).await? {
+    if app.store.unsuppress(read(&number)?, barred, caller.by()).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::not_found("the number is not on this list"))
@@ -74,6 +75,7 @@ pub(super) async fn import(
     Query(query): Query<ImportQuery>,
     request: Request,
 ) -> Answer<(StatusCode, Json<ImportState>)> {
+    let by = caller.by();
     let plan = ImportPlan { country: query.country, by: caller.name, ..ImportPlan::default() };
-    import_file(&app, ImportTarget::DoNotContact(query.channel), plan, request).await
+    import_file(&app, ImportTarget::DoNotContact(query.channel), plan, by, request).await
 }

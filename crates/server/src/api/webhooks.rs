@@ -6,7 +6,6 @@ use axum::{
     http::StatusCode,
 };
 use campaign::WebhookId;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::{EventRow, Level, Webhook};
 use utoipa::ToSchema;
@@ -14,6 +13,7 @@ use utoipa::ToSchema;
 use super::{Page, WebhookPath, limit};
 use crate::{
     App,
+    auth::Caller,
     body::{Body, Query},
     problem::{Answer, Problem},
     webhook,
@@ -49,9 +49,10 @@ pub(super) struct MadeWebhook {
 #[utoipa::path(post, path = "/webhooks", request_body = NewWebhook, responses((status = 201, body = Object), (status = 422, body = Problem)))]
 pub(super) async fn create(
     State(app): State<App>,
+    caller: Caller,
     Body(new): Body<NewWebhook>,
 ) -> Answer<(StatusCode, Json<MadeWebhook>)> {
-    let (webhook, secret) = webhook::add(&app.store, &new.url, new.levels, Timestamp::now()).await?;
+    let (webhook, secret) = webhook::add(&app.store, &new.url, new.levels, caller.by()).await?;
     Ok((StatusCode::CREATED, Json(MadeWebhook { webhook, secret })))
 }
 
@@ -63,8 +64,12 @@ pub(super) async fn get(State(app): State<App>, WebhookPath(id): WebhookPath) ->
 
 /// Removes a webhook with its log.
 #[utoipa::path(delete, path = "/webhooks/{id}", params(("id" = String, Path)), responses((status = 204), (status = 404, body = Problem)))]
-pub(super) async fn delete(State(app): State<App>, WebhookPath(id): WebhookPath) -> Answer<StatusCode> {
-    app.store.remove_webhook(id).await?;
+pub(super) async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    WebhookPath(id): WebhookPath,
+) -> Answer<StatusCode> {
+    app.store.remove_webhook(id, caller.by()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -92,8 +97,12 @@ pub(super) async fn log(
 
 /// Tells the receiver something that means nothing, to see whether it arrives.
 #[utoipa::path(post, path = "/webhooks/{id}/test", params(("id" = String, Path)), responses((status = 202), (status = 404, body = Problem)))]
-pub(super) async fn test(State(app): State<App>, WebhookPath(id): WebhookPath) -> Answer<StatusCode> {
-    app.store.test_webhook(id, Timestamp::now()).await?;
+pub(super) async fn test(
+    State(app): State<App>,
+    caller: Caller,
+    WebhookPath(id): WebhookPath,
+) -> Answer<StatusCode> {
+    app.store.test_webhook(id, caller.by()).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -101,10 +110,11 @@ pub(super) async fn test(State(app): State<App>, WebhookPath(id): WebhookPath) -
 #[utoipa::path(post, path = "/webhooks/{id}/events/{event}/again", params(("id" = String, Path), ("event" = i64, Path)), responses((status = 202), (status = 404, body = Problem)))]
 pub(super) async fn again(
     State(app): State<App>,
+    caller: Caller,
     Path((id, event)): Path<(String, String)>,
 ) -> Answer<StatusCode> {
     let none = || Problem::not_found("there is no such event");
     let id: WebhookId = id.parse().map_err(|_| none())?;
-    app.store.tell_again(id, event.parse().map_err(|_| none())?, Timestamp::now()).await?;
+    app.store.tell_again(id, event.parse().map_err(|_| none())?, caller.by()).await?;
     Ok(StatusCode::ACCEPTED)
 }

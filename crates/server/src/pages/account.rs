@@ -6,7 +6,7 @@ use askama::Template;
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use store::{AnswerTexts, Limit, OptOutScope, Settings};
+use store::{AnswerTexts, By, Limit, OptOutScope, Settings};
 
 use super::{Me, Posted, PostedTwo, Refused, Shown, Wrong, again, hours::Hours, page, words};
 use crate::{App, auth::Caller, body, problem::Problem};
@@ -18,10 +18,10 @@ pub(super) fn routes() -> Router<App> {
 }
 
 /// Saves a change, and what is wrong with it by field where it cannot be saved.
-async fn save(app: &App, change: Value) -> Result<Result<Settings, Wrong>, Refused> {
+async fn save(app: &App, change: Value, by: By) -> Result<Result<Settings, Wrong>, Refused> {
     let saved = async {
         let settings = body::changed(&app.store.settings().await?, change)?;
-        Ok::<_, Problem>(app.store.change_settings(settings).await?)
+        Ok::<_, Problem>(app.store.change_settings(settings, by).await?)
     };
     match saved.await {
         Ok(settings) => Ok(Ok(settings)),
@@ -115,7 +115,7 @@ async fn save_sending(
     caller: Caller,
     PostedTwo(form, hours): PostedTwo<SendingForm, Hours>,
 ) -> Shown {
-    match save(&app, form.change(&hours)).await? {
+    match save(&app, form.change(&hours), caller.by()).await? {
         Ok(settings) => Ok(page(&Sending { saved: true, ..Sending::new(caller, &settings) })),
         Err(wrong) => {
             let page = Sending { me: Me::new(caller, "settings"), form, hours, saved: false, wrong };
@@ -189,7 +189,7 @@ async fn save_answers(State(app): State<App>, caller: Caller, Posted(form): Post
         }
     }
     let answers: BTreeMap<_, _> = languages.iter().cloned().collect();
-    match save(&app, json!({"answers": answers, "keywords_off": off})).await? {
+    match save(&app, json!({"answers": answers, "keywords_off": off}), caller.by()).await? {
         Ok(settings) => Ok(page(&Answers { saved: true, ..Answers::new(caller, settings) })),
         Err(wrong) => {
             let me = Me::new(caller, "settings");

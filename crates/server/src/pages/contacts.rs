@@ -9,7 +9,6 @@ use axum::{
     routing::{get, post},
 };
 use campaign::{ListId, Msisdn, SkipReason};
-use jiff::Timestamp;
 use serde::Deserialize;
 use store::{Barred, Consent, Contact, ImportState, ImportTarget, StoreError};
 
@@ -74,7 +73,7 @@ struct NewList {
 }
 
 async fn new_list(State(app): State<App>, caller: Caller, Posted(new): Posted<NewList>) -> Shown {
-    match app.store.create_list(new.name.trim().to_owned(), Timestamp::now()).await {
+    match app.store.create_list(new.name.trim().to_owned(), caller.by()).await {
         Ok(id) => Ok(Redirect::to(&format!("/contacts/lists/{id}")).into_response()),
         Err(e) => {
             let wrong = Wrong(Problem::from(e).into_fields()?);
@@ -134,8 +133,9 @@ async fn import(
     headers: HeaderMap,
     form: Multipart,
 ) -> Shown {
+    let by = caller.by();
     let mut list = List::new(&app, caller, &path, None).await?;
-    match receive(&app, &headers, form, |_| Ok(ImportTarget::List(list.id))).await {
+    match receive(&app, &headers, form, by, |_| Ok(ImportTarget::List(list.id))).await {
         Ok(begun) => Ok(begun),
         Err(problem) => {
             let status = problem.status();
@@ -174,19 +174,19 @@ fn back(number: Msisdn) -> Response {
     Redirect::to(&format!("/contacts/{number}")).into_response()
 }
 
-async fn block(State(app): State<App>, Path(path): Path<String>) -> Shown {
+async fn block(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
     let number = number(&path)?;
-    app.store.suppress(number, Barred::All, SkipReason::Blocked.word(), Timestamp::now()).await?;
+    app.store.suppress(number, Barred::All, SkipReason::Blocked.word(), caller.by()).await?;
     Ok(back(number))
 }
 
-async fn unblock(State(app): State<App>, Path(path): Path<String>) -> Shown {
+async fn unblock(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
     let number = number(&path)?;
     for suppressed in app.store.contact(number).await?.suppressed {
         let channel = Barred::from_word(&suppressed.channel);
         // What the person asked for themselves is only theirs to lift.
         if let Some(channel) = channel.filter(|_| suppressed.reason == SkipReason::Blocked.word()) {
-            app.store.unsuppress(number, channel).await?;
+            app.store.unsuppress(number, channel, caller.by()).await?;
         }
     }
     Ok(back(number))
@@ -207,18 +207,18 @@ async fn consent(
     Posted(form): Posted<ConsentForm>,
 ) -> Shown {
     let number = number(&path)?;
-    let now = Timestamp::now();
+    let by = caller.by();
     let source = form.source.trim().to_owned();
     if !form.withdraw.is_empty() {
-        app.store.set_consent(number, None, now).await?;
+        app.store.set_consent(number, None, by).await?;
     } else if !source.is_empty() {
-        app.store.set_consent(number, Some(Consent { source, at: now, by: caller.name }), now).await?;
+        app.store.set_consent(number, Some(Consent { source, at: by.at, by: caller.name }), by).await?;
     }
     Ok(back(number))
 }
 
-async fn delete(State(app): State<App>, Path(path): Path<String>) -> Shown {
-    if app.store.delete_contact(number(&path)?).await? {
+async fn delete(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
+    if app.store.delete_contact(number(&path)?, caller.by()).await? {
         Ok(Redirect::to("/contacts").into_response())
     } else {
         Err(StoreError::NotFound("contact").into())

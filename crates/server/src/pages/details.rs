@@ -207,25 +207,25 @@ pub(super) fn refusal(e: &StoreError, action: Action) -> String {
 
 async fn stop(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
     let id = id(&path)?;
-    let stopped = app.stop(id, caller.name.clone()).await;
+    let stopped = app.stop(id, caller.by()).await;
     acted(&app, caller, id, Action::Stop, stopped.map(|()| id)).await
 }
 
 async fn archive(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
     let id = id(&path)?;
-    let archived = app.store.archive(id, caller.name.clone(), Timestamp::now()).await;
+    let archived = app.store.archive(id, caller.by()).await;
     acted(&app, caller, id, Action::Archive, archived.map(|c| c.id)).await
 }
 
 async fn clone(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
     let id = id(&path)?;
-    let copy = app.store.clone_campaign(id, None, caller.name.clone(), Timestamp::now()).await;
+    let copy = app.store.clone_campaign(id, None, caller.by()).await;
     acted(&app, caller, id, Action::Clone, copy.map(|c| c.id)).await
 }
 
 async fn release(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
     let id = id(&path)?;
-    let released = app.store.release(id, caller.name.clone(), Timestamp::now()).await;
+    let released = app.store.release(id, caller.by()).await;
     acted(&app, caller, id, Action::Release, released.map(|c| c.id)).await
 }
 
@@ -328,7 +328,7 @@ async fn settle(
     let id = id(&path)?;
     let delivery = delivery.parse().map_err(|()| Problem::not_found("there is no such delivery"))?;
     let outcome = if form.outcome == "sent" { Outcome::Sent } else { Outcome::Failed };
-    app.store.settle_doubt(id, delivery, outcome, caller.name, Timestamp::now()).await?;
+    app.store.settle_doubt(id, delivery, outcome, caller.by()).await?;
     Ok(Redirect::to(&format!("/campaigns/{id}/recipients?outcome=in_doubt")).into_response())
 }
 

@@ -16,7 +16,7 @@ use campaign::{
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::{Campaign, Definition, Problem as FieldProblem, StoreError};
+use store::{By, Campaign, Definition, Problem as FieldProblem, StoreError};
 
 use super::{
     Me, Posted, PostedTwo, Refused, Shown, Wrong, again,
@@ -165,10 +165,10 @@ async fn create(
     PostedTwo(form, hours): PostedTwo<DetailsForm, Hours>,
 ) -> Shown {
     let form = DetailsForm { hours, ..form };
-    let actor = caller.name.clone();
+    let by = caller.by();
     let made = async {
         let definition: Definition = body::decode(form.change())?;
-        Ok::<_, Problem>(app.store.create_campaign(definition, actor, Timestamp::now()).await?)
+        Ok::<_, Problem>(app.store.create_campaign(definition, by).await?)
     };
     match made.await {
         Ok(campaign) => Ok(Redirect::to(&format!("/campaigns/{}/messages", campaign.id)).into_response()),
@@ -198,12 +198,12 @@ async fn save(
     version: i64,
     over: bool,
     change: Value,
-    actor: String,
+    by: By,
 ) -> Result<Campaign, Problem> {
     let current = editable(app, id).await?;
     let definition = body::changed(&current.definition, change)?;
     let version = if over { current.version } else { version };
-    Ok(app.store.edit_campaign(id, version, definition, actor, Timestamp::now()).await?)
+    Ok(app.store.edit_campaign(id, version, definition, by).await?)
 }
 
 async fn edited(
@@ -215,7 +215,7 @@ async fn edited(
     let form = DetailsForm { hours, ..form };
     let id = id(&path)?;
     let over = !form.over.is_empty();
-    let saved = save(&app, id, form.version, over, form.change(), caller.name.clone()).await;
+    let saved = save(&app, id, form.version, over, form.change(), caller.by()).await;
     let Err(problem) = saved else {
         return Ok(Redirect::to(&format!("/campaigns/{id}/messages")).into_response());
     };
@@ -470,7 +470,7 @@ async fn written(
             }
             let saved = if problems.is_empty() {
                 let change = json!({"messages": messages});
-                save(&app, id, form.version, !form.over.is_empty(), change, caller.name.clone()).await
+                save(&app, id, form.version, !form.over.is_empty(), change, caller.by()).await
             } else {
                 Err(StoreError::Invalid(problems).into())
             };

@@ -15,7 +15,7 @@ use campaign::{ImportId, Msisdn, SkipReason};
 use futures::TryStreamExt;
 use jiff::Timestamp;
 use serde::Deserialize;
-use store::{Barred, ImportPlan, ImportStage, ImportState, ImportTarget, RowError, Suppressed};
+use store::{Barred, By, ImportPlan, ImportStage, ImportState, ImportTarget, RowError, Suppressed};
 
 use super::{Me, Posted, Refused, Shown, Wrong, again, contacts::number, page, shown, words};
 use crate::{
@@ -51,6 +51,7 @@ pub(super) async fn receive(
     app: &App,
     headers: &HeaderMap,
     mut form: Multipart,
+    by: By,
     into: impl Fn(Option<&str>) -> Result<ImportTarget, Problem>,
 ) -> Result<Response, Problem> {
     uploads::fits(headers)?;
@@ -59,7 +60,7 @@ pub(super) async fn receive(
         match field.name() {
             Some("channel") => channel = Some(field.text().await.map_err(|e| broken(&e))?),
             Some("file") => {
-                let id = file(app, field, into(channel.as_deref())?).await?;
+                let id = file(app, field, into(channel.as_deref())?, by).await?;
                 return Ok(Redirect::to(&format!("/contacts/imports/{id}")).into_response());
             }
             _ => {}
@@ -68,11 +69,11 @@ pub(super) async fn receive(
     Err(Problem::field("file", "choose a file first"))
 }
 
-async fn file(app: &App, field: Field<'_>, into: ImportTarget) -> Result<ImportId, Problem> {
+async fn file(app: &App, field: Field<'_>, into: ImportTarget, by: By) -> Result<ImportId, Problem> {
     if field.file_name().is_none_or(str::is_empty) {
         return Err(Problem::field("file", "choose a file first"));
     }
-    uploads::receive(&app.store, into, field.map_err(|e| broken(&e))).await
+    uploads::receive(&app.store, into, by, field.map_err(|e| broken(&e))).await
 }
 
 /// A column of a file that waits.
@@ -241,7 +242,7 @@ async fn begin(
         let sound = shown.wrong.all().is_empty();
         return Ok(again(&shown, if sound { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY }));
     }
-    uploads::begin(&app.store, id, form.plan(&caller.name)).await?;
+    uploads::begin(&app.store, id, form.plan(&caller.name), caller.by()).await?;
     Ok(Redirect::to(&format!("/contacts/imports/{id}")).into_response())
 }
 
@@ -294,7 +295,7 @@ async fn bar(State(app): State<App>, caller: Caller, Posted(form): Posted<Bar>) 
     match number(&form.number) {
         Ok(number) => {
             let reason = SkipReason::Blocked.word();
-            app.store.suppress(number, form.channel, reason, Timestamp::now()).await?;
+            app.store.suppress(number, form.channel, reason, caller.by()).await?;
             Ok(Redirect::to("/contacts/do-not-contact").into_response())
         }
         Err(problem) => {
@@ -313,7 +314,7 @@ async fn import_barred(State(app): State<App>, caller: Caller, headers: HeaderMa
             .map(ImportTarget::DoNotContact)
             .ok_or_else(|| Problem::field("channel", "choose what is barred"))
     };
-    match receive(&app, &headers, form, into).await {
+    match receive(&app, &headers, form, caller.by(), into).await {
         Ok(begun) => Ok(begun),
         Err(problem) => {
             let status = problem.status();

@@ -81,7 +81,7 @@ async fn schedule(State(app): State<App>, caller: Caller, Path(path): Path<Strin
 
 async fn scheduled(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
     let id = id(&path)?;
-    match app.store.schedule(id, caller.name.clone(), Timestamp::now()).await {
+    match app.store.schedule(id, caller.by()).await {
         Err(StoreError::Invalid(problems)) => {
             let schedule = Schedule::new(&app, caller, id).await?;
             Ok(again(
@@ -224,7 +224,7 @@ async fn adjusted(
     let changed = times.take(&form, &sends);
     if times.wrong.all().is_empty() {
         for (n, send) in changed {
-            match app.store.adjust(id, n, send, caller.name.clone(), Timestamp::now()).await {
+            match app.store.adjust(id, n, send, caller.by()).await {
                 Ok(_) => {}
                 Err(StoreError::Invalid(problems)) => {
                     let wrong =
@@ -269,8 +269,7 @@ async fn restarted(
     let sound = times.wrong.all().is_empty();
     if sound && form.action != "look" {
         let failed = !form.failed.is_empty();
-        let done =
-            app.store.restart(id, changed.clone(), failed, caller.name.clone(), Timestamp::now()).await;
+        let done = app.store.restart(id, changed.clone(), failed, caller.by()).await;
         match done {
             Err(StoreError::Invalid(problems)) => times.wrong = Wrong(problems),
             Err(e @ StoreError::Busy) => times.refused = Some(refusal(&e, Action::Restart)),

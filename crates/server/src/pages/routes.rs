@@ -11,7 +11,6 @@ use axum::{
     routing::{get, post},
 };
 use campaign::{Msisdn, RouteId, Sender};
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use store::{RouteConfig, TestSend};
@@ -200,7 +199,7 @@ async fn new(caller: Caller) -> Shown {
 async fn create(State(app): State<App>, caller: Caller, Posted(form): Posted<RouteForm>) -> Shown {
     let made = async {
         let config: RouteConfig = body::decode(form.change()?)?;
-        Ok::<_, Problem>(app.store.create_route(config).await?)
+        Ok::<_, Problem>(app.store.create_route(config, caller.by()).await?)
     };
     match made.await {
         Ok(_) => {
@@ -233,7 +232,7 @@ async fn change(
     let id = route.id;
     let saved = async {
         let config: RouteConfig = body::changed(&route.config, form.change()?)?;
-        Ok::<_, Problem>(app.store.edit_route(id, config).await?)
+        Ok::<_, Problem>(app.store.edit_route(id, config, caller.by()).await?)
     };
     match saved.await {
         Ok(_) => {
@@ -258,7 +257,7 @@ async fn test(
     let route = find(&app, &path).await?;
     let sent = async {
         let (sender, number) = form.read()?;
-        app.store.test_send(route.id, sender, number, form.text.clone(), Timestamp::now()).await?;
+        app.store.test_send(route.id, sender, number, form.text.clone(), caller.by()).await?;
         Ok::<_, Problem>(())
     };
     match sent.await {

@@ -19,7 +19,12 @@ use serde::Deserialize;
 use store::{Role, StoreError};
 
 use super::{Posted, Refused, Shown, Wrong, again, page};
-use crate::{App, auth, problem::Problem, secret};
+use crate::{
+    App,
+    auth::{self, Caller},
+    problem::Problem,
+    secret,
+};
 
 /// Tries to sign in with one address, and from one place: so many at once, then as many a minute.
 const TRIES_PER_EMAIL: NonZeroU32 = NonZeroU32::new(5).unwrap();
@@ -106,9 +111,9 @@ async fn begin(app: &App, user: campaign::UserId, headers: &HeaderMap) -> Result
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response())
 }
 
-async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Shown {
+async fn sign_out(State(app): State<App>, caller: Caller, headers: HeaderMap) -> Shown {
     if let Some(secret) = auth::session(&headers) {
-        app.store.end_session(secret).await?;
+        app.store.end_session(secret, caller.by()).await?;
     }
     let cookie = auth::set_session("", &headers);
     let cookie = cookie.ok_or_else(|| Problem::broken("the session could not be ended"))?;

@@ -9,11 +9,10 @@ use axum::{
     routing::{get, post},
 };
 use campaign::UserId;
-use jiff::Timestamp;
 use serde::Deserialize;
 use store::{AuditEntry, Problem as FieldProblem, Role, StoreError, TokenRow, User};
 
-use super::{Me, Posted, Refused, Shown, Wrong, again, page, shown};
+use super::{Me, Posted, Refused, Shown, Wrong, again, page, shown, words};
 use crate::{
     App,
     auth::{Caller, over_tls},
@@ -75,7 +74,7 @@ async fn invite(
     Posted(form): Posted<RoleForm>,
 ) -> Shown {
     let secret = secret::new();
-    app.store.invite(form.role()?, &secret, Timestamp::now()).await?;
+    app.store.invite(form.role()?, &secret, caller.by()).await?;
     let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
     let scheme = if over_tls(&headers) { "https" } else { "http" };
     let link = Some(format!("{scheme}://{host}/welcome/{secret}"));
@@ -104,12 +103,12 @@ async fn role(
     Path(path): Path<String>,
     Posted(form): Posted<RoleForm>,
 ) -> Shown {
-    let done = app.store.set_role(user(&path)?, form.role()?).await;
+    let done = app.store.set_role(user(&path)?, form.role()?, caller.by()).await;
     people(&app, caller, done).await
 }
 
 async fn remove_user(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
-    let done = app.store.remove_user(user(&path)?).await;
+    let done = app.store.remove_user(user(&path)?, caller.by()).await;
     people(&app, caller, done).await
 }
 
@@ -151,13 +150,13 @@ async fn new_token(State(app): State<App>, caller: Caller, Posted(form): Posted<
         return Ok(again(&page, StatusCode::UNPROCESSABLE_ENTITY));
     }
     let secret = secret::new();
-    app.store.add_token(name, form.role.role()?, &secret, Timestamp::now()).await?;
+    app.store.add_token(name, form.role.role()?, &secret, caller.by()).await?;
     Ok(page(&TokensPage { made: Some(secret), ..TokensPage::new(&app, caller).await? }))
 }
 
-async fn remove_token(State(app): State<App>, Path(path): Path<String>) -> Shown {
+async fn remove_token(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
     let id = path.parse().map_err(|_| Problem::not_found("there is no such token"))?;
-    app.store.remove_token(id).await?;
+    app.store.remove_token(id, caller.by()).await?;
     Ok(Redirect::to("/settings/tokens").into_response())
 }
 

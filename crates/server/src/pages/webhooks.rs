@@ -9,7 +9,6 @@ use axum::{
     routing::{get, post},
 };
 use campaign::WebhookId;
-use jiff::Timestamp;
 use serde::Deserialize;
 use store::{EventRow, Level, StoreError, Webhook};
 
@@ -68,7 +67,7 @@ async fn all(State(app): State<App>, caller: Caller) -> Shown {
 }
 
 async fn add(State(app): State<App>, caller: Caller, Posted(form): Posted<NewWebhook>) -> Shown {
-    match webhook::add(&app.store, &form.url, form.levels.clone(), Timestamp::now()).await {
+    match webhook::add(&app.store, &form.url, form.levels.clone(), caller.by()).await {
         Ok((_, secret)) => {
             Ok(page(&WebhooksPage { secret: Some(secret), ..WebhooksPage::new(&app, caller).await? }))
         }
@@ -117,27 +116,31 @@ async fn log(
     Ok(page(&Log { me: Me::new(caller, "settings"), webhook, events, next }))
 }
 
-async fn test(State(app): State<App>, Path(path): Path<String>) -> Shown {
+async fn test(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
     let id = id(&path)?;
-    app.store.test_webhook(id, Timestamp::now()).await?;
+    app.store.test_webhook(id, caller.by()).await?;
     Ok(back(id))
 }
 
 async fn switch(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
     let id = id(&path)?;
     let on = app.store.webhook(id).await?.off.is_none();
-    app.store.switch_webhook(id, on.then(|| format!("switched off by {}", caller.name))).await?;
+    app.store.switch_webhook(id, on.then(|| format!("switched off by {}", caller.name)), caller.by()).await?;
     Ok(back(id))
 }
 
-async fn remove(State(app): State<App>, Path(path): Path<String>) -> Shown {
-    app.store.remove_webhook(id(&path)?).await?;
+async fn remove(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
+    app.store.remove_webhook(id(&path)?, caller.by()).await?;
     Ok(Redirect::to("/settings/webhooks").into_response())
 }
 
-async fn tell_again(State(app): State<App>, Path((path, event)): Path<(String, String)>) -> Shown {
+async fn tell_again(
+    State(app): State<App>,
+    caller: Caller,
+    Path((path, event)): Path<(String, String)>,
+) -> Shown {
     let id = id(&path)?;
     let event = event.parse().map_err(|_| Problem::not_found("there is no such event"))?;
-    app.store.tell_again(id, event, Timestamp::now()).await?;
+    app.store.tell_again(id, event, caller.by()).await?;
     Ok(back(id))
 }

@@ -187,6 +187,11 @@ pub(super) fn event_state(state: &str) -> &'static str {
     }
 }
 
+/// What somebody did, from the audit log's word.
+pub(super) fn deed(word: &str) -> String {
+    word.replace('_', " ")
+}
+
 fn count(n: i64, one: &str, many: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
 }

@@ -62,7 +62,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         for (name, role) in [(SECRET, Role::Admin), ("manager", Role::Manager), ("reader", Role::Viewer)] {
-            store.add_token(name.into(), role, name, Timestamp::now()).await.unwrap();
+            store.add_token(name.into(), role, name, fixture::by(Timestamp::now())).await.unwrap();
         }
         let connect: engine::Connect = Box::new(|route, reports, opt_outs| {
             Arc::new(SmppRoute::start(route.id, &route.config, reports, opt_outs))

@@ -44,7 +44,7 @@ impl World {
     }
 
     pub async fn stop(&mut self, id: CampaignId) {
-        let mut stopped = self.engine.stop(id, "ana".into(), Timestamp::now()).await.unwrap();
+        let mut stopped = self.engine.stop(id, fixture::by(Timestamp::now())).await.unwrap();
         while stopped.try_recv().is_err() {
             self.turn().await;
         }

@@ -1,4 +1,4 @@
-//! People who sign in, and what was done.
+//! People who sign in, and programs with tokens.
 
 use campaign::UserId;
 use jiff::Timestamp;
@@ -75,19 +75,4 @@ pub struct TokenRow {
     pub role: Role,
     /// Since when.
     pub created_at: Timestamp,
-}
-
-/// A line of the audit log.
-#[derive(Debug, Clone, Serialize)]
-pub struct AuditEntry {
-    /// Its place in the log.
-    pub id: i64,
-    /// When.
-    pub at: Timestamp,
-    /// Who.
-    pub actor: String,
-    /// What they did, in words.
-    pub action: String,
-    /// To what: the id of a campaign, a list, a route.
-    pub object: String,
 }

@@ -8,8 +8,8 @@ use campaign::{Msisdn, RouteId, Sender, keyword::Keyword, segment};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{Store, ms, time};
-use crate::{Answer, AnswerFate, Problem, Reply, Result, Settings, StoreError, TestSend};
+use super::{Store, audit, ms, time};
+use crate::{Answer, AnswerFate, By, Deed, Problem, Reply, Result, Settings, StoreError, TestSend};
 
 /// An answer that could not leave within this time is dropped (47 CFR 64.1200(a)(12): five minutes).
 const WITHIN: SignedDuration = SignedDuration::from_mins(5);
@@ -127,7 +127,7 @@ impl Store {
         sender: Sender,
         number: Msisdn,
         text: String,
-        now: Timestamp,
+        by: By,
     ) -> Result<()> {
         let mut problems = Vec::new();
         if text.trim().is_empty() {
@@ -151,7 +151,8 @@ impl Store {
                 "INSERT INTO answer (reply_id, route_id, number, sender, kind, text, state, due_at, at)
                  VALUES (0, ?1, ?2, ?3, ?4, ?5, 'queued', ?6, ?6)",
             )?
-            .execute((route.0, number.digits(), sender.address(), TEST, text, ms(now)))?;
+            .execute((route.0, number.digits(), sender.address(), TEST, text, ms(by.at)))?;
+            audit::note(c, &by, Deed::RouteTried, route)?;
             Ok(())
         })
         .await

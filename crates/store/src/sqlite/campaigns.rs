@@ -4,13 +4,12 @@ use campaign::{
     Action, CampaignId, Channel, Outcome, RouteId, Status, Totals,
     lifecycle::{self, Cause},
 };
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Store, contacts, ms, operate, settings, time};
+use super::{Store, audit, contacts, ms, operate, settings, time};
 use crate::{
-    Campaign, CampaignFilter, CampaignSort, Definition, Problem, Result, Route, RouteConfig, StoreError,
-    TimelineEntry, save,
+    By, Campaign, CampaignFilter, CampaignSort, Deed, Definition, Problem, Result, Route, RouteConfig,
+    StoreError, TimelineEntry, save,
 };
 
 /// A campaign's row, without its totals.
@@ -194,25 +193,26 @@ fn check(c: &Connection, d: &Definition) -> Result<()> {
     Problem::none(problems)
 }
 
-fn insert(c: &Connection, d: &Definition, actor: &str, now: i64) -> Result<CampaignId> {
+fn insert(c: &Connection, d: &Definition, deed: Deed, by: &By) -> Result<CampaignId> {
     check(c, d)?;
     c.execute(
         "INSERT INTO campaign (name, channel, status, version, epoch, definition, created_at, created_by)
          VALUES (?1, ?2, 'defined', 1, 0, ?3, ?4, ?5)",
-        (&d.name, d.channel.word(), encode(d)?, now, actor),
+        (&d.name, d.channel.word(), encode(d)?, ms(by.at), &by.actor),
     )
     .map_err(|e| taken(e, &d.name))?;
     let id = CampaignId(c.last_insert_rowid());
-    operate::note(c, id, actor, "created", Status::Defined, now)?;
+    operate::note(c, id, by, "created", Status::Defined)?;
+    audit::note(c, by, deed, id)?;
     Ok(id)
 }
 
 impl Store {
     /// Saves a new campaign.
-    pub async fn create_campaign(&self, d: Definition, actor: String, now: Timestamp) -> Result<Campaign> {
+    pub async fn create_campaign(&self, d: Definition, by: By) -> Result<Campaign> {
         let made = self
             .write(move |c| {
-                let id = insert(c, &d, &actor, ms(now))?;
+                let id = insert(c, &d, Deed::CampaignMade, &by)?;
                 full(c, load(c, id)?)
             })
             .await?;
@@ -226,8 +226,7 @@ impl Store {
         id: CampaignId,
         version: i64,
         d: Definition,
-        actor: String,
-        now: Timestamp,
+        by: By,
     ) -> Result<Campaign> {
         if self.is_freezing(id) {
             return Err(StoreError::Busy);
@@ -244,20 +243,15 @@ impl Store {
                 (id.0, &d.name, encode(&d)?),
             )
             .map_err(|e| taken(e, &d.name))?;
-            operate::note(c, id, &actor, "edited", old.status, ms(now))?;
+            operate::note(c, id, &by, "edited", old.status)?;
+            audit::note(c, &by, Deed::CampaignEdited, id)?;
             full(c, load(c, id)?)
         })
         .await
     }
 
     /// Copies a campaign into a new Defined one; all but the acknowledgement.
-    pub async fn clone_campaign(
-        &self,
-        id: CampaignId,
-        name: Option<String>,
-        actor: String,
-        now: Timestamp,
-    ) -> Result<Campaign> {
+    pub async fn clone_campaign(&self, id: CampaignId, name: Option<String>, by: By) -> Result<Campaign> {
         let made = self
             .write(move |c| {
                 let source = load(c, id)?;
@@ -268,7 +262,7 @@ impl Store {
                     Some(name) => name,
                     None => free_name(c, &format!("Copy of {}", d.name))?,
                 };
-                let copy = insert(c, &d, &actor, ms(now))?;
+                let copy = insert(c, &d, Deed::CampaignCloned, &by)?;
                 full(c, load(c, copy)?)
             })
             .await?;
@@ -358,26 +352,32 @@ impl Store {
     }
 
     /// Saves a new route.
-    pub async fn create_route(&self, config: RouteConfig) -> Result<Route> {
+    pub async fn create_route(&self, config: RouteConfig, by: By) -> Result<Route> {
         Problem::none(save::route(&config))?;
         self.write(move |c| {
             let json = serde_json::to_string(&config).map_err(|e| StoreError::Database(e.to_string()))?;
             c.execute("INSERT INTO route (name, config) VALUES (?1, ?2)", (&config.name, json))
                 .map_err(|e| taken(e, &config.name))?;
-            Ok(Route { id: RouteId(c.last_insert_rowid()), config })
+            let id = RouteId(c.last_insert_rowid());
+            audit::note(c, &by, Deed::RouteAdded, id)?;
+            Ok(Route { id, config })
         })
         .await
     }
 
     /// Replaces a route's settings; what names it keeps its id.
-    pub async fn edit_route(&self, id: RouteId, config: RouteConfig) -> Result<Route> {
+    pub async fn edit_route(&self, id: RouteId, config: RouteConfig, by: By) -> Result<Route> {
         Problem::none(save::route(&config))?;
         self.write(move |c| {
             let json = serde_json::to_string(&config).map_err(|e| StoreError::Database(e.to_string()))?;
             let changed = c
                 .execute("UPDATE route SET name = ?2, config = ?3 WHERE id = ?1", (id.0, &config.name, json))
                 .map_err(|e| taken(e, &config.name))?;
-            if changed == 0 { Err(StoreError::NotFound("route")) } else { Ok(Route { id, config }) }
+            if changed == 0 {
+                return Err(StoreError::NotFound("route"));
+            }
+            audit::note(c, &by, Deed::RouteChanged, id)?;
+            Ok(Route { id, config })
         })
         .await
     }

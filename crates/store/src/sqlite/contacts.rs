@@ -1,20 +1,21 @@
 //! Contact lists and the fields of contacts.
 
 use campaign::ListId;
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{Store, campaigns, ms};
-use crate::{Problem, Result, StoreError, save};
+use super::{Store, audit, campaigns, ms};
+use crate::{By, Deed, Problem, Result, StoreError, save};
 
 impl Store {
     /// Makes a list.
-    pub async fn create_list(&self, name: String, now: Timestamp) -> Result<ListId> {
+    pub async fn create_list(&self, name: String, by: By) -> Result<ListId> {
         Problem::none(save::list(&name))?;
         self.write(move |c| {
-            c.execute("INSERT INTO list (name, created_at) VALUES (?1, ?2)", (&name, ms(now)))
+            c.execute("INSERT INTO list (name, created_at) VALUES (?1, ?2)", (&name, ms(by.at)))
                 .map_err(|e| campaigns::taken(e, &name))?;
-            Ok(ListId(c.last_insert_rowid()))
+            let id = ListId(c.last_insert_rowid());
+            audit::note(c, &by, Deed::ListMade, id)?;
+            Ok(id)
         })
         .await
     }
@@ -51,7 +52,7 @@ impl Store {
     }
 
     /// The list of that name, made where there is none.
-    pub async fn list_named(&self, name: String, now: Timestamp) -> Result<ListId> {
+    pub async fn list_named(&self, name: String, by: By) -> Result<ListId> {
         let wanted = name.clone();
         let known: Option<i64> = self
             .read(move |c| {
@@ -62,7 +63,7 @@ impl Store {
             .await?;
         match known {
             Some(id) => Ok(ListId(id)),
-            None => self.create_list(name, now).await,
+            None => self.create_list(name, by).await,
         }
     }
 

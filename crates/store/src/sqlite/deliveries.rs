@@ -4,16 +4,15 @@
 use std::collections::HashMap;
 
 use campaign::{CampaignId, Msisdn, Outcome, Totals};
-use jiff::Timestamp;
 use rusqlite::{Connection, Row, named_params};
 
 use super::{
-    Store,
+    Store, audit,
     campaigns::{full, load},
     dispatch::Turn,
     time,
 };
-use crate::{AttemptRow, Cursor, DeliveryFilter, DeliveryRow, Place, Problem, Result, StoreError};
+use crate::{AttemptRow, By, Cursor, Deed, DeliveryFilter, DeliveryRow, Place, Problem, Result, StoreError};
 
 /// Places without a row, numbered beyond the stored outcomes.
 const PENDING: u8 = 100;
@@ -157,8 +156,7 @@ impl Store {
         id: CampaignId,
         delivery: Cursor,
         outcome: Outcome,
-        actor: String,
-        now: Timestamp,
+        by: By,
     ) -> Result<DeliveryRow> {
         let wrong = |message: String| StoreError::Invalid(vec![Problem::new("outcome", message)]);
         if !matches!(outcome, Outcome::Sent | Outcome::Failed) {
@@ -166,7 +164,7 @@ impl Store {
         }
         self.change(id, move |c| {
             let key = (id.0, delivery.message, delivery.seq);
-            let mut turn = Turn::new(c, "by hand", now)?;
+            let mut turn = Turn::new(c, "by hand", by.at)?;
             match turn.standing(key)?.map(|standing| standing.outcome) {
                 Some(Outcome::InDoubt) => {}
                 Some(other) => {
@@ -181,7 +179,8 @@ impl Store {
             c.prepare_cached(
                 "UPDATE delivery SET detail = ?4 WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3",
             )?
-            .execute((key.0, key.1, key.2, format!("settled by {actor}")))?;
+            .execute((key.0, key.1, key.2, format!("settled by {}", by.actor)))?;
+            audit::note(c, &by, Deed::DoubtSettled, format!("{id} {delivery}"))?;
             turn.finish()?;
             let filter = DeliveryFilter {
                 message: Some(delivery.message),

@@ -15,7 +15,10 @@ use super::{
     Store, answer, bulk, campaigns, freeze, limit, ms, operate, opt_out, reply, settings, tally::Deltas,
     time, webhooks::News,
 };
-use crate::{Cycle, Cycled, Definition, Fate, Held, Result, Settings, Settled};
+use crate::{By, Cycle, Cycled, Definition, Fate, Held, Result, Settings, Settled};
+
+/// Who does what nobody asked for at that moment, as histories name it.
+const ENGINE: &str = "engine";
 
 impl Store {
     /// One turn of the engine. `worker` names this engine: its claims are orphaned when it is gone. The
@@ -107,7 +110,7 @@ impl<'a> Turn<'a> {
 
     fn run(mut self, cycle: &Cycle) -> Result<(Cycled, Vec<opt_out::Held>)> {
         for campaign in &cycle.due {
-            operate::step(self.c, *campaign, Cause::Due, "engine", self.now)?;
+            operate::step(self.c, *campaign, Cause::Due, &By::new(ENGINE, time(self.now)))?;
             self.touched.insert(campaign.0);
         }
         for wave in &cycle.late {
@@ -396,7 +399,7 @@ pub(super) fn complete(c: &Connection, campaign: i64, now: i64) -> Result<()> {
         )?
         .query_row([campaign], |r| r.get(0))?;
     if !left {
-        operate::step(c, CampaignId(campaign), Cause::Settled, "engine", now)?;
+        operate::step(c, CampaignId(campaign), Cause::Settled, &By::new(ENGINE, time(now)))?;
     }
     Ok(())
 }

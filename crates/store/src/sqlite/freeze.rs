@@ -21,7 +21,7 @@ use super::{
     ms, operate, settings,
     writer::Lane,
 };
-use crate::{Campaign, Definition, Held, Problem, Result, StoreError};
+use crate::{By, Campaign, Definition, Held, Problem, Result, StoreError};
 
 /// Rows written in one go: below 20 ms on the slowest machine we know.
 const CHUNK: usize = 4_000;
@@ -185,16 +185,17 @@ impl Store {
     }
 
     /// Freezes the audience and plans the waves: Defined → Scheduled.
-    pub async fn schedule(&self, id: CampaignId, actor: String, now: Timestamp) -> Result<Campaign> {
+    pub async fn schedule(&self, id: CampaignId, by: By) -> Result<Campaign> {
         let store = self.clone();
-        let scheduled = tokio::task::spawn_blocking(move || store.schedule_now(id, &actor, now))
+        let scheduled = tokio::task::spawn_blocking(move || store.schedule_now(id, by))
             .await
             .map_err(|e| StoreError::Database(e.to_string()))?;
         self.changed(id);
         scheduled
     }
 
-    fn schedule_now(&self, id: CampaignId, actor: &str, now: Timestamp) -> Result<Campaign> {
+    fn schedule_now(&self, id: CampaignId, by: By) -> Result<Campaign> {
+        let now = by.at;
         if !self.freezing().insert(id) {
             return Err(StoreError::Busy);
         }
@@ -214,13 +215,12 @@ impl Store {
             let audience = self.copy(c, id, &definition, &fields, &groups, &place)?;
             Ok((old.version, definition, fields, groups, waves, audience))
         })?;
-        let actor = actor.to_owned();
         self.inner.writer.run_now(Lane::Urgent, move |c| {
             let current = load(c, id)?;
             if current.version != version {
                 return Err(StoreError::Stale { now: current.version });
             }
-            operate::step(c, id, Cause::Act(Action::Schedule), &actor, ms(now))?;
+            operate::step(c, id, Cause::Act(Action::Schedule), &by)?;
             let fields = serde_json::to_string(&fields).map_err(|e| StoreError::Database(e.to_string()))?;
             let definition = campaigns::encode(&definition)?;
             c.execute(

@@ -7,12 +7,11 @@ use std::{
     path::Path,
 };
 
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
-use super::{Store, ms};
-use crate::{Result, StoreError};
+use super::{Store, audit, ms};
+use crate::{By, Deed, Result, StoreError};
 
 const HOME: &str = "home";
 /// The worker that everything unsent belongs to once a copy is adopted so.
@@ -113,7 +112,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::MayNotDispatch`] where another process dispatches from it.
-    pub async fn adopt(&self, unsent: Unsent, now: Timestamp) -> Result<u64> {
+    pub async fn adopt(&self, unsent: Unsent, by: By) -> Result<u64> {
+        let now = by.at;
         let _right = self.lock_dispatch()?;
         let here = self.here()?;
         self.write(move |c| {
@@ -121,7 +121,12 @@ impl Store {
                 claim_unsent(c, ms(now))?;
             }
             c.execute("UPDATE meta SET value = ?2 WHERE key = ?1", (HOME, here))?;
-            Ok(())
+            audit::note(
+                c,
+                &by,
+                Deed::DataAdopted,
+                if unsent == Unsent::InDoubt { "in-doubt" } else { "keep" },
+            )
         })
         .await?;
         self.recover("adoption".into(), now).await

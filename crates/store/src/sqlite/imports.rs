@@ -9,10 +9,10 @@ use campaign::{ImportId, ListId, SkipReason};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::{Store, ms, opt_out, writer::Lane};
+use super::{Store, audit, ms, opt_out, writer::Lane};
 use crate::{
-    Barred, Consent, ImportChunk, ImportPlan, ImportStage, ImportState, ImportTarget, NewContact, Result,
-    RowError, StoreError,
+    Barred, By, Consent, Deed, ImportChunk, ImportPlan, ImportStage, ImportState, ImportTarget, NewContact,
+    Result, RowError, StoreError,
 };
 
 /// How long a file waits to be looked at.
@@ -146,24 +146,38 @@ fn begin(
 impl Store {
     /// Begins an import into a list whose rows are handed over one chunk after another, from no file that is
     /// kept.
-    pub async fn begin_import(&self, list: ListId) -> Result<ImportId> {
-        self.write(move |c| begin(c, ImportTarget::List(list), ImportStage::Running, None, 0)).await
+    pub async fn begin_import(&self, list: ListId, by: By) -> Result<ImportId> {
+        self.write(move |c| {
+            let id = begin(c, ImportTarget::List(list), ImportStage::Running, None, ms(by.at))?;
+            audit::note(c, &by, Deed::ImportBegun, id)?;
+            Ok(id)
+        })
+        .await
     }
 
     /// Notes a file of `size` bytes that waits to be imported.
-    pub async fn queue_import(&self, into: ImportTarget, size: i64, now: Timestamp) -> Result<ImportId> {
-        self.write(move |c| begin(c, into, ImportStage::Queued, Some(size), ms(now))).await
+    pub async fn queue_import(&self, into: ImportTarget, size: i64, by: By) -> Result<ImportId> {
+        self.write(move |c| {
+            let id = begin(c, into, ImportStage::Queued, Some(size), ms(by.at))?;
+            audit::note(c, &by, Deed::FileSent, id)?;
+            Ok(id)
+        })
+        .await
     }
 
     /// Begins an import of a file that waits.
-    pub async fn start_import(&self, id: ImportId, plan: ImportPlan) -> Result<ImportState> {
+    pub async fn start_import(&self, id: ImportId, plan: ImportPlan, by: By) -> Result<ImportState> {
         let json = serde_json::to_string(&plan).map_err(|e| StoreError::Database(e.to_string()))?;
         self.write(move |c| {
             let begun = c.execute(
                 "UPDATE import SET state = 'running', plan = ?2 WHERE id = ?1 AND state = 'queued'",
                 (id.0, json),
             )?;
-            if begun == 0 { Err(StoreError::NotFound("file that waits to be imported")) } else { find(c, id) }
+            if begun == 0 {
+                return Err(StoreError::NotFound("file that waits to be imported"));
+            }
+            audit::note(c, &by, Deed::ImportBegun, id)?;
+            find(c, id)
         })
         .await
     }

@@ -1,6 +1,7 @@
 //! SQLite: WAL with synchronous=FULL, one writer thread that takes whole batches, readers beside it.
 
 mod answer;
+mod audit;
 mod bulk;
 mod campaigns;
 pub mod check;

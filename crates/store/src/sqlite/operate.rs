@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use super::{
-    Frozen, Store, answer,
+    Frozen, Store, answer, audit,
     campaigns::{self, active, full, load},
     dispatch::{self, Turn},
     home::COPIED,
@@ -22,17 +22,13 @@ use super::{
     time, webhooks,
 };
 use crate::{
-    Agenda, Campaign, Fate, Held, Level, Problem, RebuiltMessage, Result, Settled, StoreError, Wave, Work,
+    Agenda, By, Campaign, Deed, Fate, Held, Level, Problem, RebuiltMessage, Result, Settled, StoreError,
+    Wave, Work,
 };
 
 /// Takes a campaign through a transition of the lifecycle table: the only way to a status.
-pub(super) fn step(
-    c: &Connection,
-    id: CampaignId,
-    cause: Cause,
-    actor: &str,
-    now: i64,
-) -> Result<Transition> {
+pub(super) fn step(c: &Connection, id: CampaignId, cause: Cause, by: &By) -> Result<Transition> {
+    let now = ms(by.at);
     let old = load(c, id)?;
     let t = lifecycle::transition(old.definition.channel, old.status, cause)?;
     let archived_from = (t.to() == Status::Archived).then(|| t.from().word());
@@ -45,27 +41,23 @@ pub(super) fn step(
          WHERE id = ?1",
     )?
     .execute((id.0, t.to().word(), archived_from, now))?;
-    note(c, id, actor, &cause.to_string(), t.to(), now)?;
+    note(c, id, by, &cause.to_string(), t.to())?;
+    if let Cause::Act(action) = cause {
+        audit::note(c, by, action.into(), id)?;
+    }
     webhooks::tell(c, Level::Campaign, &format!("campaign.{}", t.to().word()), now, || {
         json!({"campaign_id": id, "name": old.definition.name, "status": t.to().word(), "from": t.from().word(),
-            "cause": cause.to_string(), "by": actor})
+            "cause": cause.to_string(), "by": by.actor})
     })?;
     Ok(t)
 }
 
 /// A line in a campaign's history.
-pub(super) fn note(
-    c: &Connection,
-    id: CampaignId,
-    actor: &str,
-    cause: &str,
-    status: Status,
-    now: i64,
-) -> Result<()> {
+pub(super) fn note(c: &Connection, id: CampaignId, by: &By, cause: &str, status: Status) -> Result<()> {
     c.prepare_cached(
         "INSERT INTO timeline (campaign_id, at, actor, cause, status) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute((id.0, now, actor, cause, status.word()))?;
+    .execute((id.0, ms(by.at), &by.actor, cause, status.word()))?;
     Ok(())
 }
 
@@ -122,9 +114,9 @@ fn rebuild(
 impl Store {
     /// Stops a campaign: nothing new can be claimed of it from this answer on. What is claimed already is
     /// the engine's to drain; see [`Store::is_draining`].
-    pub async fn stop(&self, id: CampaignId, actor: String, now: Timestamp) -> Result<()> {
+    pub async fn stop(&self, id: CampaignId, by: By) -> Result<()> {
         self.change(id, move |c| {
-            step(c, id, Cause::Act(Action::Stop), &actor, ms(now))?;
+            step(c, id, Cause::Act(Action::Stop), &by)?;
             close(c, id)
         })
         .await
@@ -139,12 +131,12 @@ impl Store {
     }
 
     /// Archives a campaign; a Scheduled one is cancelled in the same transaction.
-    pub async fn archive(&self, id: CampaignId, actor: String, now: Timestamp) -> Result<Campaign> {
+    pub async fn archive(&self, id: CampaignId, by: By) -> Result<Campaign> {
         if self.is_freezing(id) {
             return Err(StoreError::Busy);
         }
         self.change(id, move |c| {
-            step(c, id, Cause::Act(Action::Archive), &actor, ms(now))?;
+            step(c, id, Cause::Act(Action::Archive), &by)?;
             close(c, id)?;
             full(c, load(c, id)?)
         })
@@ -152,12 +144,12 @@ impl Store {
     }
 
     /// Lets go what is held: behind a pilot, or for being late.
-    pub async fn release(&self, id: CampaignId, actor: String, now: Timestamp) -> Result<Campaign> {
+    pub async fn release(&self, id: CampaignId, by: By) -> Result<Campaign> {
         self.change(id, move |c| {
-            step(c, id, Cause::Act(Action::Release), &actor, ms(now))?;
+            step(c, id, Cause::Act(Action::Release), &by)?;
             c.execute(
                 "UPDATE wave SET held = 0, due_at = max(due_at, ?2) WHERE campaign_id = ?1 AND held",
-                (id.0, ms(now)),
+                (id.0, ms(by.at)),
             )?;
             full(c, load(c, id)?)
         })
@@ -165,15 +157,9 @@ impl Store {
     }
 
     /// Replaces the send schedule of one message of a Scheduled campaign.
-    pub async fn adjust(
-        &self,
-        id: CampaignId,
-        n: u32,
-        send: Send,
-        actor: String,
-        now: Timestamp,
-    ) -> Result<Campaign> {
+    pub async fn adjust(&self, id: CampaignId, n: u32, send: Send, by: By) -> Result<Campaign> {
         self.change(id, move |c| {
+            let now = by.at;
             let mut old = load(c, id)?;
             lifecycle::transition(old.definition.channel, old.status, Cause::Act(Action::Adjust))?;
             let at = n as usize;
@@ -199,7 +185,8 @@ impl Store {
             let json = campaigns::encode(&old.definition)?;
             c.execute("UPDATE campaign SET definition = ?2, version = version + 1 WHERE id = ?1", (id.0, json))?;
             super::freeze::starts(c, id)?;
-            note(c, id, &actor, "adjust", old.status, ms(now))?;
+            note(c, id, &by, "adjust", old.status)?;
+            audit::note(c, &by, Deed::CampaignAdjusted, id)?;
             full(c, load(c, id)?)
         })
         .await
@@ -237,15 +224,15 @@ impl Store {
         id: CampaignId,
         changed: BTreeMap<u32, Send>,
         include_failed: bool,
-        actor: String,
-        now: Timestamp,
+        by: By,
     ) -> Result<Campaign> {
         self.change(id, move |c| {
+            let now = by.at;
             if c.prepare_cached("SELECT 1 FROM claim WHERE campaign_id = ?1")?.exists([id.0])? {
                 return Err(StoreError::Busy);
             }
             let rebuilt = rebuild(c, id, &changed, now)?;
-            step(c, id, Cause::Act(Action::Restart), &actor, ms(now))?;
+            step(c, id, Cause::Act(Action::Restart), &by)?;
             c.execute("UPDATE campaign SET restarted_at = ?2 WHERE id = ?1", (id.0, ms(now)))?;
             for r in rebuilt {
                 c.prepare_cached("UPDATE wave SET due_at = ?2 WHERE id = ?1")?.execute((r.id.0, ms(r.due_at)))?;

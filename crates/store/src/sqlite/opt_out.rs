@@ -7,12 +7,11 @@ use std::{
 };
 
 use campaign::Msisdn;
-use jiff::Timestamp;
 use rusqlite::Connection;
 use serde_json::json;
 
-use super::{Store, ms, webhooks};
-use crate::{Barred, Level, Result};
+use super::{Store, audit, ms, webhooks};
+use crate::{Barred, By, Deed, Level, Result};
 
 /// Numbers that were suppressed since this process opened the store, and the purposes that this holds for. What
 /// was suppressed before is seen by every claim; this closes the gap between a claim and its bytes. Cheap to clone.
@@ -74,16 +73,12 @@ impl Store {
 
     /// Puts a number on the do-not-contact list. When this answers, nothing
     /// more is written to it.
-    pub async fn suppress(
-        &self,
-        number: Msisdn,
-        barred: Barred,
-        reason: &'static str,
-        now: Timestamp,
-    ) -> Result<()> {
+    pub async fn suppress(&self, number: Msisdn, barred: Barred, reason: &'static str, by: By) -> Result<()> {
+        let now = by.at;
         let held = self
             .write(move |c| {
                 if add(c, number, (barred.word(), ""), reason, ms(now))? {
+                    audit::note(c, &by, Deed::NumberBlocked, number)?;
                     webhooks::tell(
                         c,
                         Level::Person,
@@ -100,13 +95,16 @@ impl Store {
     }
 
     /// Lifts a suppression; says whether there was one.
-    pub async fn unsuppress(&self, number: Msisdn, barred: Barred) -> Result<bool> {
+    pub async fn unsuppress(&self, number: Msisdn, barred: Barred, by: By) -> Result<bool> {
         let (there, left) = self
             .write(move |c| {
                 let there = c.execute(
                     "DELETE FROM suppression WHERE number = ?1 AND channel = ?2",
                     (number.digits(), barred.word()),
                 )? > 0;
+                if there {
+                    audit::note(c, &by, Deed::BlockLifted, number)?;
+                }
                 let left = purposes(c, number)?;
                 Ok((there, left))
             })

@@ -1,11 +1,10 @@
 //! One person: what is known of a number, and forgetting it.
 
 use campaign::{CampaignId, ListId, Msisdn};
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{Store, imports, ms, time};
-use crate::{Consent, Contact, LastContact, Result, Suppressed};
+use super::{Store, audit, imports, ms, time};
+use crate::{By, Consent, Contact, Deed, LastContact, Result, Suppressed};
 
 impl Store {
     /// What is known of a number: nothing but its suppressions, where it is no contact.
@@ -28,10 +27,12 @@ impl Store {
     }
 
     /// Notes that somebody agreed to be written to, or, without one, that they did not.
-    pub async fn set_consent(&self, number: Msisdn, consent: Option<Consent>, now: Timestamp) -> Result<()> {
+    pub async fn set_consent(&self, number: Msisdn, consent: Option<Consent>, by: By) -> Result<()> {
         self.write(move |c| {
+            let deed = if consent.is_some() { Deed::ConsentNoted } else { Deed::ConsentWithdrawn };
+            audit::note(c, &by, deed, number)?;
             c.execute("DELETE FROM consent WHERE number = ?1", [number.digits()])?;
-            consent.map_or(Ok(()), |consent| imports::agree(c, number.digits(), &consent, ms(now)))
+            consent.map_or(Ok(()), |consent| imports::agree(c, number.digits(), &consent, ms(by.at)))
         })
         .await
     }
@@ -58,8 +59,8 @@ impl Store {
     }
 
     /// Forgets a contact: its fields and lists go, its suppressions stay. What campaigns froze stays with them.
-    pub async fn delete_contact(&self, number: Msisdn) -> Result<bool> {
-        let number = number.digits();
+    pub async fn delete_contact(&self, contact: Msisdn, by: By) -> Result<bool> {
+        let number = contact.digits();
         self.write(move |c| {
             c.execute(
                 "UPDATE list SET size = size - 1
@@ -68,7 +69,11 @@ impl Store {
             )?;
             c.execute("DELETE FROM list_member WHERE number = ?1", [number])?;
             c.execute("DELETE FROM consent WHERE number = ?1", [number])?;
-            Ok(c.execute("DELETE FROM contact WHERE number = ?1", [number])? > 0)
+            let there = c.execute("DELETE FROM contact WHERE number = ?1", [number])? > 0;
+            if there {
+                audit::note(c, &by, Deed::ContactDeleted, contact)?;
+            }
+            Ok(there)
         })
         .await
     }

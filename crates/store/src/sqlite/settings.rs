@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::Store;
-use crate::{Result, Settings, StoreError};
+use super::{Store, audit};
+use crate::{By, Deed, Result, Settings, StoreError};
 
 const ACCOUNT: &str = "account";
 
@@ -28,10 +28,19 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Invalid`] with each field that is wrong; nothing is changed then.
-    pub async fn change_settings(&self, settings: Settings) -> Result<Settings> {
+    pub async fn change_settings(&self, settings: Settings, by: By) -> Result<Settings> {
         let settings = settings.check().map_err(StoreError::Invalid)?;
-        let json = serde_json::to_string(&settings).map_err(|e| StoreError::Database(e.to_string()))?;
+        let value = |s: &Settings| serde_json::to_value(s).map_err(|e| StoreError::Database(e.to_string()));
+        let fresh = value(&settings)?;
         self.write(move |c| {
+            let old = value(&read(c)?)?;
+            let fields = fresh.as_object().into_iter().flatten();
+            let changed: Vec<&str> = fields
+                .filter(|(name, now)| old.get(name) != Some(now))
+                .map(|(name, _)| name.as_str())
+                .collect();
+            audit::note(c, &by, Deed::SettingsChanged, changed.join(", "))?;
+            let json = fresh.to_string();
             c.execute("INSERT OR REPLACE INTO setting VALUES (?1, ?2)", (ACCOUNT, json))?;
             Ok(settings)
         })

@@ -1,12 +1,12 @@
-//! People who sign in: passwords (hashed by the caller), sessions, invitations, tokens; and the audit log.
+//! People who sign in: passwords (hashed by the caller), sessions, invitations; and tokens.
 
 use campaign::UserId;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row};
 use sha2::{Digest, Sha256};
 
-use super::{Store, ms, time};
-use crate::{AuditEntry, Problem, Result, Role, StoreError, TokenRow, User};
+use super::{Store, audit, ms, time};
+use crate::{By, Deed, Problem, Result, Role, StoreError, TokenRow, User};
 
 /// A session ends when it was not used for so long,
 const IDLE: SignedDuration = SignedDuration::from_hours(12);
@@ -51,6 +51,14 @@ fn address(email: &str) -> Result<String> {
     }
 }
 
+/// A person's address.
+fn email(c: &Connection, id: UserId) -> Result<String> {
+    c.prepare_cached("SELECT email FROM user WHERE id = ?1")?
+        .query_row([id.0], |r| r.get(0))
+        .optional()?
+        .ok_or(StoreError::NotFound("user"))
+}
+
 /// Refuses what would leave nobody to let others in.
 fn keep_an_admin(c: &Connection) -> Result<()> {
     if c.prepare_cached("SELECT 1 FROM user WHERE role = 'admin'")?.exists([])? {
@@ -91,15 +99,14 @@ impl Store {
     }
 
     /// Adds a person; `password` is its hash.
-    pub async fn add_user(
-        &self,
-        email: &str,
-        role: Role,
-        password: String,
-        now: Timestamp,
-    ) -> Result<UserId> {
+    pub async fn add_user(&self, email: &str, role: Role, password: String, by: By) -> Result<UserId> {
         let email = address(email)?;
-        self.write(move |c| insert(c, &email, role, &password, ms(now))).await
+        self.write(move |c| {
+            let id = insert(c, &email, role, &password, ms(by.at))?;
+            audit::note(c, &by, Deed::PersonAdded, &email)?;
+            Ok(id)
+        })
+        .await
     }
 
     /// A person and the hash of their password, by address.
@@ -123,22 +130,23 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Invalid`] where nobody would be left to let others in.
-    pub async fn set_role(&self, id: UserId, role: Role) -> Result<()> {
+    pub async fn set_role(&self, id: UserId, role: Role, by: By) -> Result<()> {
         self.write(move |c| {
             if c.execute("UPDATE user SET role = ?2 WHERE id = ?1", (id.0, role.word()))? == 0 {
                 return Err(StoreError::NotFound("user"));
             }
+            audit::note(c, &by, Deed::RoleChanged, format!("{} {}", email(c, id)?, role.word()))?;
             keep_an_admin(c)
         })
         .await
     }
 
     /// Changes a person's password, to this hash, and ends all their sessions.
-    pub async fn set_password(&self, id: UserId, password: String) -> Result<()> {
+    pub async fn set_password(&self, id: UserId, password: String, by: By) -> Result<()> {
         self.write(move |c| {
             c.execute("UPDATE user SET password = ?2 WHERE id = ?1", (id.0, password))?;
             c.execute("DELETE FROM session WHERE user_id = ?1", [id.0])?;
-            Ok(())
+            audit::note(c, &by, Deed::PasswordSet, email(c, id)?)
         })
         .await
     }
@@ -147,8 +155,9 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::set_role`].
-    pub async fn remove_user(&self, id: UserId) -> Result<()> {
+    pub async fn remove_user(&self, id: UserId, by: By) -> Result<()> {
         self.write(move |c| {
+            audit::note(c, &by, Deed::PersonRemoved, email(c, id)?)?;
             c.execute("DELETE FROM session WHERE user_id = ?1", [id.0])?;
             if c.execute("DELETE FROM user WHERE id = ?1", [id.0])? == 0 {
                 return Err(StoreError::NotFound("user"));
@@ -164,7 +173,8 @@ impl Store {
         self.write(move |c| {
             c.execute("DELETE FROM session WHERE created_at < ?1", [ms(now) - LONGEST.as_millis() as i64])?;
             c.execute("INSERT INTO session VALUES (?1, ?2, ?3, ?3)", (hash, id.0, ms(now)))?;
-            Ok(())
+            let by = By::new(email(c, id)?, now);
+            audit::note(c, &by, Deed::SignedIn, &by.actor)
         })
         .await
     }
@@ -200,23 +210,24 @@ impl Store {
     }
 
     /// Ends a session: its cookie opens nothing from now on.
-    pub async fn end_session(&self, secret: &str) -> Result<()> {
+    pub async fn end_session(&self, secret: &str, by: By) -> Result<()> {
         let hash = hash(secret);
         self.write(move |c| {
             c.execute("DELETE FROM session WHERE hash = ?1", [hash])?;
-            Ok(())
+            audit::note(c, &by, Deed::SignedOut, &by.actor)
         })
         .await
     }
 
     /// Keeps an invitation: whoever has its secret can make an account of this role, once.
-    pub async fn invite(&self, role: Role, secret: &str, now: Timestamp) -> Result<()> {
+    pub async fn invite(&self, role: Role, secret: &str, by: By) -> Result<()> {
         let hash = hash(secret);
         self.write(move |c| {
+            let now = by.at;
             c.execute("DELETE FROM invitation WHERE expires_at < ?1", [ms(now)])?;
             let until = ms(now) + INVITED_FOR.as_millis() as i64;
             c.execute("INSERT INTO invitation VALUES (?1, ?2, ?3)", (hash, role.word(), until))?;
-            Ok(())
+            audit::note(c, &by, Deed::PersonInvited, role.word())
         })
         .await
     }
@@ -239,20 +250,23 @@ impl Store {
         self.write(move |c| {
             let role = invited(c, &hash, ms(now))?.ok_or(StoreError::NotFound("invitation"))?;
             c.execute("DELETE FROM invitation WHERE hash = ?1", [hash])?;
-            insert(c, &email, role, &password, ms(now))
+            let id = insert(c, &email, role, &password, ms(now))?;
+            let by = By::new(email, now);
+            audit::note(c, &by, Deed::AccountMade, &by.actor)?;
+            Ok(id)
         })
         .await
     }
 
     /// Keeps an API token; only its hash is stored.
-    pub async fn add_token(&self, name: String, role: Role, secret: &str, now: Timestamp) -> Result<()> {
+    pub async fn add_token(&self, name: String, role: Role, secret: &str, by: By) -> Result<()> {
         let hash = hash(secret);
         self.write(move |c| {
             c.execute(
                 "INSERT INTO token (name, scope, hash, created_at) VALUES (?1, ?2, ?3, ?4)",
-                (name, role.scope(), hash, ms(now)),
+                (&name, role.scope(), hash, ms(by.at)),
             )?;
-            Ok(())
+            audit::note(c, &by, Deed::TokenMade, name)
         })
         .await
     }
@@ -289,46 +303,13 @@ impl Store {
     }
 
     /// Ends a token.
-    pub async fn remove_token(&self, id: i64) -> Result<()> {
+    pub async fn remove_token(&self, id: i64, by: By) -> Result<()> {
         self.write(move |c| {
-            let gone = c.execute("DELETE FROM token WHERE id = ?1", [id])?;
-            if gone == 0 { Err(StoreError::NotFound("token")) } else { Ok(()) }
-        })
-        .await
-    }
-
-    /// Adds a line to the audit log.
-    pub async fn audit(
-        &self,
-        actor: String,
-        action: &'static str,
-        object: String,
-        now: Timestamp,
-    ) -> Result<()> {
-        self.write(move |c| {
-            c.prepare_cached("INSERT INTO audit (at, actor, action, object) VALUES (?1, ?2, ?3, ?4)")?
-                .execute((ms(now), actor, action, object))?;
-            Ok(())
-        })
-        .await
-    }
-
-    /// The audit log, newest first, before the line `before`.
-    pub async fn audit_log(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>> {
-        self.read(move |c| {
-            Ok(c.prepare_cached(
-                "SELECT id, at, actor, action, object FROM audit WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
-            )?
-            .query_map((before.unwrap_or(i64::MAX), limit), |r| {
-                Ok(AuditEntry {
-                    id: r.get(0)?,
-                    at: time(r.get(1)?),
-                    actor: r.get(2)?,
-                    action: r.get(3)?,
-                    object: r.get(4)?,
-                })
-            })?
-            .collect::<rusqlite::Result<_>>()?)
+            let name: Option<String> = c
+                .prepare_cached("DELETE FROM token WHERE id = ?1 RETURNING name")?
+                .query_row([id], |r| r.get(0))
+                .optional()?;
+            audit::note(c, &by, Deed::TokenEnded, name.ok_or(StoreError::NotFound("token"))?)
         })
         .await
     }

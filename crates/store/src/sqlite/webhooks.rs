@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Store, dispatch::Turn, ms, time, writer::Lane};
-use crate::{AfterTry, EventRow, EventTry, Level, OutgoingEvent, Result, StoreError, Webhook};
+use super::{Store, audit, dispatch::Turn, ms, time, writer::Lane};
+use crate::{AfterTry, By, Deed, EventRow, EventTry, Level, OutgoingEvent, Result, StoreError, Webhook};
 
 /// Deliveries that are told together at most.
 const TOGETHER: usize = 100;
@@ -181,7 +181,7 @@ impl Store {
         url: String,
         mut levels: Vec<Level>,
         secret: String,
-        now: Timestamp,
+        by: By,
     ) -> Result<Webhook> {
         levels.sort_unstable();
         levels.dedup();
@@ -189,39 +189,44 @@ impl Store {
         self.write(move |c| {
             c.execute(
                 "INSERT INTO webhook (url, secret, levels, created_at) VALUES (?1, ?2, ?3, ?4)",
-                (url, secret, levels, ms(now)),
+                (url, secret, levels, ms(by.at)),
             )?;
-            find(c, WebhookId(c.last_insert_rowid()))
+            let id = WebhookId(c.last_insert_rowid());
+            audit::note(c, &by, Deed::WebhookAdded, id)?;
+            find(c, id)
         })
         .await
     }
 
     /// Switches a webhook off, with the reason, or on again. What is queued waits meanwhile.
-    pub async fn switch_webhook(&self, id: WebhookId, off: Option<String>) -> Result<Webhook> {
+    pub async fn switch_webhook(&self, id: WebhookId, off: Option<String>, by: By) -> Result<Webhook> {
         self.write(move |c| {
             c.execute("UPDATE webhook SET off = ?2 WHERE id = ?1", (id.0, off))?;
+            audit::note(c, &by, Deed::WebhookSwitched, id)?;
             find(c, id)
         })
         .await
     }
 
     /// Removes a webhook with its log.
-    pub async fn remove_webhook(&self, id: WebhookId) -> Result<()> {
+    pub async fn remove_webhook(&self, id: WebhookId, by: By) -> Result<()> {
         self.write(move |c| {
             find(c, id)?;
             c.execute("DELETE FROM webhook_try WHERE event_id IN (SELECT id FROM webhook_event WHERE webhook_id = ?1)", [id.0])?;
             c.execute("DELETE FROM webhook_event WHERE webhook_id = ?1", [id.0])?;
             c.execute("DELETE FROM webhook WHERE id = ?1", [id.0])?;
+            audit::note(c, &by, Deed::WebhookRemoved, id)?;
             Ok(())
         })
         .await
     }
 
     /// Queues an event that says nothing, to see whether it arrives.
-    pub async fn test_webhook(&self, id: WebhookId, now: Timestamp) -> Result<()> {
+    pub async fn test_webhook(&self, id: WebhookId, by: By) -> Result<()> {
         self.write(move |c| {
             find(c, id)?;
-            queue(c, &[id.0], TEST, ms(now), &json!({"webhook_id": id}))
+            audit::note(c, &by, Deed::WebhookTried, id)?;
+            queue(c, &[id.0], TEST, ms(by.at), &json!({"webhook_id": id}))
         })
         .await
     }
@@ -280,13 +285,16 @@ impl Store {
     }
 
     /// Tells an event of a webhook once more, from the beginning of its tries.
-    pub async fn tell_again(&self, id: WebhookId, event: i64, now: Timestamp) -> Result<()> {
+    pub async fn tell_again(&self, id: WebhookId, event: i64, by: By) -> Result<()> {
         self.write(move |c| {
             let changed = c.execute(
                 "UPDATE webhook_event SET state = 'queued', tries = 0, due_at = ?3 WHERE id = ?2 AND webhook_id = ?1",
-                (id.0, event, ms(now)),
+                (id.0, event, ms(by.at)),
             )?;
-            if changed == 0 { Err(StoreError::NotFound("event")) } else { Ok(()) }
+            if changed == 0 {
+                return Err(StoreError::NotFound("event"));
+            }
+            audit::note(c, &by, Deed::EventToldAgain, format!("{id} {event}"))
         })
         .await
     }
