@@ -63,9 +63,8 @@ impl Traffic {
     /// Messages a second that the carrier accepted, over the ten seconds before `now`.
     pub fn per_second(&self, now: Timestamp) -> f64 {
         let since = now.as_second() - SECONDS;
-        let accepted =
-            self.accepted.iter().filter(|(at, _)| *at >= since).map(|(_, count)| f64::from(*count));
-        accepted.sum::<f64>() / SECONDS as f64
+        let accepted = self.accepted.iter().filter(|(at, _)| *at >= since).map(|(_, count)| *count);
+        f64::from(accepted.sum::<u32>()) / SECONDS as f64
     }
 }
 

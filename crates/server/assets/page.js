@@ -2,7 +2,7 @@
 // what the pages do without it.
 "use strict";
 
-const grouped = (n) => n.toLocaleString("en-US");
+const grouped = (n) => n.toLocaleString(document.documentElement.lang);
 
 function local(at) {
   return new Date(at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
@@ -31,13 +31,16 @@ function show(root, campaign) {
   put(root, "total", grouped(all));
   for (const [name, count] of Object.entries(totals)) {
     const at = root.querySelector(`[data-total="${name}"]`);
-    if (at) at.textContent = grouped(count);
+    if (!at) continue;
+    at.textContent = grouped(count);
+    at.parentElement.classList.toggle("none", count === 0);
   }
   for (const message of campaign.messages) {
     const row = root.querySelector(`[data-message="${message.n}"]`);
     if (!row) continue;
     const t = message.totals;
     put(row, "sent", grouped(t.sent + t.delivered + t.undelivered));
+    put(row, "failed", grouped(t.failed + t.undelivered));
     put(row, "pending", grouped(t.pending + t.sending));
   }
 }
@@ -126,34 +129,34 @@ function showKind(select) {
   for (const part of set.querySelectorAll("[data-kind]")) part.hidden = part.dataset.kind !== select.value;
 }
 
-function editMessage(set, lists) {
+function editMessage(set, form) {
   const text = set.querySelector("textarea");
   const preview = set.querySelector("[data-preview]");
-  set.querySelector(".chips").hidden = false;
-  set.querySelector(".chips").addEventListener("click", (event) => {
+  const chips = set.querySelector(".chips");
+  chips.hidden = false;
+  chips.addEventListener("click", (event) => {
     const field = event.target.dataset.insert;
     if (!field) return;
     const fallback = field === "first_name" ? ' | default("there")' : "";
     text.setRangeText(`{{ ${field}${fallback} }}`, text.selectionStart, text.selectionEnd, "end");
     text.focus();
-    look();
+    // Like what is typed: counted, shown, kept as a draft.
+    text.dispatchEvent(new Event("input", { bubbles: true }));
   });
   let latest = 0;
   async function look() {
     const mine = ++latest;
     await new Promise((done) => setTimeout(done, 200));
     if (mine !== latest) return;
-    const answer = await fetch("/preview", { method: "POST", body: new URLSearchParams({ text: text.value, lists }) });
+    const asked = new URLSearchParams({ text: text.value, campaign: form.dataset.campaign, see: form.elements.see.value });
+    const answer = await fetch("/preview", { method: "POST", body: asked });
     if (!answer.ok || mine !== latest) return;
-    const seen = await answer.json();
-    const line = (kind, words) => { const p = document.createElement(kind === "sample" ? "div" : "p"); p.className = kind; p.textContent = words; return p; };
-    const parts = [line("size", `${seen.characters} characters, ${seen.encoding}, ${seen.segments} ${seen.segments === 1 ? "segment" : "segments"}`)];
-    if (seen.wrong) parts.push(line("wrong", seen.wrong));
-    if (seen.lacking) parts.push(line("notice warn", `${seen.lacking} contacts lack a field of this text and would be skipped. Give it a default.`));
-    for (const [number, sample] of seen.samples) parts.push(line("sample", `${number}\n${sample}`));
-    preview.replaceChildren(...parts);
+    // The server's own page part, as it stands there without a script.
+    const seen = new DOMParser().parseFromString(await answer.text(), "text/html");
+    preview.replaceChildren(...seen.body.childNodes);
   }
   text.addEventListener("input", look);
+  form.elements.see.addEventListener("input", look);
 }
 
 // What is typed and not yet saved outlives an accident: a closed tab, a lost connection.
@@ -164,13 +167,8 @@ function keepDraft(form) {
   const draft = localStorage.getItem(key);
   if (draft === saved) localStorage.removeItem(key);
   else if (draft) {
-    const offer = document.createElement("p");
-    offer.className = "notice warn";
-    offer.append("There is something here that you typed and did not save. ");
-    const take = document.createElement("button");
-    take.type = "button";
-    take.className = "plain";
-    take.textContent = "Bring it back";
+    const offer = document.getElementById("draft").content.firstElementChild.cloneNode(true);
+    const take = offer.querySelector("button");
     take.addEventListener("click", () => {
       const left = new Map();
       for (const [name, value] of JSON.parse(draft)) left.set(name, [...(left.get(name) ?? []), value]);
@@ -182,7 +180,6 @@ function keepDraft(form) {
       for (const select of form.querySelectorAll('select[name="kind"]')) showKind(select);
       offer.remove();
     });
-    offer.append(take);
     form.prepend(offer);
   }
   form.addEventListener("input", () => localStorage.setItem(key, state()));
@@ -194,7 +191,7 @@ for (const select of document.querySelectorAll('select[name="kind"]')) {
 }
 for (const form of document.querySelectorAll("form[data-draft]")) {
   keepDraft(form);
-  for (const set of form.querySelectorAll("fieldset.message")) editMessage(set, form.dataset.lists);
+  for (const set of form.querySelectorAll("fieldset.message")) editMessage(set, form);
 }
 poll();
 

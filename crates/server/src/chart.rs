@@ -1,5 +1,5 @@
-//! Outcomes over time, drawn on the server as SVG. Colours are classes' business where the page knows better:
-//! texts and lines take the page's own colour.
+//! Outcomes over time, drawn on the server as SVG. Texts and lines take the page's own
+//! colour.
 
 use campaign::Outcome;
 use jiff::Timestamp;
@@ -19,12 +19,8 @@ const BAD: RGBColor = RGBColor(201, 74, 66);
 const NOTHING: RGBColor = RGBColor(140, 148, 160);
 
 /// The kinds of outcome that are told apart, from the ground up.
-pub(crate) const KINDS: [(&str, &str, RGBColor); 4] = [
-    ("good", "Delivered", GOOD),
-    ("under-way", "Sent", UNDER_WAY),
-    ("bad", "Undelivered or failed", BAD),
-    ("nothing", "Skipped or in doubt", NOTHING),
-];
+pub(crate) const KINDS: [(&str, RGBColor); 4] =
+    [("good", GOOD), ("under-way", UNDER_WAY), ("bad", BAD), ("nothing", NOTHING)];
 
 fn kind(outcome: Outcome) -> usize {
     match outcome {
@@ -77,7 +73,7 @@ fn draw(
         .x_label_formatter(&|bar| label(*bar))
         .draw()?;
     let mut floor = vec![0; bars.len()];
-    for (at, (_, _, colour)) in KINDS.iter().enumerate() {
+    for (at, (_, colour)) in KINDS.iter().enumerate() {
         let column = |(x, bar): (usize, &[i64; KINDS.len()])| {
             let from = floor[x];
             floor[x] += bar[at];

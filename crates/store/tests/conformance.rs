@@ -9,7 +9,7 @@ use serde_json::json;
 use store::{
     AnswerFate, Barred, CampaignFilter, CampaignSort, ClaimRequest, Claimed, Consent, Cycle, Cycled,
     Definition, DeliveryFilter, DeliveryRow, Fate, ImportChunk, ImportPlan, ImportTarget, NewContact, Part,
-    Place, Receipt, Reply, Settled, Store, StoreError, Stored, Unsent, WindowDelay,
+    Place, Receipt, Reply, ReplyFilter, Settled, Store, StoreError, Stored, Unsent, WindowDelay,
 };
 
 struct World {
@@ -523,7 +523,7 @@ async fn the_parts_of_a_long_reply_are_put_together_in_any_order_and_what_never_
         ..reply(&w, text)
     };
     let texts = async || -> Vec<(String, Option<String>)> {
-        let replies = w.data.store.replies(id, 10).await.unwrap();
+        let replies = w.data.store.replies(id, ReplyFilter::default(), 10).await.unwrap();
         replies.into_iter().map(|r| (r.text, r.keyword)).collect()
     };
     let replies = vec![part(7, 3, "texting me."), part(7, 1, "Would you "), part(7, 1, "Would you ")];

@@ -12,7 +12,7 @@ use campaign::{CampaignId, Channel, Send, Status};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::{Campaign, Definition, ReplyRow, StoreError, TimelineEntry};
+use store::{Campaign, Definition, ReplyFilter, ReplyRow, StoreError, TimelineEntry};
 use utoipa::ToSchema;
 
 use super::{CampaignPath, Page, limit, view::CampaignView};
@@ -22,9 +22,6 @@ use crate::{
     body::{Body, Query, changed},
     problem::{Answer, Problem},
 };
-
-/// Replies shown with a campaign.
-const MOST_REPLIES: u32 = 500;
 
 /// The answer to an action: the campaign as it then is. A refusal names what can be done instead.
 async fn acted(app: &App, id: CampaignId, result: store::Result<Campaign>) -> Answer<Json<CampaignView>> {
@@ -296,12 +293,26 @@ pub(super) async fn timeline(
     Ok(Json(Page { items: app.store.timeline(id).await?, next: None }))
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RepliesQuery {
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
 /// What recipients answered, newest first.
-#[utoipa::path(get, path = "/campaigns/{id}/replies", params(("id" = String, Path)), responses((status = 200, body = Page<Object>), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/campaigns/{id}/replies", params(("id" = String, Path), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)), responses((status = 200, body = Page<Object>), (status = 404, body = Problem)))]
 pub(super) async fn replies(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
+    Query(query): Query<RepliesQuery>,
 ) -> Answer<Json<Page<ReplyRow>>> {
     app.store.campaign(id).await?;
-    Ok(Json(Page { items: app.store.replies(id, MOST_REPLIES).await?, next: None }))
+    let limit = limit(query.limit)?;
+    let before = query.cursor.map(|cursor| cursor.parse());
+    let before =
+        before.transpose().map_err(|_| Problem::field("cursor", "use the 'next' of the page before"))?;
+    let items = app.store.replies(id, ReplyFilter { before, ..ReplyFilter::default() }, limit).await?;
+    let next = items.last().filter(|_| items.len() == limit as usize).map(|reply| reply.id.to_string());
+    Ok(Json(Page { items, next }))
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use store::{AnswerTexts, By, Limit, OptOutScope, Settings};
 
-use super::{Me, Posted, PostedTwo, Refused, Shown, Wrong, again, hours::Hours, page, words};
+use super::{Me, Posted, PostedTwo, Refused, Shown, Wrong, again, hours::Hours, page, t, words};
 use crate::{App, auth::Caller, body, problem::Problem};
 
 pub(super) fn routes() -> Router<App> {

@@ -10,13 +10,15 @@ use axum::{
 };
 use campaign::{ListId, Msisdn, SkipReason};
 use serde::Deserialize;
-use store::{Barred, Consent, Contact, ImportState, ImportTarget, StoreError};
+use store::{Barred, Consent, Contact, ImportState, ImportTarget, StoreError, Suppressed};
 
-use super::{Me, Posted, Refused, Shown, Wrong, again, imports::receive, page, shown, words};
+use super::{Me, Posted, Refused, Shown, Wrong, again, imports::receive, page, t, words};
 use crate::{App, auth::Caller, problem::Problem};
 
 /// Contacts on a page of a list.
 const MEMBERS: u32 = 50;
+/// People that a search shows.
+const FOUND: u32 = 50;
 /// Imports shown with a list.
 const IMPORTS: u32 = 10;
 
@@ -38,8 +40,13 @@ pub(super) fn routes() -> Router<App> {
 struct ListsPage {
     me: Me,
     lists: Vec<(ListId, String, i64)>,
+    /// The name of a new list, as typed.
     name: String,
     q: String,
+    /// Whom a search found; none where nobody was looked for.
+    found: Option<Vec<Contact>>,
+    /// Whether there are more of them.
+    more: bool,
     wrong: Wrong,
 }
 
@@ -49,21 +56,25 @@ struct Search {
     q: String,
 }
 
-/// The number of an address or a search field.
+/// The number of an address or a form.
 pub(super) fn number(text: &str) -> Result<Msisdn, Problem> {
-    Msisdn::parse(text, None).map_err(|e| Problem::field("q", e))
+    Msisdn::parse(text, None).map_err(|e| Problem::field("number", e))
 }
 
 async fn lists(State(app): State<App>, caller: Caller, Query(search): Query<Search>) -> Shown {
-    let mut wrong = Wrong::default();
-    if !search.q.is_empty() {
-        match number(&search.q) {
-            Ok(number) => return Ok(Redirect::to(&format!("/contacts/{number}")).into_response()),
-            Err(problem) => wrong.0 = problem.into_fields().unwrap_or_default(),
+    let (mut found, mut more) = (None, false);
+    if !search.q.trim().is_empty() {
+        if let Ok(number) = number(&search.q) {
+            return Ok(Redirect::to(&format!("/contacts/{number}")).into_response());
         }
+        let mut people = app.store.find_contacts(search.q.clone(), FOUND + 1).await?;
+        more = people.len() > FOUND as usize;
+        people.truncate(FOUND as usize);
+        found = Some(people);
     }
     let lists = app.store.lists().await?;
-    Ok(page(&ListsPage { me: Me::new(caller, "contacts"), lists, name: String::new(), q: search.q, wrong }))
+    let (me, name, wrong) = (Me::new(caller, "contacts"), String::new(), Wrong::default());
+    Ok(page(&ListsPage { me, lists, name, q: search.q, found, more, wrong }))
 }
 
 #[derive(Deserialize)]
@@ -78,8 +89,8 @@ async fn new_list(State(app): State<App>, caller: Caller, Posted(new): Posted<Ne
         Err(e) => {
             let wrong = Wrong(Problem::from(e).into_fields()?);
             let lists = app.store.lists().await?;
-            let page =
-                ListsPage { me: Me::new(caller, "contacts"), lists, name: new.name, q: String::new(), wrong };
+            let (me, q) = (Me::new(caller, "contacts"), String::new());
+            let page = ListsPage { me, lists, name: new.name, q, found: None, more: false, wrong };
             Ok(again(&page, StatusCode::UNPROCESSABLE_ENTITY))
         }
     }
@@ -157,10 +168,27 @@ impl Person {
         self.c.suppressed.iter().any(|s| s.reason == SkipReason::Blocked.word())
     }
 
+    /// Where something is done with this person.
+    fn address(&self, what: &str) -> String {
+        format!("/contacts/{}/{what}", self.c.number)
+    }
+
     fn title(&self) -> String {
         let part = |name: &str| self.c.fields.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
         let name: Vec<&str> = [part("first_name"), part("last_name")].into_iter().flatten().collect();
         if name.is_empty() { self.c.number.to_string() } else { name.join(" ") }
+    }
+}
+
+/// Why nothing goes to a number, and since when.
+fn held(s: &Suppressed) -> t::Markup {
+    let why = t::word("skipped", &s.reason);
+    let (channel, at) = (t::word("held-of", &s.channel), t::time(s.at));
+    if s.purpose.is_empty() {
+        t::html("held-since", ("why", why, "channel", channel, "at", at))
+    } else {
+        let channel = t::with("purpose-alone", ("barred", channel, "purpose", &s.purpose));
+        t::html("held-since", ("why", why, "channel", channel, "at", at))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Campaign Details: where a campaign stands, what became of it, what can be done with it.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use askama::Template;
 use axum::{
@@ -13,12 +13,14 @@ use axum::{
 use campaign::{Action, CampaignId, Outcome, Status};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde::Deserialize;
-use store::{AttemptRow, Cursor, Definition, DeliveryRow, Place, ReplyRow, StoreError, TimelineEntry};
+use store::{
+    AttemptRow, Cursor, Definition, DeliveryRow, Place, ReplyFilter, ReplyRow, StoreError, TimelineEntry,
+};
 
 use super::{
     Me, Posted, Refused, Shown,
     index::{Row, list_names},
-    page, shown,
+    page, t,
     words::{self, Given},
 };
 use crate::{
@@ -37,7 +39,7 @@ const RECIPIENTS: usize = 50;
 /// What has no receipt by then is not waited for any more.
 const RECEIPT_WITHIN: SignedDuration = SignedDuration::from_hours(72);
 /// Replies on a page.
-const REPLIES: u32 = 500;
+const REPLIES: u32 = 100;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -72,31 +74,32 @@ struct Details {
     row: Row,
     timeline: Vec<TimelineEntry>,
     waiting: Vec<WaitingView>,
-    sends: Vec<String>,
+    sends: Vec<Cow<'static, str>>,
     skips: Vec<(String, i64)>,
     chart: Option<String>,
-    time_left: Option<String>,
+    /// When it will be done, as far as can be told.
+    left: Option<t::Markup>,
     route: Option<String>,
     replies: i64,
     /// What was just done, in words.
-    done: Option<String>,
+    done: Option<Cow<'static, str>>,
     /// What could not be done, and why.
     refused: Option<String>,
 }
 
 impl Details {
-    fn outcomes(&self) -> [(&'static str, &'static str, i64); 9] {
+    fn outcomes(&self) -> [(&'static str, i64); 9] {
         let t = &self.row.totals;
         [
-            ("delivered", "Delivered", t.delivered),
-            ("sent", "Sent", t.sent),
-            ("undelivered", "Undelivered", t.undelivered),
-            ("failed", "Failed", t.failed),
-            ("in_doubt", "In doubt", t.in_doubt),
-            ("skipped", "Skipped", t.skipped),
-            ("cancelled", "Cancelled", t.cancelled),
-            ("sending", "Sending", t.sending),
-            ("pending", "Pending", t.pending),
+            ("delivered", t.delivered),
+            ("sent", t.sent),
+            ("undelivered", t.undelivered),
+            ("failed", t.failed),
+            ("in_doubt", t.in_doubt),
+            ("skipped", t.skipped),
+            ("cancelled", t.cancelled),
+            ("sending", t.sending),
+            ("pending", t.pending),
         ]
     }
 }
@@ -127,10 +130,7 @@ async fn read(app: &App, caller: Caller, id: CampaignId, did: &str) -> Result<De
     let zone = zone(app, &campaign.definition).await?;
     let row = Row::of(campaign, &list_names(app).await?);
     let rate = route.as_ref().map_or(1, |r| r.config.rate_per_second.max(1));
-    let flows = row.campaign.status == Status::Running && waiting.is_empty() && row.totals.pending > 0;
-    let time_left = flows
-        .then(|| SignedDuration::from_secs(row.totals.pending / i64::from(rate)))
-        .map(|span| format!("about {} left at the route's rate", words::span(span)));
+    let left = left(app, &row, rate, &waiting).await?;
     Ok(Details {
         me: Me::new(caller, "campaigns"),
         timeline: app.store.timeline(id).await?,
@@ -141,30 +141,52 @@ async fn read(app: &App, caller: Caller, id: CampaignId, did: &str) -> Result<De
         done: done(did, &row),
         refused: None,
         route: route.map(|r| r.config.name),
-        time_left,
+        left,
         waiting,
         row,
     })
 }
 
+/// How long a running campaign still takes at the route's rate, or when its last message is due.
+async fn left(app: &App, row: &Row, rate: u32, waiting: &[WaitingView]) -> store::Result<Option<t::Markup>> {
+    if row.campaign.status != Status::Running || row.totals.pending == 0 {
+        return Ok(None);
+    }
+    let span = SignedDuration::from_secs(row.totals.pending / i64::from(rate));
+    let last = app.store.last_due(row.campaign.id).await?;
+    Ok(match last.filter(|last| last.duration_since(Timestamp::now()) > span) {
+        Some(last) => Some(t::html("last-due", ("at", t::time(last)))),
+        None if waiting.is_empty() => Some(t::html("time-left", ("span", words::span(span)))),
+        None => None,
+    })
+}
+
+/// Why a campaign waits, in words.
+fn waits(w: &WaitingView) -> t::Markup {
+    let why = t::word("waiting", w.reason);
+    let why = match &w.detail {
+        Some(detail) => t::with("why-detail", ("why", why, "detail", detail)),
+        None => why,
+    };
+    match w.until {
+        Some(until) => t::html("why-text-until", ("why", why, "until", t::time(until))),
+        None => t::html("why-text", ("why", why)),
+    }
+}
+
 /// What an action brought, with its figures.
-fn done(did: &str, row: &Row) -> Option<String> {
-    let t = &row.totals;
-    let left = t.sum() - t.pending - t.sending - t.cancelled - t.skipped;
+fn done(did: &str, row: &Row) -> Option<Cow<'static, str>> {
+    let n = &row.totals;
+    let left = n.sum() - n.pending - n.sending - n.cancelled - n.skipped;
     Some(match did {
-        "stop" => {
-            let (left, cancelled) = (words::number(left), words::number(t.cancelled));
-            format!("Stopped; {left} had left, {cancelled} cancelled.")
-        }
-        "schedule" => format!("Scheduled for {} recipients.", words::number(row.campaign.audience)),
-        "restart" => format!("Restarted; {} are planned anew.", words::number(t.pending)),
-        "adjust" => "The schedule is adjusted.".to_owned(),
-        "archive" => "Archived. It is hidden from the index; the filter 'Archived' shows it.".to_owned(),
-        "clone" => {
-            "This is the copy. Acknowledge the opt-in approval and schedule it when it is ready.".to_owned()
-        }
-        "release" => "Released: what was held goes now.".to_owned(),
-        "saved" => "Saved.".to_owned(),
+        "stop" => t::with("done-stop", ("left", left, "cancelled", n.cancelled)),
+        "schedule" => t::with("done-schedule", ("n", row.campaign.audience)),
+        "restart" => t::with("done-restart", ("n", n.pending)),
+        "adjust" => t::say("done-adjust"),
+        "archive" => t::say("done-archive"),
+        "clone" => t::say("done-clone"),
+        "release" => t::say("done-release"),
+        "saved" => t::say("saved"),
         _ => return None,
     })
 }
@@ -196,11 +218,10 @@ pub(super) async fn acted(
 /// Why an action could not be done, for people.
 pub(super) fn refusal(e: &StoreError, action: Action) -> String {
     match e {
-        StoreError::NotAllowed(no) => format!(
-            "{} is not possible now: the campaign is {}. Somebody else may have acted on it; what is shown is how it stands.",
-            words::action(action),
-            words::status(no.status)
-        ),
+        StoreError::NotAllowed(no) => {
+            let (action, status) = (words::action(action), words::status(no.status));
+            t::with("not-possible", ("action", action, "status", status)).into_owned()
+        }
         other => other.to_string(),
     }
 }
@@ -229,6 +250,10 @@ async fn release(State(app): State<App>, caller: Caller, Path(path): Path<String
     acted(&app, caller, id, Action::Release, released.map(|c| c.id)).await
 }
 
+/// What may have become of a delivery, as the filter names it.
+const OUTCOMES: [&str; 9] =
+    ["pending", "sending", "sent", "delivered", "undelivered", "failed", "skipped", "cancelled", "in_doubt"];
+
 #[derive(Template)]
 #[template(path = "recipients.html")]
 struct Recipients {
@@ -243,20 +268,6 @@ struct Recipients {
 }
 
 impl Recipients {
-    fn places(&self) -> [&'static str; 9] {
-        [
-            "pending",
-            "sending",
-            "sent",
-            "delivered",
-            "undelivered",
-            "failed",
-            "skipped",
-            "cancelled",
-            "in_doubt",
-        ]
-    }
-
     fn is_message(&self, n: impl Given<usize>) -> bool {
         self.message.is_some_and(|message| message as usize == n.given())
     }
@@ -270,10 +281,10 @@ impl Recipients {
     fn why(&self, item: &DeliveryRow) -> String {
         let waited = item.sent_at.map(|at| Timestamp::now().duration_since(at));
         if item.outcome == Place::Settled(Outcome::Sent) && waited.is_some_and(|w| w > RECEIPT_WITHIN) {
-            return "no receipt".to_owned();
+            return t::say("no-receipt").into_owned();
         }
         match (&item.reason, &item.detail) {
-            (Some(reason), _) => words::skipped(reason).to_owned(),
+            (Some(reason), _) => t::word("skipped", reason).into_owned(),
             (None, Some(detail)) => detail.clone(),
             (None, None) => String::new(),
         }
@@ -332,55 +343,35 @@ async fn settle(
     Ok(Redirect::to(&format!("/campaigns/{id}/recipients?outcome=in_doubt")).into_response())
 }
 
-/// An outcome as people read it.
-fn outcome(place: impl Given<Place>) -> String {
-    place_words(place.given().word())
-}
-
-fn place_words(word: &str) -> String {
-    let mut words = word.replace('_', " ");
-    if let Some(first) = words.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    words
-}
-
 #[derive(Template)]
 #[template(path = "replies.html")]
 struct Replies {
     me: Me,
     row: Row,
     items: Vec<ReplyRow>,
+    /// Whether only those are shown that read like a refusal.
     only: bool,
+    next: Option<i64>,
 }
 
 #[derive(Deserialize)]
 struct Only {
     #[serde(default)]
     only: String,
+    before: Option<i64>,
 }
 
 async fn replies(
     State(app): State<App>,
     caller: Caller,
     Path(path): Path<String>,
-    Query(only): Query<Only>,
+    Query(asked): Query<Only>,
 ) -> Shown {
     let id = id(&path)?;
     let row = Row::of(app.store.campaign(id).await?, &list_names(&app).await?);
-    let only = only.only == "refusal";
-    let mut items = app.store.replies(id, REPLIES).await?;
-    items.retain(|r| !only || r.keyword.as_deref() == Some("refusal"));
-    Ok(page(&Replies { me: Me::new(caller, "campaigns"), row, items, only }))
-}
-
-/// What a reply was taken for.
-fn keyword(word: &str) -> &'static str {
-    match word {
-        "opt_out" => "opted out",
-        "opt_in" => "opted in",
-        "help" => "asked for help",
-        "refusal" => "reads like a refusal",
-        _ => "",
-    }
+    let filter = ReplyFilter { before: asked.before, refusals: asked.only == "refusal" };
+    let only = filter.refusals;
+    let items = app.store.replies(id, filter, REPLIES).await?;
+    let next = items.last().filter(|_| items.len() == REPLIES as usize).map(|reply| reply.id);
+    Ok(page(&Replies { me: Me::new(caller, "campaigns"), row, items, only, next }))
 }

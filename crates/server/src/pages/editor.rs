@@ -1,17 +1,21 @@
 //! The editor: campaign details, then messages. What is wrong comes back beside its field with what was
 //! typed; whoever saves over somebody else's change is told and decides.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use axum::{
-    Json, Router,
+    Router,
     extract::{Path, State},
     http::StatusCode,
-    response::{IntoResponse, Redirect, Response},
+    response::{IntoResponse, Redirect},
     routing::{get, post},
 };
 use campaign::{
-    Action, CampaignId, ListId, RouteId, Window,
+    Action, CampaignId, ListId, Msisdn, RouteId, Window,
     lifecycle::{self, Cause},
+    money::Money,
+    segment,
 };
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use serde::Deserialize;
@@ -22,13 +26,15 @@ use super::{
     Me, Posted, PostedTwo, Refused, Shown, Wrong, again,
     details::{acted, id, zone},
     hours::Hours,
-    page,
+    page, t,
     words::Given,
 };
 use crate::{App, auth::Caller, body, problem::Problem};
 
-/// Contacts that a text is shown for.
+/// Contacts that a text is shown for, and as many as may be chosen.
 const SAMPLES: usize = 3;
+const MOST_CHOSEN: usize = 10;
+
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/campaigns/new", get(new).post(create))
@@ -277,15 +283,16 @@ impl SendForm {
         match self.kind.as_str() {
             "now" => Ok(json!({"now": true})),
             "at" => {
-                let at: DateTime = self.at.parse().map_err(|_| "choose a date and a time".to_owned())?;
+                let at: DateTime = self.at.parse().map_err(|_| t::say("choose-time").into_owned())?;
                 let at = zone.to_timestamp(at).map_err(|e| e.to_string())?;
                 Ok(json!({"at": at}))
             }
-            "local" if self.local.is_empty() => Err("choose a date and a time".to_owned()),
+            "local" if self.local.is_empty() => Err(t::say("choose-time").into_owned()),
             "local" if self.late => Ok(json!({"local": self.local, "late": "next_day"})),
             "local" => Ok(json!({"local": self.local})),
             "after" => {
-                let number: u32 = self.number.trim().parse().map_err(|_| "give a whole number".to_owned())?;
+                let number: u32 =
+                    self.number.trim().parse().map_err(|_| t::say("whole-number").into_owned())?;
                 let after = match self.unit.as_str() {
                     "hours" => format!("PT{number}H"),
                     "minutes" => format!("PT{number}M"),
@@ -297,7 +304,7 @@ impl SendForm {
                     Ok(json!({"after": after, "time": self.time}))
                 }
             }
-            _ => Err("choose when it goes".to_owned()),
+            _ => Err(t::say("choose-when").into_owned()),
         }
     }
 }
@@ -339,6 +346,7 @@ struct MessagesForm {
     /// `save`, `preview`, `add`, `remove-2`, `schedule`.
     action: String,
     text: Vec<String>,
+    see: String,
 }
 
 struct MessageForm {
@@ -355,7 +363,8 @@ struct EditMessages {
     name: String,
     version: i64,
     zone: String,
-    lists: String,
+    /// Numbers of contacts that the texts are shown for.
+    see: String,
     messages: Vec<MessageForm>,
     fields: Vec<String>,
     wrong: Wrong,
@@ -374,14 +383,13 @@ impl EditMessages {
         fields.extend(app.store.custom_fields().await?);
         fields.sort();
         fields.dedup();
-        let lists: Vec<String> = c.definition.list_ids.iter().map(ToString::to_string).collect();
         Ok(Self {
             me: Me::new(caller, "campaigns"),
             id: c.id,
             name: c.definition.name.clone(),
             version,
             zone: zone(app, &c.definition).await?.iana_name().unwrap_or("UTC").to_owned(),
-            lists: lists.join(","),
+            see: String::new(),
             messages,
             fields,
             wrong: Wrong::default(),
@@ -423,9 +431,10 @@ async fn messages(State(app): State<App>, caller: Caller, Path(path): Path<Strin
         Err(e) => return acted(&app, caller, id, Action::Edit, Err(e)).await,
     };
     let zone = zone(&app, &campaign.definition).await?;
+    let reader = Reader::of(&app, &campaign, "").await?;
     let mut all = Vec::new();
     for m in &campaign.definition.messages {
-        let preview = Some(look(&app, &m.text, &campaign.definition.list_ids).await?);
+        let preview = Some(reader.look(&app, &m.text).await?);
         all.push(MessageForm { text: m.text.clone(), send: SendForm::of(&m.send, &zone), preview });
     }
     if all.is_empty() {
@@ -447,9 +456,10 @@ async fn written(
         Err(e) => return acted(&app, caller, id, Action::Edit, Err(e)).await,
     };
     let zone = zone(&app, &campaign.definition).await?;
+    let reader = Reader::of(&app, &campaign, &form.see).await?;
     let mut all: Vec<MessageForm> = Vec::new();
     for (i, text) in form.text.iter().enumerate() {
-        let preview = Some(look(&app, text, &campaign.definition.list_ids).await?);
+        let preview = Some(reader.look(&app, text).await?);
         all.push(MessageForm { text: text.clone(), send: sends.of(i), preview });
     }
     let mut status = StatusCode::OK;
@@ -491,15 +501,17 @@ async fn written(
         }
     }
     let edit = EditMessages::new(&app, caller, &campaign, form.version, all).await?;
-    Ok(again(&EditMessages { wrong: wrong_fields, stale, ..edit }, status))
+    Ok(again(&EditMessages { wrong: wrong_fields, stale, see: form.see, ..edit }, status))
 }
 
 /// What a text comes to.
-#[derive(Debug, serde::Serialize)]
 struct Preview {
     characters: usize,
-    encoding: &'static str,
+    /// None where it is longer than messages can be.
+    encoding: Option<&'static str>,
     segments: usize,
+    /// What it costs a recipient, where the route has a price.
+    cost: Option<String>,
     /// What is wrong with it.
     wrong: Option<String>,
     /// How it reads for some contacts, and their numbers.
@@ -508,36 +520,74 @@ struct Preview {
     lacking: i64,
 }
 
-#[derive(Deserialize)]
-struct Text {
-    #[serde(default)]
+impl Preview {
+    fn encoding(&self) -> Cow<'static, str> {
+        self.encoding.map_or_else(|| t::say("too-long"), Cow::Borrowed)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "preview_part.html")]
+struct PreviewPart {
+    p: Preview,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Typed {
     text: String,
-    #[serde(default)]
-    lists: String,
+    campaign: String,
+    see: String,
 }
 
 /// Counts and shows a text as it is typed.
-async fn preview(State(app): State<App>, Posted(form): Posted<Text>) -> Result<Response, Problem> {
-    let lists: Vec<ListId> = form.lists.split(',').filter_map(|l| l.parse().ok()).collect();
-    Ok(Json(look(&app, &form.text, &lists).await?).into_response())
+async fn preview(State(app): State<App>, Posted(form): Posted<Typed>) -> Shown {
+    let campaign = app.store.campaign(id(&form.campaign)?).await?;
+    let reader = Reader::of(&app, &campaign, &form.see).await?;
+    Ok(page(&PreviewPart { p: reader.look(&app, &form.text).await? }))
 }
 
-async fn look(app: &App, text: &str, lists: &[ListId]) -> store::Result<Preview> {
-    let (size, wrong) = match app.store.preview(text.to_owned(), lists.to_vec(), SAMPLES).await {
-        Ok(seen) => (Some(seen), None),
-        Err(StoreError::Invalid(problems)) => (None, problems.into_iter().next().map(|p| p.message)),
-        Err(e) => return Err(e),
-    };
-    // What cannot be rendered is counted as it stands.
-    let seen = size.unwrap_or_default();
-    let longest = seen.samples.iter().map(|s| s.1.as_str()).max_by_key(|s| s.chars().count()).unwrap_or(text);
-    let measured = campaign::segment::measure(longest).ok();
-    Ok(Preview {
-        characters: measured.map_or_else(|| longest.chars().count(), |m| m.characters),
-        encoding: measured.map_or("too long", |m| m.encoding.words()),
-        segments: measured.map_or(0, |m| m.segments),
-        wrong,
-        samples: seen.samples,
-        lacking: seen.lacking,
-    })
+/// For whom the texts of a campaign are shown, and what a segment costs.
+struct Reader {
+    lists: Vec<ListId>,
+    chosen: Vec<Msisdn>,
+    price: Option<Money>,
+}
+
+impl Reader {
+    /// `see` names contacts by their numbers; what is no number is passed over while it is typed.
+    async fn of(app: &App, campaign: &Campaign, see: &str) -> store::Result<Self> {
+        let d = &campaign.definition;
+        let price = match d.route_id {
+            Some(route) => app.store.route(route).await?.config.price_per_segment,
+            None => None,
+        };
+        let numbers = see.split([',', ';', '\n']).filter_map(|number| Msisdn::parse(number, None).ok());
+        Ok(Self { lists: d.list_ids.clone(), chosen: numbers.take(MOST_CHOSEN).collect(), price })
+    }
+
+    async fn look(&self, app: &App, text: &str) -> store::Result<Preview> {
+        let seen = app.store.preview(text.to_owned(), self.lists.clone(), self.chosen.clone(), SAMPLES).await;
+        let (seen, wrong) = match seen {
+            Ok(seen) => (seen, None),
+            // What cannot be rendered is counted as it stands.
+            Err(StoreError::Invalid(problems)) => {
+                (store::Preview::default(), problems.into_iter().next().map(|p| p.message))
+            }
+            Err(e) => return Err(e),
+        };
+        let longest = seen.samples.iter().map(|s| s.1.as_str()).max_by_key(|s| s.chars().count());
+        let longest = longest.unwrap_or(text);
+        let measured = segment::measure(longest).ok();
+        let segments = measured.map_or(0, |m| m.segments);
+        Ok(Preview {
+            characters: measured.map_or_else(|| longest.chars().count(), |m| m.characters),
+            encoding: measured.map(|m| m.encoding.words()),
+            segments,
+            cost: self.price.map(|price| price.times(segments as i64).to_string()),
+            wrong,
+            samples: seen.samples,
+            lacking: seen.lacking,
+        })
+    }
 }

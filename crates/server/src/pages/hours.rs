@@ -4,15 +4,8 @@ use campaign::Window;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-const DAYS: [(&str, &str); 7] = [
-    ("mon", "Mon"),
-    ("tue", "Tue"),
-    ("wed", "Wed"),
-    ("thu", "Thu"),
-    ("fri", "Fri"),
-    ("sat", "Sat"),
-    ("sun", "Sun"),
-];
+/// The days of a week, as forms and the API name them.
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// Sending hours as their fields are named.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -57,7 +50,7 @@ impl Hours {
         self.window == "any"
     }
 
-    pub(super) fn days(&self) -> [(&'static str, &'static str); 7] {
+    pub(super) fn days(&self) -> [&'static str; 7] {
         DAYS
     }
 

@@ -1,5 +1,7 @@
 //! Files of contacts: sent, looked at column by column, imported; into lists and onto do-not-contact lists.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use axum::{
     Router,
@@ -17,7 +19,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use store::{Barred, By, ImportPlan, ImportStage, ImportState, ImportTarget, RowError, Suppressed};
 
-use super::{Me, Posted, Refused, Shown, Wrong, again, contacts::number, page, shown, words};
+use super::{Me, Posted, Refused, Shown, Wrong, again, contacts::number, page, t, words};
 use crate::{
     App,
     auth::Caller,
@@ -66,12 +68,12 @@ pub(super) async fn receive(
             _ => {}
         }
     }
-    Err(Problem::field("file", "choose a file first"))
+    Err(Problem::field("file", t::say("choose-file")))
 }
 
 async fn file(app: &App, field: Field<'_>, into: ImportTarget, by: By) -> Result<ImportId, Problem> {
     if field.file_name().is_none_or(str::is_empty) {
-        return Err(Problem::field("file", "choose a file first"));
+        return Err(Problem::field("file", t::say("choose-file")));
     }
     uploads::receive(&app.store, into, by, field.map_err(|e| broken(&e))).await
 }
@@ -190,7 +192,9 @@ async fn read(
     let import = app.store.import(id).await?;
     let into = match import.into {
         ImportTarget::List(list) => (format!("/contacts/lists/{list}"), app.store.list(list).await?.0),
-        ImportTarget::DoNotContact(_) => ("/contacts/do-not-contact".to_owned(), "Do not contact".to_owned()),
+        ImportTarget::DoNotContact(_) => {
+            ("/contacts/do-not-contact".to_owned(), t::say("do-not-contact").into_owned())
+        }
     };
     let mut wrong = Wrong::default();
     let mut waits = None;
@@ -269,6 +273,16 @@ impl BarredPage {
             number: String::new(),
             wrong: Wrong::default(),
         })
+    }
+}
+
+/// What a number on the list gets no more.
+fn barred_from(s: &Suppressed) -> Cow<'static, str> {
+    let barred = t::word("barred", &s.channel);
+    if s.purpose.is_empty() {
+        barred
+    } else {
+        t::with("purpose-alone", ("barred", barred, "purpose", &s.purpose))
     }
 }
 

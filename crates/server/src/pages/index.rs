@@ -1,6 +1,6 @@
 //! The Campaign Index.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use askama::Template;
 use axum::{
@@ -14,7 +14,7 @@ use jiff::{civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use store::{Campaign, CampaignFilter, CampaignSort};
 
-use super::{Me, Shown, page, shown, words};
+use super::{Me, Shown, page, t, words};
 use crate::{App, auth::Caller};
 
 /// Campaigns on a page.
@@ -132,7 +132,7 @@ impl Row {
         }
     }
 
-    pub(super) fn status(&self) -> &'static str {
+    pub(super) fn status(&self) -> Cow<'static, str> {
         words::status(self.campaign.status)
     }
 
@@ -150,19 +150,23 @@ impl Row {
     }
 
     /// Every action with its word, its text, and why it is not offered.
-    pub(super) fn menu(&self) -> Vec<(&'static str, &'static str, Option<String>)> {
+    pub(super) fn menu(&self) -> Vec<Entry> {
         let channel = self.campaign.definition.channel;
-        let never = |a: &&Action| words::only_while(channel, **a).starts_with("not for");
+        // Nothing is held most of the time: then nobody looks for its release.
+        let shown = |a: &&Action| **a != Action::Release || self.actions.contains(a);
         Action::ALL
             .iter()
-            .filter(|a| !never(a) && (**a != Action::Release || self.actions.contains(a)))
-            .map(|a| {
-                let why = (!self.actions.contains(a)).then(|| words::only_while(channel, *a));
-                (a.word(), words::action(*a), why)
+            .filter(shown)
+            .filter_map(|a| {
+                let when = words::only_while(channel, *a)?;
+                Some((a.word(), words::action(*a), (!self.actions.contains(a)).then_some(when)))
             })
             .collect()
     }
 }
+
+/// An action in a menu: its word, its text, and why it is not offered.
+type Entry = (&'static str, Cow<'static, str>, Option<Cow<'static, str>>);
 
 /// The names of all lists.
 pub(super) async fn list_names(app: &App) -> store::Result<HashMap<ListId, String>> {
@@ -181,19 +185,8 @@ struct Index {
     more: bool,
 }
 
-impl Index {
-    fn columns(&self) -> [(&'static str, &'static str); 7] {
-        [
-            ("status", "Status"),
-            ("name", "Name"),
-            ("start", "Start"),
-            ("created_by", "Created by"),
-            ("messages", "Messages"),
-            ("list", "Contact list"),
-            ("progress", "Progress"),
-        ]
-    }
-}
+/// The columns, as they are sorted by.
+const COLUMNS: [&str; 7] = ["status", "name", "start", "created_by", "messages", "list", "progress"];
 
 async fn index(State(app): State<App>, caller: Caller, Query(asked): Query<Asked>) -> Shown {
     let mut found = app.store.campaigns(asked.filter(), SHOWN + 1).await?;

@@ -14,6 +14,7 @@ mod planning;
 mod routes;
 mod session;
 mod settings;
+mod texts;
 mod webhooks;
 mod words;
 
@@ -26,11 +27,11 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::get,
 };
-use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use store::{Role, StoreError};
 
 pub(crate) use session::Tries;
+use texts as t;
 
 use crate::{App, auth::Caller, problem::Problem};
 
@@ -194,9 +195,4 @@ impl Wrong {
     fn all(&self) -> &[store::Problem] {
         &self.0
     }
-}
-
-/// An instant as a page shows it; the script makes it the reader's own time.
-fn shown(at: impl words::Given<Timestamp>) -> String {
-    at.given().strftime("%Y-%m-%d %H:%M UTC").to_string()
 }

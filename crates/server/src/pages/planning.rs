@@ -1,6 +1,6 @@
 //! Schedule, adjust, restart: what would happen is shown first, then agreed to.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use askama::Template;
 use axum::{
@@ -21,7 +21,7 @@ use super::{
     Me, PostedTwo, Shown, Wrong, again,
     details::{acted, id, refusal, went, zone},
     editor::{SendForm, Sends},
-    page, shown,
+    page, t,
     words::{self, Given},
 };
 use crate::{App, auth::Caller, body};
@@ -40,7 +40,7 @@ struct Schedule {
     id: CampaignId,
     name: String,
     forecast: Option<Forecast>,
-    sends: Vec<String>,
+    sends: Vec<Cow<'static, str>>,
     wrong: Wrong,
 }
 
@@ -97,7 +97,7 @@ async fn scheduled(State(app): State<App>, caller: Caller, Path(path): Path<Stri
 struct Timed {
     n: usize,
     text: String,
-    now: String,
+    now: Cow<'static, str>,
     send: SendForm,
     rebuilt: Option<RebuiltMessage>,
 }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use store::{RouteConfig, TestSend};
 
-use super::{Me, Posted, Refused, Shown, Wrong, again, page, shown, words};
+use super::{Me, Posted, Refused, Shown, Wrong, again, page, t, words};
 use crate::{App, api::view::RouteView, auth::Caller, body, problem::Problem};
 
 /// Tries shown with a route.
@@ -100,7 +100,7 @@ impl RouteForm {
     fn change(&self) -> Result<Value, Problem> {
         let number = |field: &str, text: &str| {
             let number = text.trim().parse::<u32>();
-            number.map(Value::from).map_err(|_| Problem::field(field, "give a whole number"))
+            number.map(Value::from).map_err(|_| Problem::field(field, t::say("whole-number")))
         };
         let mut change = Map::new();
         for (field, text) in [("name", &self.name), ("host", &self.host), ("system_id", &self.system_id)] {
@@ -131,12 +131,7 @@ impl RouteForm {
         );
         let mut refusals = BTreeMap::new();
         for line in self.refusals.lines().filter(|line| !line.trim().is_empty()) {
-            let wrong = || {
-                Problem::field(
-                    "refusals",
-                    format!("'{line}': write a command status and recipient, throttled or route"),
-                )
-            };
+            let wrong = || Problem::field("refusals", t::with("route-refusals-wrong", ("line", line)));
             let (code, kind) = line.trim().split_once(' ').ok_or_else(wrong)?;
             let kind: store::Refusal = body::decode(kind.trim().into()).map_err(|_| wrong())?;
             refusals.insert(code.parse::<u32>().map_err(|_| wrong())?, kind);

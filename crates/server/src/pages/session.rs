@@ -1,6 +1,7 @@
 //! Signing in and out; the one-time link that makes an account.
 
 use std::{
+    borrow::Cow,
     net::{IpAddr, SocketAddr},
     num::NonZeroU32,
 };
@@ -18,7 +19,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use store::{Role, StoreError};
 
-use super::{Posted, Refused, Shown, Wrong, again, page};
+use super::{Posted, Refused, Shown, Wrong, again, page, t};
 use crate::{
     App,
     auth::{self, Caller},
@@ -66,7 +67,7 @@ pub(super) fn routes() -> Router<App> {
 #[template(path = "sign_in.html")]
 struct SignIn {
     email: String,
-    wrong: Option<&'static str>,
+    wrong: Option<Cow<'static, str>>,
 }
 
 #[derive(Deserialize)]
@@ -88,7 +89,7 @@ async fn signed_in(
     Posted(form): Posted<Credentials>,
 ) -> Shown {
     if !app.tries.may_try(&form.email, from.ip()) {
-        let wrong = Some("Too many tries. Wait a minute, then try again.");
+        let wrong = Some(t::say("sign-in-too-often"));
         return Ok(again(&SignIn { email: form.email, wrong }, StatusCode::TOO_MANY_REQUESTS));
     }
     let known = app.store.user_by_email(&form.email).await?;
@@ -97,7 +98,7 @@ async fn signed_in(
     if let Some(user) = user.filter(|_| fits) {
         Ok(begin(&app, user.id, &headers).await?)
     } else {
-        let wrong = Some("This e-mail address and password do not fit.");
+        let wrong = Some(t::say("sign-in-wrong"));
         Ok(again(&SignIn { email: form.email, wrong }, StatusCode::UNAUTHORIZED))
     }
 }

@@ -12,7 +12,7 @@ use campaign::UserId;
 use serde::Deserialize;
 use store::{AuditEntry, Problem as FieldProblem, Role, StoreError, TokenRow, User};
 
-use super::{Me, Posted, Refused, Shown, Wrong, again, page, shown, words};
+use super::{Me, Posted, Refused, Shown, Wrong, again, page, t, words::Given};
 use crate::{
     App,
     auth::{Caller, over_tls},
@@ -49,6 +49,11 @@ impl UsersPage {
         let users = app.store.users().await?;
         Ok(Self { me: Me::new(caller, "settings"), users, link: None, wrong: Wrong::default() })
     }
+
+    /// Where a person is removed.
+    fn remove(&self, id: impl Given<UserId>) -> String {
+        format!("/settings/users/{}/remove", id.given())
+    }
 }
 
 async fn users(State(app): State<App>, caller: Caller) -> Shown {
@@ -63,7 +68,7 @@ struct RoleForm {
 
 impl RoleForm {
     fn role(&self) -> Result<Role, Problem> {
-        Role::from_word(&self.role).ok_or_else(|| Problem::field("role", "choose viewer, manager or admin"))
+        Role::from_word(&self.role).ok_or_else(|| Problem::field("role", t::say("choose-role")))
     }
 }
 
@@ -127,6 +132,11 @@ impl TokensPage {
         let tokens = app.store.tokens().await?;
         Ok(Self { me: Me::new(caller, "settings"), tokens, made: None, wrong: Wrong::default() })
     }
+
+    /// Where a token is ended.
+    fn end(&self, id: impl Given<i64>) -> String {
+        format!("/settings/tokens/{}/remove", id.given())
+    }
 }
 
 async fn tokens(State(app): State<App>, caller: Caller) -> Shown {
@@ -144,8 +154,7 @@ struct TokenForm {
 async fn new_token(State(app): State<App>, caller: Caller, Posted(form): Posted<TokenForm>) -> Shown {
     let name = form.name.trim().to_owned();
     if name.is_empty() {
-        let wrong =
-            Wrong(vec![FieldProblem::new("name", "say what it is for: the name stands in histories")]);
+        let wrong = Wrong(vec![FieldProblem::new("name", t::say("token-name-missing"))]);
         let page = TokensPage { wrong, ..TokensPage::new(&app, caller).await? };
         return Ok(again(&page, StatusCode::UNPROCESSABLE_ENTITY));
     }
@@ -166,6 +175,23 @@ struct Audit {
     me: Me,
     entries: Vec<AuditEntry>,
     next: Option<i64>,
+}
+
+impl Audit {
+    /// The page of what a line names, where it has one.
+    fn address(&self, entry: &AuditEntry) -> Option<String> {
+        let object = entry.object.split(' ').next()?;
+        let folder = match object.split_once('_') {
+            Some(("cmp", _)) => "/campaigns",
+            Some(("lst", _)) => "/contacts/lists",
+            Some(("imp", _)) => "/contacts/imports",
+            Some(("rte", _)) => "/routes",
+            Some(("whk", _)) => "/settings/webhooks",
+            _ if object.starts_with('+') => "/contacts",
+            _ => return None,
+        };
+        Some(format!("{folder}/{object}"))
+    }
 }
 
 #[derive(Deserialize)]

@@ -12,7 +12,7 @@ use campaign::WebhookId;
 use serde::Deserialize;
 use store::{EventRow, Level, StoreError, Webhook};
 
-use super::{Me, Posted, Refused, Shown, Wrong, again, page, shown, words};
+use super::{Me, Posted, Refused, Shown, Wrong, again, page, t, words};
 use crate::{App, auth::Caller, problem::Problem, webhook};
 
 /// Events on a page of a webhook's log.
@@ -97,6 +97,12 @@ struct Log {
     next: Option<i64>,
 }
 
+impl Log {
+    fn remove(&self) -> String {
+        format!("/settings/webhooks/{}/remove", self.webhook.id)
+    }
+}
+
 #[derive(Deserialize)]
 struct Before {
     before: Option<i64>,
@@ -125,7 +131,13 @@ async fn test(State(app): State<App>, caller: Caller, Path(path): Path<String>) 
 async fn switch(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
     let id = id(&path)?;
     let on = app.store.webhook(id).await?.off.is_none();
-    app.store.switch_webhook(id, on.then(|| format!("switched off by {}", caller.name)), caller.by()).await?;
+    app.store
+        .switch_webhook(
+            id,
+            on.then(|| t::with("webhook-off-by", ("who", &caller.name)).into_owned()),
+            caller.by(),
+        )
+        .await?;
     Ok(back(id))
 }
 

@@ -1,8 +1,13 @@
-//! The words of the screens for what the program calls by a name: statuses, actions, outcomes, reasons, times.
+//! The words of the screens for what the program calls by a name: statuses, actions, refusals, schedules, spans.
+//! The texts themselves stand with all others ([`super::texts`]).
+
+use std::borrow::Cow;
 
 use campaign::{Action, Channel, Status, lifecycle};
 use jiff::{SignedDuration, tz::TimeZone};
 use serde_json::Value;
+
+use super::t;
 
 /// A value as a template gives it: itself, or behind as many references as the loops around it.
 pub(super) trait Given<T>: Copy {
@@ -28,91 +33,28 @@ impl<T: Copy> Given<T> for &&T {
 }
 
 /// A status as people read it.
-pub(super) fn status(status: impl Given<Status>) -> &'static str {
-    match status.given() {
-        Status::Defined => "Defined",
-        Status::Scheduled => "Scheduled",
-        Status::Running => "Running",
-        Status::Stopped => "Stopped",
-        Status::Errored => "Errored",
-        Status::Completed => "Completed",
-        Status::Archived => "Archived",
-    }
+pub(super) fn status(status: impl Given<Status>) -> Cow<'static, str> {
+    t::word("status", status.given().word())
 }
 
 /// An action as its button reads.
-pub(super) const fn action(action: Action) -> &'static str {
-    match action {
-        Action::Edit => "Edit",
-        Action::Schedule => "Schedule",
-        Action::Adjust => "Adjust schedule",
-        Action::Stop => "Stop",
-        Action::Restart => "Restart",
-        Action::Archive => "Archive",
-        Action::Clone => "Clone",
-        Action::Release => "Release",
-    }
+pub(super) fn action(action: impl Given<Action>) -> Cow<'static, str> {
+    t::word("action", action.given().word())
 }
 
-/// Why an action is not offered: when it is.
-pub(super) fn only_while(channel: Channel, what: Action) -> String {
-    let allowed: Vec<&str> = Status::ALL
+/// Why an action is not offered: when it is. None where a campaign of this kind never has it.
+pub(super) fn only_while(channel: Channel, what: Action) -> Option<Cow<'static, str>> {
+    let allowed: Vec<_> = Status::ALL
         .into_iter()
         .filter(|s| lifecycle::available_actions(channel, *s, true).contains(&what))
         .map(status)
         .collect();
-    match allowed.as_slice() {
-        [] => "not for this kind of campaign".to_owned(),
-        [one] => format!("only while {one}"),
-        [first @ .., last] => format!("only while {} or {last}", first.join(", ")),
-    }
-}
-
-/// Why a campaign does not send at this moment, from the API's word.
-pub(super) fn waiting(reason: &str) -> &'static str {
-    match reason {
-        "not_due" => "The next message is not due yet",
-        "window_closed" => "Outside the sending hours of its recipients",
-        "route_down" => "The route has no connection; it is tried again by itself",
-        "route_refuses" => "The carrier refuses",
-        "disk_full" => "The disk is nearly full: free some space and it goes on",
-        "late" => "Held: nothing was sent for longer than its limit. Release it, stop it, or restart it",
-        "pilot" => "The pilot is sent; look at what became of it, then release the rest",
-        _ => "Waiting",
-    }
-}
-
-/// A reason for a skip, from the API's word.
-pub(super) fn skipped(reason: &str) -> &'static str {
-    match reason {
-        "opted_out" => "opted out",
-        "blocked" => "blocked",
-        "invalid_number" => "number not valid",
-        "missing_field" => "a field of the text is missing",
-        "no_consent" => "no consent on record",
-        "limit" => "over the limit of messages a person",
-        "expired" => "too late to be of use",
-        "earlier_failed" => "the message before failed",
-        _ => "skipped",
-    }
-}
-
-/// What a webhook is told of.
-pub(super) fn level(level: impl Given<store::Level>) -> &'static str {
-    match level.given() {
-        store::Level::Attempt => "each message as it changes (attempt)",
-        store::Level::Person => "replies, opt-outs, and who is done (person)",
-        store::Level::Campaign => "a campaign's statuses (campaign)",
-    }
-}
-
-/// How far an opt-out goes.
-pub(super) fn scope(scope: impl Given<store::OptOutScope>) -> &'static str {
-    match scope.given() {
-        store::OptOutScope::Everything => "of any kind: no message, no call",
-        store::OptOutScope::Channel => "by SMS; calls go on",
-        store::OptOutScope::Purpose => "by SMS for the purpose of the campaign that was answered",
-    }
+    let words = match allowed.as_slice() {
+        [] => return None,
+        [one] => one.clone(),
+        [first @ .., last] => t::with("or", ("first", first.join(", "), "last", last)),
+    };
+    Some(t::with("only-while", ("status", words)))
 }
 
 /// The API's word for how far an opt-out goes.
@@ -124,45 +66,6 @@ pub(super) fn scope_word(scope: impl Given<store::OptOutScope>) -> &'static str 
     }
 }
 
-/// What nobody on a do-not-contact list gets.
-pub(super) fn barred(barred: impl Given<store::Barred>) -> &'static str {
-    match barred.given() {
-        store::Barred::Sms => "message",
-        store::Barred::Voice => "call",
-        store::Barred::All => "message and no call",
-    }
-}
-
-/// The same from the API's word.
-pub(super) fn barred_word(word: &str) -> &'static str {
-    store::Barred::from_word(word).map_or("message", barred)
-}
-
-/// How far an import is.
-pub(super) fn stage(stage: impl Given<store::ImportStage>) -> &'static str {
-    match stage.given() {
-        store::ImportStage::Queued => "waits for you",
-        store::ImportStage::Running => "runs",
-        store::ImportStage::Done => "done",
-        store::ImportStage::Failed => "failed",
-    }
-}
-
-/// What a column of a file can be.
-pub(super) fn column(name: &str) -> &str {
-    match name {
-        "phone" => "the number",
-        "first_name" => "first name",
-        "last_name" => "last name",
-        "email" => "e-mail address",
-        "language" => "language",
-        "time_zone" => "time zone",
-        "consent_source" => "where they agreed",
-        "consent_at" => "when they agreed",
-        other => other,
-    }
-}
-
 /// Messages a second.
 pub(super) fn rate(rate: impl Given<f64>) -> String {
     let rate = rate.given();
@@ -170,91 +73,79 @@ pub(super) fn rate(rate: impl Given<f64>) -> String {
 }
 
 /// What follows from a refusal.
-pub(super) fn refusal(kind: impl Given<store::Refusal>) -> &'static str {
-    match kind.given() {
-        store::Refusal::Recipient => "failed, not tried again",
-        store::Refusal::Throttled => "tried again later",
-        store::Refusal::Route => "put back; the campaign waits after 20",
-    }
+pub(super) fn refusal(kind: impl Given<store::Refusal>) -> Cow<'static, str> {
+    t::word(
+        "refusal",
+        match kind.given() {
+            store::Refusal::Recipient => "recipient",
+            store::Refusal::Throttled => "throttled",
+            store::Refusal::Route => "route",
+        },
+    )
 }
 
-/// How an event for a webhook stands, from the API's word.
-pub(super) fn event_state(state: &str) -> &'static str {
-    match state {
-        "delivered" => "told",
-        "given_up" => "given up",
-        _ => "waits",
-    }
-}
-
-/// What somebody did, from the audit log's word.
-pub(super) fn deed(word: &str) -> String {
-    word.replace('_', " ")
-}
-
-fn count(n: i64, one: &str, many: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
+/// So many days, hours and minutes: the first `most` that there are any of.
+fn parts(days: i64, hours: i64, minutes: i64, most: usize) -> String {
+    let parts = [
+        (days > 0).then(|| t::with("days", ("n", days))),
+        (hours > 0).then(|| t::with("hours", ("n", hours))),
+        (minutes > 0).then(|| t::with("minutes", ("n", minutes))),
+    ];
+    parts.into_iter().flatten().take(most).collect::<Vec<_>>().join(" ")
 }
 
 /// A span in words: "2 days", "1 hour 30 minutes".
 pub(super) fn span(span: SignedDuration) -> String {
     let minutes = (span.as_secs() + 59) / 60;
-    let parts = [
-        (minutes / (24 * 60), "day", "days"),
-        (minutes / 60 % 24, "hour", "hours"),
-        (minutes % 60, "minute", "minutes"),
-    ];
-    let parts: Vec<String> =
-        parts.iter().filter(|p| p.0 > 0).take(2).map(|(n, one, many)| count(*n, one, many)).collect();
-    if parts.is_empty() { "less than a minute".to_owned() } else { parts.join(" ") }
+    if minutes <= 0 {
+        return t::say("no-time").into_owned();
+    }
+    parts(minutes / (24 * 60), minutes / 60 % 24, minutes % 60, 2)
 }
 
 /// When a message goes, in words: "2 days after the previous message, at 10:00, recipient's time".
-pub(super) fn send(send: &campaign::Send, zone: &TimeZone) -> String {
+pub(super) fn send(send: &campaign::Send, zone: &TimeZone) -> Cow<'static, str> {
     // Its own form is what the API shows; read from there so that there is one.
-    let Ok(value) = serde_json::to_value(send) else { return String::new() };
+    let Ok(value) = serde_json::to_value(send) else { return Cow::Borrowed("") };
     let text = |key: &str| value.get(key).and_then(Value::as_str);
     if let Some(after) = text("after") {
-        let length = after.parse::<jiff::Span>().map_or_else(|_| after.to_owned(), |s| after_words(&s));
+        let span = after.parse::<jiff::Span>().map_or_else(
+            |_| after.to_owned(),
+            |s| parts(s.get_days().into(), s.get_hours().into(), s.get_minutes(), 3),
+        );
         return match text("time") {
-            Some(time) => {
-                format!("{length} after the previous message, at {}, recipient's time", hours(time))
-            }
-            None => format!("{length} after the previous message"),
+            Some(time) => t::with("send-after-at", ("span", span, "time", hours(time))),
+            None => t::with("send-after", ("span", span)),
         };
     }
     if let Some(local) = text("local") {
         let (day, time) = local.split_once('T').unwrap_or((local, ""));
-        return format!("{day} at {}, recipient's time", hours(time));
+        return t::with("send-local", ("day", day, "time", hours(time)));
     }
     if let Some(at) = text("at").and_then(|at| at.parse::<jiff::Timestamp>().ok()) {
-        let local = zone.to_datetime(at).strftime("%Y-%m-%d at %H:%M");
-        return format!("{local} {}", zone.to_offset_info(at).abbreviation());
+        let there = zone.to_datetime(at);
+        let (day, time) = (there.strftime("%Y-%m-%d").to_string(), there.strftime("%H:%M").to_string());
+        let offset = zone.to_offset_info(at);
+        return t::with("send-at", ("day", day, "time", time, "zone", offset.abbreviation()));
     }
-    "as soon as it is scheduled".to_owned()
+    t::say("send-now")
 }
 
 fn hours(time: &str) -> &str {
     time.get(..5).unwrap_or(time)
 }
 
-fn after_words(s: &jiff::Span) -> String {
-    let parts = [
-        (i64::from(s.get_days()), "day", "days"),
-        (i64::from(s.get_hours()), "hour", "hours"),
-        (s.get_minutes(), "minute", "minutes"),
-    ];
-    let parts: Vec<String> =
-        parts.iter().filter(|p| p.0 > 0).map(|(n, one, many)| count(*n, one, many)).collect();
-    parts.join(" ")
-}
-
 /// A number with its thousands apart.
 pub(super) fn number(n: impl Given<i64>) -> String {
-    let digits = n.given().to_string();
+    grouped(n.given())
+}
+
+/// The digits of a number, its thousands apart.
+pub(super) fn grouped(n: i64) -> String {
+    let digits = n.to_string();
     let mut grouped = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) && digit != '-' {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) && !grouped.ends_with('-') {
             grouped.push(',');
         }
         grouped.push(digit);
@@ -280,12 +171,17 @@ mod tests {
         assert_eq!(read(r#"{"now":true}"#), "as soon as it is scheduled");
         assert_eq!(number(1_234_567), "1,234,567");
         assert_eq!(number(999), "999");
+        assert_eq!(number(-123), "-123");
+        assert_eq!(number(-1_234), "-1,234");
     }
 
     #[test]
     fn an_action_that_is_not_offered_says_when_it_is() {
-        assert_eq!(only_while(Channel::Sms, Action::Stop), "only while Scheduled or Running");
-        assert_eq!(only_while(Channel::Sms, Action::Restart), "only while Stopped");
-        assert_eq!(only_while(Channel::Voice, Action::Restart), "not for this kind of campaign");
+        assert_eq!(
+            only_while(Channel::Sms, Action::Stop).as_deref(),
+            Some("only while Scheduled or Running")
+        );
+        assert_eq!(only_while(Channel::Sms, Action::Restart).as_deref(), Some("only while Stopped"));
+        assert_eq!(only_while(Channel::Voice, Action::Restart), None);
     }
 }

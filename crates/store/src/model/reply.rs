@@ -30,9 +30,20 @@ pub struct Part {
     pub number: u8,
 }
 
+/// Which replies are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct ReplyFilter {
+    /// Only those before this one.
+    pub before: Option<i64>,
+    /// Only those that are no keyword but read like a refusal.
+    pub refusals: bool,
+}
+
 /// A reply as stored.
 #[derive(Debug, Clone, Serialize)]
 pub struct ReplyRow {
+    /// Its place among all replies.
+    pub id: i64,
     /// From whom.
     pub number: String,
     /// To which sender.

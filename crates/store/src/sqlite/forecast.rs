@@ -93,26 +93,42 @@ fn forecast(c: &Connection, d: &Definition, now: Timestamp) -> Result<Forecast> 
 }
 
 impl Store {
-    /// How a text reads for the first `samples` contacts of `lists`, and how many of the first
-    /// contacts lack a field that it needs.
+    /// How a text reads for `chosen` contacts, or else for the first `samples` of `lists`, and how many of the first
+    /// contacts of these lack a field that it needs.
     ///
     /// # Errors
     /// [`StoreError::Invalid`] where the text is no template, or uses a field that no contact has.
-    pub async fn preview(&self, text: String, lists: Vec<ListId>, samples: usize) -> Result<Preview> {
+    pub async fn preview(
+        &self,
+        text: String,
+        lists: Vec<ListId>,
+        chosen: Vec<Msisdn>,
+        samples: usize,
+    ) -> Result<Preview> {
         let mut known: Vec<String> = KNOWN_FIELDS.iter().map(ToString::to_string).collect();
         known.extend(self.custom_fields().await?);
         let text = Text::parse(&text).and_then(|text| text.check(&known).map(|()| text));
         let text = text.map_err(|e| StoreError::Invalid(vec![Problem::new("text", e)]))?;
-        if lists.is_empty() {
-            return Ok(Preview::default());
-        }
         self.read(move |c| {
             let fields: std::sync::Arc<[String]> = freeze::fields(std::slice::from_ref(&text)).into();
+            let mut preview = Preview::default();
+            for number in &chosen {
+                let json: Option<Option<String>> = c
+                    .prepare_cached("SELECT fields FROM contact WHERE number = ?1")?
+                    .query_row([number.digits()], |r| r.get(0))
+                    .optional()?;
+                let read = text.render(&fields, values(json.flatten().as_deref(), &fields));
+                let words = read.map_or_else(|e| e.to_string(), |text| text.to_string());
+                preview.samples.push((number.to_string(), words));
+            }
+            let samples = if chosen.is_empty() { samples } else { 0 };
+            if lists.is_empty() {
+                return Ok(preview);
+            }
             let sql = format!(
                 "SELECT c.number, c.fields FROM ({}) m JOIN contact c USING (number) LIMIT {PREVIEWED}",
                 freeze::members(&lists)
             );
-            let mut preview = Preview::default();
             let mut statement = c.prepare(&sql)?;
             let mut rows = statement.query([])?;
             while let Some(r) = rows.next()? {

@@ -122,6 +122,19 @@ impl Store {
         .await
     }
 
+    /// When the last part of a campaign that is not claimed yet comes due; none where nothing is left.
+    pub async fn last_due(&self, id: CampaignId) -> Result<Option<Timestamp>> {
+        self.read(move |c| {
+            let last: Option<i64> = c
+                .prepare_cached(
+                    "SELECT max(due_at) FROM wave WHERE campaign_id = ?1 AND open AND next_seq < to_seq",
+                )?
+                .query_row([id.0], |r| r.get(0))?;
+            Ok(last.map(time))
+        })
+        .await
+    }
+
     /// Whether claims of the campaign are not yet accounted for.
     pub async fn is_draining(&self, id: CampaignId) -> Result<bool> {
         self.read(move |c| {

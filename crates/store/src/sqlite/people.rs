@@ -1,7 +1,7 @@
 //! One person: what is known of a number, and forgetting it.
 
-use campaign::{CampaignId, ListId, Msisdn};
-use rusqlite::{Connection, OptionalExtension};
+use campaign::{CampaignId, ListId, Msisdn, Sender};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Store, audit, imports, ms, time};
 use crate::{By, Consent, Contact, Deed, LastContact, Result, Suppressed};
@@ -21,6 +21,16 @@ impl Store {
                 )?
                 .query_map((list.0, after.map_or(0, Msisdn::digits), limit), |r| r.get(0))?
                 .collect::<rusqlite::Result<_>>()?;
+            numbers.into_iter().map(|number| brief(c, Msisdn::from_digits(number))).collect()
+        })
+        .await
+    }
+
+    /// Contacts whose number, first or last name or e-mail address begins so; at most so many. Two words are a first
+    /// and a last name.
+    pub async fn find_contacts(&self, text: String, limit: u32) -> Result<Vec<Contact>> {
+        self.read(move |c| {
+            let numbers = find(c, text.trim(), limit)?;
             numbers.into_iter().map(|number| brief(c, Msisdn::from_digits(number))).collect()
         })
         .await
@@ -79,6 +89,72 @@ impl Store {
     }
 }
 
+/// A sender as people write it, from its address.
+fn sender(address: String) -> String {
+    Sender::try_from(address.clone()).map_or(address, String::from)
+}
+
+/// The end of what begins with a text: the largest character behind it.
+const LAST: char = char::MAX;
+/// Digits of the shortest and of the longest number (E.164).
+const DIGITS: std::ops::RangeInclusive<u32> = 7..=15;
+
+/// The numbers of contacts that `text` names: by the beginning of their number, name or e-mail address.
+fn find(c: &Connection, text: &str, limit: u32) -> Result<Vec<i64>> {
+    let digits: String = text.chars().filter(|ch| !" +-()".contains(*ch)).collect();
+    if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
+        return by_number(c, &digits, limit);
+    }
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let (Some(first), Some(last)) = (words.first(), words.last()) else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    let names = if words.len() > 1 {
+        // Each range is walked along its own index; what both ask for is compared.
+        [
+            ("last_name", last, "AND fields ->> '$.first_name' COLLATE NOCASE BETWEEN ?4 AND ?5"),
+            ("first_name", &text, ""),
+        ]
+        .to_vec()
+    } else {
+        [("last_name", last, ""), ("first_name", last, ""), ("email", last, "")].to_vec()
+    };
+    for (field, begins, also) in names {
+        let sql = format!(
+            "SELECT number FROM contact WHERE fields ->> '$.{field}' IS NOT NULL
+             AND fields ->> '$.{field}' COLLATE NOCASE BETWEEN ?1 AND ?2 {also}
+             ORDER BY fields ->> '$.{field}' COLLATE NOCASE LIMIT ?3"
+        );
+        let mut statement = c.prepare_cached(&sql)?;
+        let (to, first_to) = (format!("{begins}{LAST}"), format!("{first}{LAST}"));
+        let all = params![begins, to, limit, first, first_to];
+        let mut rows = statement.query(&all[..if also.is_empty() { 3 } else { 5 }])?;
+        while let Some(r) = rows.next()? {
+            let number = r.get(0)?;
+            if !found.contains(&number) {
+                found.push(number);
+            }
+        }
+    }
+    found.truncate(limit as usize);
+    Ok(found)
+}
+
+/// Contacts whose number begins with these digits: a range of each length that numbers have.
+fn by_number(c: &Connection, digits: &str, limit: u32) -> Result<Vec<i64>> {
+    let mut found = Vec::new();
+    let Ok(begins) = digits.parse::<i64>() else { return Ok(found) };
+    let length = digits.len() as u32;
+    for more in DIGITS.filter(|all| *all >= length).map(|all| 10_i64.pow(all - length)) {
+        let from = begins.saturating_mul(more);
+        let mut statement =
+            c.prepare_cached("SELECT number FROM contact WHERE number >= ?1 AND number < ?2 LIMIT ?3")?;
+        let left = limit - found.len() as u32;
+        let rows = statement.query_map((from, from.saturating_add(more), left), |r| r.get(0))?;
+        found.extend(rows.collect::<rusqlite::Result<Vec<i64>>>()?);
+    }
+    Ok(found)
+}
+
 /// The contact's own row, as a list shows it.
 fn brief(c: &Connection, number: Msisdn) -> Result<Contact> {
     let row: Option<(Option<String>, Option<String>)> = c
@@ -127,7 +203,7 @@ fn read(c: &Connection, number: Msisdn) -> Result<Contact> {
             Ok(LastContact {
                 campaign: CampaignId(r.get(0)?),
                 name: r.get(1)?,
-                sender: r.get(2)?,
+                sender: sender(r.get(2)?),
                 at: time(r.get(3)?),
             })
         })?

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
 
 use super::{Store, answer, campaigns, opt_out, settings, time, webhooks};
-use crate::{AnswerRow, Level, OptOutScope, Part, Reply, ReplyRow, Result};
+use crate::{AnswerRow, Level, OptOutScope, Part, Reply, ReplyFilter, ReplyRow, Result};
 
 /// The word stored with a reply that is no keyword and reads like a no all the same.
 const REFUSAL: &str = "refusal";
@@ -170,18 +170,24 @@ impl Store {
         .await
     }
 
-    /// Replies to a campaign, newest first.
-    pub async fn replies(&self, campaign: CampaignId, limit: u32) -> Result<Vec<ReplyRow>> {
+    /// A page of the replies to a campaign, newest first.
+    pub async fn replies(
+        &self,
+        campaign: CampaignId,
+        filter: ReplyFilter,
+        limit: u32,
+    ) -> Result<Vec<ReplyRow>> {
         self.read(move |c| {
             Ok(c.prepare_cached(
-                "SELECT r.number, r.sender, r.text, r.keyword, r.at, a.text, a.state
+                "SELECT r.number, r.sender, r.text, r.keyword, r.at, a.text, a.state, r.id
                  FROM reply r LEFT JOIN answer a ON a.reply_id = r.id
-                 WHERE r.campaign_id = ?1 ORDER BY r.id DESC LIMIT ?2",
+                 WHERE r.campaign_id = ?1 AND r.id < ?2 AND (NOT ?3 OR r.keyword = 'refusal') ORDER BY r.id DESC LIMIT ?4",
             )?
-            .query_map((campaign.0, limit), |r| {
+            .query_map((campaign.0, filter.before.unwrap_or(i64::MAX), filter.refusals, limit), |r| {
                 let text: Option<String> = r.get(5)?;
                 let state: Option<String> = r.get(6)?;
                 Ok(ReplyRow {
+                    id: r.get(7)?,
                     number: Msisdn::from_digits(r.get(0)?).to_string(),
                     sender: r.get(1)?,
                     text: r.get(2)?,

@@ -1,0 +1,631 @@
+# Every text of the screens, in English. A translation is this file with other values: keys, and the names between
+# braces, stay. Texts are short and plain, without markup.
+
+## On every page
+carillon = Carillon
+skip = Skip to content
+nav-main = Main
+campaigns = Campaigns
+contacts = Contacts
+routes = Routes
+settings = Settings
+sign-out = Sign out
+actions = Actions
+all = All
+any = Any
+choose = Choose…
+clear = Clear
+filter = Filter
+find = Find
+from = From
+to = To
+goes = Goes
+last = Last
+list = List
+lists = Lists
+message = Message
+messages = Messages
+name = Name
+next = Next
+number = Number
+numbers = Numbers
+older = Older
+owner = Owner
+password = Password
+previous = Previous
+recipients = Recipients
+remove = Remove
+replies = Replies
+route = Route
+save = Save
+saved = Saved.
+search = Search
+segments = Segments
+send-as = Send as
+since = Since
+state = State
+status = Status
+text = Text
+time-zone = Time zone
+when = When
+who = Who
+why = Why
+show-all = Show all
+no-limit = no limit
+nobody-fits = Nobody fits.
+to-the-campaigns = To the campaigns
+so-much-of = { $n } of { $all }
+
+## What the program calls by a word
+status-defined = Defined
+status-scheduled = Scheduled
+status-running = Running
+status-stopped = Stopped
+status-errored = Errored
+status-completed = Completed
+status-archived = Archived
+channel-sms = SMS
+channel-voice = Voice
+action-edit = Edit
+action-schedule = Schedule
+action-adjust = Adjust schedule
+action-stop = Stop
+action-restart = Restart
+action-archive = Archive
+action-clone = Clone
+action-release = Release
+only-while = only while { $status }
+or = { $first } or { $last }
+cause-created = created
+cause-edited = edited
+cause-schedule = scheduled
+cause-adjust = schedule adjusted
+cause-stop = stopped
+cause-restart = restarted
+cause-archive = archived
+cause-release = released
+cause-sender-replaced = sender replaced
+cause-first-delivery-due = first delivery due
+cause-last-delivery-settled = last delivery settled
+cause-engine-cannot-go-on = could not go on
+outcome-pending = Pending
+outcome-sending = Sending
+outcome-sent = Sent
+outcome-delivered = Delivered
+outcome-undelivered = Undelivered
+outcome-failed = Failed
+outcome-skipped = Skipped
+outcome-cancelled = Cancelled
+outcome-in-doubt = In doubt
+skipped-opted-out = opted out
+skipped-blocked = blocked
+skipped-invalid-number = number not valid
+skipped-missing-field = a field of the text is missing
+skipped-no-consent = no consent on record
+skipped-limit = over the limit of messages a person
+skipped-expired = too late to be of use
+skipped-earlier-failed = the message before failed
+waiting-not-due = The next message is not due yet
+waiting-window-closed = Outside the sending hours of its recipients
+waiting-route-down = The route has no connection; it is tried again by itself
+waiting-route-refuses = The carrier refuses
+waiting-disk-full = The disk is nearly full: free some space and it goes on
+waiting-late = Held: nothing was sent for longer than its limit. Release it, stop it, or restart it
+waiting-pilot = The pilot is sent; look at what became of it, then release the rest
+why-text = { $why }.
+why-text-until = { $why } until { $until }.
+why-detail = { $why }: { $detail }
+chart-good = Delivered
+chart-under-way = Sent
+chart-bad = Undelivered or failed
+chart-nothing = Skipped or in doubt
+keyword-opt-out = opted out
+keyword-opt-in = opted in
+keyword-help = asked for help
+keyword-refusal = reads like a refusal
+message-state-queued = waits
+message-state-taken = under way
+message-state-sent = sent
+message-state-refused = refused
+message-state-expired = too late, dropped
+message-state-in-doubt = in doubt
+route-state-connected = connected
+route-state-connecting = connecting
+route-state-refused = refused
+route-state-disabled = disabled
+refusal-recipient = failed, not tried again
+refusal-throttled = tried again later
+refusal-route = put back; the campaign waits after 20
+role-viewer = viewer
+role-manager = manager
+role-admin = admin
+level-attempt = each message as it changes (attempt)
+level-person = replies, opt-outs, and who is done (person)
+level-campaign = a campaign's statuses (campaign)
+scope-everything = of any kind: no message, no call
+scope-channel = by SMS; calls go on
+scope-purpose = by SMS for the purpose of the campaign that was answered
+barred-sms = message
+barred-voice = call
+barred-all = message and no call
+unit-days = days
+unit-hours = hours
+unit-minutes = minutes
+day-mon = Mon
+day-tue = Tue
+day-wed = Wed
+day-thu = Thu
+day-fri = Fri
+day-sat = Sat
+day-sun = Sun
+
+## Times in words
+days = { $n ->
+    [one] 1 day
+   *[other] { $n } days
+ }
+hours = { $n ->
+    [one] 1 hour
+   *[other] { $n } hours
+ }
+minutes = { $n ->
+    [one] 1 minute
+   *[other] { $n } minutes
+ }
+no-time = less than a minute
+send-now = as soon as it is scheduled
+send-at = { $day } at { $time } { $zone }
+send-local = { $day } at { $time }, recipient's time
+send-after = { $span } after the previous message
+send-after-at = { $span } after the previous message, at { $time }, recipient's time
+
+## Sign-in
+sign-in = Sign in
+email = E-mail
+sign-in-wrong = This e-mail address and password do not fit.
+sign-in-too-often = Too many tries. Wait a minute, then try again.
+welcome = Welcome
+welcome-to = Welcome to Carillon
+welcome-as-viewer = Choose how you sign in. You will be a viewer.
+welcome-as-manager = Choose how you sign in. You will be a manager.
+welcome-as-admin = Choose how you sign in. You will be an admin.
+link-once = This link works once.
+password-long = At least 12 characters.
+make-account = Make my account
+
+## Campaign Index
+index-kinds = Kind of campaign
+new-campaign = New campaign
+first-campaign = Your first campaign
+first-campaign-what = A campaign sends one or more messages to the people on a contact list, at the times that you choose.
+first-contacts = 1. Import contacts
+first-write = 2. Write a campaign
+all-but-archived = All but archived
+starts-from = Starts from
+starts-to = to
+no-campaign-fits = No campaign fits.
+no-voice = Voice campaigns cannot be made yet.
+progress-of = Progress of { $name }
+actions-for = Actions for { $name }
+column-status = Status
+column-name = Name
+column-start = Start
+column-created-by = Created by
+column-messages = Messages
+column-list = Contact list
+column-progress = Progress
+
+## Campaign Details
+was-status = was { $status }
+contact-list = Contact list
+none-yet = none yet
+created-by = Created by
+start = Start
+progress = Progress
+of-deliveries = of { $deliveries ->
+    [one] 1 delivery
+   *[other] { $deliveries } deliveries
+ } to { $recipients ->
+    [one] 1 recipient
+   *[other] { $recipients } recipients
+ }
+time-left = about { $span } left at the route's rate
+last-due = the last message is due { $at }
+replies-count = Replies ({ $n })
+export-csv = Export CSV
+why-not = Why not
+outcomes-over-time = Outcomes over time
+chart-described = Outcomes over time as a chart; the totals above say the same in figures
+no-message-yet = No message is written yet.
+write-one = Write one
+message-no = No.
+text-and-time = Text and time
+history = History
+done-stop = Stopped; { $left } had left, { $cancelled } cancelled.
+done-schedule = Scheduled for { $n ->
+    [one] 1 recipient
+   *[other] { $n } recipients
+ }.
+done-restart = { $n ->
+    [one] Restarted; 1 is planned anew.
+   *[other] Restarted; { $n } are planned anew.
+ }
+done-adjust = The schedule is adjusted.
+done-archive = Archived. It is hidden from the index; the filter 'Archived' shows it.
+done-clone = This is the copy. Acknowledge the opt-in approval and schedule it when it is ready.
+done-release = Released: what was held goes now.
+not-possible = { $action } is not possible now: the campaign is { $status }. Somebody else may have acted on it; what is shown is how it stands.
+
+## Recipients and replies
+recipients-of = Recipients of { $name }
+outcome = Outcome
+attempts = Attempts
+doubt-sent = It was sent
+doubt-not = It was not
+code = code { $code }
+no-receipt = no receipt
+tried-again = { $why }; tried again
+replies-to = Replies to { $name }
+which-replies = Which replies
+to-look-at = To look at
+no-refusals = No reply reads like a refusal.
+no-replies = Nobody has answered yet.
+reply = Reply
+taken-as = Taken as
+answered = Answered
+
+## Editor
+edit-name = Edit { $name }
+edit-campaign = Edit campaign
+step-1 = Step 1 of 2: campaign details. Step 2: messages. What is missing can be filled in later.
+from-and-to = From and to
+no-route-yet = There is no route yet.
+add-one = Add one
+contact-lists = Contact lists
+no-list-yet = There is no contact list yet.
+import-one = Import one
+sending-hours = Sending hours, in each recipient's time zone
+zone-where-unknown = Time zone where the recipient's own is not known
+purpose = Purpose
+not-said = Not said
+caution = Caution
+pilot = Pilot: send the first message to so many, then wait for me
+everybody = everybody
+budget = Budget: do not schedule what would cost more than
+opt-in-approval = Opt-in approval
+opt-in-acknowledged = I understand that I am required to obtain and store opt-in approval for every number texted
+opt-in-needed = Without it the campaign cannot be scheduled.
+save-and-messages = Save and go to messages
+stale = Somebody else saved this campaign while you edited it.
+stale-see = See theirs in a new tab
+stale-then = Then save yours over it, or reload to take theirs.
+stale-over = Save mine over theirs
+draft = There is something here that you typed and did not save.
+draft-take = Bring it back
+messages-of = Messages of { $name }
+step-2 = Step 2 of 2.
+back-to-details = Back to campaign details
+message-n = Message { $n }
+text-of-message = Text of message { $n }
+see-for = Show how the texts read for these numbers, instead of the first three
+insert = Insert
+characters = { $n ->
+    [one] 1 character
+   *[other] { $n } characters
+ }
+segments-each = { $n ->
+    [one] 1 segment
+   *[other] { $n } segments
+ }
+cost-each = { $cost } a recipient
+too-long = too long
+contacts-lack = { $n ->
+    [one] One contact lacks a field of this text and would be skipped. Give it a default:
+   *[other] { $n } contacts lack a field of this text and would be skipped. Give it a default:
+ }
+remove-message = Remove message { $n }
+add-message = Add a message
+preview = Preview
+save-and-schedule = Save and schedule…
+hours-only = Only on these days and hours
+hours-from = from
+hours-to = to
+hours-except = Not on these dates
+hours-any = At any time
+when-message-goes = When message { $n } goes
+goes-keep = as it is planned
+goes-now = as soon as it is scheduled
+goes-at = at a fixed time
+goes-local = at a time in each recipient's own time zone
+goes-after = after the previous message
+time-in-zone = Time ({ $zone })
+recipients-time = Recipient's time
+where-passed = Where it has passed
+where-passed-refuse = do not schedule
+where-passed-next-day = send the next day
+how-long-after = So many
+unit = Unit
+at-their-time = at (recipient's time, optional)
+choose-time = choose a date and a time
+choose-when = choose when it goes
+whole-number = give a whole number
+
+## Schedule, adjust, restart
+schedule-name = Schedule { $name }
+missing-or-wrong = This is missing or wrong:
+mend-it = Mend it
+cost = Cost
+first-send = First send
+last-send = Last send, at the route's rate
+first-to-last = From first to last
+segments-estimated = Segments (estimated)
+windows-delay = { $recipients ->
+    [one] Message { $message }: 1 recipient waits for their sending hours, which open { $until }.
+   *[other] Message { $message }: { $recipients } recipients wait for their sending hours; the last of these open { $until }.
+ }
+who-will-not = Who will not get it
+schedule-freezes = Scheduling freezes the audience and locks the details. Until it runs, the times can be adjusted; Stop cancels what has not left.
+schedule-for = Schedule for { $n ->
+    [one] 1 recipient
+   *[other] { $n } recipients
+ }
+not-now = Not now
+adjust-name = Adjust schedule of { $name }
+restart-name = Restart { $name }
+restart-what = What was not sent is planned anew, as below. Whoever had a message keeps it and never gets it again; who opted out since is skipped.
+restart-remain = { $n ->
+    [one] 1 remains; it goes { $first }, at the latest { $last }.
+   *[other] { $n } remain; the first goes { $first }, the last group is due { $last }.
+ }
+goes-then = Goes { $when }.
+nothing-left = Nothing is left to send.
+restart-failed = Also try those again that failed
+restart-look = Show the new times first
+save-times = Save the new times
+
+## Contacts
+name-or-number = Name or number
+found = Found
+first-found = The first { $n } are shown; say more of the name to see others.
+all-lists = All lists
+fields = Fields
+do-not-contact = Do not contact
+no-list-make-one = There is no contact list yet. Make one, then import a file into it.
+new-list = New list
+make-list = Make the list
+contacts-count = { $n ->
+    [one] 1 contact
+   *[other] { $n } contacts
+ }
+no-contact = This number is not a contact.
+lift-block = Lift the block
+delete-contact = Delete contact
+delete-contact-sure = The contact's fields, lists and consent are deleted for ever. What keeps messages from the number stays.
+held-since = { $why } ({ $channel }) since { $at }
+held-of-sms = no message
+held-of-voice = no call
+held-of-all = no message and no call
+consent = Consent
+agreed = Agreed to be written to: { $where }, { $at }
+noted-by = noted by { $who }
+no-consent = No consent is noted.
+agreed-where = Where they agreed
+by-telephone = by telephone
+note-it = Note it
+consent-withdrawn = They withdrew it
+last-messages = Last messages
+nothing-sent = Nothing was sent to this number.
+campaign = Campaign
+sent-as = Sent as
+gets-no = Gets no
+bar-it = Put it on the list
+purpose-alone = { $barred }, { $purpose } alone
+numbers-get-no = Numbers in it get no
+import-barred-what = Such as a national do-not-call list. You see its columns before anything is imported.
+nobody-barred = Nobody is on a do-not-contact list.
+
+## Imports
+import = Import
+imports = Imports
+import-into = Import into { $name }
+import-file = Import a file
+csv-file = CSV file
+import-what = You see its columns, and how its first rows read, before anything is imported.
+send-file = Send the file
+choose-file = choose a file first
+import-say-columns = The file is here. Say what its columns are, look at how its first rows read, then import it.
+first-row-names = The first row names the columns
+columns = Columns
+column-name-in-file = Column
+column-is = Is
+column-so-and-so-is = { $name } is
+first-values = First values
+left-out = left out
+field-named = field { $name }
+file-column-phone = the number
+file-column-first-name = first name
+file-column-last-name = last name
+file-column-email = e-mail address
+file-column-language = language
+file-column-time-zone = time zone
+file-column-consent-source = where they agreed
+file-column-consent-at = when they agreed
+country-without = Country of numbers without one
+all-agreed-where = Where they agreed to be written to, if all did
+all-agreed-such-as = sign-up form of the clinic
+first-rows-read = First rows as they would be read
+look-again = Look again
+import-progress = How much of the file was read
+rows-so-far = { $n } rows so far.
+import-reload = Reload the page to see how it goes.
+import-failed = The file was not imported: { $why }
+import-done = Done: { $accepted } contacts accepted, { $rejected } rows rejected.
+import-done-numbers = Done: { $accepted } numbers accepted, { $rejected } rows rejected.
+rejected-rows = Rejected rows
+row = Row
+rows = Rows
+field = Field
+value = Value
+accepted = Accepted
+rejected = Rejected
+download-rejected = Download all rejected rows
+to-the-list = To the list
+import-stage-queued = waits for you
+import-stage-running = runs
+import-stage-done = done
+import-stage-failed = failed
+
+## Routes
+add-route = Add a route
+new-route = New route
+no-route = A route is an account with a carrier. Add one before the first campaign.
+carrier = Carrier
+per-second = Messages a second
+window-used = Window used
+not-accounted = Not accounted for yet
+last-trouble = Connected. The last trouble: { $what }
+refused-since = Refused since the program began
+command-status = Command status
+in-words = In words
+so = So
+how-often = How often
+tried = Tried
+smpp-account = SMPP account
+unchanged = unchanged
+with-tls = Connect with TLS
+how-much = How much it carries
+route-field-name = Name
+route-field-host = Host
+route-field-port = Port
+route-field-system-id = System id
+route-field-rate-per-second = Messages a second, all connections together
+route-field-binds = Connections
+route-field-window = Unanswered messages a connection
+route-field-claim-budget = At most in doubt after a crash (empty: four windows of every connection)
+route-field-price-per-segment = Price of a segment (empty: not known)
+route-refusals = What its command statuses mean, where it is not the usual: one a line, such as
+route-refusals-wrong = '{ $line }': write a command status and recipient, throttled or route
+route-disabled = Do not use it for now
+try-it = Try it
+test-text = A test of this route.
+send-one = Send one message
+
+## Settings
+settings-page-sending = Sending
+settings-page-answers = Answers
+settings-page-users = People
+settings-page-tokens = API tokens
+settings-page-webhooks = Webhooks
+settings-page-audit = Audit log
+where-you-are = Where you are
+account-zone = Time zone, for recipients and campaigns that name none
+account-country = Country of numbers without a country code, in imports
+account-hours = Sending hours of new campaigns, in each recipient's time zone
+blackout-dates = Blackout dates: holidays on which no campaign sends that is scheduled from now on, one a line
+limit-person = Limit a person
+limit-messages = At most so many messages
+limit-days = in so many days
+limit-what = Over all campaigns, counted from when the limit is set. What is over it is skipped, with that reason. Empty: no limit.
+purposes-and-opt-outs = Purposes and opt-outs
+purposes = What campaigns may be for, one a line
+opt-out-holds-for = Who replies STOP gets nothing more
+require-consent = Write only to people whose consent is noted
+no-purpose-what = A campaign without a purpose reaches nobody who opted out of anything.
+answers-what = What is answered by itself to STOP, START and HELP. The contact's field 'language' decides; whoever has none, or another, gets English. An empty text answers nothing.
+after-stop = After STOP
+after-start = After START
+to-help = To HELP
+another-language = Another language
+language = Language
+keywords-off = Where CANCEL or YES answer something else: one sender a line, such as
+role = Role
+role-of = Role of { $who }
+change = Change
+last-seen = Last seen
+never = never
+person-remove-sure = { $who } is signed out everywhere and cannot sign in again. What they did stays in the histories.
+invitation-made = Hand this link to the person; it works once, within three days:
+invite-person = Invite a person
+make-link = Make a link
+roles-what = A viewer looks. A manager makes and runs campaigns, contacts and routes. An admin also sees these settings.
+choose-role = choose viewer, manager or admin
+acts-as = May act as
+made = Made
+end = End
+no-token = No token yet. A token lets a program use the API.
+new-token = New token
+make-token = Make a token
+token-made = The new token, shown this once:
+token-name-missing = say what it is for: the name stands in histories
+token-end-sure = Programs that use the token { $name } are refused from then on.
+webhook = Webhook
+no-webhook = No webhook yet. A webhook tells another system what happens here, as it happens.
+new-webhook = New webhook
+address = Address
+told-of = Told of
+waiting = Waiting
+on = on
+off-because = off: { $why }
+webhook-secret = The new webhook's secret, shown this once. What is posted is signed with it:
+webhook-address = Address that events are posted to
+webhook-what = Signed by the Standard Webhooks specification. What is not taken is tried again, ten times over nearly three days.
+webhook-off = Off: { $why }. What happens meanwhile is not told.
+webhook-off-by = switched off by { $who }
+webhook-remove-sure = It is told nothing more, and its log goes.
+add-webhook = Add the webhook
+send-test = Send a test
+switch-on = Switch on
+switch-off = Switch off
+nothing-told = Nothing was told yet.
+event = Event
+events = Events
+tries = Tries
+event-next = next { $at }
+event-state-queued = waits
+event-state-delivered = told
+event-state-given-up = given up
+tell-again = Tell again
+milliseconds = { $n } ms
+
+## Audit log
+audit-empty = Nothing was changed yet.
+what = What
+which = Which
+deed-signed-in = signed in
+deed-signed-out = signed out
+deed-account-made = took up an invitation
+deed-campaign-made = made a campaign
+deed-campaign-edited = edited the campaign
+deed-campaign-cloned = made a copy of a campaign
+deed-campaign-scheduled = scheduled the campaign
+deed-campaign-adjusted = adjusted the schedule
+deed-campaign-stopped = stopped the campaign
+deed-campaign-restarted = restarted the campaign
+deed-campaign-released = released what was held
+deed-campaign-archived = archived the campaign
+deed-doubt-settled = settled a delivery in doubt
+deed-list-made = made a contact list
+deed-file-sent = sent a file
+deed-import-begun = began an import
+deed-number-blocked = blocked the number
+deed-block-lifted = lifted the block
+deed-consent-noted = noted a consent
+deed-consent-withdrawn = noted that a consent was withdrawn
+deed-contact-deleted = deleted the contact
+deed-route-added = added a route
+deed-route-changed = changed the route
+deed-route-tried = tried the route
+deed-settings-changed = changed the settings
+deed-person-invited = invited a person
+deed-person-added = added a person
+deed-password-set = set a password
+deed-role-changed = changed a person's role
+deed-person-removed = removed a person
+deed-token-made = made an API token
+deed-token-ended = ended an API token
+deed-webhook-added = added a webhook
+deed-webhook-switched = switched a webhook
+deed-webhook-tried = tried a webhook
+deed-webhook-removed = removed a webhook
+deed-event-told-again = had an event told again
+deed-data-adopted = let the data send from here
