@@ -1,0 +1,105 @@
+//! What pages say: whom a search finds, how a text reads for whom, pages of replies.
+
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod world;
+
+use reqwest::Method;
+use serde_json::json;
+use world::World;
+
+const PEOPLE: &str = "phone,first_name,last_name,email\n\
+    +12025550001,Ana,Ivanova,ana@clinic.example\n\
+    +12025550002,Ben,Ivanov,ben@clinic.example\n\
+    +13125550003,Ana,Brown,\n";
+
+impl World {
+    /// A page, as a person without a script gets it.
+    async fn page(&self, path: &str) -> String {
+        let seen = self.answer(self.request(Method::GET, &format!("/{path}"))).await;
+        assert_eq!(seen.status, 200, "{path}: {}", seen.text);
+        seen.text
+    }
+
+    /// Whom a search for `q` finds.
+    async fn found(&self, q: &str) -> Vec<&'static str> {
+        let request = self.request(Method::GET, "//contacts").query(&[("q", q)]);
+        let text = self.answer(request).await.text;
+        let all = ["+12025550001", "+12025550002", "+13125550003"];
+        all.into_iter().filter(|number| text.contains(&format!(">{number}</a>"))).collect()
+    }
+
+    /// What the editor shows of a text.
+    async fn preview(&self, campaign: &str, text: &str, see: &str) -> String {
+        let form = [("text", text), ("campaign", campaign), ("see", see)];
+        let seen = self.answer(self.request(Method::POST, "//preview").form(&form)).await;
+        assert_eq!(seen.status, 200, "{}", seen.text);
+        seen.text
+    }
+}
+
+#[tokio::test]
+async fn people_are_found_by_the_beginning_of_a_name_an_address_or_a_number() {
+    let w = World::start().await;
+    w.list_of(PEOPLE).await;
+    assert_eq!(w.found("ivan").await, ["+12025550001", "+12025550002"]);
+    assert_eq!(w.found("Ana").await, ["+12025550001", "+13125550003"]);
+    assert_eq!(w.found("ana iv").await, ["+12025550001"]);
+    assert_eq!(w.found("ben@").await, ["+12025550002"]);
+    assert_eq!(w.found("+1 (202)").await, ["+12025550001", "+12025550002"]);
+    assert_eq!(w.found("%").await, Vec::<&str>::new());
+    assert!(w.page("/contacts?q=nobody").await.contains("Nobody fits."));
+}
+
+#[tokio::test]
+async fn a_text_is_shown_for_chosen_people_with_what_it_costs() {
+    let w = World::start().await;
+    let list = w.list_of(PEOPLE).await;
+    let route = w.route(json!({"price_per_segment": "0.0125"})).await;
+    let definition = json!({"channel": "sms", "name": "Prices", "route_id": route, "list_ids": [list]});
+    let id = w.post("/campaigns", &definition).await.created()["id"].as_str().unwrap().to_owned();
+    let text = "Hello {{ email }}";
+    let first = w.preview(&id, text, "").await;
+    assert!(
+        first.contains("One contact lacks a field") && first.contains("Hello ana@clinic.example"),
+        "{first}"
+    );
+    let chosen = w.preview(&id, text, "+12025550002, not a number").await;
+    assert!(chosen.contains("Hello ben@clinic.example") && !chosen.contains("Hello ana@"), "{chosen}");
+    let long = w.preview(&id, &"ä".repeat(161), "").await;
+    assert!(long.contains("2 segments") && long.contains("0.025 a recipient"), "{long}");
+    let emoji = w.preview(&id, "⚡", "").await;
+    assert!(emoji.contains("1 character<") && emoji.contains("UCS-2"), "{emoji}");
+}
+
+#[tokio::test]
+async fn replies_come_in_pages_newest_first() {
+    const REPLIES: usize = 130;
+    let w = World::start().await;
+    let list = w.list_of(PEOPLE).await;
+    let route = w.route(json!({})).await;
+    let at = w
+        .start_campaign(&json!({"channel": "sms", "name": "Ask", "route_id": route, "sender": "+12025550100",
+            "list_ids": [list], "opt_in_acknowledged": true, "window": null,
+            "messages": [{"text": "Will you come?", "send": {"now": true}}]}))
+        .await;
+    w.until(&at, |c| c["totals"]["delivered"] == 3).await;
+    for n in 0..REPLIES {
+        w.smsc.reply("12025550001", "12025550100", &format!("Answer {n}.")).await;
+    }
+    w.smsc.reply("12025550002", "12025550100", "please stop writing to me").await;
+    let replies = format!("{at}/replies?limit=500");
+    w.until(&replies, |r| r["items"].as_array().unwrap().len() == REPLIES + 1).await;
+
+    let first = w.page(&format!("{at}/replies")).await;
+    assert!(first.contains("please stop") && first.contains("Answer 129.") && !first.contains("Answer 30."));
+    let next = first.split("href=\"?before=").nth(1).unwrap().split('"').next().unwrap();
+    let second = w.page(&format!("{at}/replies?before={next}")).await;
+    assert!(second.contains("Answer 30.") && second.contains("Answer 0.") && !second.contains("Answer 31."));
+    let refusals = w.page(&format!("{at}/replies?only=refusal")).await;
+    assert!(refusals.contains("please stop") && !refusals.contains("Answer 1"));
+
+    let page = w.get(&format!("{at}/replies?limit=100")).await.ok();
+    let rest = w.get(&format!("{at}/replies?limit=100&cursor={}", page["next"].as_str().unwrap())).await.ok();
+    assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next"]), (31, &json!(null)));
+}
