@@ -7,6 +7,7 @@ use std::{
     net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -68,7 +69,7 @@ async fn bare(messages: i64) -> anyhow::Result<f64> {
     while link.state() != RouteState::Connected {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let sender = Sender::try_from("+12025550199".to_owned())?;
+    let sender = Arc::new(Sender::try_from("+12025550199".to_owned())?);
     let send_before = Timestamp::now() + SignedDuration::from_hours(1);
     let began = Instant::now();
     let (mut handed, mut answered, mut receipts) = (0, 0, 0);
@@ -77,14 +78,13 @@ async fn bare(messages: i64) -> anyhow::Result<f64> {
             let messages: Vec<Outgoing> = (handed..messages.min(handed + BATCH))
                 .map(|seq| {
                     let text = format!("Hello Ana{seq}, your appointment is tomorrow at 10:00.");
-                    Outgoing { seq, number: number(seq), text: text.into() }
+                    Outgoing { seq, sender: sender.clone(), number: number(seq), text: text.into() }
                 })
                 .collect();
             handed += messages.len() as i64;
             let claim = ClaimId(handed);
             link.submit(Batch {
                 job: Job::Claim { campaign: CampaignId(1), claim },
-                sender: sender.clone(),
                 send_before,
                 purpose: "".into(),
                 validity: None,

@@ -63,6 +63,9 @@ id!(
     /// A webhook: where another system is told what happens.
     WebhookId, "whk");
 id!(
+    /// A pool of senders.
+    PoolId, "pol");
+id!(
     /// A wave: a contiguous range of an audience for one message.
     WaveId, "wav");
 id!(

@@ -1,8 +1,13 @@
 //! What a recipient sees as the origin of a message: a number, a short code or a name.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error, MapAccess, Visitor},
+};
+
+use crate::PoolId;
 
 /// A sender with the type of number it travels under (SMPP 3.4 §5.2.5).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -77,9 +82,69 @@ impl fmt::Display for Sender {
     }
 }
 
+/// As whom a campaign is sent: one sender, or each recipient as one of a pool's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum SendAs {
+    /// One for everybody.
+    One(Sender),
+    /// A pool's.
+    Pool(PoolId),
+}
+
+impl Serialize for SendAs {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::One(sender) => sender.serialize(s),
+            Self::Pool(pool) => [("pool", pool)].into_iter().collect::<BTreeMap<_, _>>().serialize(s),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SendAs {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Read;
+
+        impl<'de> Visitor<'de> for Read {
+            type Value = SendAs;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a sender, or {\"pool\": \"id\"}")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<SendAs, E> {
+                Sender::try_from(text.to_owned()).map(SendAs::One).map_err(E::custom)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SendAs, A::Error> {
+                match map.next_entry::<String, PoolId>()? {
+                    Some((key, pool)) if key == "pool" && map.next_key::<String>()?.is_none() => {
+                        Ok(SendAs::Pool(pool))
+                    }
+                    _ => Err(A::Error::custom("use {\"pool\": \"id\"}")),
+                }
+            }
+        }
+
+        d.deserialize_any(Read)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_campaign_is_sent_as_one_or_as_a_pool() {
+        for text in [r#""+12025550100""#, r#"{"pool":"pol_3"}"#] {
+            let read: SendAs = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        }
+        for bad in
+            [r#"{"pool":"rte_3"}"#, r#"{"pol":"pol_3"}"#, r#"{"pool":"pol_3","rate":1}"#, "{}", "3", "[]"]
+        {
+            assert!(serde_json::from_str::<SendAs>(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_sender_is_a_number_a_short_code_or_a_name() {

@@ -1,5 +1,7 @@
 //! Answers to replies: taken from their queue while a route is up, and handed over one at a time.
 
+use std::sync::Arc;
+
 use campaign::{RouteId, Sender};
 use jiff::{SignedDuration, Timestamp};
 use store::{Answer, AnswerFate, Cycle};
@@ -38,14 +40,20 @@ impl Engine {
         let (Some(port), Ok(sender)) = (port, Sender::try_from(answer.sender)) else {
             return self.answered(answer.id, None, now);
         };
+        let sender = Arc::new(sender);
         port.rate.take(1);
+        self.paces.take(&sender, 1);
         port.route.submit(Batch {
             job: Job::Answer,
-            sender,
             send_before: answer.send_before,
             purpose: "".into(),
             validity: None,
-            messages: vec![Outgoing { seq: answer.id, number: answer.number, text: answer.text.into() }],
+            messages: vec![Outgoing {
+                seq: answer.id,
+                sender,
+                number: answer.number,
+                text: answer.text.into(),
+            }],
         });
     }
 

@@ -121,6 +121,7 @@ impl Engine {
                     waits.retain(|wait| matches!(wait.reason, WaitingReason::Late | WaitingReason::Pilot));
                 }
                 let mut most = within(share.min(room)).min(LARGEST_CLAIM);
+                let mut pace = self.paces.room(&w.senders, now);
                 if let Some(refusing) = self.refusing.get_mut(&w.id)
                     && let Some(probe_at) = refusing.probe_at
                 {
@@ -138,9 +139,10 @@ impl Engine {
                 if !connected {
                     continue;
                 }
-                if w.next_retry.is_some_and(|at| at <= now) && most > 0 {
-                    asks.claims.push(ClaimRequest::Retries { campaign: w.id, epoch: w.epoch, most });
-                    room = room.saturating_sub(most * each);
+                let again = if w.next_retry.is_some_and(|at| at <= now) { pace.grant_any(most) } else { 0 };
+                if again > 0 {
+                    asks.claims.push(ClaimRequest::Retries { campaign: w.id, epoch: w.epoch, most: again });
+                    room = room.saturating_sub(again * each);
                     most = within(share.min(room)).min(most);
                     if self.refusing.get(&w.id).is_some_and(|r| r.probe_at.is_some()) {
                         most = 0;
@@ -152,6 +154,10 @@ impl Engine {
                         queueing = true;
                         continue;
                     }
+                    let take = pace.grant(&w.senders, wave.next_seq, take);
+                    if take == 0 {
+                        continue;
+                    }
                     asks.claims.push(ClaimRequest::Wave {
                         campaign: w.id,
                         epoch: w.epoch,
@@ -161,6 +167,9 @@ impl Engine {
                     });
                     most -= take;
                     room = room.saturating_sub(take * each);
+                }
+                if let Some(next) = pace.next {
+                    soonest(wake, next.max(now + SignedDuration::from_millis(1)));
                 }
             }
             if connected {

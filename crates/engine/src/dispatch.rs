@@ -5,13 +5,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use campaign::{CampaignId, ClaimId, Msisdn, RouteId, text::Text};
+use campaign::{CampaignId, ClaimId, Msisdn, RouteId, Senders, text::Text};
 use jiff::{SignedDuration, Timestamp};
 use store::{By, Claimed, Cycle, Cycled, Result, RouteConfig, Settled, Store, StoreError, Work};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     Ack, Attempt, Connect, Job, Refusal, Report, Reports, Route, Traffic, Waiting, WaitingReason, fate,
+    pace::Paces,
     rate::Rate,
     service::{Command, Handle, Stopping},
 };
@@ -55,6 +56,7 @@ pub(crate) struct Open {
     pub(crate) campaign: CampaignId,
     pub(crate) message_no: u32,
     pub(crate) route: RouteId,
+    pub(crate) senders: Arc<Senders>,
     /// What each message counts in the route's budget.
     pub(crate) segments: u32,
     pub(crate) unsettled: BTreeMap<i64, (Msisdn, u32)>,
@@ -89,6 +91,8 @@ pub struct Engine {
     /// The most segments that a message of each campaign came to.
     pub(crate) segments: HashMap<CampaignId, u32>,
     pub(crate) refusing: HashMap<CampaignId, Refusing>,
+    /// What senders with a rate of their own may still send.
+    pub(crate) paces: Paces,
     pub(crate) stopping: HashMap<CampaignId, Stopping>,
     pub(crate) desk: Arc<Desk>,
     pub(crate) turn: usize,
@@ -132,6 +136,7 @@ impl Engine {
             texts: HashMap::new(),
             segments: HashMap::new(),
             refusing: HashMap::new(),
+            paces: Paces::default(),
             stopping: HashMap::new(),
             desk: Arc::default(),
             turn: 0,
@@ -347,8 +352,17 @@ impl Engine {
             Attempt::Refused { kind: Refusal::Recipient, .. } | Attempt::OptedOut | Attempt::Lost { .. } => {}
         }
         let (fate, attempts) = fate::of(attempt, before, now);
-        let message_no = open.message_no;
-        self.pending.settled.push(Settled { claim, campaign, message_no, seq, number, fate, attempts });
+        let (message_no, sender) = (open.message_no, Some(open.senders.of(seq).clone()));
+        self.pending.settled.push(Settled {
+            claim,
+            campaign,
+            message_no,
+            seq,
+            number,
+            sender,
+            fate,
+            attempts,
+        });
     }
 
     /// Begins to store what is pending together with `asks`; nothing, where there is nothing.

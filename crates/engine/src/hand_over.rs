@@ -29,12 +29,18 @@ impl Engine {
                 campaign: work.id,
                 message_no: claim.message_no,
                 route,
+                senders: work.senders.clone(),
                 segments,
                 unsettled: claim.recipients.iter().map(|r| (r.seq, (r.number, r.attempts))).collect(),
             },
         );
         if let Some(port) = self.ports.get_mut(&route) {
             port.rate.take(claim.recipients.len());
+        }
+        if work.senders.are_paced() {
+            for r in &claim.recipients {
+                self.paces.take(work.senders.of(r.seq), 1);
+            }
         }
         self.claimed.push((work, claim));
     }
@@ -65,9 +71,7 @@ impl Engine {
 
     /// Renders what was claimed and hands it to the route.
     pub(crate) fn hand_over(&mut self, work: &Work, claim: Claimed, now: Timestamp) {
-        let (Some(id), Some(sender)) = (work.definition.route_id, work.definition.sender.clone()) else {
-            return self.return_claim(&claim);
-        };
+        let Some(id) = work.definition.route_id else { return self.return_claim(&claim) };
         let send_before = send_before(work, &claim, now);
         let texts = self.texts.entry((work.id, work.epoch)).or_insert_with(|| {
             // Checked at save and at schedule; one that cannot be read any more sends nothing.
@@ -82,7 +86,10 @@ impl Engine {
                     let size = segment::measure(&text).map_or(1, |size| size.segments);
                     segments += size;
                     most = most.max(size as u32);
-                    messages.push(Outgoing { seq: r.seq, number: r.number, text });
+                    let sender = work.senders.of(r.seq).clone();
+                    // One was taken with the claim.
+                    self.paces.take(&sender, size.saturating_sub(1));
+                    messages.push(Outgoing { seq: r.seq, sender, number: r.number, text });
                     continue;
                 }
                 Some(Err(RenderError::MissingField)) => (Some(SkipReason::MissingField), None),
@@ -101,6 +108,7 @@ impl Engine {
                 message_no: claim.message_no,
                 seq: r.seq,
                 number: r.number,
+                sender: None,
                 fate,
                 attempts: r.attempts + 1,
             });
@@ -114,7 +122,6 @@ impl Engine {
             port.rate.take(segments - messages.len());
             port.route.submit(Batch {
                 job: Job::Claim { campaign: work.id, claim: claim.id },
-                sender,
                 send_before,
                 purpose: work.definition.purpose().into(),
                 validity: work.definition.validity,

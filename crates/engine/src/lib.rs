@@ -10,6 +10,7 @@ mod choose;
 mod dispatch;
 mod fate;
 mod hand_over;
+mod pace;
 mod rate;
 mod route;
 mod service;

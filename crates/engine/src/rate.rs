@@ -29,6 +29,15 @@ impl Rate {
         rate
     }
 
+    /// From now on at this rate; what was taken stays taken.
+    pub(crate) fn configure(&mut self, per_second: u32) {
+        let configured = f64::from(per_second.max(1));
+        if (configured - self.configured).abs() > f64::EPSILON {
+            self.configured = configured;
+            self.per_second = configured;
+        }
+    }
+
     fn most(&self) -> f64 {
         (self.per_second * BURST.as_secs_f64()).max(1.0)
     }
@@ -58,7 +67,12 @@ impl Rate {
 
     /// When the next message may go.
     pub(crate) fn next(&self) -> Timestamp {
-        let missing = (1.0 - self.allowed).max(0.0) / self.per_second;
+        self.after(0)
+    }
+
+    /// When there is room for one more than `count`, if nothing is taken before.
+    pub(crate) fn after(&self, count: u32) -> Timestamp {
+        let missing = (f64::from(count) + 1.0 - self.allowed).max(0.0) / self.per_second;
         self.at.saturating_add(SignedDuration::from_secs_f64(missing.max(0.001))).unwrap_or(self.at)
     }
 }

@@ -43,6 +43,8 @@ pub struct Trouble {
 pub struct Outgoing {
     /// What its report names it by ([`Job`]).
     pub seq: i64,
+    /// What the recipient sees as the origin.
+    pub sender: Arc<Sender>,
     /// The recipient.
     pub number: Msisdn,
     /// The text as it is to arrive.
@@ -75,8 +77,6 @@ impl Job {
 pub struct Batch {
     /// What it is for.
     pub job: Job,
-    /// What recipients see as the origin.
-    pub sender: Sender,
     /// What is not written by then goes back: the window's end, or the end of the claim's lease.
     pub send_before: Timestamp,
     /// What they are for, as opt-outs may hold for one purpose alone; empty: not said.

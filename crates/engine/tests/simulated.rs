@@ -23,6 +23,8 @@ struct Phone {
     reports: Reports,
     state: Mutex<RouteState>,
     got: Mutex<Vec<(Msisdn, Arc<str>)>>,
+    /// As whom each of these came.
+    from: Mutex<Vec<String>>,
     answer: Box<Answer>,
     holds: Mutex<Option<Vec<Batch>>>,
 }
@@ -49,6 +51,7 @@ impl Route for Phone {
         for m in batch.messages {
             let mut got = self.got.lock().unwrap();
             got.push((m.number, m.text));
+            self.from.lock().unwrap().push(m.sender.to_string());
             let attempt = (self.answer)(m.number, got.len());
             self.reports.send(Report::Result { job: batch.job, seq: m.seq, attempt }).unwrap();
         }
@@ -90,6 +93,7 @@ impl World {
                 reports,
                 state: Mutex::new(RouteState::Connected),
                 got: Mutex::default(),
+                from: Mutex::default(),
                 answer: answer.lock().unwrap().take().unwrap(),
                 holds: Mutex::default(),
             });
@@ -381,4 +385,76 @@ async fn on_a_blackout_date_nothing_leaves_even_at_any_time() {
     assert_eq!(w.totals(id).await, Totals { sent: 10, pending: 20, ..Totals::default() });
     w.run_until(at("2026-11-27T08:30:00Z")).await;
     assert_eq!((w.totals(id).await.sent, w.status(id).await), (30, Status::Completed));
+}
+
+/// Whom each number was written to as, in the order in which it was.
+fn senders_of_each(w: &World) -> BTreeMap<Msisdn, Vec<String>> {
+    let mut each: BTreeMap<Msisdn, Vec<String>> = BTreeMap::new();
+    let (got, from) = (w.phone.got.lock().unwrap(), w.phone.from.lock().unwrap());
+    for ((number, _), from) in got.iter().zip(from.iter()) {
+        each.entry(*number).or_default().push(from.clone());
+    }
+    each
+}
+
+async fn pool(w: &World, senders: Value) -> store::Pool {
+    let config = serde_json::from_value(json!({"name": "Numbers", "senders": senders})).unwrap();
+    w.data.store.create_pool(config, fixture::by(w.now)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_pools_senders_each_keep_their_rate_and_a_recipient_keeps_its_sender() {
+    let mut w = World::with(90, accept).await;
+    let senders = json!([{"sender": "ONE", "rate_per_second": 1}, {"sender": "TWO", "rate_per_second": 2}]);
+    let pool = pool(&w, senders).await;
+    let sends = r#"[{"now":true},{"after":"PT1H"}]"#;
+    let more = fixture::with(any_time(), json!({"sender": {"pool": pool.id}}));
+    let id = w.schedule("Pool", sends, more).await;
+    // Three a second in all.
+    w.run_until(w.now + SignedDuration::from_secs(20)).await;
+    let sent = w.phone.got.lock().unwrap().len();
+    assert!((58..=64).contains(&sent), "{sent}");
+    let count =
+        |w: &World, name: &str| w.phone.from.lock().unwrap().iter().filter(|from| *from == name).count();
+    assert!((19..=22).contains(&count(&w, "ONE")), "{}", count(&w, "ONE"));
+    w.run_for(3).await;
+    assert_eq!(w.status(id).await, Status::Completed);
+    assert_eq!((count(&w, "ONE"), count(&w, "TWO")), (60, 120));
+    let each = senders_of_each(&w);
+    assert!(each.len() == 90 && each.values().all(|from| from.len() == 2 && from[0] == from[1]), "{each:?}");
+    w.data.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_sender_that_is_taken_out_of_its_pool_is_replaced_and_the_history_says_so() {
+    let mut w = World::with(60, accept).await;
+    let both = json!([{"sender": "ONE", "rate_per_second": 1}, {"sender": "TWO", "rate_per_second": 1}]);
+    let pool = pool(&w, both).await;
+    let more = fixture::with(any_time(), json!({"sender": {"pool": pool.id}}));
+    let id = w.schedule("Pool", NOW, more).await;
+    w.run_until(w.now + SignedDuration::from_secs(5)).await;
+    let mut config = pool.config.clone();
+    config.senders.remove(0);
+    w.data.store.edit_pool(pool.id, config, fixture::by(w.now)).await.unwrap();
+    let before = w.phone.from.lock().unwrap().len();
+    w.run_for(1).await;
+    assert_eq!(w.status(id).await, Status::Completed);
+    let from = w.phone.from.lock().unwrap().clone();
+    // What was claimed before may still leave as it was.
+    assert!(
+        from[..before].contains(&"ONE".to_owned()) && from[before + 2..].iter().all(|f| f == "TWO"),
+        "{from:?}"
+    );
+    assert_eq!((from.len(), w.most_to_one_number()), (60, 1));
+    let history = w.data.store.timeline(id).await.unwrap();
+    assert!(
+        history.iter().any(|entry| entry.cause == "ONE replaced by TWO" && entry.actor == "test"),
+        "{history:?}"
+    );
+    // A pool that campaigns are sent as stays; once they are done it may go.
+    assert_eq!(
+        w.data.store.remove_pool(pool.id, fixture::by(w.now)).await.map_err(|e| e.to_string()),
+        Ok(())
+    );
+    w.data.assert_sound().await;
 }

@@ -3,6 +3,7 @@
 mod campaigns;
 pub(crate) mod deliveries;
 pub(crate) mod lists;
+mod pools;
 mod routes;
 mod settings;
 mod suppressions;
@@ -71,6 +72,8 @@ pub(crate) fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(lists::import_errors))
         .routes(routes!(routes::list, routes::create))
         .routes(routes!(routes::get, routes::edit))
+        .routes(routes!(pools::list, pools::create))
+        .routes(routes!(pools::get, pools::edit, pools::delete))
         .routes(routes!(settings::get, settings::put))
         .routes(routes!(suppressions::create))
         .routes(routes!(suppressions::delete))
@@ -147,4 +150,5 @@ path_id!(CampaignPath, CampaignId, "campaign");
 path_id!(ListPath, ListId, "list");
 path_id!(ImportPath, ImportId, "import");
 path_id!(WebhookPath, campaign::WebhookId, "webhook");
+path_id!(PoolPath, campaign::PoolId, "pool of senders");
 path_id!(RoutePath, campaign::RouteId, "route");

@@ -103,3 +103,44 @@ async fn replies_come_in_pages_newest_first() {
     let rest = w.get(&format!("{at}/replies?limit=100&cursor={}", page["next"].as_str().unwrap())).await.ok();
     assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next"]), (31, &json!(null)));
 }
+
+#[tokio::test]
+async fn a_campaign_is_sent_as_a_pool_and_a_pool_in_use_stays() {
+    let w = World::start().await;
+    let list = w.list_of(PEOPLE).await;
+    let route = w.route(json!({})).await;
+    let twice = json!({"name": "Numbers", "senders": [{"sender": "ONE", "rate_per_second": 5}, {"sender": "ONE", "rate_per_second": 5}]});
+    let refused = w.post("/pools", &twice).await;
+    assert_eq!((refused.status, &refused.body["errors"][0]["field"]), (422, &json!("senders[1].sender")));
+    let senders = json!([{"sender": "+12025550198", "rate_per_second": 50}, {"sender": "+12025550199", "rate_per_second": 50}]);
+    let pool = w.post("/pools", &json!({"name": "Numbers", "senders": senders})).await.created();
+    let definition = |pool: &serde_json::Value| {
+        json!({"channel": "sms", "name": "Dealt", "route_id": route, "sender": {"pool": pool}, "list_ids": [list],
+            "opt_in_acknowledged": true, "window": null, "messages": [{"text": "Hello", "send": {"now": true}}]})
+    };
+    let unknown = w.post("/campaigns", &definition(&json!("pol_9"))).await;
+    assert_eq!((unknown.status, &unknown.body["errors"][0]["field"]), (422, &json!("sender.pool")));
+    let dealt = w.post("/campaigns", &definition(&pool["id"])).await.created();
+    let at = format!("/pools/{}", pool["id"].as_str().unwrap());
+    let in_use = w.answer(w.request(Method::DELETE, &at)).await;
+    assert!(in_use.status == 422 && in_use.text.contains("'Dealt' is sent as this pool"), "{}", in_use.text);
+
+    let campaign = format!("/campaigns/{}", dealt["id"].as_str().unwrap());
+    w.post(&format!("{campaign}/schedule"), &json!({})).await.ok();
+    w.until(&campaign, |c| c["status"] == "completed").await;
+    // A reply to either sender finds the campaign.
+    let from =
+        |number: &str| w.smsc.got().into_iter().find(|sm| sm.destination_addr == number).unwrap().source_addr;
+    let one = from("12025550001");
+    assert_ne!(one, from("12025550002"));
+    w.smsc.reply("12025550001", &one, "Thank you").await;
+    let replies = w.until(&format!("{campaign}/replies"), |r| r["items"][0].is_object()).await;
+    assert_eq!(replies["items"][0]["text"], "Thank you");
+    assert!(w.page(&campaign).await.contains(">Numbers</dd>"));
+    let index = w.page("/?sender=%7B%22pool%22%3A%22pol_1%22%7D").await;
+    assert!(index.contains(">Numbers</option>") && index.contains(">Dealt</a>"), "{index}");
+    // Once it is done, the pool may go.
+    assert_eq!(w.answer(w.request(Method::DELETE, &at)).await.status, 204);
+    assert!(w.page(&campaign).await.contains(">pol_1</dd>"));
+    w.assert_sound().await;
+}

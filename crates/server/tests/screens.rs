@@ -174,6 +174,8 @@ async fn lived_in(w: &World) {
     let number = json!({"channel": "sms", "number": "+12025550002"});
     let hook = json!({"url": "http://127.0.0.1:9/hooks", "levels": ["person", "campaign"]});
     w.post("/webhooks", &hook).await.created();
+    let senders = json!([{"sender": "+12025550190", "rate_per_second": 1}, {"sender": "+12025550191", "rate_per_second": 1}]);
+    w.post("/pools", &json!({"name": "Local numbers", "senders": senders})).await.created();
     let route = w.route(json!({})).await;
     let campaign = |name: &str, send: Value| {
         json!({"channel": "sms", "name": name, "owner": "North clinic", "route_id": route, "sender": "+12025550100",
@@ -197,7 +199,7 @@ async fn lived_in(w: &World) {
     w.store.add_user("ana@clinic.example", Role::Admin, hash, fixture::by(Timestamp::now())).await.unwrap();
 }
 
-const PAGES: [(&str, &str); 29] = [
+const PAGES: [(&str, &str); 32] = [
     ("index", "/"),
     ("voice", "/?channel=voice"),
     ("nothing", "/?q=nowhere"),
@@ -219,6 +221,9 @@ const PAGES: [(&str, &str); 29] = [
     ("person", "/contacts/+12025550001"),
     ("routes", "/routes"),
     ("route", "/routes/rte_1"),
+    ("pools", "/routes/pools"),
+    ("pool", "/routes/pools/pol_1"),
+    ("found", "/contacts?q=ana"),
     ("settings", "/settings"),
     ("answers", "/settings/answers"),
     ("users", "/settings/users"),

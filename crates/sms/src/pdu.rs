@@ -37,7 +37,7 @@ pub(crate) fn submit(
     message: &Outgoing,
     reference: u8,
 ) -> Result<Vec<SubmitSm>, segment::TooLong> {
-    let sender = &batch.sender;
+    let sender = &*message.sender;
     let cut = segment::cut(&message.text)?;
     let validity = batch.validity.map(relative).unwrap_or_default();
     let coding = match cut.encoding {

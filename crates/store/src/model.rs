@@ -5,6 +5,7 @@ mod campaign;
 mod contact;
 mod definition;
 mod delivery;
+mod pool;
 mod reply;
 mod route;
 mod settings;
@@ -14,6 +15,6 @@ mod webhook;
 
 use self::definition::iso_duration;
 pub use self::{
-    audit::*, campaign::*, contact::*, definition::*, delivery::*, reply::*, route::*, settings::*, turn::*,
-    user::*, webhook::*,
+    audit::*, campaign::*, contact::*, definition::*, delivery::*, pool::*, reply::*, route::*, settings::*,
+    turn::*, user::*, webhook::*,
 };

@@ -74,6 +74,9 @@ async fn a_change_and_its_line_stand_together_and_a_refusal_leaves_neither() {
         "test: import_begun imp_2",
         "test: route_changed rte_1",
         "test: route_tried rte_1",
+        "test: pool_added pol_1",
+        "test: pool_changed pol_1",
+        "test: pool_removed pol_1",
         "test: settings_changed purposes, require_consent",
         "test: person_invited manager",
         "ben@clinic.example: account_made ben@clinic.example",
@@ -125,6 +128,11 @@ async fn settings(data: &Data, admin: campaign::UserId, now: Timestamp) {
     store.edit_route(data.route, route, by(now)).await.unwrap();
     let from = Sender::try_from("CLINIC".to_owned()).unwrap();
     store.test_send(data.route, from, fixture::number(1), "A test".into(), by(now)).await.unwrap();
+    let pool = json!({"name": "Numbers", "senders": [{"sender": "ONE", "rate_per_second": 1}]});
+    let pool = store.create_pool(serde_json::from_value(pool).unwrap(), by(now)).await.unwrap();
+    store.edit_pool(pool.id, pool.config.clone(), by(now)).await.unwrap();
+    store.create_pool(pool.config, by(now)).await.unwrap_err();
+    store.remove_pool(pool.id, by(now)).await.unwrap();
     let changed = Settings { require_consent: true, purposes: vec!["care".into()], ..Settings::default() };
     store.change_settings(changed, by(now)).await.unwrap();
 

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
-use campaign::{Action, CampaignId, Channel, Outcome, Send, SkipReason, Status, Totals};
+use std::sync::Arc;
+
+use campaign::{Action, CampaignId, Channel, Outcome, Send, Sender, SkipReason, Status, Totals};
 use fixture::{Data, by, number};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -17,6 +19,8 @@ struct World {
     now: Timestamp,
 }
 
+/// As whom the fixture's campaigns are sent.
+const SENDER: &str = "+12025550100";
 const TEXT: &str = "Hello {{ first_name | default('there') }}";
 
 fn definition(w: &World, sends: &str) -> Definition {
@@ -88,6 +92,7 @@ fn settle(claim: &Claimed, at: usize, fate: Fate) -> Settled {
         message_no: claim.message_no,
         seq: r.seq,
         number: r.number,
+        sender: Some(Arc::new(Sender::try_from(SENDER.to_owned()).unwrap())),
         fate,
         attempts: r.attempts + 1,
     }

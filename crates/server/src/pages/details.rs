@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use campaign::{Action, CampaignId, Outcome, Status};
+use campaign::{Action, CampaignId, Outcome, SendAs, Status};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde::Deserialize;
 use store::{
@@ -80,6 +80,8 @@ struct Details {
     /// When it will be done, as far as can be told.
     left: Option<t::Markup>,
     route: Option<String>,
+    /// As whom it is sent: the sender, or the pool's name.
+    send_as: Option<String>,
     replies: i64,
     /// What was just done, in words.
     done: Option<Cow<'static, str>>,
@@ -127,9 +129,10 @@ async fn read(app: &App, caller: Caller, id: CampaignId, did: &str) -> Result<De
         Some(route) => Some(app.store.route(route).await?),
         None => None,
     };
+    let (send_as, pace) = send_as(app, &campaign.definition).await?;
     let zone = zone(app, &campaign.definition).await?;
     let row = Row::of(campaign, &list_names(app).await?);
-    let rate = route.as_ref().map_or(1, |r| r.config.rate_per_second.max(1));
+    let rate = route.as_ref().map_or(1, |r| r.config.rate_per_second.max(1)).min(pace);
     let left = left(app, &row, rate, &waiting).await?;
     Ok(Details {
         me: Me::new(caller, "campaigns"),
@@ -141,9 +144,27 @@ async fn read(app: &App, caller: Caller, id: CampaignId, did: &str) -> Result<De
         done: done(did, &row),
         refused: None,
         route: route.map(|r| r.config.name),
+        send_as,
         left,
         waiting,
         row,
+    })
+}
+
+/// As whom a campaign is sent, the sender or the pool's name, and the segments a second that this carries at most.
+async fn send_as(app: &App, d: &Definition) -> store::Result<(Option<String>, u32)> {
+    Ok(match &d.sender {
+        Some(SendAs::One(sender)) => (Some(sender.to_string()), u32::MAX),
+        Some(SendAs::Pool(pool)) => match app.store.pool(*pool).await {
+            Ok(pool) => {
+                let rate = pool.config.rate_per_second();
+                (Some(pool.config.name), rate)
+            }
+            // What was sent stays, whatever became of the pool.
+            Err(StoreError::NotFound(_)) => (Some(pool.to_string()), u32::MAX),
+            Err(e) => return Err(e),
+        },
+        None => (None, u32::MAX),
     })
 }
 

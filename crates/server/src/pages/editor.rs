@@ -12,7 +12,7 @@ use axum::{
     routing::{get, post},
 };
 use campaign::{
-    Action, CampaignId, ListId, Msisdn, RouteId, Window,
+    Action, CampaignId, ListId, Msisdn, PoolId, RouteId, SendAs, Window,
     lifecycle::{self, Cause},
     money::Money,
     segment,
@@ -51,6 +51,8 @@ struct DetailsForm {
     name: String,
     owner: String,
     sender: String,
+    /// A pool in the sender's place.
+    pool: String,
     route_id: String,
     list_ids: Vec<String>,
     time_zone: String,
@@ -67,11 +69,17 @@ struct DetailsForm {
 impl DetailsForm {
     fn of(c: &Campaign) -> Self {
         let d = &c.definition;
+        let (sender, pool) = match &d.sender {
+            Some(SendAs::One(sender)) => (Some(sender.to_string()), None),
+            Some(SendAs::Pool(pool)) => (None, Some(pool.to_string())),
+            None => (None, None),
+        };
         Self {
             version: c.version,
             name: d.name.clone(),
             owner: d.owner.clone().unwrap_or_default(),
-            sender: d.sender.clone().map(String::from).unwrap_or_default(),
+            sender: sender.unwrap_or_default(),
+            pool: pool.unwrap_or_default(),
             route_id: d.route_id.map(|r| r.to_string()).unwrap_or_default(),
             list_ids: d.list_ids.iter().map(ToString::to_string).collect(),
             time_zone: d.time_zone.clone().unwrap_or_default(),
@@ -91,9 +99,11 @@ impl DetailsForm {
     /// What the API would be sent.
     fn change(&self) -> Value {
         let given = |text: &str| Some(text.trim()).filter(|t| !t.is_empty()).map(str::to_owned);
+        let sender =
+            given(&self.pool).map_or_else(|| json!(given(&self.sender)), |pool| json!({"pool": pool}));
         // What is no number is sent on as it is, and refused with its field.
         let pilot = given(&self.pilot).map(|n| n.parse::<u32>().map_or_else(|_| json!(n), |n| json!(n)));
-        json!({"pilot": pilot, "max_cost": given(&self.max_cost), "channel": "sms", "name": self.name.trim(), "owner": given(&self.owner), "sender": given(&self.sender),
+        json!({"pilot": pilot, "max_cost": given(&self.max_cost), "channel": "sms", "name": self.name.trim(), "owner": given(&self.owner), "sender": sender,
             "route_id": given(&self.route_id), "list_ids": self.list_ids, "time_zone": given(&self.time_zone),
             "purpose": given(&self.purpose), "window": self.hours.change(),
             "opt_in_acknowledged": !self.opt_in_acknowledged.is_empty()})
@@ -110,6 +120,7 @@ struct EditDetails {
     stale: bool,
     lists: Vec<(ListId, String)>,
     routes: Vec<(RouteId, String)>,
+    pools: Vec<(PoolId, String)>,
     purposes: Vec<String>,
     account_zone: String,
 }
@@ -131,12 +142,17 @@ impl EditDetails {
             wrong: Wrong::default(),
             stale: false,
             lists: app.store.list_names().await?,
+            pools: app.store.pools().await?.into_iter().map(|p| (p.id, p.config.name)).collect(),
             routes: app.store.routes().await?.into_iter().map(|r| (r.id, r.config.name)).collect(),
         })
     }
 
     fn has_list(&self, id: impl Given<ListId>) -> bool {
         self.form.list_ids.contains(&id.given().to_string())
+    }
+
+    fn has_pool(&self, id: impl Given<PoolId>) -> bool {
+        self.form.pool == id.given().to_string()
     }
 
     fn has_route(&self, id: impl Given<RouteId>) -> bool {

@@ -179,7 +179,8 @@ struct Index {
     me: Me,
     rows: Vec<Row>,
     asked: Asked,
-    senders: Vec<String>,
+    /// As saved, and as people read it.
+    senders: Vec<(String, String)>,
     /// Whether there is any campaign at all.
     any: bool,
     more: bool,

@@ -11,6 +11,7 @@ mod hours;
 mod imports;
 mod index;
 mod planning;
+mod pools;
 mod routes;
 mod session;
 mod settings;
@@ -52,6 +53,7 @@ pub(crate) fn routes() -> Router<App> {
         .merge(contacts::routes())
         .merge(imports::routes())
         .merge(routes::routes())
+        .merge(pools::routes())
         .merge(account::routes())
         .merge(settings::routes())
         .merge(webhooks::routes())

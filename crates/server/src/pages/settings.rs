@@ -186,6 +186,7 @@ impl Audit {
             Some(("lst", _)) => "/contacts/lists",
             Some(("imp", _)) => "/contacts/imports",
             Some(("rte", _)) => "/routes",
+            Some(("pol", _)) => "/routes/pools",
             Some(("whk", _)) => "/settings/webhooks",
             _ if object.starts_with('+') => "/contacts",
             _ => return None,

@@ -72,6 +72,12 @@ pub enum Deed {
     RouteChanged,
     /// tried with one message.
     RouteTried,
+    /// A pool of senders was added,
+    PoolAdded,
+    /// changed,
+    PoolChanged,
+    /// removed.
+    PoolRemoved,
     /// The account's settings were changed.
     SettingsChanged,
     /// A person was invited,
@@ -130,6 +136,9 @@ impl Deed {
             Self::RouteAdded => "route_added",
             Self::RouteChanged => "route_changed",
             Self::RouteTried => "route_tried",
+            Self::PoolAdded => "pool_added",
+            Self::PoolChanged => "pool_changed",
+            Self::PoolRemoved => "pool_removed",
             Self::SettingsChanged => "settings_changed",
             Self::PersonInvited => "person_invited",
             Self::PersonAdded => "person_added",

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use campaign::{Channel, ListId, RouteId, Send, Sender, Window, money::Money};
+use campaign::{Channel, ListId, RouteId, Send, SendAs, Window, money::Money};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
@@ -51,9 +51,9 @@ pub struct Definition {
     /// Which route carries it.
     #[serde(default)]
     pub route_id: Option<RouteId>,
-    /// Send-as number.
+    /// Send-as number, or a pool of them.
     #[serde(default)]
-    pub sender: Option<Sender>,
+    pub sender: Option<SendAs>,
     /// Whom it reaches.
     #[serde(default)]
     pub list_ids: Vec<ListId>,

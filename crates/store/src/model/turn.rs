@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use campaign::{CampaignId, ClaimId, Msisdn, Outcome, RouteId, SkipReason, Status, WaveId};
+use campaign::{CampaignId, ClaimId, Msisdn, Outcome, RouteId, Sender, Senders, SkipReason, Status, WaveId};
 use jiff::Timestamp;
 
 use super::{Answer, AnswerFate, Definition, Reply};
@@ -27,6 +27,8 @@ pub struct Work {
     pub status: Status,
     /// What was defined.
     pub definition: Arc<Definition>,
+    /// As whom each recipient is written to.
+    pub senders: Arc<Senders>,
     /// The fields frozen with the audience, in order.
     pub fields: Arc<[String]>,
     /// When it was last restarted.
@@ -156,6 +158,8 @@ pub struct Settled {
     pub seq: i64,
     /// The number.
     pub number: Msisdn,
+    /// As whom it was handed over; none where it never was.
+    pub sender: Option<Arc<Sender>>,
     /// What became of it.
     pub fate: Fate,
     /// Attempts including this one.

@@ -1,12 +1,12 @@
 //! Campaigns and routes as people see them: made, changed, read, listed.
 
 use campaign::{
-    Action, CampaignId, Channel, Outcome, RouteId, Status, Totals,
+    Action, CampaignId, Channel, Outcome, RouteId, SendAs, Status, Totals,
     lifecycle::{self, Cause},
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Store, audit, contacts, ms, operate, settings, time};
+use super::{Store, audit, contacts, ms, operate, pools, settings, time};
 use crate::{
     By, Campaign, CampaignFilter, CampaignSort, Deed, Definition, Problem, Result, Route, RouteConfig,
     StoreError, TimelineEntry, save,
@@ -190,6 +190,11 @@ fn check(c: &Connection, d: &Definition) -> Result<()> {
     {
         problems.push(Problem::new("route_id", format!("there is no route {route}")));
     }
+    if let Some(SendAs::Pool(pool)) = &d.sender
+        && !exists("SELECT 1 FROM pool WHERE id = ?1", pool.0)?
+    {
+        problems.push(Problem::new("sender.pool", format!("there is no pool {pool}")));
+    }
     Problem::none(problems)
 }
 
@@ -314,17 +319,29 @@ impl Store {
         .await
     }
 
-    /// Every sender that campaigns were saved with.
-    pub async fn senders(&self) -> Result<Vec<String>> {
+    /// Everything that campaigns are sent as: as they were saved, which is what a [`CampaignFilter`] takes, and as
+    /// people read it: the sender, or the name of the pool.
+    pub async fn senders(&self) -> Result<Vec<(String, String)>> {
         self.read(|c| {
             // From one to the next along their index: DISTINCT walks all of it.
-            Ok(c.prepare_cached(
-                "WITH RECURSIVE s (sender) AS (SELECT min(sender) FROM campaign UNION ALL
-                     SELECT (SELECT min(c.sender) FROM campaign c WHERE c.sender > s.sender) FROM s WHERE sender IS NOT NULL)
-                 SELECT sender FROM s WHERE sender IS NOT NULL",
-            )?
+            let saved: Vec<String> = c
+                .prepare_cached(
+                    "WITH RECURSIVE s (sender) AS (SELECT min(sender) FROM campaign UNION ALL
+                         SELECT (SELECT min(c.sender) FROM campaign c WHERE c.sender > s.sender) FROM s WHERE sender IS NOT NULL)
+                     SELECT sender FROM s WHERE sender IS NOT NULL",
+                )?
                 .query_map([], |r| r.get(0))?
-                .collect::<rusqlite::Result<_>>()?)
+                .collect::<rusqlite::Result<_>>()?;
+            saved
+                .into_iter()
+                .map(|saved| {
+                    let shown = match serde_json::from_str(&saved) {
+                        Ok(SendAs::Pool(pool)) => pools::find(c, pool).map_or_else(|_| pool.to_string(), |p| p.config.name),
+                        Ok(SendAs::One(_)) | Err(_) => saved.clone(),
+                    };
+                    Ok((saved, shown))
+                })
+                .collect()
         })
         .await
     }

@@ -302,6 +302,7 @@ fn skip(campaign: CampaignId, message_no: u32, r: &Recipient, reason: SkipReason
         message_no,
         seq: r.seq,
         number: r.number,
+        sender: None,
         fate: Fate::Final {
             outcome: Outcome::Skipped,
             reason: Some(reason),

@@ -56,7 +56,6 @@ pub(super) struct Known {
     /// Scheduled or Running: what is to be tried again stays open.
     pub(super) active: bool,
     route: i64,
-    sender: String,
 }
 
 /// Whether a claim took a part of a wave or retries.
@@ -178,7 +177,6 @@ impl<'a> Turn<'a> {
             epoch: row.epoch,
             active: matches!(row.status, campaign::Status::Scheduled | campaign::Status::Running),
             route: row.definition.route_id.map_or(0, |r| r.0),
-            sender: row.definition.sender.as_ref().map(|s| s.address().to_owned()).unwrap_or_default(),
             definition: row.definition,
         });
         self.known.insert(campaign.0, known.clone());
@@ -300,12 +298,14 @@ impl<'a> Turn<'a> {
                         keys.extend(place.clone());
                         keys.push(now.clone());
                     }
-                    contacts.extend([
-                        ToSqlOutput::from(number),
-                        bulk::text(&known.sender),
-                        ToSqlOutput::from(s.campaign.0),
-                        now.clone(),
-                    ]);
+                    if let Some(sender) = &s.sender {
+                        contacts.extend([
+                            ToSqlOutput::from(number),
+                            bulk::text(sender.address()),
+                            ToSqlOutput::from(s.campaign.0),
+                            now.clone(),
+                        ]);
+                    }
                 }
                 Outcome::InDoubt => {
                     self.doubt(known.route, number, (s.campaign.0, s.message_no, s.seq))?;

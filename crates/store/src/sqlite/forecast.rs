@@ -16,7 +16,7 @@ use campaign::{
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{Store, campaigns::load, freeze};
+use super::{Store, campaigns::load, freeze, pools};
 use crate::{
     Definition, Forecast, KNOWN_FIELDS, Preview, Problem, Result, RouteConfig, StoreError, WindowDelay,
 };
@@ -76,7 +76,8 @@ fn forecast(c: &Connection, d: &Definition, now: Timestamp) -> Result<Forecast> 
         None => None,
     };
     let route = config.and_then(|json| serde_json::from_str::<RouteConfig>(&json).ok());
-    let rate = route.as_ref().map_or(1.0, |route| f64::from(route.rate_per_second.max(1)));
+    let rate = route.as_ref().map_or(1, |route| route.rate_per_second.max(1));
+    let rate = f64::from(pools::rate(c, d)?.map_or(rate, |pool| pool.min(rate)));
     let price = route.and_then(|route| route.price_per_segment);
     let per_message: Vec<f64> = segments.iter().map(|n| *n as f64 / audience.max(1) as f64).collect();
     let course = course(&waves, &groups, d.window.as_ref(), rate, &per_message);

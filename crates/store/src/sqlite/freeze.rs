@@ -18,7 +18,7 @@ use rusqlite::Connection;
 use super::{
     Store,
     campaigns::{self, full, load},
-    ms, operate, settings,
+    ms, operate, pools, settings,
     writer::Lane,
 };
 use crate::{By, Campaign, Definition, Held, Problem, Result, StoreError};
@@ -222,10 +222,10 @@ impl Store {
             }
             operate::step(c, id, Cause::Act(Action::Schedule), &by)?;
             let fields = serde_json::to_string(&fields).map_err(|e| StoreError::Database(e.to_string()))?;
-            let definition = campaigns::encode(&definition)?;
+            let json = campaigns::encode(&definition)?;
             c.execute(
                 "UPDATE campaign SET audience = ?2, fields = ?3, definition = ?4 WHERE id = ?1",
-                (id.0, audience, fields, definition),
+                (id.0, audience, fields, json),
             )?;
             for (at, g) in groups.iter().enumerate() {
                 c.prepare_cached("INSERT INTO audience_group VALUES (?1, ?2, ?3, ?4, ?5)")?
@@ -246,6 +246,7 @@ impl Store {
                     if w.held { Held::Pilot.code() } else { 0 },
                 ))?;
             }
+            pools::freeze(c, id, &definition)?;
             starts(c, id)?;
             full(c, load(c, id)?)
         })

@@ -18,6 +18,7 @@ mod limit;
 mod operate;
 mod opt_out;
 mod people;
+mod pools;
 mod prune;
 mod put_back;
 mod receipts;
@@ -35,7 +36,7 @@ use std::{
     time::Duration,
 };
 
-use campaign::CampaignId;
+use campaign::{CampaignId, Senders};
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::broadcast;
@@ -87,6 +88,7 @@ struct Inner {
 struct Frozen {
     version: i64,
     definition: Arc<Definition>,
+    senders: Arc<Senders>,
     fields: Arc<[String]>,
 }
 

@@ -17,7 +17,7 @@ use super::{
     campaigns::{self, active, full, load},
     dispatch::{self, Turn},
     home::COPIED,
-    ms,
+    ms, pools,
     tally::Deltas,
     time, webhooks,
 };
@@ -310,7 +310,9 @@ impl Store {
             known
         } else {
             let l = load(c, id)?;
-            let fresh = Frozen { version, definition: Arc::new(l.definition), fields: l.fields.into() };
+            let senders = pools::of(c, id, &l.definition)?.ok_or(StoreError::NotFound("sender"))?;
+            let (definition, senders) = (Arc::new(l.definition), Arc::new(senders));
+            let fresh = Frozen { version, definition, senders, fields: l.fields.into() };
             self.frozen().insert(id, fresh.clone());
             fresh
         };
@@ -341,6 +343,7 @@ impl Store {
             epoch,
             status: Status::from_word(&status).ok_or(StoreError::NotFound("status"))?,
             definition: frozen.definition,
+            senders: frozen.senders,
             fields: frozen.fields,
             restarted_at: restarted_at.map(time),
             waves,
@@ -376,6 +379,7 @@ fn orphans(c: &Connection, worker: &str) -> Result<Vec<Settled>> {
                 message_no: r.get(2)?,
                 seq: r.get(3)?,
                 number: Msisdn::from_digits(r.get(4)?),
+                sender: None,
                 attempts: r.get(5)?,
                 fate: Fate::Final {
                     outcome: Outcome::InDoubt,

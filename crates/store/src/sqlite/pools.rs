@@ -1,0 +1,208 @@
+//! Pools of senders, and as whom each frozen audience is written to.
+//!
+//! Keeps: a recipient keeps its sender for as long as the pool does; one that is taken out of its pool is replaced
+//! wherever it was dealt, with a line in the campaign's history.
+
+use std::num::NonZeroU32;
+
+use campaign::{CampaignId, PoolId, PoolSender, SendAs, Sender, Senders, Status, pool};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{Store, audit, campaigns, operate};
+use crate::{By, Deed, Definition, Pool, PoolConfig, Problem, Result, StoreError};
+
+fn sender((sender, rate): (String, u32)) -> Result<PoolSender> {
+    let sender = Sender::try_from(sender).map_err(|e| StoreError::Database(e.to_string()))?;
+    Ok(PoolSender { sender, rate_per_second: NonZeroU32::new(rate).unwrap_or(NonZeroU32::MIN) })
+}
+
+/// Senders in their order, out of a table of them.
+fn senders(c: &Connection, sql: &str, id: i64) -> Result<Vec<PoolSender>> {
+    c.prepare_cached(sql)?.query_map([id], |r| Ok((r.get(0)?, r.get(1)?)))?.map(|row| sender(row?)).collect()
+}
+
+pub(super) fn find(c: &Connection, id: PoolId) -> Result<Pool> {
+    let name: Option<String> = c
+        .prepare_cached("SELECT name FROM pool WHERE id = ?1")?
+        .query_row([id.0], |r| r.get(0))
+        .optional()?;
+    let name = name.ok_or(StoreError::NotFound("pool of senders"))?;
+    let senders = senders(c, "SELECT sender, rate FROM pool_sender WHERE pool_id = ?1 ORDER BY place", id.0)?;
+    Ok(Pool { id, config: PoolConfig { name, senders } })
+}
+
+fn put(c: &Connection, id: PoolId, senders: &[PoolSender]) -> Result<()> {
+    c.execute("DELETE FROM pool_sender WHERE pool_id = ?1", [id.0])?;
+    for (place, one) in senders.iter().enumerate() {
+        c.prepare_cached("INSERT INTO pool_sender VALUES (?1, ?2, ?3, ?4)")?.execute((
+            id.0,
+            place as i64,
+            one.sender.to_string(),
+            one.rate_per_second,
+        ))?;
+    }
+    Ok(())
+}
+
+/// Deals the senders of a campaign's pool to the places of its audience.
+pub(super) fn freeze(c: &Connection, id: CampaignId, d: &Definition) -> Result<()> {
+    let Some(SendAs::Pool(pool)) = &d.sender else { return Ok(()) };
+    let senders = find(c, *pool)?.config.senders;
+    let rates: Vec<NonZeroU32> = senders.iter().map(|one| one.rate_per_second).collect();
+    for (slot, at) in pool::deal(&rates).into_iter().enumerate() {
+        let one = &senders[at];
+        c.prepare_cached("INSERT INTO campaign_slot VALUES (?1, ?2, ?3, ?4)")?.execute((
+            id.0,
+            slot as i64,
+            one.sender.to_string(),
+            one.rate_per_second,
+        ))?;
+    }
+    Ok(())
+}
+
+/// As whom a campaign is sent; none before that is known.
+pub(super) fn of(c: &Connection, id: CampaignId, d: &Definition) -> Result<Option<Senders>> {
+    match &d.sender {
+        Some(SendAs::One(sender)) => Ok(Some(Senders::one(sender.clone()))),
+        Some(SendAs::Pool(_)) => {
+            let places = senders(
+                c,
+                "SELECT sender, rate FROM campaign_slot WHERE campaign_id = ?1 ORDER BY slot",
+                id.0,
+            )?;
+            Ok(Senders::dealt(places))
+        }
+        None => Ok(None),
+    }
+}
+
+/// Segments a second that a pool carries in all; none where a campaign has no pool.
+pub(super) fn rate(c: &Connection, d: &Definition) -> Result<Option<u32>> {
+    let Some(SendAs::Pool(pool)) = &d.sender else { return Ok(None) };
+    Ok(Some(find(c, *pool)?.config.rate_per_second()))
+}
+
+/// Campaigns that are sent as a pool and may still send, with their statuses.
+fn users(c: &Connection, id: PoolId) -> Result<Vec<(CampaignId, Status)>> {
+    let value = serde_json::to_string(&SendAs::Pool(id)).map_err(|e| StoreError::Database(e.to_string()))?;
+    let rows: Vec<(i64, String)> = c
+        .prepare_cached(
+            "SELECT id, status FROM campaign WHERE sender = ?1 AND status NOT IN ('completed', 'archived') ORDER BY id",
+        )?
+        .query_map([value], |r| Ok((r.get(0)?, r.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(id, status)| Some((CampaignId(id), Status::from_word(&status)?)))
+        .collect())
+}
+
+/// Brings what was dealt to a campaign up to date with its pool.
+fn replace(c: &Connection, id: CampaignId, status: Status, pool: &[PoolSender], by: &By) -> Result<()> {
+    let mut gone: Vec<(Sender, usize)> = Vec::new();
+    let places =
+        senders(c, "SELECT sender, rate FROM campaign_slot WHERE campaign_id = ?1 ORDER BY slot", id.0)?;
+    for (slot, place) in places.iter().enumerate() {
+        let now = pool.iter().find(|one| one.sender == place.sender).unwrap_or_else(|| {
+            // One that is gone is replaced by the same other wherever it was dealt.
+            let at = gone.iter().position(|(sender, _)| *sender == place.sender).unwrap_or_else(|| {
+                gone.push((place.sender.clone(), gone.len() % pool.len()));
+                gone.len() - 1
+            });
+            &pool[gone[at].1]
+        });
+        if now != place {
+            c.prepare_cached(
+                "UPDATE campaign_slot SET sender = ?3, rate = ?4 WHERE campaign_id = ?1 AND slot = ?2",
+            )?
+            .execute((id.0, slot as i64, now.sender.to_string(), now.rate_per_second))?;
+        }
+    }
+    for (sender, at) in gone {
+        operate::note(c, id, by, &format!("{sender} replaced by {}", pool[at].sender), status)?;
+    }
+    // Whoever read the campaign before reads it anew.
+    c.execute("UPDATE campaign SET version = version + 1 WHERE id = ?1", [id.0])?;
+    Ok(())
+}
+
+impl Store {
+    /// Every pool, by name.
+    pub async fn pools(&self) -> Result<Vec<Pool>> {
+        self.read(|c| {
+            let ids: Vec<i64> = c
+                .prepare_cached("SELECT id FROM pool ORDER BY name COLLATE NOCASE")?
+                .query_map([], |r| r.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            ids.into_iter().map(|id| find(c, PoolId(id))).collect()
+        })
+        .await
+    }
+
+    /// One pool.
+    pub async fn pool(&self, id: PoolId) -> Result<Pool> {
+        self.read(move |c| find(c, id)).await
+    }
+
+    /// Saves a new pool.
+    pub async fn create_pool(&self, config: PoolConfig, by: By) -> Result<Pool> {
+        Problem::none(config.problems())?;
+        self.write(move |c| {
+            c.execute("INSERT INTO pool (name) VALUES (?1)", [&config.name])
+                .map_err(|e| campaigns::taken(e, &config.name))?;
+            let id = PoolId(c.last_insert_rowid());
+            put(c, id, &config.senders)?;
+            audit::note(c, &by, Deed::PoolAdded, id)?;
+            Ok(Pool { id, config })
+        })
+        .await
+    }
+
+    /// Replaces a pool. New senders are dealt to campaigns that are scheduled from now on; one that is gone is
+    /// replaced in those that were scheduled before.
+    pub async fn edit_pool(&self, id: PoolId, config: PoolConfig, by: By) -> Result<Pool> {
+        Problem::none(config.problems())?;
+        let (pool, changed) = self
+            .write(move |c| {
+                let known = c
+                    .execute("UPDATE pool SET name = ?2 WHERE id = ?1", (id.0, &config.name))
+                    .map_err(|e| campaigns::taken(e, &config.name))?;
+                if known == 0 {
+                    return Err(StoreError::NotFound("pool of senders"));
+                }
+                put(c, id, &config.senders)?;
+                let users = users(c, id)?;
+                for (campaign, status) in &users {
+                    replace(c, *campaign, *status, &config.senders, &by)?;
+                }
+                audit::note(c, &by, Deed::PoolChanged, id)?;
+                Ok((Pool { id, config }, users))
+            })
+            .await?;
+        for (campaign, _) in changed {
+            self.changed(campaign);
+        }
+        Ok(pool)
+    }
+
+    /// Removes a pool.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] where a campaign that may still send is sent as it.
+    pub async fn remove_pool(&self, id: PoolId, by: By) -> Result<()> {
+        self.write(move |c| {
+            find(c, id)?;
+            if let Some((campaign, _)) = users(c, id)?.first() {
+                let name = campaigns::load(c, *campaign)?.definition.name;
+                let words =
+                    format!("the campaign '{name}' is sent as this pool; choose another sender there first");
+                return Err(StoreError::Invalid(vec![Problem::new("pool", words)]));
+            }
+            c.execute("DELETE FROM pool_sender WHERE pool_id = ?1", [id.0])?;
+            c.execute("DELETE FROM pool WHERE id = ?1", [id.0])?;
+            audit::note(c, &by, Deed::PoolRemoved, id)
+        })
+        .await
+    }
+}
