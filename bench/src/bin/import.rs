@@ -15,8 +15,9 @@ fn main() -> anyhow::Result<()> {
     let mut file = std::io::BufWriter::new(std::fs::File::create(&path)?);
     writeln!(file, "phone,first_name,last_name,city")?;
     for i in 0..rows {
-        // Numbers of the plan that a person could have.
-        writeln!(file, "+1{}{:07},Ana{i},Rossi,Springfield", 202 + i / 7_000_000, 2_000_000 + i % 7_000_000)?;
+        // Numbers of the plan that a person could have, and names in no order: they are found by their names.
+        let (area, local) = (202 + i / 7_000_000, 2_000_000 + i % 7_000_000);
+        writeln!(file, "+1{area}{local:07},Ana{i},Rossi{},Springfield", i * 7_919 % 9_973)?;
     }
     file.flush()?;
     let runtime = tokio::runtime::Runtime::new()?;

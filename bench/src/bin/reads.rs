@@ -4,7 +4,9 @@
 
 use std::time::Instant;
 
-use bench::{Smsc, argument, by, campaign, engine, folder, line, list, percentiles, route, say_machine};
+use bench::{
+    Smsc, argument, by, campaign, engine, folder, line, list, number, percentiles, route, say_machine,
+};
 use serde_json::json;
 use server::App;
 use store::Store;
@@ -18,7 +20,7 @@ const PEOPLE_A_CAMPAIGN: i64 = 100;
 async fn main() -> anyhow::Result<()> {
     let (large, small) = (argument(1, 1_000_000)?, argument(2, 10_000)?);
     say_machine();
-    println!("{:>28} {:>12} {:>9} {:>9}", "", "deliveries", "p50 ms", "p99 ms");
+    println!("{:>31} {:>12} {:>9} {:>9}", "", "deliveries", "p50 ms", "p99 ms");
     let mut medians = Vec::new();
     for people in [small, large] {
         medians.push(measure(people).await?);
@@ -66,7 +68,13 @@ async fn measure(people: i64) -> anyhow::Result<Vec<(&'static str, f64)>> {
         ("screen: search, one of all", "/?q=read".into()),
         ("screen: details", format!("/campaigns/{id}")),
         ("screen: recipients", format!("/campaigns/{id}/recipients")),
+        (
+            "screen: recipients, one number",
+            format!("/campaigns/{id}/recipients?q={}", number(middle).digits()),
+        ),
         ("screen: contacts", "/contacts".into()),
+        ("screen: contacts by name", format!("/contacts?q=ana{}", middle / 10)),
+        ("screen: a person", format!("/contacts/{}", number(middle))),
         ("screen: a list", "/contacts/lists/lst_1".into()),
     ];
     let mut medians = Vec::new();
@@ -80,7 +88,7 @@ async fn measure(people: i64) -> anyhow::Result<Vec<(&'static str, f64)>> {
             times.push(began.elapsed());
         }
         let (p50, p99) = percentiles(times);
-        println!("{name:>28} {people:>12} {p50:>9.2} {p99:>9.2}");
+        println!("{name:>31} {people:>12} {p50:>9.2} {p99:>9.2}");
         medians.push((name, p50));
     }
     line(&[&""]);

@@ -11,6 +11,10 @@ pub struct Msisdn(u64);
 /// Longer than any number with its separators: not worth parsing, nor repeating in full.
 const LONGEST: usize = 40;
 
+/// Digits of numbers: the shortest that are in use, and the most that there are (E.164 §6.1).
+const SHORTEST_E164: usize = 7;
+const LONGEST_E164: usize = 15;
+
 /// Why a text is no phone number.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadNumber {
@@ -67,6 +71,21 @@ impl Msisdn {
         self.0 as i64
     }
 
+    /// Ranges, without their ends, of the digits of all numbers that begin with `digits`, one for each length that
+    /// numbers have; none where these are no digits, or too many.
+    pub fn beginning(digits: &str) -> Vec<(i64, i64)> {
+        let length = digits.len();
+        let Ok(begins) = digits.parse::<i64>() else { return Vec::new() };
+        // The first digit of a country code is never 0.
+        if !(1..=LONGEST_E164).contains(&length) || begins < 10_i64.pow(length as u32 - 1) {
+            return Vec::new();
+        }
+        (SHORTEST_E164.max(length)..=LONGEST_E164)
+            .map(|all| 10_i64.pow((all - length) as u32))
+            .map(|more| (begins * more, (begins + 1) * more))
+            .collect()
+    }
+
     /// A number that was stored before.
     pub fn from_digits(digits: i64) -> Self {
         Self(digits.unsigned_abs())
@@ -75,8 +94,7 @@ impl Msisdn {
     /// An address as an SMSC sends it: digits, with or without a plus.
     pub fn from_address(address: &str) -> Option<Self> {
         let digits = address.trim().trim_start_matches('+').trim_start_matches("00");
-        // E.164: at most 15 digits.
-        ((7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()))
+        ((SHORTEST_E164..=LONGEST_E164).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()))
             .then(|| digits.parse().ok().map(Self))
             .flatten()
     }
@@ -115,6 +133,24 @@ mod tests {
         assert!(Msisdn::parse(&"9".repeat(1_000_000), us()).unwrap_err().to_string().len() < 100);
         assert_eq!("XX".parse::<Country>(), Err(BadNumber::NoSuchCountry("XX".into())));
         assert_eq!("Atlantis".parse::<Country>(), Err(BadNumber::NoSuchCountry("Atlantis".into())));
+    }
+
+    #[test]
+    fn numbers_that_begin_alike_lie_in_a_range_of_each_length() {
+        let ranges = Msisdn::beginning("1202555012345");
+        assert_eq!(
+            ranges,
+            [
+                (1_202_555_012_345, 1_202_555_012_346),
+                (12_025_550_123_450, 12_025_550_123_460),
+                (120_255_501_234_500, 120_255_501_234_600)
+            ]
+        );
+        assert_eq!(Msisdn::beginning("44").len(), 9);
+        assert!(Msisdn::beginning("44").contains(&(440_000_000_000, 450_000_000_000)));
+        for none in ["", "0123", "ana", "1234567890123456"] {
+            assert_eq!(Msisdn::beginning(none), [], "{none}");
+        }
     }
 
     #[test]

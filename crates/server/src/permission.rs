@@ -41,6 +41,8 @@ pub const TABLE: &[Rule] = &[
     open("GET", "/welcome/{secret}"),
     open("POST", "/welcome/{secret}"),
     act("POST", "/sign-out", Viewer),
+    look("/account"),
+    act("POST", "/account", Viewer),
     // Pages.
     look("/"),
     look("/campaigns/{id}"),

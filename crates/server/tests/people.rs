@@ -191,6 +191,26 @@ async fn a_session_ends_when_it_is_not_used_and_a_link_works_once() {
 }
 
 #[tokio::test]
+async fn a_password_is_changed_by_whoever_knows_it_and_every_other_session_ends() {
+    const FRESH: &str = "another good long password";
+    let w = with_people().await;
+    let (here, mut elsewhere) = (signed_in(&w, Role::Viewer).await, signed_in(&w, Role::Viewer).await);
+    let wrong = here.post("/account", &[("current", "not my password"), ("password", FRESH)]).await;
+    assert!(
+        wrong.status == StatusCode::UNPROCESSABLE_ENTITY && wrong.text.contains("this is not your password")
+    );
+    let changed = here.post("/account", &[("current", PASSWORD), ("password", FRESH)]).await;
+    assert_eq!(changed.to, "/account?saved=yes");
+    assert_eq!(elsewhere.get("/").await.to, "/sign-in");
+    assert_eq!(elsewhere.sign_in("viewer@clinic.example", FRESH).await, StatusCode::SEE_OTHER);
+    assert_eq!(elsewhere.get("/account").await.status, StatusCode::OK);
+    let log = w.store.audit_log(None, 10).await.unwrap();
+    assert!(log.iter().any(|e| e.actor == "viewer@clinic.example" && e.action == "password_set"));
+    let token = w.get("//account").await;
+    assert!(token.status == 404 && token.text.contains("a token has no account"), "{}", token.text);
+}
+
+#[tokio::test]
 async fn the_last_admin_stays() {
     let w = with_people().await;
     let admin = signed_in(&w, Role::Admin).await;
@@ -242,6 +262,8 @@ async fn what_people_type_is_shown_as_text_everywhere() {
     let hook = json!({"url": "http://127.0.0.1:9/", "levels": ["attempt", "person", "campaign"]});
     w.post("/webhooks", &hook).await.created();
     let named = w.post("/lists", &json!({"name": EVIL})).await.created();
+    let pool = json!({"name": EVIL, "senders": [{"sender": "CLINIC", "rate_per_second": 1}]});
+    w.post("/pools", &pool).await.created();
     let route = w.route(json!({"name": EVIL})).await;
     let campaign = json!({"channel": "sms", "name": EVIL, "owner": EVIL, "route_id": route, "sender": "+12025550100",
         "list_ids": [list, named["id"]], "opt_in_acknowledged": true, "window": null,
@@ -271,6 +293,8 @@ async fn what_people_type_is_shown_as_text_everywhere() {
         "/contacts/+12025550001",
         "/routes",
         "/routes/rte_1",
+        "/routes/pools",
+        "/routes/pools/pol_1",
         "/settings/audit",
         "/settings/webhooks",
         "/settings/webhooks/whk_1",

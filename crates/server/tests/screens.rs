@@ -199,7 +199,7 @@ async fn lived_in(w: &World) {
     w.store.add_user("ana@clinic.example", Role::Admin, hash, fixture::by(Timestamp::now())).await.unwrap();
 }
 
-const PAGES: [(&str, &str); 32] = [
+const PAGES: [(&str, &str); 33] = [
     ("index", "/"),
     ("voice", "/?channel=voice"),
     ("nothing", "/?q=nowhere"),
@@ -224,6 +224,7 @@ const PAGES: [(&str, &str); 32] = [
     ("pools", "/routes/pools"),
     ("pool", "/routes/pools/pol_1"),
     ("found", "/contacts?q=ana"),
+    ("account", "/account"),
     ("settings", "/settings"),
     ("answers", "/settings/answers"),
     ("users", "/settings/users"),

@@ -98,6 +98,18 @@ fn settle(claim: &Claimed, at: usize, fate: Fate) -> Settled {
     }
 }
 
+/// Refused by the carrier.
+fn failed() -> Fate {
+    Fate::Final {
+        outcome: Outcome::Failed,
+        reason: None,
+        code: Some(0x0B),
+        detail: None,
+        provider_ids: Vec::new(),
+        parts: 1,
+    }
+}
+
 /// Settles all of `claims` as sent, with ids that name message and seq.
 fn all_sent(claims: &[Claimed]) -> Cycle {
     let mut cycle = Cycle::default();
@@ -871,4 +883,90 @@ async fn every_attempt_at_a_recipient_is_kept_with_its_time_and_words() {
         assert_eq!(history, [(begin, "throttled"), (begin + SignedDuration::from_secs(1), "throttled")]);
         assert_eq!((row.attempts, row.outcome), (3, Place::Settled(Outcome::Sent)));
     }
+}
+
+/// All pages of what `filter` asks for, one after the other.
+async fn all_pages(w: &World, id: CampaignId, filter: &DeliveryFilter, limit: usize) -> Vec<DeliveryRow> {
+    let (mut all, mut from) = (Vec::new(), None);
+    loop {
+        let filter = DeliveryFilter { from, ..filter.clone() };
+        let (rows, next) = w.data.store.deliveries(id, filter, limit).await.unwrap();
+        assert!(rows.len() <= limit);
+        all.extend(rows);
+        match next {
+            Some(next) => from = Some(next),
+            None => return all,
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_filter_of_the_deliveries_finds_what_the_whole_list_holds_page_by_page() {
+    const PEOPLE: i64 = 60;
+    let w = World::with(PEOPLE).await;
+    let id = w.scheduled(r#"[{"now":true},{"after":"PT1H"}]"#).await;
+    for claim in w.claim(id, 20).await {
+        let fate = |at: usize| match at % 4 {
+            0 => Some(Fate::Again { due_at: w.now, detail: "throttled".into() }),
+            1 => Some(sent(&format!("{}-{at}", claim.id))),
+            2 => Some(failed()),
+            // Still on its way.
+            _ => None,
+        };
+        let fates = (0..claim.recipients.len()).filter_map(|at| Some((at, fate(at)?)));
+        let settled: Vec<Settled> = fates.map(|(at, fate)| settle(&claim, at, fate)).collect();
+        w.cycle(Cycle { settled, ..Cycle::default() }).await;
+    }
+    for stopped in [false, true] {
+        if stopped {
+            w.data.store.stop(id, by(w.now)).await.unwrap();
+        }
+        let list = all_pages(&w, id, &DeliveryFilter::default(), 1_000).await;
+        assert_eq!(list.len() as i64, 2 * PEOPLE);
+        for outcome in ["pending", "sending", "sent", "failed", "cancelled", "delivered"] {
+            for number in [
+                None,
+                Some("1202555000".to_owned()),
+                Some(number(7).digits().to_string()),
+                Some("0007".into()),
+                Some("44".into()),
+            ] {
+                let place = Place::from_word(outcome);
+                let expected: Vec<_> = list
+                    .iter()
+                    .filter(|r| Some(r.outcome) == place)
+                    .filter(|r| number.as_ref().is_none_or(|digits| r.number[1..].contains(digits.as_str())))
+                    .map(|r| r.id)
+                    .collect();
+                for longest_walk in [None, Some(3)] {
+                    let filter = DeliveryFilter {
+                        outcome: place,
+                        number: number.clone(),
+                        longest_walk,
+                        ..DeliveryFilter::default()
+                    };
+                    let found: Vec<_> =
+                        all_pages(&w, id, &filter, 4).await.into_iter().map(|r| r.id).collect();
+                    assert_eq!(found, expected, "{outcome} {number:?} {longest_walk:?} stopped: {stopped}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_person_sees_what_every_campaign_sent_or_will_send_them() {
+    let w = World::with(9).await;
+    let first = w.data.schedule(TEXT, r#"[{"now":true}]"#, json!({"name": "First"}), w.now).await;
+    w.cycle(all_sent(&w.claim(first, 100).await)).await;
+    let later = r#"[{"at":"2026-12-01T10:00:00Z"},{"after":"P2D"}]"#;
+    w.data.schedule(TEXT, later, json!({"name": "Second"}), w.now).await;
+    for who in 0..9 {
+        let seen = w.data.store.deliveries_to(number(who), 10).await.unwrap();
+        let seen: Vec<_> =
+            seen.iter().map(|m| (m.name.as_str(), m.delivery.message, m.delivery.outcome.word())).collect();
+        assert_eq!(seen, [("Second", 2, "pending"), ("Second", 1, "pending"), ("First", 1, "sent")], "{who}");
+    }
+    assert!(w.data.store.deliveries_to(number(20), 10).await.unwrap().is_empty());
+    assert_eq!(w.data.store.deliveries_to(number(0), 1).await.unwrap().len(), 2);
 }

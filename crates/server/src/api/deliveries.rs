@@ -59,7 +59,7 @@ impl ListQuery {
         };
         let number = self.q.map(|q| q.chars().filter(char::is_ascii_digit).collect::<String>());
         let number = number.filter(|digits| !digits.is_empty());
-        Ok(DeliveryFilter { outcome, message: self.message, number, from })
+        Ok(DeliveryFilter { outcome, message: self.message, number, from, longest_walk: None })
     }
 }
 
@@ -129,7 +129,9 @@ pub(super) async fn csv(
                 Err(e) => return Some((Err(e), None)),
             };
             let text = rows_csv(&rows, first);
-            let after = next.map(|from| (DeliveryFilter { from: Some(from), ..filter }, false));
+            // What is rare comes in stretches, some of them empty: the header goes before the first row.
+            let first = first && rows.is_empty();
+            let after = next.map(|from| (DeliveryFilter { from: Some(from), ..filter }, first));
             Some((text, after))
         }
     });

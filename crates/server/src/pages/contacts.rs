@@ -10,13 +10,15 @@ use axum::{
 };
 use campaign::{ListId, Msisdn, SkipReason};
 use serde::Deserialize;
-use store::{Barred, Consent, Contact, ImportState, ImportTarget, StoreError, Suppressed};
+use store::{Barred, Consent, Contact, ImportState, ImportTarget, PersonDelivery, StoreError, Suppressed};
 
 use super::{Me, Posted, Refused, Shown, Wrong, again, imports::receive, page, t, words};
 use crate::{App, auth::Caller, problem::Problem};
 
 /// Contacts on a page of a list.
 const MEMBERS: u32 = 50;
+/// Campaigns whose messages a person's page shows.
+const CAMPAIGNS: u32 = 100;
 /// People that a search shows.
 const FOUND: u32 = 50;
 /// Imports shown with a list.
@@ -161,6 +163,8 @@ async fn import(
 struct Person {
     me: Me,
     c: Contact,
+    /// What it was, or will be, sent; newest first.
+    messages: Vec<PersonDelivery>,
 }
 
 impl Person {
@@ -195,7 +199,8 @@ fn held(s: &Suppressed) -> t::Markup {
 async fn person(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
     let number = number(&path).map_err(|_| Problem::not_found("this is no telephone number"))?;
     let c = app.store.contact(number).await?;
-    Ok(page(&Person { me: Me::new(caller, "contacts"), c }))
+    let messages = app.store.deliveries_to(number, CAMPAIGNS).await?;
+    Ok(page(&Person { me: Me::new(caller, "contacts"), c, messages }))
 }
 
 fn back(number: Msisdn) -> Response {

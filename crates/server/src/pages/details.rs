@@ -297,18 +297,18 @@ impl Recipients {
     fn history(&self, item: &DeliveryRow) -> Option<&Vec<AttemptRow>> {
         self.attempts.get(&item.id)
     }
+}
 
-    /// Why, in words: the reason of a skip, else what the carrier said, or did not say in time.
-    fn why(&self, item: &DeliveryRow) -> String {
-        let waited = item.sent_at.map(|at| Timestamp::now().duration_since(at));
-        if item.outcome == Place::Settled(Outcome::Sent) && waited.is_some_and(|w| w > RECEIPT_WITHIN) {
-            return t::say("no-receipt").into_owned();
-        }
-        match (&item.reason, &item.detail) {
-            (Some(reason), _) => t::word("skipped", reason).into_owned(),
-            (None, Some(detail)) => detail.clone(),
-            (None, None) => String::new(),
-        }
+/// Why a delivery stands as it does, in words: the reason of a skip, else what the carrier said, or did not say in time.
+pub(super) fn why(item: &DeliveryRow) -> String {
+    let waited = item.sent_at.map(|at| Timestamp::now().duration_since(at));
+    if item.outcome == Place::Settled(Outcome::Sent) && waited.is_some_and(|w| w > RECEIPT_WITHIN) {
+        return t::say("no-receipt").into_owned();
+    }
+    match (&item.reason, &item.detail) {
+        (Some(reason), _) => t::word("skipped", reason).into_owned(),
+        (None, Some(detail)) => detail.clone(),
+        (None, None) => String::new(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Signing in and out; the one-time link that makes an account.
+//! Signing in and out; the one-time link that makes an account; one's own password.
 
 use std::{
     borrow::Cow,
@@ -9,7 +9,7 @@ use std::{
 use askama::Template;
 use axum::{
     Router,
-    extract::{ConnectInfo, Path, State},
+    extract::{ConnectInfo, Path, Query, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
@@ -17,9 +17,9 @@ use axum::{
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use jiff::Timestamp;
 use serde::Deserialize;
-use store::{Role, StoreError};
+use store::{Problem as FieldProblem, Role, StoreError, User};
 
-use super::{Posted, Refused, Shown, Wrong, again, page, t};
+use super::{Me, Posted, Refused, Shown, Wrong, again, page, t};
 use crate::{
     App,
     auth::{self, Caller},
@@ -60,6 +60,7 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/sign-in", get(sign_in).post(signed_in))
         .route("/sign-out", post(sign_out))
+        .route("/account", get(account).post(new_password))
         .route("/welcome/{secret}", get(welcome).post(welcomed))
 }
 
@@ -96,20 +97,25 @@ async fn signed_in(
     let (user, hash) = known.map_or((None, None), |(user, hash)| (Some(user), Some(hash)));
     let fits = secret::fits(form.password, hash).await?;
     if let Some(user) = user.filter(|_| fits) {
-        Ok(begin(&app, user.id, &headers).await?)
+        Ok(begin(&app, user.id, &headers, "/").await?)
     } else {
         let wrong = Some(t::say("sign-in-wrong"));
         Ok(again(&SignIn { email: form.email, wrong }, StatusCode::UNAUTHORIZED))
     }
 }
 
-/// Begins a session and goes to the Campaign Index.
-async fn begin(app: &App, user: campaign::UserId, headers: &HeaderMap) -> Result<Response, Refused> {
+/// Begins a session and goes `to` a page.
+async fn begin(
+    app: &App,
+    user: campaign::UserId,
+    headers: &HeaderMap,
+    to: &str,
+) -> Result<Response, Refused> {
     let secret = secret::new();
     app.store.begin_session(user, &secret, Timestamp::now()).await?;
     let cookie = auth::set_session(&secret, headers);
     let cookie = cookie.ok_or_else(|| Problem::broken("the session could not be begun"))?;
-    Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response())
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to(to)).into_response())
 }
 
 async fn sign_out(State(app): State<App>, caller: Caller, headers: HeaderMap) -> Shown {
@@ -119,6 +125,68 @@ async fn sign_out(State(app): State<App>, caller: Caller, headers: HeaderMap) ->
     let cookie = auth::set_session("", &headers);
     let cookie = cookie.ok_or_else(|| Problem::broken("the session could not be ended"))?;
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/sign-in")).into_response())
+}
+
+#[derive(Template)]
+#[template(path = "account.html")]
+struct Account {
+    me: Me,
+    saved: bool,
+    wrong: Wrong,
+}
+
+/// Whose account it is, and the hash of their password; a token has none.
+async fn own(app: &App, caller: &Caller) -> Result<(User, String), Refused> {
+    let user = app.store.user_by_email(&caller.name).await?;
+    user.ok_or_else(|| Problem::not_found(t::say("no-account")).into())
+}
+
+#[derive(Deserialize)]
+struct Saved {
+    saved: Option<String>,
+}
+
+async fn account(State(app): State<App>, caller: Caller, Query(query): Query<Saved>) -> Shown {
+    own(&app, &caller).await?;
+    let saved = query.saved.is_some();
+    Ok(page(&Account { me: Me::new(caller, "account"), saved, wrong: Wrong::default() }))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct NewPassword {
+    current: String,
+    password: String,
+}
+
+/// Changes one's password. All other sessions end.
+async fn new_password(
+    State(app): State<App>,
+    caller: Caller,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Posted(form): Posted<NewPassword>,
+) -> Shown {
+    let (user, hash) = own(&app, &caller).await?;
+    let changed = async {
+        let refuse = |text| StoreError::Invalid(vec![FieldProblem::new("current", text)]);
+        if !app.tries.may_try(&user.email, from.ip()) {
+            return Err(refuse(t::say("sign-in-too-often")));
+        }
+        if !secret::fits(form.current, Some(hash)).await? {
+            return Err(refuse(t::say("password-wrong")));
+        }
+        let fresh = secret::hash(form.password).await?;
+        app.store.set_password(user.id, fresh, caller.by()).await
+    };
+    match changed.await {
+        Ok(()) => Ok(begin(&app, user.id, &headers, "/account?saved=yes").await?),
+        Err(StoreError::Invalid(wrong)) => {
+            let page = Account { me: Me::new(caller, "account"), saved: false, wrong: Wrong(wrong) };
+            Ok(again(&page, StatusCode::UNPROCESSABLE_ENTITY))
+        }
+        Err(e) => Err(e.into()),
+    }
 }
 
 #[derive(Template)]
@@ -153,7 +221,7 @@ async fn welcomed(
         app.store.accept_invitation(&link, &form.email, hash, Timestamp::now()).await
     };
     match made.await {
-        Ok(user) => begin(&app, user, &headers).await,
+        Ok(user) => begin(&app, user, &headers, "/").await,
         Err(StoreError::Invalid(wrong)) => {
             let form = Welcome { role, email: form.email, wrong: Wrong(wrong) };
             Ok(again(&form, StatusCode::UNPROCESSABLE_ENTITY))

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use campaign::Outcome;
+use campaign::{CampaignId, Outcome};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -82,10 +82,12 @@ pub struct DeliveryFilter {
     pub outcome: Option<Place>,
     /// Only this message.
     pub message: Option<u32>,
-    /// Only numbers with these digits in them.
+    /// Only numbers that begin with these digits; where none does, those with these digits in them.
     pub number: Option<String>,
     /// From there on.
     pub from: Option<Cursor>,
+    /// Places of the audience that a page looks through at most; none: as many as take no time to speak of.
+    pub longest_walk: Option<i64>,
 }
 
 /// A line of the delivery list.
@@ -117,6 +119,17 @@ pub struct DeliveryRow {
     pub sent_at: Option<Timestamp>,
     /// When it last changed.
     pub changed_at: Option<Timestamp>,
+}
+
+/// A delivery as one person's page shows it.
+#[derive(Debug, Clone)]
+pub struct PersonDelivery {
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// Its name.
+    pub name: String,
+    /// The delivery.
+    pub delivery: DeliveryRow,
 }
 
 /// An attempt after which a message was to be tried again.

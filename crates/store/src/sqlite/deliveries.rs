@@ -1,19 +1,24 @@
 //! The delivery list: every recipient × message, those without a row derived from waves, claims and
 //! retries in the same read.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use campaign::{CampaignId, Msisdn, Outcome, Totals};
-use rusqlite::{Connection, Row, named_params};
+use rusqlite::{Connection, Row, ToSql, named_params, params};
 
 use super::{
-    Store, audit,
+    Store, audience, audit,
     campaigns::{full, load},
     dispatch::Turn,
     time,
 };
-use crate::{AttemptRow, By, Cursor, Deed, DeliveryFilter, DeliveryRow, Place, Problem, Result, StoreError};
+use crate::{
+    AttemptRow, By, Cursor, Deed, DeliveryFilter, DeliveryRow, PersonDelivery, Place, Problem, Result,
+    StoreError,
+};
 
+/// Places of an audience that one page looks through at most.
+const LONGEST_WALK: i64 = 100_000;
 /// Places without a row, numbered beyond the stored outcomes.
 const PENDING: u8 = 100;
 const SENDING: u8 = 101;
@@ -68,39 +73,132 @@ fn row(r: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
     })
 }
 
-fn page(c: &Connection, id: CampaignId, filter: &DeliveryFilter, limit: usize) -> Result<Vec<DeliveryRow>> {
+/// Places in the audience that may have what is asked for of message `n`, from `from` on: few, where waves, claims
+/// and retries tell. Of retries, each of which is one, no more than `most`.
+fn candidates(
+    c: &Connection,
+    id: CampaignId,
+    n: u32,
+    outcome: Option<Place>,
+    from: i64,
+    most: i64,
+) -> Result<Vec<Range<i64>>> {
+    let mut ranges = Vec::new();
+    let mut add = |sql: &str, params: &[&dyn ToSql]| -> Result<()> {
+        let mut statement = c.prepare_cached(sql)?;
+        let mut rows = statement.query(params)?;
+        while let Some(r) = rows.next()? {
+            ranges.push(r.get::<_, i64>(0)?.max(from)..r.get(1)?);
+        }
+        Ok(())
+    };
+    match outcome {
+        Some(Place::Pending | Place::Cancelled) => {
+            let open = outcome == Some(Place::Pending);
+            add(
+                "SELECT next_seq, to_seq FROM wave
+                 WHERE campaign_id = ?1 AND message_no = ?2 AND to_seq > ?3 AND next_seq < to_seq AND open = ?4",
+                params![id.0, n, from, open],
+            )?;
+            add(
+                "SELECT seq, seq + 1 FROM retry
+                 WHERE campaign_id = ?1 AND message_no = ?2 AND seq >= ?3 AND open = ?4 AND claim_id IS NULL
+                 ORDER BY seq LIMIT ?5",
+                params![id.0, n, from, open, most],
+            )?;
+        }
+        Some(Place::Sending) => add(
+            "SELECT low, to_seq FROM claim WHERE campaign_id = ?1 AND message_no = ?2 AND to_seq > ?3",
+            params![id.0, n, from],
+        )?,
+        Some(Place::Settled(_)) | None => ranges.push(from..i64::MAX),
+    }
+    ranges.sort_unstable_by_key(|range| range.start);
+    Ok(ranges)
+}
+
+/// What of `ranges` lies within `bounds`; both are in order, and what overlaps is taken once.
+fn within(ranges: Vec<Range<i64>>, bounds: &[Range<i64>]) -> Vec<Range<i64>> {
+    let mut all: Vec<Range<i64>> = Vec::new();
+    for range in ranges {
+        for bound in bounds {
+            let begun = all.last().map_or(0, |last| last.end);
+            let both = range.start.max(bound.start).max(begun)..range.end.min(bound.end);
+            if !both.is_empty() {
+                all.push(both);
+            }
+        }
+    }
+    all
+}
+
+/// A page of a campaign's deliveries, and where the next one begins. It may be short, or empty, with more to come:
+/// what is rare among millions is looked for in stretches.
+fn page(
+    c: &Connection,
+    id: CampaignId,
+    filter: &DeliveryFilter,
+    limit: usize,
+) -> Result<(Vec<DeliveryRow>, Option<Cursor>)> {
     let campaign = full(c, load(c, id)?)?;
-    let mut rows = Vec::new();
+    // Numbers that begin so are found at once; where there are none, the digits may stand anywhere.
+    let mut bounds = match &filter.number {
+        Some(digits) => audience::beginning(c, id, digits)?,
+        None => Vec::new(),
+    };
+    bounds.sort_unstable_by_key(|bound| bound.start);
+    let within_number = filter.number.as_deref().filter(|_| bounds.is_empty());
+    if bounds.is_empty() {
+        bounds.push(0..campaign.audience);
+    }
+    // A page needs no more of what is one by one than it shows, unless only some numbers are asked for.
+    let most = if filter.number.is_some() { -1 } else { limit as i64 + 1 };
+    let (mut rows, mut left) = (Vec::new(), filter.longest_walk.unwrap_or(LONGEST_WALK));
     let (start, mut from) = filter.from.map_or((1, 0), |cursor| (cursor.message, cursor.seq));
     for n in start..=campaign.totals.len() as u32 {
         let wanted = filter.message.is_none_or(|m| m == n);
         // Where the totals know that there is none, nothing is walked.
         let any =
             filter.outcome.is_none_or(|place| place.count(&mut campaign.totals[n as usize - 1].clone()) > 0);
-        if wanted && any && rows.len() < limit {
+        if wanted && any {
             let sql = match filter.outcome {
                 Some(Place::Settled(_)) => include_str!("sql/deliveries_settled.sql"),
                 _ => include_str!("sql/deliveries.sql"),
             };
             let mut statement = c.prepare_cached(sql)?;
-            let found = statement.query_map(
-                named_params! {
-                    ":campaign": id.0,
-                    ":message": n,
-                    ":from": from,
-                    ":outcome": filter.outcome.map(Place::code),
-                    ":number": filter.number,
-                    ":limit": (limit - rows.len()) as i64,
-                },
-                row,
-            )?;
-            for one in found {
-                rows.push(one?);
+            for range in within(candidates(c, id, n, filter.outcome, from, most)?, &bounds) {
+                if left == 0 {
+                    return Ok((rows, Some(Cursor { message: n, seq: range.start })));
+                }
+                let to = range.end.min(range.start + left);
+                let found = statement.query_map(
+                    named_params! {
+                        ":campaign": id.0,
+                        ":message": n,
+                        ":from": range.start,
+                        ":to": to,
+                        ":within": within_number,
+                        ":outcome": filter.outcome.map(Place::code),
+                        ":limit": (limit + 1 - rows.len()) as i64,
+                    },
+                    row,
+                )?;
+                for one in found {
+                    let one = one?;
+                    if rows.len() == limit {
+                        return Ok((rows, Some(one.id)));
+                    }
+                    rows.push(one);
+                }
+                left -= to - range.start;
+                if to < range.end {
+                    return Ok((rows, Some(Cursor { message: n, seq: to })));
+                }
             }
         }
         from = 0;
     }
-    Ok(rows)
+    Ok((rows, None))
 }
 
 impl Store {
@@ -131,20 +229,15 @@ impl Store {
         .await
     }
 
-    /// A page of a campaign's deliveries, in the order of message and place, and where the next one begins.
+    /// A page of a campaign's deliveries, in the order of message and place, and where the next one begins. What is
+    /// rare among millions is looked for in stretches: then a page is short, or empty, with more to come.
     pub async fn deliveries(
         &self,
         id: CampaignId,
         filter: DeliveryFilter,
         limit: usize,
     ) -> Result<(Vec<DeliveryRow>, Option<Cursor>)> {
-        self.read(move |c| {
-            let mut rows = page(c, id, &filter, limit + 1)?;
-            let next = rows.get(limit).map(|r| Cursor { message: r.message, seq: r.seq });
-            rows.truncate(limit);
-            Ok((rows, next))
-        })
-        .await
+        self.read(move |c| page(c, id, &filter, limit)).await
     }
 
     /// Says what became of a delivery in doubt, by hand: Sent or Failed. A later receipt still counts.
@@ -187,7 +280,41 @@ impl Store {
                 from: Some(delivery),
                 ..DeliveryFilter::default()
             };
-            page(c, id, &filter, 1)?.pop().ok_or(StoreError::NotFound("delivery"))
+            page(c, id, &filter, 1)?.0.pop().ok_or(StoreError::NotFound("delivery"))
+        })
+        .await
+    }
+
+    /// What a person was, or will be, sent by the last so many campaigns that were scheduled, newest first.
+    pub async fn deliveries_to(&self, number: Msisdn, campaigns: u32) -> Result<Vec<PersonDelivery>> {
+        self.read(move |c| {
+            let ids: Vec<(i64, String)> = c
+                .prepare_cached("SELECT id, name FROM campaign WHERE audience > 0 ORDER BY id DESC LIMIT ?1")?
+                .query_map([campaigns], |r| Ok((r.get(0)?, r.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            let mut all = Vec::new();
+            for (id, name) in ids {
+                let campaign = CampaignId(id);
+                let Some(seq) = audience::place(c, campaign, number)? else { continue };
+                let messages = load(c, campaign)?.definition.messages.len() as u32;
+                let mut statement = c.prepare_cached(include_str!("sql/deliveries.sql"))?;
+                for message in (1..=messages).rev() {
+                    let delivery = statement.query_row(
+                        named_params! {
+                            ":campaign": id,
+                            ":message": message,
+                            ":from": seq,
+                            ":to": seq + 1,
+                            ":within": None::<&str>,
+                            ":outcome": None::<u8>,
+                            ":limit": 1,
+                        },
+                        row,
+                    )?;
+                    all.push(PersonDelivery { campaign, name: name.clone(), delivery });
+                }
+            }
+            Ok(all)
         })
         .await
     }

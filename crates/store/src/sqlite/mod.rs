@@ -1,6 +1,7 @@
 //! SQLite: WAL with synchronous=FULL, one writer thread that takes whole batches, readers beside it.
 
 mod answer;
+mod audience;
 mod audit;
 mod bulk;
 mod campaigns;

@@ -96,9 +96,6 @@ fn sender(address: String) -> String {
 
 /// The end of what begins with a text: the largest character behind it.
 const LAST: char = char::MAX;
-/// Digits of the shortest and of the longest number (E.164).
-const DIGITS: std::ops::RangeInclusive<u32> = 7..=15;
-
 /// The numbers of contacts that `text` names: by the beginning of their number, name or e-mail address.
 fn find(c: &Connection, text: &str, limit: u32) -> Result<Vec<i64>> {
     let digits: String = text.chars().filter(|ch| !" +-()".contains(*ch)).collect();
@@ -142,14 +139,11 @@ fn find(c: &Connection, text: &str, limit: u32) -> Result<Vec<i64>> {
 /// Contacts whose number begins with these digits: a range of each length that numbers have.
 fn by_number(c: &Connection, digits: &str, limit: u32) -> Result<Vec<i64>> {
     let mut found = Vec::new();
-    let Ok(begins) = digits.parse::<i64>() else { return Ok(found) };
-    let length = digits.len() as u32;
-    for more in DIGITS.filter(|all| *all >= length).map(|all| 10_i64.pow(all - length)) {
-        let from = begins.saturating_mul(more);
+    for (from, to) in Msisdn::beginning(digits) {
         let mut statement =
             c.prepare_cached("SELECT number FROM contact WHERE number >= ?1 AND number < ?2 LIMIT ?3")?;
         let left = limit - found.len() as u32;
-        let rows = statement.query_map((from, from.saturating_add(more), left), |r| r.get(0))?;
+        let rows = statement.query_map((from, to, left), |r| r.get(0))?;
         found.extend(rows.collect::<rusqlite::Result<Vec<i64>>>()?);
     }
     Ok(found)

@@ -15,8 +15,8 @@ FROM (
     FROM audience a
     LEFT JOIN delivery d ON d.campaign_id = :campaign AND d.message_no = :message AND d.seq = a.seq
     LEFT JOIN retry r ON r.campaign_id = :campaign AND r.message_no = :message AND r.seq = a.seq
-    WHERE a.campaign_id = :campaign AND a.seq >= :from
-      AND (:number IS NULL OR instr(a.number, :number) > 0)
+    WHERE a.campaign_id = :campaign AND a.seq >= :from AND a.seq < :to
+      AND (:within IS NULL OR instr(a.number, :within) > 0)
 )
 WHERE :outcome IS NULL OR place = :outcome
 ORDER BY seq LIMIT :limit
