@@ -1,46 +1,39 @@
 //! The editor: campaign details, then messages. What is wrong comes back beside its field with what was
 //! typed; whoever saves over somebody else's change is told and decides.
 
-use std::borrow::Cow;
-
 use askama::Template;
 use axum::{
     Router,
     extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Redirect},
-    routing::{get, post},
+    routing::get,
 };
 use campaign::{
-    Action, CampaignId, ListId, Msisdn, PoolId, RouteId, SendAs, Window,
+    Action, CampaignId, ListId, PoolId, RouteId, SendAs, Window,
     lifecycle::{self, Cause},
-    money::Money,
-    segment,
 };
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{By, Campaign, Definition, Problem as FieldProblem, StoreError};
 
 use super::{
-    Me, Posted, PostedTwo, Refused, Shown, Wrong, again,
+    Me, PostedTwo, Refused, Shown, Wrong, again,
     details::{acted, id, zone},
     hours::Hours,
-    page, t,
+    page,
+    preview::{Preview, Reader},
+    send::{SendForm, Sends},
+    t,
     words::Given,
 };
 use crate::{App, auth::Caller, body, problem::Problem};
-
-/// Contacts that a text is shown for, and as many as may be chosen.
-const SAMPLES: usize = 3;
-const MOST_CHOSEN: usize = 10;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/campaigns/new", get(new).post(create))
         .route("/campaigns/{id}/edit", get(edit).post(edited))
         .route("/campaigns/{id}/messages", get(messages).post(written))
-        .route("/preview", post(preview))
 }
 
 /// The first step, as its fields are named.
@@ -253,107 +246,6 @@ async fn edited(
     Ok(again(&edit, status))
 }
 
-/// When a message goes, as a form has it.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct SendForm {
-    /// Whether the time that there is may stay.
-    pub(super) keeps: bool,
-    pub(super) kind: String,
-    pub(super) at: String,
-    pub(super) local: String,
-    pub(super) late: bool,
-    pub(super) number: String,
-    pub(super) unit: String,
-    pub(super) time: String,
-}
-
-impl SendForm {
-    pub(super) fn of(send: &campaign::Send, zone: &TimeZone) -> Self {
-        let value = serde_json::to_value(send).unwrap_or_default();
-        let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let mut form = Self { unit: "days".to_owned(), number: "1".to_owned(), ..Self::default() };
-        if let Ok(at) = text("at").parse::<Timestamp>() {
-            form.kind = "at".into();
-            form.at = zone.to_datetime(at).strftime("%Y-%m-%dT%H:%M").to_string();
-        } else if !text("local").is_empty() {
-            form.kind = "local".into();
-            form.local = text("local").get(..16).unwrap_or_default().into();
-            form.late = !text("late").is_empty();
-        } else if let Ok(after) = text("after").parse::<jiff::Span>() {
-            form.kind = "after".into();
-            form.time = text("time").get(..5).unwrap_or_default().into();
-            let minutes = i64::from(after.get_hours()) * 60 + after.get_minutes();
-            (form.number, form.unit) = match (after.get_days(), minutes) {
-                (days, 0) => (days.to_string(), "days".to_owned()),
-                (_, minutes) if minutes % 60 == 0 => ((minutes / 60).to_string(), "hours".to_owned()),
-                (_, minutes) => (minutes.to_string(), "minutes".to_owned()),
-            };
-        } else {
-            form.kind = "now".into();
-        }
-        form
-    }
-
-    /// What the API would be sent.
-    pub(super) fn change(&self, zone: &TimeZone) -> Result<Value, String> {
-        match self.kind.as_str() {
-            "now" => Ok(json!({"now": true})),
-            "at" => {
-                let at: DateTime = self.at.parse().map_err(|_| t::say("choose-time").into_owned())?;
-                let at = zone.to_timestamp(at).map_err(|e| e.to_string())?;
-                Ok(json!({"at": at}))
-            }
-            "local" if self.local.is_empty() => Err(t::say("choose-time").into_owned()),
-            "local" if self.late => Ok(json!({"local": self.local, "late": "next_day"})),
-            "local" => Ok(json!({"local": self.local})),
-            "after" => {
-                let number: u32 =
-                    self.number.trim().parse().map_err(|_| t::say("whole-number").into_owned())?;
-                let after = match self.unit.as_str() {
-                    "hours" => format!("PT{number}H"),
-                    "minutes" => format!("PT{number}M"),
-                    _ => format!("P{number}D"),
-                };
-                if self.time.is_empty() {
-                    Ok(json!({"after": after}))
-                } else {
-                    Ok(json!({"after": after, "time": self.time}))
-                }
-            }
-            _ => Err(t::say("choose-when").into_owned()),
-        }
-    }
-}
-
-/// The fields of the send schedules, one value of each a message.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Sends {
-    kind: Vec<String>,
-    at: Vec<String>,
-    local: Vec<String>,
-    late: Vec<String>,
-    number: Vec<String>,
-    unit: Vec<String>,
-    time: Vec<String>,
-}
-
-impl Sends {
-    pub(super) fn of(&self, i: usize) -> SendForm {
-        let get = |all: &Vec<String>| all.get(i).cloned().unwrap_or_default();
-        SendForm {
-            keeps: false,
-            kind: get(&self.kind),
-            at: get(&self.at),
-            local: get(&self.local),
-            late: get(&self.late) == "next_day",
-            number: get(&self.number),
-            unit: get(&self.unit),
-            time: get(&self.time),
-        }
-    }
-}
-
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 struct MessagesForm {
@@ -518,92 +410,4 @@ async fn written(
     }
     let edit = EditMessages::new(&app, caller, &campaign, form.version, all).await?;
     Ok(again(&EditMessages { wrong: wrong_fields, stale, see: form.see, ..edit }, status))
-}
-
-/// What a text comes to.
-struct Preview {
-    characters: usize,
-    /// None where it is longer than messages can be.
-    encoding: Option<&'static str>,
-    segments: usize,
-    /// What it costs a recipient, where the route has a price.
-    cost: Option<String>,
-    /// What is wrong with it.
-    wrong: Option<String>,
-    /// How it reads for some contacts, and their numbers.
-    samples: Vec<(String, String)>,
-    /// How many contacts lack a field that it needs.
-    lacking: i64,
-}
-
-impl Preview {
-    fn encoding(&self) -> Cow<'static, str> {
-        self.encoding.map_or_else(|| t::say("too-long"), Cow::Borrowed)
-    }
-}
-
-#[derive(Template)]
-#[template(path = "preview_part.html")]
-struct PreviewPart {
-    p: Preview,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Typed {
-    text: String,
-    campaign: String,
-    see: String,
-}
-
-/// Counts and shows a text as it is typed.
-async fn preview(State(app): State<App>, Posted(form): Posted<Typed>) -> Shown {
-    let campaign = app.store.campaign(id(&form.campaign)?).await?;
-    let reader = Reader::of(&app, &campaign, &form.see).await?;
-    Ok(page(&PreviewPart { p: reader.look(&app, &form.text).await? }))
-}
-
-/// For whom the texts of a campaign are shown, and what a segment costs.
-struct Reader {
-    lists: Vec<ListId>,
-    chosen: Vec<Msisdn>,
-    price: Option<Money>,
-}
-
-impl Reader {
-    /// `see` names contacts by their numbers; what is no number is passed over while it is typed.
-    async fn of(app: &App, campaign: &Campaign, see: &str) -> store::Result<Self> {
-        let d = &campaign.definition;
-        let price = match d.route_id {
-            Some(route) => app.store.route(route).await?.config.price_per_segment,
-            None => None,
-        };
-        let numbers = see.split([',', ';', '\n']).filter_map(|number| Msisdn::parse(number, None).ok());
-        Ok(Self { lists: d.list_ids.clone(), chosen: numbers.take(MOST_CHOSEN).collect(), price })
-    }
-
-    async fn look(&self, app: &App, text: &str) -> store::Result<Preview> {
-        let seen = app.store.preview(text.to_owned(), self.lists.clone(), self.chosen.clone(), SAMPLES).await;
-        let (seen, wrong) = match seen {
-            Ok(seen) => (seen, None),
-            // What cannot be rendered is counted as it stands.
-            Err(StoreError::Invalid(problems)) => {
-                (store::Preview::default(), problems.into_iter().next().map(|p| p.message))
-            }
-            Err(e) => return Err(e),
-        };
-        let longest = seen.samples.iter().map(|s| s.1.as_str()).max_by_key(|s| s.chars().count());
-        let longest = longest.unwrap_or(text);
-        let measured = segment::measure(longest).ok();
-        let segments = measured.map_or(0, |m| m.segments);
-        Ok(Preview {
-            characters: measured.map_or_else(|| longest.chars().count(), |m| m.characters),
-            encoding: measured.map(|m| m.encoding.words()),
-            segments,
-            cost: self.price.map(|price| price.times(segments as i64).to_string()),
-            wrong,
-            samples: seen.samples,
-            lacking: seen.lacking,
-        })
-    }
 }

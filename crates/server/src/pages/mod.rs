@@ -12,7 +12,9 @@ mod imports;
 mod index;
 mod planning;
 mod pools;
+mod preview;
 mod routes;
+mod send;
 mod session;
 mod settings;
 mod texts;
@@ -49,6 +51,7 @@ pub(crate) fn routes() -> Router<App> {
         .merge(index::routes())
         .merge(details::routes())
         .merge(editor::routes())
+        .merge(preview::routes())
         .merge(planning::routes())
         .merge(contacts::routes())
         .merge(imports::routes())

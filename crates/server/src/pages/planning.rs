@@ -20,8 +20,9 @@ use store::{Campaign, Forecast, Problem as FieldProblem, RebuiltMessage, StoreEr
 use super::{
     Me, PostedTwo, Shown, Wrong, again,
     details::{acted, id, refusal, went, zone},
-    editor::{SendForm, Sends},
-    page, t,
+    page,
+    send::{SendForm, Sends},
+    t,
     words::{self, Given},
 };
 use crate::{App, auth::Caller, body};

@@ -1,0 +1,109 @@
+//! What a text comes to: counted, priced, and shown as it reads for some contacts; with the page of the messages, and
+//! again as one types.
+
+use std::borrow::Cow;
+
+use askama::Template;
+use axum::{Router, extract::State, routing::post};
+use campaign::{ListId, Msisdn, money::Money, segment};
+use serde::Deserialize;
+use store::{Campaign, StoreError};
+
+use super::{Posted, Shown, details::id, page, t};
+use crate::App;
+
+/// Contacts that a text is shown for, and as many as may be chosen.
+const SAMPLES: usize = 3;
+const MOST_CHOSEN: usize = 10;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/preview", post(preview))
+}
+
+/// What a text comes to.
+pub(super) struct Preview {
+    pub(super) characters: usize,
+    /// None where it is longer than messages can be.
+    encoding: Option<&'static str>,
+    pub(super) segments: usize,
+    /// What it costs a recipient, where the route has a price.
+    pub(super) cost: Option<String>,
+    /// What is wrong with it.
+    pub(super) wrong: Option<String>,
+    /// How it reads for some contacts, and their numbers.
+    pub(super) samples: Vec<(String, String)>,
+    /// How many contacts lack a field that it needs.
+    pub(super) lacking: i64,
+}
+
+impl Preview {
+    pub(super) fn encoding(&self) -> Cow<'static, str> {
+        self.encoding.map_or_else(|| t::say("too-long"), Cow::Borrowed)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "preview_part.html")]
+struct PreviewPart {
+    p: Preview,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Typed {
+    text: String,
+    campaign: String,
+    see: String,
+}
+
+/// Counts and shows a text as it is typed.
+async fn preview(State(app): State<App>, Posted(form): Posted<Typed>) -> Shown {
+    let campaign = app.store.campaign(id(&form.campaign)?).await?;
+    let reader = Reader::of(&app, &campaign, &form.see).await?;
+    Ok(page(&PreviewPart { p: reader.look(&app, &form.text).await? }))
+}
+
+/// For whom the texts of a campaign are shown, and what a segment costs.
+pub(super) struct Reader {
+    lists: Vec<ListId>,
+    chosen: Vec<Msisdn>,
+    price: Option<Money>,
+}
+
+impl Reader {
+    /// `see` names contacts by their numbers; what is no number is passed over while it is typed.
+    pub(super) async fn of(app: &App, campaign: &Campaign, see: &str) -> store::Result<Self> {
+        let d = &campaign.definition;
+        let price = match d.route_id {
+            Some(route) => app.store.route(route).await?.config.price_per_segment,
+            None => None,
+        };
+        let numbers = see.split([',', ';', '\n']).filter_map(|number| Msisdn::parse(number, None).ok());
+        Ok(Self { lists: d.list_ids.clone(), chosen: numbers.take(MOST_CHOSEN).collect(), price })
+    }
+
+    pub(super) async fn look(&self, app: &App, text: &str) -> store::Result<Preview> {
+        let seen = app.store.preview(text.to_owned(), self.lists.clone(), self.chosen.clone(), SAMPLES).await;
+        let (seen, wrong) = match seen {
+            Ok(seen) => (seen, None),
+            // What cannot be rendered is counted as it stands.
+            Err(StoreError::Invalid(problems)) => {
+                (store::Preview::default(), problems.into_iter().next().map(|p| p.message))
+            }
+            Err(e) => return Err(e),
+        };
+        let longest = seen.samples.iter().map(|s| s.1.as_str()).max_by_key(|s| s.chars().count());
+        let longest = longest.unwrap_or(text);
+        let measured = segment::measure(longest).ok();
+        let segments = measured.map_or(0, |m| m.segments);
+        Ok(Preview {
+            characters: measured.map_or_else(|| longest.chars().count(), |m| m.characters),
+            encoding: measured.map(|m| m.encoding.words()),
+            segments,
+            cost: self.price.map(|price| price.times(segments as i64).to_string()),
+            wrong,
+            samples: seen.samples,
+            lacking: seen.lacking,
+        })
+    }
+}

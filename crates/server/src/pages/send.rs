@@ -1,0 +1,108 @@
+//! The form of a message's send schedule, as the editor, Adjust and Restart have one.
+
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::t;
+
+/// When a message goes, as a form has it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct SendForm {
+    /// Whether the time that there is may stay.
+    pub(super) keeps: bool,
+    pub(super) kind: String,
+    pub(super) at: String,
+    pub(super) local: String,
+    pub(super) late: bool,
+    pub(super) number: String,
+    pub(super) unit: String,
+    pub(super) time: String,
+}
+
+impl SendForm {
+    pub(super) fn of(send: &campaign::Send, zone: &TimeZone) -> Self {
+        let value = serde_json::to_value(send).unwrap_or_default();
+        let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let mut form = Self { unit: "days".to_owned(), number: "1".to_owned(), ..Self::default() };
+        if let Ok(at) = text("at").parse::<Timestamp>() {
+            form.kind = "at".into();
+            form.at = zone.to_datetime(at).strftime("%Y-%m-%dT%H:%M").to_string();
+        } else if !text("local").is_empty() {
+            form.kind = "local".into();
+            form.local = text("local").get(..16).unwrap_or_default().into();
+            form.late = !text("late").is_empty();
+        } else if let Ok(after) = text("after").parse::<jiff::Span>() {
+            form.kind = "after".into();
+            form.time = text("time").get(..5).unwrap_or_default().into();
+            let minutes = i64::from(after.get_hours()) * 60 + after.get_minutes();
+            (form.number, form.unit) = match (after.get_days(), minutes) {
+                (days, 0) => (days.to_string(), "days".to_owned()),
+                (_, minutes) if minutes % 60 == 0 => ((minutes / 60).to_string(), "hours".to_owned()),
+                (_, minutes) => (minutes.to_string(), "minutes".to_owned()),
+            };
+        } else {
+            form.kind = "now".into();
+        }
+        form
+    }
+
+    /// What the API would be sent.
+    pub(super) fn change(&self, zone: &TimeZone) -> Result<Value, String> {
+        match self.kind.as_str() {
+            "now" => Ok(json!({"now": true})),
+            "at" => {
+                let at: DateTime = self.at.parse().map_err(|_| t::say("choose-time").into_owned())?;
+                let at = zone.to_timestamp(at).map_err(|e| e.to_string())?;
+                Ok(json!({"at": at}))
+            }
+            "local" if self.local.is_empty() => Err(t::say("choose-time").into_owned()),
+            "local" if self.late => Ok(json!({"local": self.local, "late": "next_day"})),
+            "local" => Ok(json!({"local": self.local})),
+            "after" => {
+                let number: u32 =
+                    self.number.trim().parse().map_err(|_| t::say("whole-number").into_owned())?;
+                let after = match self.unit.as_str() {
+                    "hours" => format!("PT{number}H"),
+                    "minutes" => format!("PT{number}M"),
+                    _ => format!("P{number}D"),
+                };
+                if self.time.is_empty() {
+                    Ok(json!({"after": after}))
+                } else {
+                    Ok(json!({"after": after, "time": self.time}))
+                }
+            }
+            _ => Err(t::say("choose-when").into_owned()),
+        }
+    }
+}
+
+/// The fields of the send schedules, one value of each a message.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Sends {
+    kind: Vec<String>,
+    at: Vec<String>,
+    local: Vec<String>,
+    late: Vec<String>,
+    number: Vec<String>,
+    unit: Vec<String>,
+    time: Vec<String>,
+}
+
+impl Sends {
+    pub(super) fn of(&self, i: usize) -> SendForm {
+        let get = |all: &Vec<String>| all.get(i).cloned().unwrap_or_default();
+        SendForm {
+            keeps: false,
+            kind: get(&self.kind),
+            at: get(&self.at),
+            local: get(&self.local),
+            late: get(&self.late) == "next_day",
+            number: get(&self.number),
+            unit: get(&self.unit),
+            time: get(&self.time),
+        }
+    }
+}

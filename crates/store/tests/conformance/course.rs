@@ -1,0 +1,206 @@
+//! A campaign from Defined to its end: claims, stops, restarts, the order of messages.
+
+use super::*;
+
+#[tokio::test]
+async fn a_campaign_runs_from_defined_to_completed_and_every_total_adds_up() {
+    let w = World::with(10).await;
+    let id = w.scheduled(r#"[{"now":true}]"#).await;
+    assert_eq!(w.totals(id).await, Totals { pending: 10, ..Totals::default() });
+    let claims = w.claim(id, 100).await;
+    assert_eq!(claims.iter().map(|c| c.recipients.len()).sum::<usize>(), 10);
+    assert_eq!(w.totals(id).await, Totals { sending: 10, ..Totals::default() });
+    assert_eq!(w.status(id).await, Status::Running);
+    w.data.assert_sound().await;
+    w.cycle(all_sent(&claims)).await;
+    assert_eq!(w.totals(id).await, Totals { sent: 10, ..Totals::default() });
+    assert_eq!(w.status(id).await, Status::Completed);
+    w.data.assert_sound().await;
+    let words: Vec<_> = w.data.store.timeline(id).await.unwrap().into_iter().map(|t| t.cause).collect();
+    assert_eq!(words, ["created", "schedule", "first delivery due", "last delivery settled"]);
+}
+
+#[tokio::test]
+async fn the_fields_that_the_texts_need_are_frozen() {
+    let w = World::with(4).await;
+    let id = w.scheduled(r#"[{"now":true}]"#).await;
+    let names: Vec<_> =
+        w.claim(id, 100).await.iter().flat_map(|c| &c.recipients).map(|r| (r.number, r.values())).collect();
+    assert!(names.contains(&(number(0), vec![Some("Ana".into())])));
+    assert!(names.contains(&(number(1), vec![])));
+}
+
+#[tokio::test]
+async fn nobody_is_claimed_twice_whatever_the_size_of_the_claims() {
+    let w = World::with(101).await;
+    let id = w.scheduled(r#"[{"now":true}]"#).await;
+    let mut seen = std::collections::BTreeSet::new();
+    loop {
+        let claims = w.claim(id, 7).await;
+        if claims.is_empty() {
+            break;
+        }
+        for r in claims.iter().flat_map(|c| &c.recipients) {
+            assert!(seen.insert(r.seq), "{} twice", r.seq);
+        }
+    }
+    assert_eq!(seen.len(), 101);
+}
+
+#[tokio::test]
+async fn a_stop_cancels_the_unsent_and_a_restart_sends_exactly_those() {
+    let w = World::with(20).await;
+    let id = w.scheduled(r#"[{"now":true}]"#).await;
+    let claims = w.claim(id, 4).await;
+    w.data.store.stop(id, by(w.now)).await.unwrap();
+    assert!(w.claim(id, 100).await.is_empty());
+    assert!(w.data.store.is_draining(id).await.unwrap());
+    // Two of each claim were written; the tail goes back, closed.
+    let mut cycle = Cycle::default();
+    let mut done = Vec::new();
+    for claim in &claims {
+        for at in 0..2 {
+            cycle.settled.push(settle(claim, at, sent(&format!("{}-{at}", claim.id))));
+            done.push(claim.recipients[at].seq);
+        }
+        cycle.unwritten.push((claim.id, claim.recipients[2].seq));
+    }
+    w.cycle(cycle).await;
+    assert!(!w.data.store.is_draining(id).await.unwrap());
+    assert_eq!(w.totals(id).await, Totals { sent: 4, cancelled: 16, ..Totals::default() });
+    w.data.assert_sound().await;
+    let c = w.data.store.restart(id, std::collections::BTreeMap::new(), false, by(w.now)).await.unwrap();
+    assert_eq!(c.status, Status::Running);
+    let again = w.claim(id, 100).await;
+    assert_eq!(again.iter().map(|c| c.recipients.len()).sum::<usize>(), 16);
+    assert!(again.iter().flat_map(|c| &c.recipients).all(|r| !done.contains(&r.seq)));
+    w.cycle(all_sent(&again)).await;
+    assert_eq!(w.status(id).await, Status::Completed);
+    w.data.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_tail_in_the_middle_of_a_wave_becomes_a_wave_of_its_own_with_its_followers() {
+    let w = World::with(40).await;
+    let id = w.scheduled(r#"[{"now":true},{"after":"PT0S"}]"#).await;
+    let first = w.claim(id, 6).await;
+    let second = w.claim(id, 6).await;
+    let mut cycle = all_sent(&second);
+    for claim in &first {
+        cycle.settled.push(settle(claim, 0, sent(&format!("x{}", claim.id))));
+        cycle.low.push((claim.id, claim.recipients[1].seq));
+        cycle.unwritten.push((claim.id, claim.recipients[1].seq));
+    }
+    w.cycle(cycle).await;
+    w.data.assert_sound().await;
+    assert_eq!(w.totals(id).await.sum(), 80);
+    let mut turns = 0;
+    while w.status(id).await == Status::Running {
+        let claims = w.claim(id, 9).await;
+        w.cycle(all_sent(&claims)).await;
+        w.data.assert_sound().await;
+        turns += 1;
+        assert!(turns < 50, "it never completes");
+    }
+    assert_eq!(w.totals(id).await, Totals { sent: 80, ..Totals::default() });
+}
+
+#[tokio::test]
+async fn a_message_never_overtakes_the_one_before_it() {
+    let w = World::with(10).await;
+    let id = w.scheduled(r#"[{"now":true},{"after":"PT0S"}]"#).await;
+    let first = w.claim(id, 100).await;
+    assert!(first.iter().all(|c| c.message_no == 1));
+    // One recipient is still open: those behind it wait as well, those before it go.
+    let mut cycle = all_sent(&first[..1]);
+    let open = cycle.settled.remove(2);
+    cycle.low.push((first[0].id, open.seq));
+    w.cycle(cycle).await;
+    let follow = w.claim(id, 100).await;
+    assert_eq!(follow.iter().map(|c| (c.message_no, c.recipients.len())).collect::<Vec<_>>(), [(2, 2)]);
+    w.data.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_follower_of_a_retry_waits_without_a_date_and_a_failure_ends_the_sequence() {
+    let w = World::with(2).await;
+    let id = w.scheduled(r#"[{"now":true},{"after":"PT0S"}]"#).await;
+    let claims = w.claim(id, 100).await;
+    let mut cycle = Cycle::default();
+    let due_at = w.now + SignedDuration::from_secs(30);
+    cycle.settled.push(settle(&claims[0], 0, Fate::Again { due_at, detail: "throttled".into() }));
+    cycle.settled.push(settle(
+        &claims[1],
+        0,
+        Fate::Final {
+            outcome: Outcome::Failed,
+            reason: None,
+            code: Some(0x0B),
+            detail: None,
+            provider_ids: vec![],
+            parts: 1,
+        },
+    ));
+    w.cycle(cycle).await;
+    assert!(w.claim(id, 100).await.is_empty());
+    let messages = w.data.store.campaign(id).await.unwrap().totals;
+    assert_eq!(messages[0], Totals { pending: 1, failed: 1, ..Totals::default() });
+    assert_eq!(messages[1], Totals { pending: 1, skipped: 1, ..Totals::default() });
+    w.data.assert_sound().await;
+    let later = World { now: due_at, ..w };
+    let retry = later.claim(id, 100).await;
+    assert_eq!((retry.len(), retry[0].message_no, retry[0].recipients[0].attempts), (1, 1, 1));
+    later.cycle(all_sent(&retry)).await;
+    let follower = later.claim(id, 100).await;
+    assert_eq!((follower.len(), follower[0].message_no), (1, 2));
+    later.cycle(all_sent(&follower)).await;
+    assert_eq!(later.status(id).await, Status::Completed);
+    later.data.assert_sound().await;
+}
+
+#[tokio::test]
+async fn what_is_missing_is_named_at_schedule_and_nothing_is_changed() {
+    let w = World::with(0).await;
+    let mut d = definition(&w, r#"[{"now":true}]"#);
+    let c = w.data.store.create_campaign(d.clone(), by(w.now)).await.unwrap();
+    let problems = |e: StoreError| match e {
+        StoreError::Invalid(problems) => problems.into_iter().map(|p| p.field).collect::<Vec<_>>(),
+        other => panic!("{other}"),
+    };
+    let empty = w.data.store.schedule(c.id, by(w.now)).await.unwrap_err();
+    assert!(empty.to_string().contains("the audience is empty"), "{empty}");
+    d.opt_in_acknowledged = false;
+    d.sender = None;
+    d.messages.clear();
+    let c = w.data.store.edit_campaign(c.id, c.version, d.clone(), by(w.now)).await.unwrap();
+    let error = w.data.store.schedule(c.id, by(w.now)).await.unwrap_err();
+    assert_eq!(problems(error), ["opt_in_acknowledged", "sender", "messages"]);
+    let stale = w.data.store.edit_campaign(c.id, 1, d.clone(), by(w.now)).await.unwrap_err();
+    assert!(matches!(stale, StoreError::Stale { now: 2 }));
+    let taken = w.data.store.create_campaign(d, by(w.now)).await.unwrap_err();
+    assert!(matches!(taken, StoreError::NameTaken(_)));
+    assert_eq!(w.status(c.id).await, Status::Defined);
+}
+
+#[tokio::test]
+async fn actions_that_the_status_does_not_allow_are_refused() {
+    let w = World::with(3).await;
+    let id = w.scheduled(r#"[{"at":"2026-12-01T10:00:00Z"}]"#).await;
+    let again = w.data.store.schedule(id, by(w.now)).await.unwrap_err();
+    assert!(matches!(again, StoreError::NotAllowed(_)));
+    assert!(w.data.store.restart(id, std::collections::BTreeMap::new(), false, by(w.now)).await.is_err());
+    let send: Send = serde_json::from_str(r#"{"at":"2026-12-02T10:00:00Z"}"#).unwrap();
+    w.data.store.adjust(id, 1, send, by(w.now)).await.unwrap();
+    let work = w.data.store.agenda().await.unwrap().campaigns;
+    assert_eq!(work[0].waves[0].due_at.to_string(), "2026-12-02T10:00:00Z");
+    let c = w.data.store.archive(id, by(w.now)).await.unwrap();
+    assert_eq!((c.status, c.archived_from), (Status::Archived, Some(Status::Scheduled)));
+    assert_eq!(c.sum(), Totals { cancelled: 3, ..Totals::default() });
+    assert_eq!(c.available_actions(), [Action::Clone]);
+    let copy = w.data.store.clone_campaign(id, None, by(w.now)).await.unwrap();
+    assert_eq!((copy.definition.name.as_str(), copy.status), ("Copy of Reminder", Status::Defined));
+    assert!(!copy.definition.opt_in_acknowledged);
+    assert_eq!(copy.definition.channel, Channel::Sms);
+    assert_eq!(w.data.store.campaigns(CampaignFilter::default(), 50).await.unwrap().len(), 1);
+    w.data.assert_sound().await;
+}

@@ -1,0 +1,142 @@
+//! What every engine of the store must do. Each test takes a store and drives it as the engine would.
+
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod course;
+mod lists;
+mod replies;
+mod rules;
+mod safety;
+
+use std::sync::Arc;
+
+use campaign::{Action, CampaignId, Channel, Outcome, Send, Sender, SkipReason, Status, Totals};
+use fixture::{Data, by, number};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use store::{
+    AnswerFate, Barred, CampaignFilter, CampaignSort, ClaimRequest, Claimed, Consent, Cycle, Cycled,
+    Definition, DeliveryFilter, DeliveryRow, Fate, ImportChunk, ImportPlan, ImportTarget, NewContact, Part,
+    Place, Receipt, Reply, ReplyFilter, Settled, Store, StoreError, Stored, Unsent, WindowDelay,
+};
+
+struct World {
+    data: Data,
+    now: Timestamp,
+}
+
+/// As whom the fixture's campaigns are sent.
+const SENDER: &str = "+12025550100";
+
+const TEXT: &str = "Hello {{ first_name | default('there') }}";
+
+fn definition(w: &World, sends: &str) -> Definition {
+    w.data.definition(TEXT, sends, json!({"name": "Reminder"}))
+}
+
+impl World {
+    /// A store with one list of `people`.
+    async fn with(people: i64) -> Self {
+        let now = fixture::tuesday();
+        let zones = ["America/New_York", "America/Chicago"];
+        Self { data: Data::with(fixture::people(people, &zones), json!({}), now).await, now }
+    }
+
+    async fn scheduled(&self, sends: &str) -> CampaignId {
+        self.data.schedule(TEXT, sends, json!({"name": "Reminder"}), self.now).await
+    }
+
+    async fn cycle(&self, cycle: Cycle) -> Cycled {
+        self.data.store.cycle(cycle, "worker".into(), self.now).await.1.unwrap()
+    }
+
+    /// Claims from every open wave and from retries, at most `most` each.
+    async fn claim(&self, id: CampaignId, most: u32) -> Vec<Claimed> {
+        let Some(work) = self.data.store.agenda().await.unwrap().campaigns.into_iter().find(|w| w.id == id)
+        else {
+            return Vec::new();
+        };
+        let mut cycle = Cycle::default();
+        if work.status == Status::Scheduled {
+            cycle.due.push(id);
+        }
+        cycle.claims.push(ClaimRequest::Retries { campaign: id, epoch: work.epoch, most });
+        cycle.claims.extend(work.waves.iter().map(|wave| ClaimRequest::Wave {
+            campaign: id,
+            epoch: work.epoch,
+            wave: wave.id,
+            most,
+            settled_before: None,
+        }));
+        self.cycle(cycle).await.claimed
+    }
+
+    async fn totals(&self, id: CampaignId) -> Totals {
+        self.data.store.campaign(id).await.unwrap().sum()
+    }
+
+    async fn status(&self, id: CampaignId) -> Status {
+        self.data.store.campaign(id).await.unwrap().status
+    }
+}
+
+fn sent(id: &str) -> Fate {
+    Fate::Final {
+        outcome: Outcome::Sent,
+        reason: None,
+        code: None,
+        detail: None,
+        provider_ids: vec![id.to_owned()],
+        parts: 1,
+    }
+}
+
+fn settle(claim: &Claimed, at: usize, fate: Fate) -> Settled {
+    let r = &claim.recipients[at];
+    Settled {
+        claim: claim.id,
+        campaign: claim.campaign,
+        message_no: claim.message_no,
+        seq: r.seq,
+        number: r.number,
+        sender: Some(Arc::new(Sender::try_from(SENDER.to_owned()).unwrap())),
+        fate,
+        attempts: r.attempts + 1,
+    }
+}
+
+/// Refused by the carrier.
+fn failed() -> Fate {
+    Fate::Final {
+        outcome: Outcome::Failed,
+        reason: None,
+        code: Some(0x0B),
+        detail: None,
+        provider_ids: Vec::new(),
+        parts: 1,
+    }
+}
+
+/// Settles all of `claims` as sent, with ids that name message and seq.
+fn all_sent(claims: &[Claimed]) -> Cycle {
+    let mut cycle = Cycle::default();
+    for claim in claims {
+        for (at, r) in claim.recipients.iter().enumerate() {
+            cycle.settled.push(settle(claim, at, sent(&format!("{}-{}", claim.message_no, r.seq))));
+        }
+    }
+    cycle
+}
+
+fn reply(w: &World, text: &str) -> Reply {
+    let route = w.data.route;
+    Reply { route, number: number(1), sender: "12025550100".into(), text: text.into(), part: None }
+}
+
+impl World {
+    /// Hears replies and takes what is to be answered to them.
+    async fn answers(&self, replies: Vec<Reply>) -> Vec<store::Answer> {
+        self.cycle(Cycle { replies, ..Cycle::default() }).await;
+        self.cycle(Cycle { answer: vec![self.data.route], ..Cycle::default() }).await.answers
+    }
+}

@@ -1,0 +1,82 @@
+//! Replies: keywords, answers, long ones.
+
+use super::*;
+
+#[tokio::test]
+async fn an_opt_out_is_confirmed_once_and_help_is_answered_in_the_contacts_language() {
+    let w = World::with(3).await;
+    let mut settings = w.data.store.settings().await.unwrap();
+    let mut french = settings.answers["en"].clone();
+    french.help = "Répondez STOP.".into();
+    settings.answers.insert("fr".into(), french);
+    w.data.store.change_settings(settings.clone(), by(w.now)).await.unwrap();
+    let first = w.answers(vec![reply(&w, "stop"), reply(&w, "STOP!")]).await;
+    assert_eq!(first.iter().map(|a| &a.text).collect::<Vec<_>>(), [&settings.answers["en"].opt_out]);
+    assert_eq!(first[0].send_before, w.now + SignedDuration::from_mins(5));
+    assert!(w.answers(vec![reply(&w, "Stop")]).await.is_empty());
+    let help = w.answers(vec![reply(&w, "help"), reply(&w, "Help?")]).await;
+    assert_eq!(help.len(), 1);
+    // What was taken is not taken again; what could not be written is.
+    let again = w.cycle(Cycle { answer: vec![w.data.route], ..Cycle::default() }).await.answers;
+    assert!(again.is_empty());
+    let back = (help[0].id, AnswerFate::Again(w.now));
+    w.cycle(Cycle { answered: vec![back], ..Cycle::default() }).await;
+    let again = w.cycle(Cycle { answer: vec![w.data.route], ..Cycle::default() }).await.answers;
+    assert_eq!(again[0].id, help[0].id);
+    // The program ends: what was handed over is in doubt, for good.
+    w.data.store.recover("next".into(), w.now).await.unwrap();
+    assert!(w.data.store.agenda().await.unwrap().answers.is_empty());
+    let fields = Some(r#"{"language":"fr-CA"}"#.to_owned());
+    w.data.import(vec![NewContact { number: number(1), zones: None, fields, consent: None }]).await;
+    let later = World { now: w.now + SignedDuration::from_mins(11), ..w };
+    assert_eq!(later.answers(vec![reply(&later, "INFO")]).await[0].text, "Répondez STOP.");
+}
+
+#[tokio::test]
+async fn an_answer_that_could_not_leave_within_five_minutes_is_dropped() {
+    let w = World::with(3).await;
+    w.cycle(Cycle { replies: vec![reply(&w, "stop")], ..Cycle::default() }).await;
+    let later = World { now: w.now + SignedDuration::from_mins(5), ..w };
+    let late = later.cycle(Cycle { answer: vec![later.data.route], ..Cycle::default() }).await.answers;
+    assert!(late.is_empty());
+    assert!(later.data.store.agenda().await.unwrap().answers.is_empty());
+}
+
+#[tokio::test]
+async fn the_parts_of_a_long_reply_are_put_together_in_any_order_and_what_never_comes_leaves_a_gap() {
+    let w = World::with(3).await;
+    let id = w.scheduled(r#"[{"now":true}]"#).await;
+    let claims = w.claim(id, 100).await;
+    w.cycle(all_sent(&claims)).await;
+    let part = |reference, number, text: &str| Reply {
+        part: Some(Part { reference, total: 3, number }),
+        ..reply(&w, text)
+    };
+    let texts = async || -> Vec<(String, Option<String>)> {
+        let replies = w.data.store.replies(id, ReplyFilter::default(), 10).await.unwrap();
+        replies.into_iter().map(|r| (r.text, r.keyword)).collect()
+    };
+    let replies = vec![part(7, 3, "texting me."), part(7, 1, "Would you "), part(7, 1, "Would you ")];
+    w.cycle(Cycle { replies, ..Cycle::default() }).await;
+    assert_eq!(texts().await, []);
+    w.cycle(Cycle { replies: vec![part(7, 2, "please stop "), part(8, 2, "middle")], ..Cycle::default() })
+        .await;
+    let whole = ("Would you please stop texting me.".to_owned(), Some("refusal".to_owned()));
+    assert_eq!(texts().await, std::slice::from_ref(&whole));
+    w.data.store.prune(w.now + SignedDuration::from_hours(25)).await.unwrap();
+    assert_eq!(texts().await, [("[...]middle[...]".to_owned(), None), whole]);
+}
+
+#[tokio::test]
+async fn a_keyword_that_is_switched_off_for_a_sender_is_an_ordinary_reply_there() {
+    let w = World::with(3).await;
+    let mut settings = w.data.store.settings().await.unwrap();
+    settings.keywords_off.insert("+12025550100".into(), vec!["Cancel".into()]);
+    w.data.store.change_settings(settings.clone(), by(w.now)).await.unwrap();
+    assert!(w.answers(vec![reply(&w, "CANCEL")]).await.is_empty());
+    let elsewhere = Reply { sender: "888111".into(), ..reply(&w, "CANCEL") };
+    assert_eq!(w.answers(vec![elsewhere]).await.len(), 1);
+    settings.keywords_off.insert("888111".into(), vec!["STOP".into()]);
+    let refused = w.data.store.change_settings(settings, by(w.now)).await.unwrap_err();
+    assert_eq!(refused.to_string(), "'STOP' always counts; CANCEL and YES can be switched off");
+}
