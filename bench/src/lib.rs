@@ -57,9 +57,9 @@ pub fn by() -> By {
     By::new("bench", Timestamp::now())
 }
 
-/// The `i`th number.
+/// The `i`th number, of those that a person could have.
 pub fn number(i: i64) -> Msisdn {
-    Msisdn::from_digits(12_020_000_000 + i)
+    Msisdn::from_digits(12_022_000_000 + i)
 }
 
 /// Stores a list of `people`; each has a first name.
@@ -83,7 +83,8 @@ pub async fn list(store: &Store, name: &str, people: i64) -> anyhow::Result<List
                 Timestamp::now(),
             )?;
         }
-        store.end_import(import, Vec::new(), None)
+        store.end_import(import, Vec::new(), None)?;
+        store.index_names()
     })
     .await??;
     Ok(list)

@@ -28,9 +28,13 @@ fn main() -> anyhow::Result<()> {
     let began = Instant::now();
     let state = server::import::csv(&store, import, std::fs::File::open(&path)?, &reading, |_| {})?;
     let ours = rows as f64 / began.elapsed().as_secs_f64();
+    let began = Instant::now();
+    store.index_names()?;
+    let named = rows as f64 / began.elapsed().as_secs_f64();
     anyhow::ensure!(state.accepted == rows, "{state:?}");
     line(&[&"", &"rows/s", &"peak MiB"]);
     line(&[&"carillon", &(ours as i64), &peak_memory()]);
+    line(&[&"names, after it", &(named as i64), &"-"]);
     let began = Instant::now();
     let import = format!(".import {} people", path.display());
     let status =

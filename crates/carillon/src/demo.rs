@@ -124,7 +124,8 @@ async fn contacts(store: &Store) -> anyhow::Result<ListId> {
             ImportChunk { contacts: people, ..ImportChunk::default() },
             Timestamp::now(),
         )?;
-        theirs.end_import(import, vec!["appointment".into(), "clinic".into()], None)
+        theirs.end_import(import, vec!["appointment".into(), "clinic".into()], None)?;
+        theirs.index_names()
     })
     .await??;
     Ok(list)

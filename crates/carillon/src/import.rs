@@ -26,7 +26,8 @@ pub async fn run(options: cli::Import) -> anyhow::Result<ExitCode> {
     );
     let (theirs, shown) = (store.clone(), bar.clone());
     let state = tokio::task::spawn_blocking(move || {
-        server::import::csv(&theirs, id, file, &reading, |at| shown.set_position(at))
+        let state = server::import::csv(&theirs, id, file, &reading, |at| shown.set_position(at))?;
+        theirs.index_names().map(|()| state)
     })
     .await??;
     bar.finish_and_clear();

@@ -23,7 +23,7 @@ function put(root, field, text) {
 function show(root, campaign) {
   const totals = campaign.totals;
   const all = Object.values(totals).reduce((sum, n) => sum + n, 0);
-  const settled = all - totals.pending - totals.sending;
+  const settled = all - totals.pending - totals.sending - totals.cancelled;
   const percent = all === 0 ? 0 : Math.floor((settled * 100) / all);
   const progress = root.querySelector('[data-field="progress"]');
   if (progress) progress.value = percent;

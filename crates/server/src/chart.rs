@@ -61,6 +61,8 @@ fn draw(
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     let mut chart = ChartBuilder::on(&root)
         .margin(8)
+        // Half of the last label.
+        .margin_right(24)
         .x_label_area_size(24)
         .y_label_area_size(48)
         .build_cartesian_2d(0..FEWEST_BARS.max(bars.len() as i64), 0..highest)?;

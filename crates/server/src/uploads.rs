@@ -104,7 +104,15 @@ fn run(store: &Store, import: &ImportState, file: File, plan: ImportPlan) {
             Ok(_) => drop(fs::remove_file(path(&store, id))),
             Err(e) => tracing::error!(import = %id, error = %e, "the import could not be stored"),
         }
+        index_names(&store);
     });
+}
+
+/// Brings the names of contacts up to date, on a thread that may block; what fails is done with the next import.
+pub(crate) fn index_names(store: &Store) {
+    if let Err(e) = store.index_names() {
+        tracing::error!(error = %e, "the names of contacts could not be brought up to date");
+    }
 }
 
 /// Takes up imports that the end of the program interrupted, and clears away what nobody wants any more.
@@ -118,6 +126,9 @@ pub async fn resume(store: &Store) -> store::Result<()> {
             let _ = fs::remove_file(file.path());
         }
     }
+    let theirs = store.clone();
+    // Names of contacts that were stored before the program ended.
+    tokio::task::spawn_blocking(move || index_names(&theirs));
     for id in store.give_up_imports(Timestamp::now()).await? {
         let _ = fs::remove_file(path(store, id));
     }

@@ -4,6 +4,8 @@
 
 mod world;
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::json;
 use world::World;
@@ -19,6 +21,13 @@ impl World {
         let seen = self.answer(self.request(Method::GET, &format!("/{path}"))).await;
         assert_eq!(seen.status, 200, "{path}: {}", seen.text);
         seen.text
+    }
+
+    /// Waits until contacts are found by their names.
+    async fn named(&self) {
+        while self.store.names_are_due().await.unwrap() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Whom a search for `q` finds.
@@ -42,6 +51,7 @@ impl World {
 async fn people_are_found_by_the_beginning_of_a_name_an_address_or_a_number() {
     let w = World::start().await;
     w.list_of(PEOPLE).await;
+    w.named().await;
     assert_eq!(w.found("ivan").await, ["+12025550001", "+12025550002"]);
     assert_eq!(w.found("Ana").await, ["+12025550001", "+13125550003"]);
     assert_eq!(w.found("ana iv").await, ["+12025550001"]);
@@ -64,6 +74,7 @@ async fn a_text_is_shown_for_chosen_people_with_what_it_costs() {
         first.contains("One contact lacks a field") && first.contains("Hello ana@clinic.example"),
         "{first}"
     );
+    assert!(first.contains(">+13125550003</a>"), "{first}");
     let chosen = w.preview(&id, text, "+12025550002, not a number").await;
     assert!(chosen.contains("Hello ben@clinic.example") && !chosen.contains("Hello ana@"), "{chosen}");
     let long = w.preview(&id, &"ä".repeat(161), "").await;

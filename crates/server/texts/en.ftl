@@ -334,6 +334,11 @@ contacts-lack = { $n ->
     [one] One contact lacks a field of this text and would be skipped. Give it a default:
    *[other] { $n } contacts lack a field of this text and would be skipped. Give it a default:
  }
+who-lacks = Who:
+contacts-lack-of = { $n ->
+    [one] Of the first { $all } contacts one lacks a field of this text and would be skipped. Give it a default:
+   *[other] Of the first { $all } contacts { $n } lack a field of this text and would be skipped. Give it a default:
+ }
 remove-message = Remove message { $n }
 add-message = Add a message
 preview = Preview
@@ -398,6 +403,7 @@ save-times = Save the new times
 name-or-number = Name or number
 found = Found
 first-found = The first { $n } are shown; say more of the name to see others.
+names-due = Contacts were imported a moment ago; by their names they are found in a few seconds.
 all-lists = All lists
 fields = Fields
 do-not-contact = Do not contact

@@ -95,6 +95,7 @@ pub(super) async fn import(
         if let Err(e) = import::json(&store, id, &rows, &reading) {
             tracing::error!(import = %id, error = %e, "the import could not be stored");
         }
+        uploads::index_names(&store);
     });
     Ok((StatusCode::ACCEPTED, Json(app.store.import(id).await?)))
 }

@@ -20,7 +20,7 @@ const MEMBERS: u32 = 50;
 /// Campaigns whose messages a person's page shows.
 const CAMPAIGNS: u32 = 100;
 /// People that a search shows.
-const FOUND: u32 = 50;
+const FOUND: usize = 50;
 /// Imports shown with a list.
 const IMPORTS: u32 = 10;
 
@@ -49,6 +49,8 @@ struct ListsPage {
     found: Option<Vec<Contact>>,
     /// Whether there are more of them.
     more: bool,
+    /// Whether contacts were stored that a search by name does not know yet.
+    due: bool,
     wrong: Wrong,
 }
 
@@ -64,19 +66,18 @@ pub(super) fn number(text: &str) -> Result<Msisdn, Problem> {
 }
 
 async fn lists(State(app): State<App>, caller: Caller, Query(search): Query<Search>) -> Shown {
-    let (mut found, mut more) = (None, false);
+    let (mut found, mut more, mut due) = (None, false, false);
     if !search.q.trim().is_empty() {
         if let Ok(number) = number(&search.q) {
             return Ok(Redirect::to(&format!("/contacts/{number}")).into_response());
         }
-        let mut people = app.store.find_contacts(search.q.clone(), FOUND + 1).await?;
-        more = people.len() > FOUND as usize;
-        people.truncate(FOUND as usize);
-        found = Some(people);
+        let (people, others) = app.store.find_contacts(search.q.clone(), FOUND).await?;
+        (found, more) = (Some(people), others);
+        due = app.store.names_are_due().await?;
     }
     let lists = app.store.lists().await?;
     let (me, name, wrong) = (Me::new(caller, "contacts"), String::new(), Wrong::default());
-    Ok(page(&ListsPage { me, lists, name, q: search.q, found, more, wrong }))
+    Ok(page(&ListsPage { me, lists, name, q: search.q, found, more, due, wrong }))
 }
 
 #[derive(Deserialize)]
@@ -92,7 +93,8 @@ async fn new_list(State(app): State<App>, caller: Caller, Posted(new): Posted<Ne
             let wrong = Wrong(Problem::from(e).into_fields()?);
             let lists = app.store.lists().await?;
             let (me, q) = (Me::new(caller, "contacts"), String::new());
-            let page = ListsPage { me, lists, name: new.name, q, found: None, more: false, wrong };
+            let page =
+                ListsPage { me, lists, name: new.name, q, found: None, more: false, due: false, wrong };
             Ok(again(&page, StatusCode::UNPROCESSABLE_ENTITY))
         }
     }

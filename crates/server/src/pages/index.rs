@@ -136,8 +136,9 @@ impl Row {
         words::status(self.campaign.status)
     }
 
-    pub(super) fn settled(&self) -> i64 {
-        self.totals.sum() - self.totals.pending - self.totals.sending
+    /// Deliveries that something became of. What was cancelled is not on its way, but nothing became of it either.
+    fn settled(&self) -> i64 {
+        self.totals.sum() - self.totals.pending - self.totals.sending - self.totals.cancelled
     }
 
     pub(super) fn percent(&self) -> i64 {

@@ -34,9 +34,21 @@ pub(super) struct Preview {
     pub(super) samples: Vec<(String, String)>,
     /// How many contacts lack a field that it needs.
     pub(super) lacking: i64,
+    /// Of how many that were looked at, where there may be more.
+    looked_at: Option<i64>,
+    /// The first few of them.
+    pub(super) lackers: Vec<String>,
 }
 
 impl Preview {
+    /// How many lack a field, in words.
+    pub(super) fn lack(&self) -> Cow<'static, str> {
+        match self.looked_at {
+            Some(all) => t::with("contacts-lack-of", ("n", self.lacking, "all", all)),
+            None => t::with("contacts-lack", ("n", self.lacking)),
+        }
+    }
+
     pub(super) fn encoding(&self) -> Cow<'static, str> {
         self.encoding.map_or_else(|| t::say("too-long"), Cow::Borrowed)
     }
@@ -104,6 +116,8 @@ impl Reader {
             wrong,
             samples: seen.samples,
             lacking: seen.lacking,
+            looked_at: seen.looked_at,
+            lackers: seen.lackers,
         })
     }
 }

@@ -207,6 +207,10 @@ pub struct Preview {
     pub samples: Vec<(String, String)>,
     /// How many contacts lack a field that it needs, of those that were looked at.
     pub lacking: i64,
+    /// The first few of them.
+    pub lackers: Vec<String>,
+    /// How many were looked at, where there may be more; none: all were.
+    pub looked_at: Option<i64>,
 }
 
 /// The rebuilt schedule of one message, as a restart would plan it.

@@ -24,6 +24,8 @@ use crate::{
 /// Recipients whose texts are rendered for the count of segments. A larger audience is estimated from
 /// the first so many.
 const RENDERED: i64 = 20_000;
+/// Contacts named who lack a field.
+const LACKERS: usize = 5;
 /// Recipients that a text is tried on while it is typed.
 const PREVIEWED: i64 = 2_000;
 /// Windows that a wave is followed through; a year of days.
@@ -132,16 +134,24 @@ impl Store {
             );
             let mut statement = c.prepare(&sql)?;
             let mut rows = statement.query([])?;
+            let mut looked_at = 0;
             while let Some(r) = rows.next()? {
+                looked_at += 1;
                 match text.render(&fields, values(r.get_ref(1)?.as_str().ok(), &fields)) {
                     Ok(text) if preview.samples.len() < samples => {
                         let number = Msisdn::from_digits(r.get(0)?).to_string();
                         preview.samples.push((number, text.to_string()));
                     }
                     Ok(_) | Err(RenderError::Broken(_)) => {}
-                    Err(RenderError::MissingField) => preview.lacking += 1,
+                    Err(RenderError::MissingField) => {
+                        preview.lacking += 1;
+                        if preview.lackers.len() < LACKERS {
+                            preview.lackers.push(Msisdn::from_digits(r.get(0)?).to_string());
+                        }
+                    }
                 }
             }
+            preview.looked_at = (looked_at == PREVIEWED).then_some(looked_at);
             Ok(preview)
         })
         .await

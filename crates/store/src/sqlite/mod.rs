@@ -16,6 +16,7 @@ mod home;
 mod idempotency;
 mod imports;
 mod limit;
+mod names;
 mod operate;
 mod opt_out;
 mod people;
@@ -81,6 +82,8 @@ struct Inner {
     /// Idempotency keys whose first request is being answered.
     keys: Mutex<HashSet<String>>,
     changes: broadcast::Sender<CampaignId>,
+    /// Held by whoever brings the names of contacts up to date.
+    naming: Mutex<()>,
     /// Definitions of campaigns at work, by version: the engine asks for them every turn.
     frozen: Mutex<HashMap<CampaignId, Frozen>>,
 }
@@ -113,6 +116,7 @@ impl Store {
                 opt_outs: OptOuts::default(),
                 keys: Mutex::default(),
                 changes: broadcast::channel(CHANGES).0,
+                naming: Mutex::default(),
                 frozen: Mutex::default(),
             }),
         })

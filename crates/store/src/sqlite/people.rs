@@ -1,9 +1,9 @@
 //! One person: what is known of a number, and forgetting it.
 
 use campaign::{CampaignId, ListId, Msisdn, Sender};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 
-use super::{Store, audit, imports, ms, time};
+use super::{Store, audit, imports, ms, names, time};
 use crate::{By, Consent, Contact, Deed, LastContact, Result, Suppressed};
 
 impl Store {
@@ -26,12 +26,13 @@ impl Store {
         .await
     }
 
-    /// Contacts whose number, first or last name or e-mail address begins so; at most so many. Two words are a first
-    /// and a last name.
-    pub async fn find_contacts(&self, text: String, limit: u32) -> Result<Vec<Contact>> {
+    /// Contacts whose number, first or last name or e-mail address begins so, at most `limit`, and whether there
+    /// may be more. Two words are two names. Who was stored a moment ago may be missing ([`Store::names_are_due`]).
+    pub async fn find_contacts(&self, text: String, limit: usize) -> Result<(Vec<Contact>, bool)> {
         self.read(move |c| {
-            let numbers = find(c, text.trim(), limit)?;
-            numbers.into_iter().map(|number| brief(c, Msisdn::from_digits(number))).collect()
+            let (numbers, more) = find(c, text.trim(), limit)?;
+            let people = numbers.into_iter().map(|number| brief(c, Msisdn::from_digits(number)));
+            Ok((people.collect::<Result<_>>()?, more))
         })
         .await
     }
@@ -94,59 +95,28 @@ fn sender(address: String) -> String {
     Sender::try_from(address.clone()).map_or(address, String::from)
 }
 
-/// The end of what begins with a text: the largest character behind it.
-const LAST: char = char::MAX;
 /// The numbers of contacts that `text` names: by the beginning of their number, name or e-mail address.
-fn find(c: &Connection, text: &str, limit: u32) -> Result<Vec<i64>> {
+fn find(c: &Connection, text: &str, limit: usize) -> Result<(Vec<i64>, bool)> {
     let digits: String = text.chars().filter(|ch| !" +-()".contains(*ch)).collect();
     if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
         return by_number(c, &digits, limit);
     }
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let (Some(first), Some(last)) = (words.first(), words.last()) else { return Ok(Vec::new()) };
-    let mut found = Vec::new();
-    let names = if words.len() > 1 {
-        // Each range is walked along its own index; what both ask for is compared.
-        [
-            ("last_name", last, "AND fields ->> '$.first_name' COLLATE NOCASE BETWEEN ?4 AND ?5"),
-            ("first_name", &text, ""),
-        ]
-        .to_vec()
-    } else {
-        [("last_name", last, ""), ("first_name", last, ""), ("email", last, "")].to_vec()
-    };
-    for (field, begins, also) in names {
-        let sql = format!(
-            "SELECT number FROM contact WHERE fields ->> '$.{field}' IS NOT NULL
-             AND fields ->> '$.{field}' COLLATE NOCASE BETWEEN ?1 AND ?2 {also}
-             ORDER BY fields ->> '$.{field}' COLLATE NOCASE LIMIT ?3"
-        );
-        let mut statement = c.prepare_cached(&sql)?;
-        let (to, first_to) = (format!("{begins}{LAST}"), format!("{first}{LAST}"));
-        let all = params![begins, to, limit, first, first_to];
-        let mut rows = statement.query(&all[..if also.is_empty() { 3 } else { 5 }])?;
-        while let Some(r) = rows.next()? {
-            let number = r.get(0)?;
-            if !found.contains(&number) {
-                found.push(number);
-            }
-        }
-    }
-    found.truncate(limit as usize);
-    Ok(found)
+    names::beginning(c, text, limit)
 }
 
 /// Contacts whose number begins with these digits: a range of each length that numbers have.
-fn by_number(c: &Connection, digits: &str, limit: u32) -> Result<Vec<i64>> {
-    let mut found = Vec::new();
+fn by_number(c: &Connection, digits: &str, limit: usize) -> Result<(Vec<i64>, bool)> {
+    let mut found: Vec<i64> = Vec::new();
     for (from, to) in Msisdn::beginning(digits) {
         let mut statement =
             c.prepare_cached("SELECT number FROM contact WHERE number >= ?1 AND number < ?2 LIMIT ?3")?;
-        let left = limit - found.len() as u32;
-        let rows = statement.query_map((from, to, left), |r| r.get(0))?;
+        let left = limit + 1 - found.len();
+        let rows = statement.query_map((from, to, left as i64), |r| r.get(0))?;
         found.extend(rows.collect::<rusqlite::Result<Vec<i64>>>()?);
     }
-    Ok(found)
+    let more = found.len() > limit;
+    found.truncate(limit);
+    Ok((found, more))
 }
 
 /// The contact's own row, as a list shows it.

@@ -155,3 +155,40 @@ async fn a_person_sees_what_every_campaign_sent_or_will_send_them() {
     assert!(w.data.store.deliveries_to(number(20), 10).await.unwrap().is_empty());
     assert_eq!(w.data.store.deliveries_to(number(0), 1).await.unwrap().len(), 2);
 }
+
+#[tokio::test]
+async fn people_are_found_by_the_names_that_they_have_and_by_none_that_they_had() {
+    let w = World::with(0).await;
+    let named = |at: i64, fields: &str| NewContact {
+        number: number(at),
+        zones: None,
+        fields: Some(fields.to_owned()),
+        consent: None,
+    };
+    w.data
+        .import(vec![
+            named(1, r#"{"first_name":"Ana","last_name":"Ivanova"}"#),
+            named(2, r#"{"first_name":"Ana Maria","last_name":"Brown","email":"am@clinic.example"}"#),
+            named(3, r#"{"first_name":"Ivan","last_name":"Anan"}"#),
+        ])
+        .await;
+    let find = async |text: &str, limit: usize| {
+        let (people, more) = w.data.store.find_contacts(text.into(), limit).await.unwrap();
+        (people.into_iter().map(|c| c.number.digits() - number(0).digits()).collect::<Vec<_>>(), more)
+    };
+    assert_eq!(find("an", 10).await, (vec![1, 2, 3], false));
+    assert_eq!(find("AN", 2).await, (vec![1, 2], true));
+    assert_eq!(find("ana ivanova", 10).await, (vec![1], false));
+    assert_eq!(find("ivanova ana", 10).await, (vec![1], false));
+    assert_eq!(find("ana maria", 10).await, (vec![2], false));
+    assert_eq!(find("am@", 10).await, (vec![2], false));
+    assert_eq!(find("", 10).await, (vec![], false));
+    assert_eq!(find("1202555", 2).await, (vec![1, 2], true));
+    // A new name takes the place of the old one, and who is deleted leaves none.
+    w.data.import(vec![named(1, r#"{"last_name":"Petrova"}"#)]).await;
+    assert_eq!(find("ivanova", 10).await, (vec![], false));
+    assert_eq!(find("petrova", 10).await, (vec![1], false));
+    assert!(w.data.store.delete_contact(number(2), by(w.now)).await.unwrap());
+    assert_eq!((find("brown", 10).await, find("am@", 10).await), ((vec![], false), (vec![], false)));
+    assert!(!w.data.store.names_are_due().await.unwrap());
+}

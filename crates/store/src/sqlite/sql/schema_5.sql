@@ -1,7 +1,23 @@
 -- Version 5: contacts are found by their names; pools of senders.
-CREATE INDEX contact_last_name ON contact (fields ->> '$.last_name' COLLATE NOCASE) WHERE fields ->> '$.last_name' IS NOT NULL;
-CREATE INDEX contact_first_name ON contact (fields ->> '$.first_name' COLLATE NOCASE) WHERE fields ->> '$.first_name' IS NOT NULL;
-CREATE INDEX contact_email ON contact (fields ->> '$.email' COLLATE NOCASE) WHERE fields ->> '$.email' IS NOT NULL;
+-- The names and addresses that contacts are found by, in their order. They are brought up to date after the contacts, in
+-- large sorted pieces; what changes or goes takes its old names with it at once.
+CREATE TABLE contact_name (
+    name TEXT NOT NULL COLLATE NOCASE, number INTEGER NOT NULL, PRIMARY KEY (name, number)
+) WITHOUT ROWID;
+CREATE TABLE name_due (id INTEGER PRIMARY KEY, number INTEGER NOT NULL);
+INSERT INTO name_due (number) SELECT number FROM contact WHERE fields IS NOT NULL;
+CREATE TRIGGER contact_made AFTER INSERT ON contact WHEN NEW.fields IS NOT NULL BEGIN
+    INSERT INTO name_due (number) VALUES (NEW.number);
+END;
+CREATE TRIGGER contact_changed AFTER UPDATE OF fields ON contact WHEN OLD.fields IS NOT NEW.fields BEGIN
+    DELETE FROM contact_name WHERE number = OLD.number
+        AND name IN (OLD.fields ->> '$.first_name', OLD.fields ->> '$.last_name', OLD.fields ->> '$.email');
+    INSERT INTO name_due (number) VALUES (NEW.number);
+END;
+CREATE TRIGGER contact_gone AFTER DELETE ON contact BEGIN
+    DELETE FROM contact_name WHERE number = OLD.number
+        AND name IN (OLD.fields ->> '$.first_name', OLD.fields ->> '$.last_name', OLD.fields ->> '$.email');
+END;
 
 -- Pools of senders, each with its rate.
 CREATE TABLE pool (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
