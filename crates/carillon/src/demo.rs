@@ -135,9 +135,14 @@ async fn samples(store: &Store, smsc: SocketAddr) -> anyhow::Result<()> {
     let list = contacts(store).await?;
     let route = store
         .create_route(serde_json::from_value(json!({"name": "Simulated carrier", "kind": "smpp",
-            "host": smsc.ip().to_string(), "port": smsc.port(), "system_id": "carillon", "rate_per_second": RATE}))?, by())
+            "host": smsc.ip().to_string(), "port": smsc.port(), "system_id": "carillon", "rate_per_second": RATE,
+            "price_per_segment": "0.0079"}))?, by())
         .await?
         .id;
+    let senders =
+        ["+12125550190", "+13125550191"].map(|number| json!({"sender": number, "rate_per_second": 10}));
+    let pool = json!({"name": "Local numbers", "senders": senders});
+    store.create_pool(serde_json::from_value(pool)?, by()).await?;
     let now = Timestamp::now();
     let next_week = now + SignedDuration::from_hours(7 * 24);
     let reminder = "Hello {{ first_name | default('there') }}, your appointment at {{ clinic }} is tomorrow at {{ appointment }}. Reply STOP to opt out.";

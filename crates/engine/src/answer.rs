@@ -35,7 +35,7 @@ impl Engine {
 
     /// Hands an answer to its route.
     pub(crate) fn answer(&mut self, answer: Answer, now: Timestamp) {
-        self.answering.insert(answer.id);
+        self.answering.insert(answer.id, answer.route);
         let port = self.ports.get_mut(&answer.route);
         let (Some(port), Ok(sender)) = (port, Sender::try_from(answer.sender)) else {
             return self.answered(answer.id, None, now);

@@ -98,8 +98,8 @@ pub struct Engine {
     pub(crate) turn: usize,
     /// Claims nothing more: the process is about to end.
     pub(crate) closing: bool,
-    /// Answers to replies that are with a route, by id.
-    pub(crate) answering: HashSet<i64>,
+    /// Answers to replies that are with a route, by id, and which route that is.
+    pub(crate) answering: HashMap<i64, RouteId>,
     /// One process at a time.
     _right: std::fs::File,
 }
@@ -141,7 +141,7 @@ impl Engine {
             desk: Arc::default(),
             turn: 0,
             closing: false,
-            answering: HashSet::new(),
+            answering: HashMap::new(),
             _right: right,
         };
         engine.connect_routes(now).await?;
@@ -187,7 +187,9 @@ impl Engine {
 
     /// Lets outdated routes go that have nothing left, and connects them anew.
     async fn renew_routes(&mut self, now: Timestamp) -> Result<()> {
-        let busy = |id: &RouteId| self.open.values().any(|o| o.route == *id);
+        let busy = |id: &RouteId| {
+            self.open.values().any(|o| o.route == *id) || self.answering.values().any(|route| route == id)
+        };
         let gone: Vec<RouteId> =
             self.ports.iter().filter(|(id, port)| port.outdated && !busy(id)).map(|(id, _)| *id).collect();
         if gone.is_empty() {

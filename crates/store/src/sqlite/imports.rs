@@ -9,7 +9,7 @@ use campaign::{ImportId, ListId, SkipReason};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::{Store, audit, ms, opt_out, writer::Lane};
+use super::{Store, audit, ms, names, opt_out, writer::Lane};
 use crate::{
     Barred, By, Consent, Deed, ImportChunk, ImportPlan, ImportStage, ImportState, ImportTarget, NewContact,
     Result, RowError, StoreError,
@@ -59,6 +59,7 @@ fn join(c: &Connection, list: ListId, contacts: &[NewContact]) -> Result<()> {
         }
     }
     c.execute("UPDATE list SET size = size + ?2 WHERE id = ?1", (list.0, joined))?;
+    names::wait(c, contacts.iter().filter(|n| n.fields.is_some()).map(|n| n.number))?;
     Ok(())
 }
 

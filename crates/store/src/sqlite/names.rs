@@ -10,13 +10,14 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
+use campaign::Msisdn;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Store, writer::Lane};
 use crate::Result;
 
-/// Contacts whose names are sorted together.
-const PIECE: i64 = 100_000;
+/// Chunks of contacts whose names are sorted together: some hundred thousand contacts at most.
+const PIECE: i64 = 50;
 /// Names stored in one go: some milliseconds, as they lie side by side.
 const SLICE: usize = 4_000;
 /// Contacts of each of two names that are held against each other at most.
@@ -63,6 +64,16 @@ impl Store {
     }
 }
 
+/// Notes that contacts were stored whose names are to be sorted in.
+pub(super) fn wait(c: &Connection, numbers: impl Iterator<Item = Msisdn>) -> Result<()> {
+    let numbers: Vec<String> = numbers.map(|number| number.digits().to_string()).collect();
+    if !numbers.is_empty() {
+        c.prepare_cached("INSERT INTO name_due (numbers) VALUES (?1)")?
+            .execute([format!("[{}]", numbers.join(","))])?;
+    }
+    Ok(())
+}
+
 /// The names of the next contacts that wait, and the last of these.
 fn due(c: &Connection) -> Result<(Option<i64>, Vec<Entry>)> {
     let last: Option<i64> = c
@@ -73,8 +84,8 @@ fn due(c: &Connection) -> Result<(Option<i64>, Vec<Entry>)> {
     let mut entries = Vec::new();
     let Some(last) = last else { return Ok((None, entries)) };
     let mut statement = c.prepare_cached(
-        "SELECT d.number, c.fields, c.fields ->> '$.first_name', c.fields ->> '$.last_name', c.fields ->> '$.email'
-         FROM name_due d JOIN contact c ON c.number = d.number WHERE d.id <= ?1",
+        "SELECT c.number, c.fields, c.fields ->> '$.first_name', c.fields ->> '$.last_name', c.fields ->> '$.email'
+         FROM name_due d JOIN json_each(d.numbers) n CROSS JOIN contact c ON c.number = n.value WHERE d.id <= ?1",
     )?;
     let mut rows = statement.query([last])?;
     while let Some(r) = rows.next()? {

@@ -4,15 +4,12 @@
 CREATE TABLE contact_name (
     name TEXT NOT NULL COLLATE NOCASE, number INTEGER NOT NULL, PRIMARY KEY (name, number)
 ) WITHOUT ROWID;
-CREATE TABLE name_due (id INTEGER PRIMARY KEY, number INTEGER NOT NULL);
-INSERT INTO name_due (number) SELECT number FROM contact WHERE fields IS NOT NULL;
-CREATE TRIGGER contact_made AFTER INSERT ON contact WHEN NEW.fields IS NOT NULL BEGIN
-    INSERT INTO name_due (number) VALUES (NEW.number);
-END;
+-- Contacts that were stored and not yet sorted in: a JSON array of numbers a chunk.
+CREATE TABLE name_due (id INTEGER PRIMARY KEY, numbers TEXT NOT NULL);
+INSERT INTO name_due (numbers) SELECT json_group_array(number) FROM contact WHERE fields IS NOT NULL GROUP BY number / 10000;
 CREATE TRIGGER contact_changed AFTER UPDATE OF fields ON contact WHEN OLD.fields IS NOT NEW.fields BEGIN
     DELETE FROM contact_name WHERE number = OLD.number
         AND name IN (OLD.fields ->> '$.first_name', OLD.fields ->> '$.last_name', OLD.fields ->> '$.email');
-    INSERT INTO name_due (number) VALUES (NEW.number);
 END;
 CREATE TRIGGER contact_gone AFTER DELETE ON contact BEGIN
     DELETE FROM contact_name WHERE number = OLD.number
