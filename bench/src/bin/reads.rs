@@ -53,6 +53,8 @@ async fn measure(people: i64) -> anyhow::Result<Vec<(&'static str, f64)>> {
     tokio::spawn(server::serve(listener, app));
     let client = reqwest::Client::new();
     let middle = people / 2;
+    // Digits that no number begins with: what is found by looking through the audience.
+    let last = number(people - 1).digits();
     let pages = [
         ("campaign", format!("/api/v1/campaigns/{id}")),
         ("index", "/api/v1/campaigns".into()),
@@ -72,6 +74,7 @@ async fn measure(people: i64) -> anyhow::Result<Vec<(&'static str, f64)>> {
             "screen: recipients, one number",
             format!("/campaigns/{id}/recipients?q={}", number(middle).digits()),
         ),
+        ("screen: recipients, a stretch", format!("/campaigns/{id}/recipients?q={}", last % 10_000_000)),
         ("screen: contacts", "/contacts".into()),
         ("screen: contacts by name", format!("/contacts?q=ana{}", middle / 10)),
         ("screen: a person", format!("/contacts/{}", number(middle))),

@@ -180,9 +180,7 @@ impl Person {
     }
 
     fn title(&self) -> String {
-        let part = |name: &str| self.c.fields.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
-        let name: Vec<&str> = [part("first_name"), part("last_name")].into_iter().flatten().collect();
-        if name.is_empty() { self.c.number.to_string() } else { name.join(" ") }
+        self.c.name().unwrap_or_else(|| self.c.number.to_string())
     }
 }
 

@@ -192,6 +192,20 @@ pub struct Contact {
     pub replies: Vec<(String, Timestamp)>,
 }
 
+impl Contact {
+    /// First and last name, as far as they are known.
+    pub fn name(&self) -> Option<String> {
+        let part = |name: &str| self.fields.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+        let name: Vec<&str> = [part("first_name"), part("last_name")].into_iter().flatten().collect();
+        (!name.is_empty()).then(|| name.join(" "))
+    }
+
+    /// The fields beside the name.
+    pub fn other_fields(&self) -> impl Iterator<Item = &(String, String)> {
+        self.fields.iter().filter(|(name, _)| !matches!(name.as_str(), "first_name" | "last_name"))
+    }
+}
+
 /// A number on a do-not-contact list.
 #[derive(Debug, Clone)]
 pub struct Suppressed {
