@@ -59,8 +59,8 @@ pub enum PlanError {
     },
     /// A local time that has passed for some recipients.
     #[error(
-        "{at} has passed for {recipients} recipients in {zones}; the nearest possible time is {nearest}, or set \
-         \"late\": \"next_day\""
+        "{at} has passed for {recipients} recipients in {zones}; the nearest possible time is {nearest}; or \
+         let it go the next day where it has passed (\"late\")"
     )]
     PastLocal {
         /// What was asked for.
@@ -254,7 +254,7 @@ mod tests {
         assert_eq!(
             refuse(r#"[{"local":"2026-11-24T09:30"}]"#),
             "2026-11-24T09:30:00 has passed for 3 recipients in America/New_York; the nearest possible time is \
-             2026-11-24T10:00:00, or set \"late\": \"next_day\""
+             2026-11-24T10:00:00; or let it go the next day where it has passed (\"late\")"
         );
         assert_eq!(
             refuse(r#"[{"after":"P1D"}]"#),

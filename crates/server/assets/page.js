@@ -71,7 +71,6 @@ function keepTrue() {
   if (!live?.dataset.live) return;
   const waits = new Map();
   let events = null;
-  let missed = false;
   function campaignChanged(event) {
     const campaign = JSON.parse(event.data);
     const root = document.querySelector(`[data-campaign="${campaign.id}"]`);
@@ -97,10 +96,19 @@ function keepTrue() {
       events = null;
       setTimeout(connect, 2000);
     });
-    events.addEventListener("reload", () => {
-      if (missed) refresh();
-      missed = true;
+    // Refreshed only where something changed since what is shown was read.
+    events.addEventListener("reload", (event) => {
+      const shown = document.getElementById("live")?.dataset.seen;
+      if (shown !== undefined && shown !== event.data) refresh();
     });
+    events.addEventListener("routes", () => {
+      if (live.dataset.live === "routes") refresh();
+    });
+    for (const kind of ["import", "webhook"]) {
+      events.addEventListener(kind, (event) => {
+        if (live.dataset.live === kind && live.dataset.id === JSON.parse(event.data).id) refresh();
+      });
+    }
   }
   function disconnect() {
     events?.close();
@@ -116,12 +124,9 @@ function keepTrue() {
   }
 }
 
-// Pages whose live part has no events of its own look again by themselves.
-function poll() {
-  const live = document.getElementById("live");
-  if (!live || live.dataset.poll === undefined) return;
-  setTimeout(async () => { await refresh(); poll(); }, live.dataset.poll === "slow" ? 5000 : 700);
-}
+// What is rare among many is looked for in stretches: while there was nothing, the next one is looked at by itself.
+const further = document.querySelector("[data-look-on]");
+if (further) location.replace(further.href);
 
 // The editor: only the fields that the choice needs, placeholders by click, counts and samples while one types.
 function showKind(select) {
@@ -193,7 +198,6 @@ for (const form of document.querySelectorAll("form[data-draft]")) {
   keepDraft(form);
   for (const set of form.querySelectorAll("fieldset.message")) editMessage(set, form);
 }
-poll();
 
 // One open menu at a time; Escape and a click elsewhere close it.
 document.addEventListener("click", (event) => {

@@ -150,7 +150,7 @@ impl Courier {
             let after = after(&attempt, event.tries, now);
             (event.id, attempt, after)
         });
-        self.store.events_tried(tried.collect()).await?;
+        self.store.events_tried(id, tried.collect()).await?;
         if gone {
             let why = "the receiver answered that it is gone for good (410)";
             let by = By::new("webhooks", now);

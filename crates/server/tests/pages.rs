@@ -155,3 +155,30 @@ async fn a_campaign_is_sent_as_a_pool_and_a_pool_in_use_stays() {
     assert!(w.page(&campaign).await.contains(">pol_1</dd>"));
     w.assert_sound().await;
 }
+
+#[tokio::test]
+async fn events_tell_of_imports_webhooks_and_routes_and_whether_anything_was_missed() {
+    let w = World::start().await;
+    let page = w.page("/").await;
+    let seen = page.split("data-seen=\"").nth(1).unwrap().split('"').next().unwrap();
+    let mut events = w.request(Method::GET, "/events").send().await.unwrap();
+    let mut heard = String::new();
+    let mut hear = async |part: &str| {
+        while !heard.contains(part) {
+            let chunk = tokio::time::timeout(Duration::from_secs(20), events.chunk()).await;
+            heard.push_str(std::str::from_utf8(&chunk.expect(part).unwrap().unwrap()).unwrap());
+        }
+    };
+    // Nothing changed since the page was read, so it stays as it is.
+    hear(&format!("event: reload\ndata: {seen}\n")).await;
+    w.list_of(PEOPLE).await;
+    hear("event: import\ndata: {\"id\":\"imp_1\"}").await;
+    let hook =
+        w.post("/webhooks", &json!({"url": "http://127.0.0.1:9/", "levels": ["campaign"]})).await.created();
+    w.post(&format!("/webhooks/{}/test", hook["id"].as_str().unwrap()), &json!({})).await;
+    hear("event: webhook\ndata: {\"id\":\"whk_1\"}").await;
+    w.route(json!({})).await;
+    hear("event: routes\n").await;
+    let later = w.page("/").await;
+    assert!(!later.contains(&format!("data-seen=\"{seen}\"")), "{later}");
+}

@@ -2,6 +2,7 @@
 
 mod audit;
 mod campaign;
+mod change;
 mod contact;
 mod definition;
 mod delivery;
@@ -15,6 +16,6 @@ mod webhook;
 
 use self::definition::iso_duration;
 pub use self::{
-    audit::*, campaign::*, contact::*, definition::*, delivery::*, pool::*, reply::*, route::*, settings::*,
-    turn::*, user::*, webhook::*,
+    audit::*, campaign::*, change::*, contact::*, definition::*, delivery::*, pool::*, reply::*, route::*,
+    settings::*, turn::*, user::*, webhook::*,
 };

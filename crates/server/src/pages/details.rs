@@ -72,6 +72,8 @@ pub(super) async fn zone(app: &App, d: &Definition) -> store::Result<TimeZone> {
 struct Details {
     me: Me,
     row: Row,
+    /// Changes before this was read.
+    seen: u64,
     timeline: Vec<TimelineEntry>,
     waiting: Vec<WaitingView>,
     sends: Vec<Cow<'static, str>>,
@@ -123,6 +125,7 @@ async fn details(
 }
 
 async fn read(app: &App, caller: Caller, id: CampaignId, did: &str) -> Result<Details, Refused> {
+    let seen = app.store.change_count();
     let campaign = app.store.campaign(id).await?;
     let waiting = app.engine.get().map(|e| view::waiting(e, &campaign)).unwrap_or_default();
     let route = match campaign.definition.route_id {
@@ -136,6 +139,7 @@ async fn read(app: &App, caller: Caller, id: CampaignId, did: &str) -> Result<De
     let left = left(app, &row, rate, &waiting).await?;
     Ok(Details {
         me: Me::new(caller, "campaigns"),
+        seen,
         timeline: app.store.timeline(id).await?,
         sends: row.campaign.definition.messages.iter().map(|m| words::send(&m.send, &zone)).collect(),
         skips: app.store.skips(id).await?,

@@ -101,6 +101,8 @@ struct Waits {
 struct ImportPage {
     me: Me,
     import: ImportState,
+    /// Changes before this was read.
+    seen: u64,
     /// Where it goes: address and name.
     into: (String, String),
     waits: Option<Waits>,
@@ -189,6 +191,7 @@ async fn read(
     id: ImportId,
     form: Option<PlanForm>,
 ) -> Result<ImportPage, Refused> {
+    let seen = app.store.change_count();
     let import = app.store.import(id).await?;
     let into = match import.into {
         ImportTarget::List(list) => (format!("/contacts/lists/{list}"), app.store.list(list).await?.0),
@@ -226,7 +229,7 @@ async fn read(
     }
     let errors = app.store.import_errors(id, Some(ERRORS)).await?;
     let form = form.unwrap_or_default();
-    Ok(ImportPage { me: Me::new(caller, "contacts"), import, into, waits, form, errors, wrong })
+    Ok(ImportPage { me: Me::new(caller, "contacts"), import, seen, into, waits, form, errors, wrong })
 }
 
 async fn state(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {

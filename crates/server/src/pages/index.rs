@@ -185,12 +185,15 @@ struct Index {
     /// Whether there is any campaign at all.
     any: bool,
     more: bool,
+    /// Changes before this was read.
+    seen: u64,
 }
 
 /// The columns, as they are sorted by.
 const COLUMNS: [&str; 7] = ["status", "name", "start", "created_by", "messages", "list", "progress"];
 
 async fn index(State(app): State<App>, caller: Caller, Query(asked): Query<Asked>) -> Shown {
+    let seen = app.store.change_count();
     let mut found = app.store.campaigns(asked.filter(), SHOWN + 1).await?;
     let more = found.len() > SHOWN as usize;
     found.truncate(SHOWN as usize);
@@ -206,6 +209,7 @@ async fn index(State(app): State<App>, caller: Caller, Query(asked): Query<Asked
         asked,
         any,
         more,
+        seen,
     };
     Ok::<Response, _>(page(&index))
 }

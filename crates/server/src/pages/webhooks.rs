@@ -93,6 +93,8 @@ fn back(id: WebhookId) -> Response {
 struct Log {
     me: Me,
     webhook: Webhook,
+    /// Changes before this was read.
+    seen: u64,
     events: Vec<EventRow>,
     next: Option<i64>,
 }
@@ -115,11 +117,12 @@ async fn log(
     Query(query): Query<Before>,
 ) -> Shown {
     let id = id(&path)?;
+    let seen = app.store.change_count();
     let webhook = app.store.webhook(id).await?;
     let events = app.store.webhook_log(id, query.before, EVENTS).await?;
     let full = events.len() == EVENTS as usize;
     let next = events.last().filter(|_| full).map(|event| event.id);
-    Ok(page(&Log { me: Me::new(caller, "settings"), webhook, events, next }))
+    Ok(page(&Log { me: Me::new(caller, "settings"), webhook, seen, events, next }))
 }
 
 async fn test(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {

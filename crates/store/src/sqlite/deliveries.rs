@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Places of an audience that one page looks through at most.
-const LONGEST_WALK: i64 = 100_000;
+const LONGEST_WALK: i64 = 25_000;
 /// Places without a row, numbered beyond the stored outcomes.
 const PENDING: u8 = 100;
 const SENDING: u8 = 101;

@@ -11,8 +11,8 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{Store, audit, ms, names, opt_out, writer::Lane};
 use crate::{
-    Barred, By, Consent, Deed, ImportChunk, ImportPlan, ImportStage, ImportState, ImportTarget, NewContact,
-    Result, RowError, StoreError,
+    Barred, By, Change, Consent, Deed, ImportChunk, ImportPlan, ImportStage, ImportState, ImportTarget,
+    NewContact, Result, RowError, StoreError,
 };
 
 /// How long a file waits to be looked at.
@@ -210,6 +210,7 @@ impl Store {
         for (number, purposes) in held {
             self.inner.opt_outs.set(number, purposes);
         }
+        self.tell(Change::Import(import));
         Ok(())
     }
 
@@ -220,7 +221,7 @@ impl Store {
         fields: Vec<String>,
         failed: Option<String>,
     ) -> Result<ImportState> {
-        self.inner.writer.run_now(Lane::Bulk, move |c| {
+        let ended = self.inner.writer.run_now(Lane::Bulk, move |c| {
             let stage = if failed.is_some() { ImportStage::Failed } else { ImportStage::Done };
             c.execute(
                 "UPDATE import SET state = ?2, error = ?3 WHERE id = ?1",
@@ -230,7 +231,9 @@ impl Store {
                 c.execute("INSERT INTO field VALUES (?1) ON CONFLICT DO NOTHING", [field])?;
             }
             find(c, import)
-        })
+        });
+        self.tell(Change::Import(import));
+        ended
     }
 
     /// Imports that an end of the program interrupted and that can go on, each with its plan; those without a

@@ -34,7 +34,10 @@ mod writer;
 use std::{
     collections::{HashMap, HashSet},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -43,7 +46,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::broadcast;
 
-use crate::{Definition, Result, StoreError};
+use crate::{Change, Definition, Result, StoreError};
 pub use home::Unsent;
 pub use idempotency::KeyInUse;
 pub use opt_out::OptOuts;
@@ -81,7 +84,9 @@ struct Inner {
     opt_outs: OptOuts,
     /// Idempotency keys whose first request is being answered.
     keys: Mutex<HashSet<String>>,
-    changes: broadcast::Sender<CampaignId>,
+    changes: broadcast::Sender<Change>,
+    /// How many there were.
+    change_count: AtomicU64,
     /// Held by whoever brings the names of contacts up to date.
     naming: Mutex<()>,
     /// Definitions of campaigns at work, by version: the engine asks for them every turn.
@@ -116,6 +121,8 @@ impl Store {
                 opt_outs: OptOuts::default(),
                 keys: Mutex::default(),
                 changes: broadcast::channel(CHANGES).0,
+                // Another process begins elsewhere, so that nobody takes its count for the one before it.
+                change_count: AtomicU64::new(Timestamp::now().as_microsecond().unsigned_abs()),
                 naming: Mutex::default(),
                 frozen: Mutex::default(),
             }),
@@ -166,14 +173,25 @@ impl Store {
         result
     }
 
-    /// Campaigns as they change, from now on: each after the commit that changed it.
-    pub fn changes(&self) -> broadcast::Receiver<CampaignId> {
+    /// What changes from now on: each after the commit that changed it.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.inner.changes.subscribe()
     }
 
+    /// A number that grows with every change, and is another in every process: whoever looks before it reads knows
+    /// afterwards whether it missed any.
+    pub fn change_count(&self) -> u64 {
+        self.inner.change_count.load(Ordering::Acquire)
+    }
+
     fn changed(&self, id: CampaignId) {
+        self.tell(Change::Campaign(id));
+    }
+
+    fn tell(&self, change: Change) {
+        self.inner.change_count.fetch_add(1, Ordering::AcqRel);
         // Nobody listening is no error.
-        let _ = self.inner.changes.send(id);
+        let _ = self.inner.changes.send(change);
     }
 
     /// [`Store::write`] of something that changes a campaign.

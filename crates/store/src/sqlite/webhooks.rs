@@ -9,7 +9,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Store, audit, dispatch::Turn, ms, time, writer::Lane};
-use crate::{AfterTry, By, Deed, EventRow, EventTry, Level, OutgoingEvent, Result, StoreError, Webhook};
+use crate::{
+    AfterTry, By, Change, Deed, EventRow, EventTry, Level, OutgoingEvent, Result, StoreError, Webhook,
+};
 
 /// Deliveries that are told together at most.
 const TOGETHER: usize = 100;
@@ -160,6 +162,17 @@ fn find(c: &Connection, id: WebhookId) -> Result<Webhook> {
 }
 
 impl Store {
+    /// [`Store::write`] of something that changes what a webhook's page shows.
+    async fn write_of<T: Send + 'static>(
+        &self,
+        id: WebhookId,
+        f: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let result = self.write(f).await;
+        self.tell(Change::Webhook(id));
+        result
+    }
+
     /// Every webhook.
     pub async fn webhooks(&self) -> Result<Vec<Webhook>> {
         self.read(|c| {
@@ -200,7 +213,7 @@ impl Store {
 
     /// Switches a webhook off, with the reason, or on again. What is queued waits meanwhile.
     pub async fn switch_webhook(&self, id: WebhookId, off: Option<String>, by: By) -> Result<Webhook> {
-        self.write(move |c| {
+        self.write_of(id, move |c| {
             c.execute("UPDATE webhook SET off = ?2 WHERE id = ?1", (id.0, off))?;
             audit::note(c, &by, Deed::WebhookSwitched, id)?;
             find(c, id)
@@ -223,7 +236,7 @@ impl Store {
 
     /// Queues an event that says nothing, to see whether it arrives.
     pub async fn test_webhook(&self, id: WebhookId, by: By) -> Result<()> {
-        self.write(move |c| {
+        self.write_of(id, move |c| {
             find(c, id)?;
             audit::note(c, &by, Deed::WebhookTried, id)?;
             queue(c, &[id.0], TEST, ms(by.at), &json!({"webhook_id": id}))
@@ -259,10 +272,10 @@ impl Store {
         .await
     }
 
-    /// Stores how tries of events went.
-    pub async fn events_tried(&self, tried: Vec<(i64, EventTry, AfterTry)>) -> Result<()> {
-        self.write(move |c| {
-            for (id, attempt, after) in tried {
+    /// Stores how tries of a webhook's events went.
+    pub async fn events_tried(&self, id: WebhookId, tried: Vec<(i64, EventTry, AfterTry)>) -> Result<()> {
+        self.write_of(id, move |c| {
+            for (event, attempt, after) in tried {
                 let (state, due_at) = match after {
                     AfterTry::Delivered => ("delivered", None),
                     AfterTry::Again(at) => ("queued", Some(ms(at))),
@@ -272,11 +285,11 @@ impl Store {
                     .prepare_cached(
                         "UPDATE webhook_event SET state = ?2, tries = tries + 1, due_at = coalesce(?3, due_at) WHERE id = ?1",
                     )?
-                    .execute((id, state, due_at))?;
+                    .execute((event, state, due_at))?;
                 // The webhook may have been removed meanwhile.
                 if known > 0 {
                     c.prepare_cached("INSERT OR REPLACE INTO webhook_try VALUES (?1, ?2, ?3, ?4, ?5)")?
-                        .execute((id, ms(attempt.at), attempt.status, attempt.detail, attempt.took))?;
+                        .execute((event, ms(attempt.at), attempt.status, attempt.detail, attempt.took))?;
                 }
             }
             Ok(())
@@ -286,7 +299,7 @@ impl Store {
 
     /// Tells an event of a webhook once more, from the beginning of its tries.
     pub async fn tell_again(&self, id: WebhookId, event: i64, by: By) -> Result<()> {
-        self.write(move |c| {
+        self.write_of(id, move |c| {
             let changed = c.execute(
                 "UPDATE webhook_event SET state = 'queued', tries = 0, due_at = ?3 WHERE id = ?2 AND webhook_id = ?1",
                 (id.0, event, ms(by.at)),

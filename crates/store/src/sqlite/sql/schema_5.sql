@@ -27,3 +27,5 @@ CREATE TABLE campaign_slot (
     campaign_id INTEGER NOT NULL, slot INTEGER NOT NULL, sender TEXT NOT NULL, rate INTEGER NOT NULL,
     PRIMARY KEY (campaign_id, slot)
 ) WITHOUT ROWID;
+-- A person's page goes through the campaigns that were scheduled.
+CREATE INDEX campaign_frozen ON campaign (id) WHERE audience > 0;
