@@ -150,6 +150,13 @@ async fn a_campaign_is_sent_as_a_pool_and_a_pool_in_use_stays() {
     assert!(w.page(&campaign).await.contains(">Numbers</dd>"));
     let index = w.page("/?sender=%7B%22pool%22%3A%22pol_1%22%7D").await;
     assert!(index.contains(">Numbers</option>") && index.contains(">Dealt</a>"), "{index}");
+    // By one of its numbers, too, and by no other.
+    let by_number = w.page("/?sender=%2B12025550198").await;
+    assert!(
+        by_number.contains("selected>+12025550198</option>") && by_number.contains(">Dealt</a>"),
+        "{by_number}"
+    );
+    assert!(!w.page("/?sender=%2B12025550197").await.contains(">Dealt</a>"));
     // Once it is done, the pool may go.
     assert_eq!(w.answer(w.request(Method::DELETE, &at)).await.status, 204);
     assert!(w.page(&campaign).await.contains(">pol_1</dd>"));

@@ -78,7 +78,7 @@ pub struct CampaignFilter {
     pub channel: Option<Channel>,
     /// Only those with this in their name.
     pub search: Option<String>,
-    /// Only those sent as this, spelt as it was saved.
+    /// Only those sent as this, spelt as it was saved, or as a pool that has it.
     pub sender: Option<String>,
     /// Only those that start at or after this.
     pub starts_from: Option<Timestamp>,

@@ -63,7 +63,9 @@ const SHORTEST_INDEXED: usize = 3;
 /// What a [`CampaignFilter`] asks for.
 const WANTED: &str = "id < ?1 AND (?2 IS NULL OR status = ?2) AND (?3 OR status <> 'archived')
     AND (?4 IS NULL OR instr(lower(campaign.name), lower(?4)) > 0) AND (?5 IS NULL OR channel = ?5)
-    AND (?6 IS NULL OR sender = ?6) AND (?7 IS NULL OR starts_at >= ?7) AND (?8 IS NULL OR starts_at < ?8)";
+    AND (?6 IS NULL OR campaign.sender IN
+         (SELECT ?6 UNION ALL SELECT '{\"pool\":\"pol_' || p.pool_id || '\"}' FROM pool_sender p WHERE p.sender = ?6))
+    AND (?7 IS NULL OR starts_at >= ?7) AND (?8 IS NULL OR starts_at < ?8)";
 
 /// Each order ends in the id, so that pages of equal ones neither miss nor repeat any.
 fn order(sort: CampaignSort, reverse: bool) -> String {
@@ -319,8 +321,8 @@ impl Store {
         .await
     }
 
-    /// Everything that campaigns are sent as: as they were saved, which is what a [`CampaignFilter`] takes, and as
-    /// people read it: the sender, or the name of the pool.
+    /// Everything that campaigns are or may be sent as: as they were saved, which is what a [`CampaignFilter`] takes, and
+    /// as people read it: the sender, or the name of the pool; and each sender of a pool.
     pub async fn senders(&self) -> Result<Vec<(String, String)>> {
         self.read(|c| {
             // From one to the next along their index: DISTINCT walks all of it.
@@ -332,8 +334,15 @@ impl Store {
                 )?
                 .query_map([], |r| r.get(0))?
                 .collect::<rusqlite::Result<_>>()?;
+            // A number is looked for among the senders of pools, too.
+            let dealt: Vec<String> = c
+                .prepare_cached("SELECT DISTINCT sender FROM pool_sender ORDER BY sender")?
+                .query_map([], |r| r.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            let dealt: Vec<String> = dealt.into_iter().filter(|sender| !saved.contains(sender)).collect();
             saved
                 .into_iter()
+                .chain(dealt)
                 .map(|saved| {
                     let shown = match serde_json::from_str(&saved) {
                         Ok(SendAs::Pool(pool)) => pools::find(c, pool).map_or_else(|_| pool.to_string(), |p| p.config.name),
