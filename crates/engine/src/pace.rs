@@ -1,6 +1,6 @@
 //! Senders with a rate of their own: so many segments a second each, over all campaigns and routes.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, num::NonZeroU32, sync::Arc};
 
 use campaign::{Sender, Senders};
 use jiff::Timestamp;
@@ -11,34 +11,30 @@ use crate::rate::Rate;
 #[derive(Debug, Default)]
 pub(crate) struct Paces(HashMap<Arc<Sender>, Rate>);
 
-/// What the senders of one campaign have room for at one moment. What it grants is counted, so that all that is
-/// claimed in a turn stays within it.
+/// What the senders of one campaign have room for at one moment.
 #[derive(Debug)]
 pub(crate) struct Pace {
-    /// By sender, as [`Senders::all`] has them; none: not bound.
-    rooms: Vec<Option<u32>>,
+    /// Of each sender, as [`Senders::all`] has them, its room and when it has more; none: not bound. Empty where none
+    /// of them is.
+    rooms: Vec<Option<(u32, Timestamp)>>,
     /// When the sender that has none left has room for another.
     pub(crate) next: Option<Timestamp>,
-    nexts: Vec<Timestamp>,
 }
 
 impl Paces {
     /// The room of a campaign's senders at `now`.
     pub(crate) fn room(&mut self, senders: &Senders, now: Timestamp) -> Pace {
-        let (mut rooms, mut nexts) = (Vec::new(), Vec::new());
-        for (sender, per_second) in senders.all() {
-            let Some(per_second) = per_second else {
-                rooms.push(None);
-                nexts.push(now);
-                continue;
-            };
-            let rate = self.0.entry(sender.clone()).or_insert_with(|| Rate::new(per_second.get(), now));
-            rate.configure(per_second.get());
-            let room = rate.room(now);
-            rooms.push(Some(room));
-            nexts.push(rate.after(room));
+        if !senders.are_paced() {
+            return Pace { rooms: Vec::new(), next: None };
         }
-        Pace { rooms, next: None, nexts }
+        let room = |(sender, per_second): &(Arc<Sender>, Option<NonZeroU32>)| {
+            let per_second = (*per_second)?.get();
+            let rate = self.0.entry(sender.clone()).or_insert_with(|| Rate::new(per_second, now));
+            rate.configure(per_second);
+            let room = rate.room(now);
+            Some((room, rate.after(room)))
+        };
+        Pace { rooms: senders.all().iter().map(room).collect(), next: None }
     }
 
     /// Takes what goes out as a sender; one without a rate takes nothing.
@@ -52,16 +48,16 @@ impl Paces {
 }
 
 impl Pace {
-    /// How many recipients from `seq` on, at most `most`, can be written to before a sender has no room.
+    /// How many recipients from `seq` on, at most `most`, can be written to before a sender has no room. What is
+    /// granted is taken from the room.
     pub(crate) fn grant(&mut self, senders: &Senders, seq: i64, most: u32) -> u32 {
-        if self.rooms.iter().all(Option::is_none) {
+        if self.rooms.is_empty() {
             return most;
         }
         for granted in 0..most {
-            let at = senders.index(seq + i64::from(granted));
-            if let Some(room) = &mut self.rooms[at] {
+            if let Some((room, next)) = &mut self.rooms[senders.index(seq + i64::from(granted))] {
                 if *room == 0 {
-                    self.next = Some(self.next.map_or(self.nexts[at], |next| next.min(self.nexts[at])));
+                    self.next = self.next.into_iter().chain([*next]).min();
                     return granted;
                 }
                 *room -= 1;
@@ -70,12 +66,14 @@ impl Pace {
         most
     }
 
-    /// How many recipients of whom it is not known who writes to them, at most `most`.
+    /// How many recipients of whom it is not known who writes to them, at most `most`. Whose room they take is known
+    /// once they are claimed; until then it stays.
     pub(crate) fn grant_any(&mut self, most: u32) -> u32 {
-        let Some(rooms) = self.rooms.iter().copied().collect::<Option<Vec<u32>>>() else { return most };
-        let granted = most.min(rooms.into_iter().fold(0, u32::saturating_add));
+        let bound: Option<Vec<(u32, Timestamp)>> = self.rooms.iter().copied().collect();
+        let Some(bound) = bound.filter(|bound| !bound.is_empty()) else { return most };
+        let granted = most.min(bound.iter().fold(0, |sum, (room, _)| sum.saturating_add(*room)));
         if granted == 0 {
-            self.next = self.next.into_iter().chain(self.nexts.iter().copied()).min();
+            self.next = self.next.into_iter().chain(bound.into_iter().map(|(_, next)| next)).min();
         }
         granted
     }
@@ -83,8 +81,6 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
-
     use campaign::{PoolSender, pool};
 
     use super::*;
@@ -124,6 +120,15 @@ mod tests {
             (1_780..=1_810).contains(&unequal["S0"]) && (590..=610).contains(&unequal["S1"]),
             "{unequal:?}"
         );
+    }
+
+    #[test]
+    fn a_slow_sender_beside_a_fast_one_holds_it_back_no_more_than_its_share() {
+        for (one, other) in [(2, 1), (1, 7)] {
+            let sent = minute(&dealt(&[one, other]));
+            let near = |n: u32, rate: u32| (60 * rate - 2..=60 * rate + 2 + rate).contains(&n);
+            assert!(near(sent["S0"], one) && near(sent["S1"], other), "{one} and {other}: {sent:?}");
+        }
     }
 
     #[test]

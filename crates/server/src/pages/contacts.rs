@@ -186,14 +186,8 @@ impl Person {
 
 /// Why nothing goes to a number, and since when.
 fn held(s: &Suppressed) -> t::Markup {
-    let why = t::word("skipped", &s.reason);
-    let (channel, at) = (t::word("held-of", &s.channel), t::time(s.at));
-    if s.purpose.is_empty() {
-        t::html("held-since", ("why", why, "channel", channel, "at", at))
-    } else {
-        let channel = t::with("purpose-alone", ("barred", channel, "purpose", &s.purpose));
-        t::html("held-since", ("why", why, "channel", channel, "at", at))
-    }
+    let channel = words::for_purpose(t::word("held-of", &s.channel), &s.purpose);
+    t::html("held-since", ("why", t::word("skipped", &s.reason), "channel", channel, "at", t::time(s.at)))
 }
 
 async fn person(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {

@@ -281,12 +281,7 @@ impl BarredPage {
 
 /// What a number on the list gets no more.
 fn barred_from(s: &Suppressed) -> Cow<'static, str> {
-    let barred = t::word("barred", &s.channel);
-    if s.purpose.is_empty() {
-        barred
-    } else {
-        t::with("purpose-alone", ("barred", barred, "purpose", &s.purpose))
-    }
+    words::for_purpose(t::word("barred", &s.channel), &s.purpose)
 }
 
 #[derive(Deserialize)]

@@ -66,6 +66,11 @@ pub(super) fn scope_word(scope: impl Given<store::OptOutScope>) -> &'static str 
     }
 }
 
+/// What is barred, and for which purpose alone; an empty one: for every one.
+pub(super) fn for_purpose(barred: Cow<'static, str>, purpose: &str) -> Cow<'static, str> {
+    if purpose.is_empty() { barred } else { t::with("purpose-alone", ("barred", barred, "purpose", purpose)) }
+}
+
 /// Messages a second.
 pub(super) fn rate(rate: impl Given<f64>) -> String {
     let rate = rate.given();

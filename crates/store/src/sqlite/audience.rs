@@ -25,30 +25,27 @@ fn first_from(c: &Connection, id: CampaignId, group: &Group, number: i64) -> Res
     Ok(from)
 }
 
-/// The place of a number in the audience; none where it is not in it.
-pub(super) fn place(c: &Connection, id: CampaignId, number: Msisdn) -> Result<Option<i64>> {
-    let number = number.digits();
-    for group in freeze::groups(c, id)? {
-        let at = first_from(c, id, &group, number)?;
-        if at < group.to_seq
-            && first_from(c, id, &Group { from_seq: at, to_seq: at + 1, ..group }, number + 1)? > at
-        {
-            return Ok(Some(at));
-        }
-    }
-    Ok(None)
-}
-
-/// The places of all numbers that begin with these digits, in order.
-pub(super) fn beginning(c: &Connection, id: CampaignId, digits: &str) -> Result<Vec<Range<i64>>> {
+/// The places of numbers within `spans`, each without its end; in order where the spans are.
+fn places(c: &Connection, id: CampaignId, spans: &[(i64, i64)]) -> Result<Vec<Range<i64>>> {
     let mut places = Vec::new();
     for group in freeze::groups(c, id)? {
-        for (from, to) in Msisdn::beginning(digits) {
-            let range = first_from(c, id, &group, from)?..first_from(c, id, &group, to)?;
+        for (from, to) in spans {
+            let range = first_from(c, id, &group, *from)?..first_from(c, id, &group, *to)?;
             if !range.is_empty() {
                 places.push(range);
             }
         }
     }
     Ok(places)
+}
+
+/// The place of a number in the audience; none where it is not in it.
+pub(super) fn place(c: &Connection, id: CampaignId, number: Msisdn) -> Result<Option<i64>> {
+    let number = number.digits();
+    Ok(places(c, id, &[(number, number + 1)])?.first().map(|range| range.start))
+}
+
+/// The places of all numbers that begin with these digits, in order.
+pub(super) fn beginning(c: &Connection, id: CampaignId, digits: &str) -> Result<Vec<Range<i64>>> {
+    places(c, id, &Msisdn::beginning(digits))
 }

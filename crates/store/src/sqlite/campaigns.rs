@@ -63,8 +63,7 @@ const SHORTEST_INDEXED: usize = 3;
 /// What a [`CampaignFilter`] asks for.
 const WANTED: &str = "id < ?1 AND (?2 IS NULL OR status = ?2) AND (?3 OR status <> 'archived')
     AND (?4 IS NULL OR instr(lower(campaign.name), lower(?4)) > 0) AND (?5 IS NULL OR channel = ?5)
-    AND (?6 IS NULL OR campaign.sender IN
-         (SELECT ?6 UNION ALL SELECT '{\"pool\":\"pol_' || p.pool_id || '\"}' FROM pool_sender p WHERE p.sender = ?6))
+    AND (?6 IS NULL OR campaign.sender IN (SELECT value FROM json_each(?6)))
     AND (?7 IS NULL OR starts_at >= ?7) AND (?8 IS NULL OR starts_at < ?8)";
 
 /// Each order ends in the id, so that pages of equal ones neither miss nor repeat any.
@@ -286,6 +285,7 @@ impl Store {
     pub async fn campaigns(&self, filter: CampaignFilter, limit: u32) -> Result<Vec<Campaign>> {
         self.read(move |c| {
             let order = order(filter.sort, filter.reverse);
+            let sent_as = filter.sender.map(|sender| pools::sent_as(c, sender)).transpose()?;
             // The search's own index knows nothing shorter.
             let indexed = filter.search.as_deref().filter(|q| q.chars().count() >= SHORTEST_INDEXED);
             let indexed = indexed.map(|q| format!("\"{}\"", q.replace('"', "\"\"")));
@@ -306,7 +306,7 @@ impl Store {
                         filter.archived || filter.status == Some(Status::Archived),
                         filter.search.filter(|_| indexed.is_none()),
                         filter.channel.map(Channel::word),
-                        filter.sender,
+                        sent_as,
                         filter.starts_from.map(ms),
                         filter.starts_before.map(ms),
                         limit,
@@ -345,7 +345,7 @@ impl Store {
                 .chain(dealt)
                 .map(|saved| {
                     let shown = match serde_json::from_str(&saved) {
-                        Ok(SendAs::Pool(pool)) => pools::find(c, pool).map_or_else(|_| pool.to_string(), |p| p.config.name),
+                        Ok(SendAs::Pool(pool)) => pools::name(c, pool)?,
                         Ok(SendAs::One(_)) | Err(_) => saved.clone(),
                     };
                     Ok((saved, shown))

@@ -146,7 +146,6 @@ fn page(
         Some(digits) => audience::beginning(c, id, digits)?,
         None => Vec::new(),
     };
-    bounds.sort_unstable_by_key(|bound| bound.start);
     let within_number = filter.number.as_deref().filter(|_| bounds.is_empty());
     if bounds.is_empty() {
         bounds.push(0..campaign.audience);
@@ -288,15 +287,16 @@ impl Store {
     /// What a person was, or will be, sent by the last so many campaigns that were scheduled, newest first.
     pub async fn deliveries_to(&self, number: Msisdn, campaigns: u32) -> Result<Vec<PersonDelivery>> {
         self.read(move |c| {
-            let ids: Vec<(i64, String)> = c
-                .prepare_cached("SELECT id, name FROM campaign WHERE audience > 0 ORDER BY id DESC LIMIT ?1")?
-                .query_map([campaigns], |r| Ok((r.get(0)?, r.get(1)?)))?
+            let ids: Vec<(i64, String, u32)> = c
+                .prepare_cached(
+                    "SELECT id, name, messages FROM campaign WHERE audience > 0 ORDER BY id DESC LIMIT ?1",
+                )?
+                .query_map([campaigns], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
                 .collect::<rusqlite::Result<_>>()?;
             let mut all = Vec::new();
-            for (id, name) in ids {
+            for (id, name, messages) in ids {
                 let campaign = CampaignId(id);
                 let Some(seq) = audience::place(c, campaign, number)? else { continue };
-                let messages = load(c, campaign)?.definition.messages.len() as u32;
                 let mut statement = c.prepare_cached(include_str!("sql/deliveries.sql"))?;
                 for message in (1..=messages).rev() {
                     let delivery = statement.query_row(

@@ -83,14 +83,40 @@ pub(super) fn rate(c: &Connection, d: &Definition) -> Result<Option<u32>> {
     Ok(Some(find(c, *pool)?.config.rate_per_second()))
 }
 
+/// How a campaign that is sent as a pool has it saved.
+fn saved(id: PoolId) -> Result<String> {
+    serde_json::to_string(&SendAs::Pool(id)).map_err(|e| StoreError::Database(e.to_string()))
+}
+
+/// What campaigns are saved as that are sent as `sender`, itself or within a pool: a JSON array.
+pub(super) fn sent_as(c: &Connection, sender: String) -> Result<String> {
+    let pools: Vec<i64> = c
+        .prepare_cached("SELECT pool_id FROM pool_sender WHERE sender = ?1")?
+        .query_map([&sender], |r| r.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut all = vec![sender];
+    for pool in pools {
+        all.push(saved(PoolId(pool))?);
+    }
+    serde_json::to_string(&all).map_err(|e| StoreError::Database(e.to_string()))
+}
+
+/// A pool's name; its id, where it was removed.
+pub(super) fn name(c: &Connection, id: PoolId) -> Result<String> {
+    let name = c
+        .prepare_cached("SELECT name FROM pool WHERE id = ?1")?
+        .query_row([id.0], |r| r.get(0))
+        .optional()?;
+    Ok(name.unwrap_or_else(|| id.to_string()))
+}
+
 /// Campaigns that are sent as a pool and may still send, with their statuses.
 fn users(c: &Connection, id: PoolId) -> Result<Vec<(CampaignId, Status)>> {
-    let value = serde_json::to_string(&SendAs::Pool(id)).map_err(|e| StoreError::Database(e.to_string()))?;
     let rows: Vec<(i64, String)> = c
         .prepare_cached(
             "SELECT id, status FROM campaign WHERE sender = ?1 AND status NOT IN ('completed', 'archived') ORDER BY id",
         )?
-        .query_map([value], |r| Ok((r.get(0)?, r.get(1)?)))?
+        .query_map([saved(id)?], |r| Ok((r.get(0)?, r.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
     Ok(rows
         .into_iter()
