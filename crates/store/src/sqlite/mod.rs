@@ -55,12 +55,13 @@ use writer::{Lane, Writer};
 /// The name of the database in the data folder.
 const FILE: &str = "carillon.db";
 /// What brings a database from each version to the next; the first makes it.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("sql/schema.sql"),
     include_str!("sql/schema_2.sql"),
     include_str!("sql/schema_3.sql"),
     include_str!("sql/schema_4.sql"),
     include_str!("sql/schema_5.sql"),
+    include_str!("sql/schema_6.sql"),
 ];
 /// Changes that a slow listener may lag behind before it is told that it missed some.
 const CHANGES: usize = 1024;
