@@ -2,12 +2,15 @@
 //! segments, outcomes. No I/O, no clock, no async: time comes in as an argument.
 //! What every other part must not get wrong stands here, once.
 
+pub mod course;
+pub mod field;
 pub mod id;
 pub mod keyword;
 pub mod lifecycle;
 pub mod money;
 pub mod msisdn;
 pub mod outcome;
+pub mod placeholder;
 pub mod pool;
 pub mod restart;
 pub mod schedule;

@@ -14,7 +14,7 @@ pub struct Money(i64);
 
 /// Why a text is no amount.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no amount of money; write it as 12.50, with at most six places")]
+#[error("'{0}' is no amount of money; write an amount such as 12.50, with at most six places")]
 pub struct BadMoney(String);
 
 impl Money {
@@ -30,7 +30,13 @@ impl FromStr for Money {
 
     fn from_str(text: &str) -> Result<Self, BadMoney> {
         let bad = || BadMoney(text.to_owned());
-        let (whole, part) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
+        // Signs and codes of currencies stand beside an amount, and the account says which one it reckons in.
+        let amount = text
+            .trim()
+            .trim_matches(|c: char| "$€£¥₹".contains(c) || c.is_ascii_uppercase() || c.is_whitespace());
+        let (whole, part) = amount.split_once('.').unwrap_or((amount, ""));
+        let whole = ungrouped(whole).ok_or_else(bad)?;
+        let whole = whole.as_str();
         let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
         if whole.is_empty() || !digits(whole) || !digits(part) || part.len() > PLACES {
             return Err(bad());
@@ -38,6 +44,41 @@ impl FromStr for Money {
         let whole: i64 = whole.parse().map_err(|_| bad())?;
         let part: i64 = format!("{part:0<PLACES$}").parse().map_err(|_| bad())?;
         whole.checked_mul(MILLIONTHS).and_then(|n| n.checked_add(part)).map(Self).ok_or_else(bad)
+    }
+}
+
+/// Digits without the commas between their thousands; none where commas stand elsewhere.
+fn ungrouped(whole: &str) -> Option<String> {
+    let mut groups = whole.split(',');
+    let first = groups.next()?;
+    let rest: Vec<&str> = groups.collect();
+    let sound =
+        rest.is_empty() || ((1..=3).contains(&first.len()) && rest.iter().all(|group| group.len() == 3));
+    sound.then(|| std::iter::once(first).chain(rest).collect())
+}
+
+/// Currencies that have a sign of their own, and the sign.
+const SIGNS: [(&str, &str); 5] = [("USD", "$"), ("EUR", "€"), ("GBP", "£"), ("JPY", "¥"), ("INR", "₹")];
+
+impl Money {
+    /// As people read it: in a currency, with thousands apart and at most four places.
+    pub fn shown(self, currency: &str) -> String {
+        let text = self.to_string();
+        let (whole, part) = text.split_once('.').unwrap_or((&text, "00"));
+        let mut grouped = String::new();
+        for (at, digit) in whole.chars().enumerate() {
+            if at > 0 && (whole.len() - at).is_multiple_of(3) {
+                grouped.push(',');
+            }
+            grouped.push(digit);
+        }
+        // A price of a message has more places than a bill.
+        let places = if whole == "0" { part.len().min(4) } else { 2 };
+        let amount = format!("{grouped}.{}", &part[..places]);
+        match SIGNS.iter().find(|(code, _)| *code == currency) {
+            Some((_, sign)) => format!("{sign}{amount}"),
+            None => format!("{currency} {amount}").trim_start().to_owned(),
+        }
     }
 }
 
@@ -89,7 +130,28 @@ mod tests {
         assert_eq!(read("0.0079"), Ok("0.0079".into()));
         assert_eq!(read("12"), Ok("12.00".into()));
         assert_eq!("0.0079".parse::<Money>().unwrap().times(1_000_000).to_string(), "7900.00");
-        for bad in ["\"\"", "\"-1\"", "\"1,5\"", "\"1.0000001\"", "-3", "1e300"] {
+        for (text, amount) in
+            [("$50", "50.00"), ("50 USD", "50.00"), ("€ 1,234.50", "1234.50"), ("1,000,000", "1000000.00")]
+        {
+            assert_eq!(text.parse::<Money>().map(|m| m.to_string()), Ok(amount.into()), "{text}");
+        }
+        let shown = |text: &str, currency| text.parse::<Money>().unwrap().shown(currency);
+        assert_eq!(shown("88.6617", "USD"), "$88.66");
+        assert_eq!(shown("0.0158", "EUR"), "€0.0158");
+        assert_eq!(shown("1234567", "CHF"), "CHF 1,234,567.00");
+        assert_eq!(shown("1", ""), "1.00");
+        for bad in [
+            "\"$\"",
+            "\"1,50\"",
+            "\"12,34,567\"",
+            "\"5 bucks\"",
+            "\"\"",
+            "\"-1\"",
+            "\"1,5\"",
+            "\"1.0000001\"",
+            "-3",
+            "1e300",
+        ] {
             assert!(read(bad).is_err(), "{bad}");
         }
     }

@@ -24,6 +24,9 @@ pub enum BadNumber {
     /// No number of any numbering plan.
     #[error("'{0}' is not a phone number{1}")]
     NotANumber(String, &'static str),
+    /// More than a number, or a number that a spreadsheet wrote in another way: read, it might be somebody else's.
+    #[error("'{0}' {1}")]
+    Doubtful(String, &'static str),
     /// The country is unknown.
     #[error("'{0}' is not a country; use a code such as US or DE")]
     NoSuchCountry(String),
@@ -47,23 +50,42 @@ impl FromStr for Country {
 
 impl Msisdn {
     /// Reads a number as people write it. Without a country code it needs `country`.
+    ///
+    /// What is more than one number (an extension, letters), or may be another one than it was (a decimal fraction), is
+    /// refused, so that nobody else is written to. A trailing `.0` or `,0` is a spreadsheet's and is left out.
     pub fn parse(text: &str, country: Option<Country>) -> Result<Self, BadNumber> {
-        let text = text.trim();
+        let written: String = text.chars().filter(|c| !is_invisible(*c)).collect();
+        let text = bare(written.trim());
         if text.is_empty() {
             return Err(BadNumber::Missing);
         }
-        let refuse = |hint| BadNumber::NotANumber(text.chars().take(LONGEST).collect(), hint);
+        let shown = || text.chars().take(LONGEST).collect();
+        let refuse = |hint| BadNumber::NotANumber(shown(), hint);
         if text.len() > LONGEST {
             return Err(refuse(""));
         }
+        if let Some(why) = doubt(text) {
+            return Err(BadNumber::Doubtful(shown(), why));
+        }
+        let whole = match fraction(text) {
+            Some((whole, "0")) => whole,
+            Some((whole, fraction)) if fraction.len() == 1 || Self::read(whole, country).is_some() => {
+                return Err(BadNumber::Doubtful(shown(), DECIMAL));
+            }
+            _ => text,
+        };
         let hint =
             if country.is_none() && !text.starts_with('+') { "; it may lack its country code" } else { "" };
-        let parsed = PHONE_NUMBER_UTIL.parse(text, country.map(|c| c.0)).map_err(|_| refuse(hint))?;
-        if !PHONE_NUMBER_UTIL.is_valid_number(&parsed) {
-            return Err(refuse(hint));
+        Self::read(whole, country).ok_or_else(|| refuse(hint))
+    }
+
+    fn read(text: &str, country: Option<Country>) -> Option<Self> {
+        let parsed = PHONE_NUMBER_UTIL.parse(text, country.map(|c| c.0)).ok()?;
+        if parsed.extension.is_some() || !PHONE_NUMBER_UTIL.is_valid_number(&parsed) {
+            return None;
         }
         let digits = format!("{}{}", parsed.country_code, get_national_significant_number_owned(&parsed));
-        digits.parse().map(Self).map_err(|_| refuse(hint))
+        digits.parse().map(Self).ok()
     }
 
     /// The digits as stored.
@@ -100,6 +122,55 @@ impl Msisdn {
     }
 }
 
+/// Marks that nobody sees and that come with what is copied from pages and documents.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\0'..='\u{1F}' | '\u{7F}' | '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
+        && !c.is_whitespace()
+}
+
+/// A number without what spreadsheets and links put around it: `'+1…`, `="+1…"`, `tel:+1…`.
+fn bare(text: &str) -> &str {
+    let text = text.strip_prefix('=').unwrap_or(text).trim_start_matches('\'').trim_matches('"').trim();
+    match text.get(..4) {
+        Some(scheme) if scheme.eq_ignore_ascii_case("tel:") => text[4..].trim(),
+        _ => text,
+    }
+}
+
+const DECIMAL: &str = "looks like a decimal number; format the column as text and write the whole number";
+
+/// The two parts of digits with one decimal sign in them.
+fn fraction(text: &str) -> Option<(&str, &str)> {
+    let (whole, fraction) = text.split_once(['.', ','])?;
+    let digits = |s: &str| !s.is_empty() && s.chars().all(char::is_numeric);
+    (digits(whole.strip_prefix('+').unwrap_or(whole)) && digits(fraction)).then_some((whole, fraction))
+}
+
+/// Why a text is not read though there may be a number in it.
+fn doubt(text: &str) -> Option<&'static str> {
+    let has_digits = text.chars().any(char::is_numeric);
+    let exponent = text.split_once(['e', 'E']).is_some_and(|(before, after)| {
+        let number = |s: &str| {
+            s.chars().any(char::is_numeric) && s.chars().all(|c| c.is_numeric() || ".,+- ".contains(c))
+        };
+        number(before) && number(after)
+    });
+    if exponent {
+        return Some("was shortened by a spreadsheet; format the column as text and write the whole number");
+    }
+    let letters: String = text.chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect();
+    // After the number: what is dialled once it is answered.
+    let extension = matches!(letters.as_str(), "x" | "ext" | "extn" | "extension" | "p" | "w")
+        || text.contains(['#', ';']);
+    if has_digits && extension {
+        return Some("has an extension, which no message can reach; write the number alone");
+    }
+    if has_digits && !letters.is_empty() {
+        return Some("has letters in it; write the number in digits alone");
+    }
+    None
+}
+
 impl fmt::Display for Msisdn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "+{}", self.0)
@@ -108,6 +179,8 @@ impl fmt::Display for Msisdn {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn us() -> Option<Country> {
@@ -133,6 +206,57 @@ mod tests {
         assert!(Msisdn::parse(&"9".repeat(1_000_000), us()).unwrap_err().to_string().len() < 100);
         assert_eq!("XX".parse::<Country>(), Err(BadNumber::NoSuchCountry("XX".into())));
         assert_eq!("Atlantis".parse::<Country>(), Err(BadNumber::NoSuchCountry("Atlantis".into())));
+    }
+
+    #[test]
+    fn a_number_that_went_through_a_spreadsheet_is_itself_or_refused_never_another_one() {
+        for (text, country, right) in [
+            ("+6281234567890.0", "", "+6281234567890"),
+            ("6281234567890.0", "ID", "+6281234567890"),
+            ("+436641234567,0", "", "+436641234567"),
+            ("401234567.0", "FI", "+358401234567"),
+            ("+4930123456.0", "", "+4930123456"),
+            ("202.5550123", "US", "+12025550123"),
+            ("\u{200B}'+12025550123\u{202C}", "", "+12025550123"),
+            ("=\"+12025550123\"", "", "+12025550123"),
+            ("TEL:+1-202-555-0123", "", "+12025550123"),
+            ("+44 (0)20 7946 0958", "", "+442079460958"),
+        ] {
+            assert_eq!(Msisdn::parse(text, country.parse().ok()).unwrap().to_string(), right, "{text}");
+        }
+        for (text, country, word) in [
+            ("+6281234567890.5", "", "decimal"),
+            ("+6281234567890.00", "", "decimal"),
+            ("401234567.000", "FI", "decimal"),
+            ("6.28123456789E12", "ID", "shortened"),
+            ("4.9e10", "DE", "shortened"),
+            ("4,9E+10", "DE", "shortened"),
+            ("+1 202 555 0123 ext. 5", "", "extension"),
+            ("+1 202 555 0123 x5", "", "extension"),
+            ("+12025550123;ext=5", "", "extension"),
+            ("+12025550123#5", "", "extension"),
+            ("1-800-FLOWERS", "US", "letters"),
+            ("2O25550123", "US", "letters"),
+            ("mobile +12025550123", "", "letters"),
+            ("N/A", "US", "not a phone number"),
+            ("nan", "US", "not a phone number"),
+        ] {
+            let error = Msisdn::parse(text, country.parse().ok()).unwrap_err().to_string();
+            assert!(error.contains(word), "{text}: {error}");
+        }
+    }
+
+    proptest! {
+        /// Whatever fraction follows a number: it is this number, or none.
+        #[test]
+        fn no_fraction_makes_another_number(local in 1_000_000_000_u64..1_999_999_999, zeros in 0usize..5, sign in "[.,]", digit in 0u8..10) {
+            let text = format!("+62{local}{sign}{}{digit}", "0".repeat(zeros));
+            let whole = Msisdn::parse(&format!("+62{local}"), None);
+            let read = Msisdn::parse(&text, None);
+            if let (Ok(whole), Ok(read)) = (whole, read) {
+                prop_assert_eq!(whole, read);
+            }
+        }
     }
 
     #[test]

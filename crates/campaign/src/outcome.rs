@@ -88,11 +88,13 @@ pub enum SkipReason {
     Expired = 7,
     /// An earlier message to the same recipient failed.
     EarlierFailed = 8,
+    /// The contact was deleted on request after the campaign had been scheduled.
+    Deleted = 9,
 }
 
 impl SkipReason {
     /// Every reason.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::OptedOut,
         Self::Blocked,
         Self::InvalidNumber,
@@ -101,6 +103,7 @@ impl SkipReason {
         Self::Limit,
         Self::Expired,
         Self::EarlierFailed,
+        Self::Deleted,
     ];
 
     /// The word used in the API and in the database.
@@ -114,6 +117,7 @@ impl SkipReason {
             Self::Limit => "limit",
             Self::Expired => "expired",
             Self::EarlierFailed => "earlier_failed",
+            Self::Deleted => "deleted",
         }
     }
 
@@ -126,7 +130,12 @@ impl SkipReason {
     pub const fn holds_for_later_messages(self) -> bool {
         matches!(
             self,
-            Self::OptedOut | Self::Blocked | Self::InvalidNumber | Self::NoConsent | Self::EarlierFailed
+            Self::OptedOut
+                | Self::Blocked
+                | Self::InvalidNumber
+                | Self::NoConsent
+                | Self::EarlierFailed
+                | Self::Deleted
         )
     }
 }

@@ -6,16 +6,14 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use rusmpp::extra::{
-    concatenation::{Concatenation, Concatenator as _},
-    encoding::gsm7bit::Gsm7BitUnpacked,
-};
+use rusmpp::extra::encoding::gsm7bit::Gsm7BitUnpacked;
 use serde::Serialize;
+use unicode_segmentation::UnicodeSegmentation as _;
 
 /// Septets in a lone GSM-7 segment.
 const GSM7_SINGLE: usize = 160;
-/// Septets that the concatenation header costs: 6 octets, padded to a septet boundary.
-const GSM7_HEADER: usize = 7;
+/// Septets in a concatenated one: its header takes 6 octets, padded to a septet boundary.
+const GSM7_PART: usize = 153;
 /// UTF-16 units in a lone UCS-2 segment.
 const UCS2_SINGLE: usize = 70;
 /// UTF-16 units in a concatenated one.
@@ -68,38 +66,72 @@ pub struct Size {
 #[error("the text is too long: at most {MOST_SEGMENTS} segments fit one message")]
 pub struct TooLong;
 
-/// Encodes and cuts `text`.
-pub fn cut(text: &str) -> Result<Segments, TooLong> {
+/// The escape to the extension table (3GPP TS 23.038 §6.2.1).
+const ESCAPE: u8 = 0x1B;
+/// The form feed of the extension table, which the encoder does not know.
+const FORM_FEED: [u8; 2] = [ESCAPE, 0x0A];
+
+/// The septets of a text, one an octet; none where it has other characters.
+fn septets(text: &str) -> Option<Vec<u8>> {
     let gsm7 = Gsm7BitUnpacked::new();
-    if let Ok(septets) = gsm7.encode_to_vec(text) {
-        let parts = if septets.len() <= GSM7_SINGLE {
-            vec![septets]
-        } else {
-            match gsm7.concatenate(text, GSM7_SINGLE, GSM7_HEADER) {
-                Ok((Concatenation::Concatenated(parts), _)) => parts,
-                Ok((Concatenation::Single(part), _)) => vec![part],
-                Err(_) => return Err(TooLong),
-            }
-        };
-        return Ok(Segments { encoding: Encoding::Gsm7, parts });
+    let pages: Option<Vec<Vec<u8>>> = text.split('\u{C}').map(|page| gsm7.encode_to_vec(page).ok()).collect();
+    Some(pages?.join(&FORM_FEED[..]))
+}
+
+/// Encodes and cuts `text`. What people see as one character is not cut, unless it is larger than a part.
+pub fn cut(text: &str) -> Result<Segments, TooLong> {
+    let (encoding, parts) = match septets(text) {
+        Some(septets) => (Encoding::Gsm7, cut_septets(septets)),
+        None => (Encoding::Ucs2, cut_units(text)),
+    };
+    if parts.len() > MOST_SEGMENTS { Err(TooLong) } else { Ok(Segments { encoding, parts }) }
+}
+
+fn cut_septets(septets: Vec<u8>) -> Vec<Vec<u8>> {
+    if septets.len() <= GSM7_SINGLE {
+        return vec![septets];
     }
-    let units: Vec<u16> = text.encode_utf16().collect();
     let mut parts = Vec::new();
-    let mut rest = units.as_slice();
-    let most = if units.len() <= UCS2_SINGLE { UCS2_SINGLE } else { UCS2_PART };
+    let mut rest = septets.as_slice();
     while !rest.is_empty() {
-        let mut end = most.min(rest.len());
-        // A surrogate pair stays together.
-        if end < rest.len() && (0xD800..0xDC00).contains(&rest[end - 1]) {
+        let mut end = GSM7_PART.min(rest.len());
+        // An escape stays with what it begins.
+        if end < rest.len() && rest[end - 1] == ESCAPE {
             end -= 1;
         }
-        parts.push(rest[..end].iter().flat_map(|unit| unit.to_be_bytes()).collect());
+        parts.push(rest[..end].to_vec());
         rest = &rest[end..];
     }
-    if parts.len() > MOST_SEGMENTS {
-        return Err(TooLong);
+    parts
+}
+
+fn cut_units(text: &str) -> Vec<Vec<u8>> {
+    let octets = |units: &str| units.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
+    if text.encode_utf16().count() <= UCS2_SINGLE {
+        return vec![octets(text)];
     }
-    Ok(Segments { encoding: Encoding::Ucs2, parts })
+    let (mut parts, mut part, mut room) = (Vec::new(), String::new(), UCS2_PART);
+    let mut close = |part: &mut String| parts.push(octets(&std::mem::take(part)));
+    for cluster in text.graphemes(true) {
+        let units = cluster.encode_utf16().count();
+        if units > room && units <= UCS2_PART {
+            close(&mut part);
+            room = UCS2_PART;
+        }
+        // A cluster larger than a part is cut between its characters; a surrogate pair stays together.
+        for c in cluster.chars() {
+            if c.len_utf16() > room {
+                close(&mut part);
+                room = UCS2_PART;
+            }
+            part.push(c);
+            room -= c.len_utf16();
+        }
+    }
+    if !part.is_empty() {
+        close(&mut part);
+    }
+    parts
 }
 
 /// The size of `text`.
@@ -108,15 +140,95 @@ pub fn measure(text: &str) -> Result<Size, TooLong> {
     Ok(Size { characters: text.chars().count(), encoding: cut.encoding, segments: cut.parts.len() })
 }
 
-/// The escape to the extension table (3GPP TS 23.038 §6.2.1).
-const ESCAPE: u8 = 0x1B;
+/// Characters that word processors put in the place of plain letters, and these.
+const PLAIN: [(char, &str); 34] = [
+    ('\u{2018}', "'"),
+    ('\u{2019}', "'"),
+    ('\u{201A}', "'"),
+    ('\u{201B}', "'"),
+    ('\u{2032}', "'"),
+    ('\u{B4}', "'"),
+    ('`', "'"),
+    ('\u{201C}', "\""),
+    ('\u{201D}', "\""),
+    ('\u{201E}', "\""),
+    ('\u{201F}', "\""),
+    ('\u{2033}', "\""),
+    ('\u{AB}', "\""),
+    ('\u{BB}', "\""),
+    ('\u{2010}', "-"),
+    ('\u{2011}', "-"),
+    ('\u{2012}', "-"),
+    ('\u{2013}', "-"),
+    ('\u{2014}', "-"),
+    ('\u{2212}', "-"),
+    ('\u{2026}', "..."),
+    ('\u{A0}', " "),
+    ('\u{2002}', " "),
+    ('\u{2003}', " "),
+    ('\u{2009}', " "),
+    ('\u{202F}', " "),
+    ('\t', " "),
+    ('\u{200B}', ""),
+    ('\u{200C}', ""),
+    ('\u{FEFF}', ""),
+    ('\u{AD}', ""),
+    ('\u{2022}', "*"),
+    ('\u{B7}', "."),
+    ('\u{2044}', "/"),
+];
+
+/// A text in plain letters, where that makes it cheaper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plainer {
+    /// What is replaced, each once, and by what.
+    pub swaps: Vec<(char, &'static str)>,
+    /// The text with these replaced.
+    pub text: String,
+    /// Segments as written, and in plain letters.
+    pub segments: (usize, usize),
+}
+
+/// The plain letters for what makes a text travel as UCS-2, where nothing else does.
+pub fn plainer(text: &str) -> Option<Plainer> {
+    let size = measure(text).ok().filter(|size| size.encoding == Encoding::Ucs2)?;
+    // e and U+0301 are one letter of the alphabet.
+    let composed = [
+        "e\u{301}é",
+        "e\u{300}è",
+        "a\u{300}à",
+        "o\u{300}ò",
+        "u\u{300}ù",
+        "i\u{300}ì",
+        "n\u{303}ñ",
+        "a\u{308}ä",
+        "o\u{308}ö",
+        "u\u{308}ü",
+        "a\u{30A}å",
+    ];
+    let mut plain = text.to_owned();
+    let mut swaps = Vec::new();
+    for pair in composed {
+        let (apart, letter) = pair.split_at(3);
+        if plain.contains(apart) {
+            plain = plain.replace(apart, letter);
+            swaps.extend(apart.chars().nth(1).map(|accent| (accent, "")));
+        }
+    }
+    for (fancy, letter) in PLAIN {
+        if plain.contains(fancy) {
+            plain = plain.replace(fancy, letter);
+            swaps.push((fancy, letter));
+        }
+    }
+    let better = measure(&plain).ok().filter(|better| better.encoding == Encoding::Gsm7)?;
+    Some(Plainer { swaps, text: plain, segments: (size.segments, better.segments) })
+}
 
 /// Octet sequences of the GSM alphabet and their characters, as the encoder has them.
 static GSM7_CHARACTERS: LazyLock<HashMap<Vec<u8>, char>> = LazyLock::new(|| {
     // Every character of the alphabet and its extension lies below this one, the euro sign being the last.
-    ('\0'..='\u{20AC}')
-        .filter_map(|c| Some((Gsm7BitUnpacked::new().encode_to_vec(c.encode_utf8(&mut [0; 4])).ok()?, c)))
-        .collect()
+    ('\0'..='\u{20AC}').filter_map(|c| Some((septets(c.encode_utf8(&mut [0; 4]))?, c))).collect()
 });
 
 /// Reads unpacked GSM-7, a septet an octet. What is in no table reads as U+FFFD.
@@ -172,7 +284,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parts_fit_and_put_together_are_the_text(text in "[a-z€\\[я😀]{0,700}") {
+        fn parts_fit_and_put_together_are_the_text(text in "[a-z€\\[я😀\u{C}]{0,700}") {
             let cut = cut(&text).unwrap();
             let single = cut.parts.len() == 1;
             match cut.encoding {
@@ -182,7 +294,7 @@ mod tests {
                         prop_assert!(part.len() <= most);
                         prop_assert!(part.last() != Some(&0x1B), "an escape is never cut from its character");
                     }
-                    prop_assert_eq!(cut.parts.concat(), Gsm7BitUnpacked::new().encode_to_vec(&text).unwrap());
+                    prop_assert_eq!(cut.parts.concat(), septets(&text).unwrap());
                 }
                 Encoding::Ucs2 => {
                     let mut whole = String::new();
@@ -195,6 +307,50 @@ mod tests {
                     prop_assert_eq!(whole, text);
                 }
             }
+        }
+    }
+
+    proptest! {
+        /// Whatever stands before it: a sequence that people see as one character lies within one part.
+        #[test]
+        fn what_people_see_as_one_character_is_not_cut(
+            before in 0usize..140, which in prop::sample::select(vec!["👨\u{200D}👩\u{200D}👧\u{200D}👦", "🇩🇪", "👍🏽", "e\u{301}я"]),
+        ) {
+            let text = format!("{}{which}{}", "я".repeat(before), "я".repeat(140));
+            let cut = cut(&text).unwrap();
+            let parts: Vec<String> = cut.parts.iter().map(|part| read_ucs2(part)).collect();
+            prop_assert_eq!(parts.concat(), text);
+            for part in &parts {
+                prop_assert!(part.encode_utf16().count() <= 67);
+            }
+            let first = which.graphemes(true).next().unwrap();
+            prop_assert!(parts.iter().any(|part| part.contains(first)));
+        }
+    }
+
+    #[test]
+    fn a_sequence_larger_than_a_part_is_cut_all_the_same() {
+        let text = format!("a{}", "\u{301}".repeat(300));
+        assert_eq!(measure(&text).unwrap().segments, 5);
+    }
+
+    #[test]
+    fn a_form_feed_is_of_the_extension_table() {
+        assert_eq!(size("one\u{C}two"), (7, Encoding::Gsm7, 1));
+        assert_eq!(cut("a\u{C}").unwrap().parts, [vec![0x61, 0x1B, 0x0A]]);
+        assert_eq!(read_gsm7(&[0x61, 0x1B, 0x0A]), "a\u{C}");
+    }
+
+    #[test]
+    fn plain_letters_are_offered_where_they_make_a_text_cheaper() {
+        let text = format!("It’s “{}” – tomorrow…", "a".repeat(60));
+        let plain = plainer(&text).unwrap();
+        assert_eq!(plain.text, format!("It's \"{}\" - tomorrow...", "a".repeat(60)));
+        assert_eq!(plain.segments, (2, 1));
+        assert_eq!(plainer("a\u{A0}b\tc").unwrap().text, "a b c");
+        assert_eq!(plainer("Cafe\u{301}").unwrap().text, "Café");
+        for none in ["It's plain", "Здравствуйте’", "It’s 🎉"] {
+            assert_eq!(plainer(none), None, "{none}");
         }
     }
 

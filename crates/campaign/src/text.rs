@@ -1,13 +1,15 @@
 //! The text of a message: `{{ first_name | default("there") }}` over the contact's fields.
 //!
 //! Rendering is minijinja's, with fuel, so that a template cannot loop for ever. Which fields a text
-//! needs is known at save; a contact that lacks one and has no default is skipped, not sent a gap.
+//! needs is known at save; a contact that lacks one and has no default is skipped, not sent a gap. A text may also be
+//! sent word for word ([`Text::literal`]): carriers register some so.
 
 use std::{fmt, sync::Arc};
 
 use minijinja::{
-    Environment, ErrorKind, UndefinedBehavior,
-    value::{Enumerator, Object, Value},
+    Environment, Error, ErrorKind, Output, State, UndefinedBehavior, escape_formatter,
+    syntax::SyntaxConfig,
+    value::{Enumerator, Object, Value, ValueKind},
 };
 
 /// Instructions a rendering may take: ample for a text, nothing for a loop.
@@ -34,6 +36,15 @@ pub enum BadText {
     /// Bad syntax.
     #[error("the text cannot be read: {0}")]
     Syntax(String),
+    /// A comment, which is left out when the text is sent.
+    #[error(
+        "'{{#' begins a comment, which is left out; put a field such as {{{{ first_name }}}} in the place of {{#var#}}, or \
+         have the text sent word for word (\"template\": false)"
+    )]
+    Comment,
+    /// A character that no phone shows.
+    #[error("the text has a control character (U+{0:04X}) in it; delete it")]
+    Control(u32),
     /// A field that no contact can have.
     #[error("there is no field '{0}'{1}")]
     UnknownField(String, String),
@@ -79,22 +90,42 @@ impl Object for Fields {
 }
 
 impl Text {
-    /// Reads a text. Syntax is checked; which fields exist is [`Text::check`]'s business.
-    pub fn parse(source: &str) -> Result<Self, BadText> {
+    /// Reads a text that is sent word for word: nothing in it is a placeholder.
+    pub fn literal(source: &str) -> Result<Self, BadText> {
         if source.trim().is_empty() {
             return Err(BadText::Empty);
         }
         if source.len() > LONGEST * 4 {
             return Err(BadText::TooMuch("the text is too long".into()));
         }
-        let source: Arc<str> = source.into();
-        if !source.contains("{{") && !source.contains("{%") && !source.contains("{#") {
-            return Ok(Self { source, template: None, fields: Vec::new() });
+        if let Some(c) = source.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{C}'))
+        {
+            return Err(BadText::Control(c.into()));
         }
+        Ok(Self { source: source.into(), template: None, fields: Vec::new() })
+    }
+
+    /// Reads a text with placeholders. Syntax is checked; which fields exist is [`Text::check`]'s business.
+    pub fn parse(source: &str) -> Result<Self, BadText> {
+        let literal = Self::literal(source)?;
+        if source.contains("{#") {
+            return Err(BadText::Comment);
+        }
+        if !source.contains("{{") && !source.contains("{%") {
+            return Ok(literal);
+        }
+        let source = literal.source;
         let mut environment = Environment::new();
         environment.set_fuel(Some(FUEL));
         environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
+        environment.set_syntax(syntax.map_err(|e| BadText::Syntax(e.to_string()))?);
+        environment.set_formatter(write);
+        // They show the engine's insides, or make what no text needs.
+        for function in ["debug", "dict", "namespace"] {
+            environment.remove_global(function);
+        }
         environment
             .add_template_owned(NAME, source.to_string())
             .map_err(|e| BadText::Syntax(e.detail().map_or_else(|| e.kind().to_string(), str::to_owned)))?;
@@ -122,7 +153,11 @@ impl Text {
             Ok(text) if text.chars().count() > LONGEST => {
                 Err(BadText::TooMuch("the text is too long".into()))
             }
-            Ok(_) | Err(RenderError::MissingField) => Ok(()),
+            Ok(_) => Ok(()),
+            // Every field is there: what is missing is a part of one, such as first_name.short.
+            Err(RenderError::MissingField) => {
+                Err(BadText::TooMuch("a placeholder names something that no contact can have".into()))
+            }
             Err(RenderError::Broken(why)) => Err(BadText::TooMuch(why)),
         }
     }
@@ -156,6 +191,16 @@ impl Text {
     /// The fields it uses, sorted.
     pub fn fields(&self) -> &[String] {
         &self.fields
+    }
+}
+
+/// Writes texts, numbers and yes or no; a list, a function or a part of the engine is none of these.
+fn write(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    match value.kind() {
+        ValueKind::String | ValueKind::Number | ValueKind::Bool => escape_formatter(out, state, value),
+        _ => {
+            Err(Error::new(ErrorKind::InvalidOperation, "a placeholder stands for something that is no text"))
+        }
     }
 }
 
@@ -199,6 +244,57 @@ mod tests {
         assert!(matches!(check("Hello {{ first_name"), Err(BadText::Syntax(_))));
         assert!(matches!(check("{{ first_name | nosuch }}"), Err(BadText::TooMuch(_) | BadText::Syntax(_))));
         assert_eq!(check("  "), Err(BadText::Empty));
+    }
+
+    #[test]
+    fn a_line_break_at_the_end_is_kept() {
+        assert_eq!(render("Hi {{ first_name }}\n", Some("Ana")).unwrap(), "Hi Ana\n");
+        assert_eq!(render("Hi\r\n", None).unwrap(), "Hi\r\n");
+    }
+
+    #[test]
+    fn a_comment_is_refused_with_what_to_write_instead_unless_the_text_goes_word_for_word() {
+        let registered = "Dear {#var#}, your code is {#var#}. -ABC";
+        assert_eq!(Text::parse(registered).unwrap_err(), BadText::Comment);
+        assert!(
+            BadText::Comment.to_string().contains("{{ first_name }}")
+                && BadText::Comment.to_string().contains("{#var#}")
+        );
+        for source in [registered, "{{ nothing }} {% if", "100 %}"] {
+            let text = Text::literal(source).unwrap();
+            assert_eq!(text.check(&[]), Ok(()));
+            assert_eq!(&*text.render(&names(), Vec::new()).unwrap(), source);
+            assert!(text.fields().is_empty());
+        }
+        assert_eq!(Text::literal(" ").unwrap_err(), BadText::Empty);
+    }
+
+    #[test]
+    fn the_engines_insides_are_never_sent() {
+        for source in [
+            "{{ debug() }}",
+            "{{ debug }}",
+            "{{ range }}",
+            "{{ range(3) }}",
+            "{{ dict(a=1) }}",
+            "{{ [first_name] }}",
+            "{{ {'a': 1} }}",
+            "{{ self }}",
+            "{{ first_name.short }}",
+            "{{ first_name | list }}",
+            "{{ none }}",
+        ] {
+            let checked = Text::parse(source).and_then(|text| text.check(&names()));
+            assert!(checked.is_err(), "{source}");
+        }
+    }
+
+    #[test]
+    fn control_characters_are_refused_and_breaks_are_not() {
+        for c in ['\0', '\u{7}', '\u{1B}', '\u{7F}', '\u{85}'] {
+            assert_eq!(Text::parse(&format!("Hi{c}")).unwrap_err(), BadText::Control(c.into()));
+        }
+        assert!(Text::parse("a\tb\r\nc\u{C}d").is_ok());
     }
 
     #[test]

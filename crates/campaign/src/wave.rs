@@ -4,9 +4,11 @@
 //! never a row per message, so a campaign of ten million plans as fast as one of ten. Ranges are
 //! half-open: `from_seq` is in, `to_seq` is not.
 
-use jiff::{Timestamp, civil};
+use std::collections::HashMap;
 
-use crate::{Send, Window, ZoneGroup, window::Opening};
+use jiff::{Timestamp, civil, tz::TimeZone};
+
+use crate::{Send, Window, ZoneGroup, course::Piece, window::Opening};
 
 /// Large groups are cut into stripes, so that workers and binds do not meet on one wave.
 const MOST_STRIPES: i64 = 16;
@@ -72,6 +74,9 @@ pub enum PlanError {
         /// The nearest local time that lies ahead for everyone.
         nearest: civil::DateTime,
     },
+    /// Beyond what calendars reckon with.
+    #[error("{0} lies beyond the calendar; choose an earlier date")]
+    Beyond(String),
     /// The window never opens for some recipients.
     #[error(
         "the sending window is never open at once in {zones}, where {recipients} recipients may be; widen it, or set \
@@ -85,8 +90,24 @@ pub enum PlanError {
     },
 }
 
+/// The last day that a message may be planned for: a message after another, and its window, still lie within the calendar
+/// of years with four digits.
+const LAST_DAY: civil::Date = civil::date(9990, 12, 31);
+
+fn last_instant() -> Timestamp {
+    TimeZone::UTC.to_timestamp(LAST_DAY.into()).unwrap_or(Timestamp::MAX)
+}
+
 /// Checks one message's schedule against the clock.
 pub fn check(send: &Send, groups: &[Group], now: Timestamp) -> Result<(), PlanError> {
+    let beyond = match send {
+        Send::At(at) if *at > last_instant() => Some(at.to_string()),
+        Send::Local { at, .. } if at.date() > LAST_DAY => Some(at.to_string()),
+        _ => None,
+    };
+    if let Some(at) = beyond {
+        return Err(PlanError::Beyond(at));
+    }
     match send {
         Send::At(at) if *at < now => Err(PlanError::PastInstant { at: *at, nearest: now }),
         Send::Local { at, next_day: false } => {
@@ -187,6 +208,33 @@ pub fn hold_behind(waves: Vec<PlannedWave>, pilot: i64) -> Vec<PlannedWave> {
     waves.into_iter().flat_map(cut).map(|w| PlannedWave { leader: None, ..w }).collect()
 }
 
+/// What of a plan its course begins with, the first message's pieces and when each message (from 1)
+/// may go in each group.
+pub fn pieces(waves: &[PlannedWave]) -> (Vec<Piece>, HashMap<(u32, usize), Timestamp>) {
+    let mut pieces: Vec<Piece> = Vec::new();
+    let mut due = HashMap::new();
+    for w in waves {
+        due.insert((w.message_no, w.group), w.due_at);
+        if w.message_no > 1 {
+            continue;
+        }
+        match pieces.last_mut() {
+            Some(last) if (last.group, last.to, last.due) == (w.group, w.from_seq, w.due_at) => {
+                last.to = w.to_seq;
+            }
+            _ => pieces.push(Piece {
+                message: 1,
+                group: w.group,
+                from: w.from_seq,
+                to: w.to_seq,
+                due: w.due_at,
+                all_due: w.due_at,
+            }),
+        }
+    }
+    (pieces, due)
+}
+
 fn stripes(from: i64, to: i64) -> impl Iterator<Item = (i64, i64)> {
     let size = to - from;
     let count = (size / SMALLEST_STRIPE).clamp(1, MOST_STRIPES);
@@ -260,6 +308,26 @@ mod tests {
             refuse(r#"[{"after":"P1D"}]"#),
             "the first message has no message before it: give it a time of its own"
         );
+    }
+
+    #[test]
+    fn what_lies_beyond_the_calendar_is_refused_and_what_is_far_is_planned() {
+        for (json, word) in [
+            (r#"[{"local":"9999-12-31T23:59"}]"#, "9999-12-31"),
+            (r#"[{"local":"9999-12-31T23:59","late":"next_day"}]"#, "beyond the calendar"),
+            (r#"[{"at":"9999-12-30T22:00:00Z"}]"#, "beyond the calendar"),
+        ] {
+            let error = plan(&groups(&[3, 4]), &sends(json), Some(&Window::default()), now())
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(word), "{json}: {error}");
+        }
+        for json in [
+            r#"[{"at":"2099-01-01T00:00:00Z"}]"#,
+            r#"[{"local":"9990-12-31T10:00"},{"after":"P366D","time":"10:00"}]"#,
+        ] {
+            plan(&groups(&[3, 4]), &sends(json), Some(&Window::default()), now()).unwrap();
+        }
     }
 
     #[test]
