@@ -1,8 +1,9 @@
 //! `carillon import`: contacts from a file, with a progress bar.
 
-use std::{fs::File, path::PathBuf, process::ExitCode};
+use std::{fs::File, io::Write as _, path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
+use futures::TryStreamExt as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use server::import::Reading;
@@ -35,10 +36,17 @@ pub async fn run(options: cli::Import) -> anyhow::Result<ExitCode> {
         anyhow::bail!("{}: {why}", options.file.display());
     }
     println!("{} rows: {} accepted, {} refused", state.rows, state.accepted, state.rejected);
+    for left in &state.left_out {
+        println!("left out: {} values of {}: {}", left.count, left.field, left.reason);
+    }
     if state.rejected > 0 {
         let path = PathBuf::from(format!("{}.errors.csv", options.file.display()));
-        std::fs::write(&path, server::import::errors_csv(&store.import_errors(id, None).await?)?)?;
-        println!("why each was refused stands in {}", path.display());
+        let mut file = File::create(&path)?;
+        let mut pages = std::pin::pin!(server::import::refused_rows(store.clone(), state));
+        while let Some(page) = pages.try_next().await? {
+            file.write_all(&page)?;
+        }
+        println!("why each was refused stands in {}; mend it and import it again", path.display());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use campaign::{
-    CampaignId, Outcome, SkipReason, ZoneGroup, segment,
-    text::{RenderError, Text},
-    window::Opening,
-};
+use campaign::{CampaignId, Outcome, SkipReason, ZoneGroup, segment, text::RenderError, window::Opening};
 use jiff::{SignedDuration, Timestamp};
 use store::{Claimed, Fate, Settled, Work};
 
@@ -75,7 +71,7 @@ impl Engine {
         let send_before = send_before(work, &claim, now);
         let texts = self.texts.entry((work.id, work.epoch)).or_insert_with(|| {
             // Checked at save and at schedule; one that cannot be read any more sends nothing.
-            Arc::new(work.definition.messages.iter().filter_map(|m| Text::parse(&m.text).ok()).collect())
+            Arc::new(work.definition.messages.iter().filter_map(|m| m.parse().ok()).collect())
         });
         let text = texts.get(claim.message_no as usize - 1).cloned();
         let mut messages = Vec::with_capacity(claim.recipients.len());

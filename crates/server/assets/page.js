@@ -138,6 +138,7 @@ function editMessage(set, form) {
   const text = set.querySelector("textarea");
   const preview = set.querySelector("[data-preview]");
   const chips = set.querySelector(".chips");
+  const plain = set.querySelector('[name="plain"]');
   chips.hidden = false;
   chips.addEventListener("click", (event) => {
     const field = event.target.dataset.insert;
@@ -154,6 +155,7 @@ function editMessage(set, form) {
     await new Promise((done) => setTimeout(done, 200));
     if (mine !== latest) return;
     const asked = new URLSearchParams({ text: text.value, campaign: form.dataset.campaign, see: form.elements.see.value });
+    if (plain.checked) asked.set("plain", "yes");
     const answer = await fetch("/preview", { method: "POST", body: asked });
     if (!answer.ok || mine !== latest) return;
     // The server's own page part, as it stands there without a script.
@@ -161,6 +163,7 @@ function editMessage(set, form) {
     preview.replaceChildren(...seen.body.childNodes);
   }
   text.addEventListener("input", look);
+  plain.addEventListener("change", look);
   form.elements.see.addEventListener("input", look);
 }
 

@@ -25,8 +25,6 @@ use crate::{
     problem::{Answer, Problem},
 };
 
-/// The largest JSON body, in bytes: tens of thousands of contacts.
-pub(crate) const LARGEST_JSON: usize = 16 * 1024 * 1024;
 /// Entries of a page, and the most that may be asked for.
 const PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 500;

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use store::{KeyInUse, Stored};
 
-use crate::{App, api::LARGEST_JSON, auth::Caller, problem::Problem};
+use crate::{App, auth::Caller, limits::LARGEST_JSON, problem::Problem};
 
 /// The longest key.
 const LONGEST_KEY: usize = 200;

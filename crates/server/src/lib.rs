@@ -9,12 +9,14 @@ mod body;
 mod chart;
 mod idempotency;
 pub mod import;
+mod limits;
 mod live;
 #[expect(clippy::unused_self, reason = "templates call them as methods")]
 mod pages;
 pub mod permission;
 mod problem;
 pub mod secret;
+mod spreadsheet;
 pub mod uploads;
 pub mod webhook;
 
@@ -66,11 +68,11 @@ pub fn router(app: App) -> Router {
     let (api, openapi) = api::routes();
     let api = api
         .layer(middleware::from_fn_with_state(app.clone(), idempotency::keyed))
-        .layer(DefaultBodyLimit::max(api::LARGEST_JSON));
+        .layer(DefaultBodyLimit::max(limits::LARGEST_JSON));
     Router::new()
         .merge(api)
         .merge(api::open(openapi))
-        .merge(pages::routes())
+        .merge(pages::routes().layer(DefaultBodyLimit::max(limits::LARGEST_FORM)))
         .layer(middleware::from_fn_with_state(app.clone(), auth::guard))
         .fallback(api::nothing_here)
         .with_state(app)

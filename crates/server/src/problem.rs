@@ -111,6 +111,11 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "/problems/too-large", "Too large", detail)
     }
 
+    /// 503: nothing more can be taken in.
+    pub(crate) fn no_room(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "/problems/disk-full", "The disk is nearly full", detail)
+    }
+
     /// 422, each problem with its field.
     pub(crate) fn invalid(errors: Vec<FieldProblem>) -> Self {
         let detail = errors.iter().map(|e| e.message.as_str()).collect::<Vec<_>>().join("; ");

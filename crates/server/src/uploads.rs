@@ -20,11 +20,12 @@ use tokio::io::AsyncWriteExt;
 
 use crate::{
     import::{self, Reading},
+    limits::{KEPT_FREE, LARGEST_FILE},
     problem::{Answer, Problem},
 };
 
-/// The largest file of contacts, in bytes: some twenty million rows.
-const LARGEST_FILE: u64 = 1_000_000_000;
+/// How often the room on the disk is looked at while a file comes, in bytes of it.
+const LOOK_EVERY: u64 = 16 * 1024 * 1024;
 /// Where the files lie, in the data folder.
 const FOLDER: &str = "imports";
 
@@ -44,6 +45,15 @@ fn broken(e: io::Error) -> StoreError {
 pub(crate) fn fits(headers: &HeaderMap) -> Answer<()> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > LARGEST_FILE) { Err(too_large()) } else { Ok(()) }
+}
+
+/// Refuses what the disk has no room for: what is sent must still be accounted for.
+fn has_room(free: u64, coming: u64) -> Answer<()> {
+    if free >= coming.saturating_add(KEPT_FREE) {
+        Ok(())
+    } else {
+        Err(Problem::no_room("the disk has no room for this file; free some space, then send it again"))
+    }
 }
 
 fn folder(store: &Store) -> PathBuf {
@@ -71,11 +81,16 @@ pub(crate) async fn receive(
     let (file, unnamed) = NamedTempFile::new_in(folder(store)).map_err(broken)?.into_parts();
     let mut file = tokio::fs::File::from_std(file);
     let mut bytes = std::pin::pin!(bytes);
-    let mut size = 0;
+    let (mut size, mut looked) = (0, 0);
+    has_room(store.free_space()?, 0)?;
     while let Some(bytes) = bytes.try_next().await? {
         size += bytes.len() as u64;
         if size > LARGEST_FILE {
             return Err(too_large());
+        }
+        if size - looked > LOOK_EVERY {
+            looked = size;
+            has_room(store.free_space()?, 0)?;
         }
         file.write_all(&bytes).await.map_err(broken)?;
     }
@@ -146,4 +161,17 @@ pub async fn resume(store: &Store) -> store::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_the_disk_has_no_room_for_is_refused_before_sending_would_have_to_wait() {
+        assert!(has_room(KEPT_FREE, 0).is_ok() && has_room(u64::MAX, 1).is_ok());
+        for (free, coming) in [(0, 0), (KEPT_FREE - 1, 0), (KEPT_FREE, 1), (1, u64::MAX)] {
+            assert_eq!(has_room(free, coming).unwrap_err().status().as_u16(), 503, "{free} {coming}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use campaign::{Channel, ZoneGroup, text::Text, wave::PlanError};
+use campaign::{Channel, ZoneGroup, wave::PlanError};
 use jiff::SignedDuration;
 
 use crate::{Definition, Problem, RouteConfig};
@@ -11,6 +11,8 @@ use crate::{Definition, Problem, RouteConfig};
 pub const KNOWN_FIELDS: [&str; 5] = ["email", "first_name", "language", "last_name", "time_zone"];
 /// Product document §3.
 const MOST_MESSAGES: usize = 20;
+/// Lists of one campaign at most.
+const MOST_LISTS: usize = 5_000;
 /// Longest name of a campaign, list or route, in characters.
 pub const LONGEST_NAME: usize = 200;
 /// SMPP 3.4 §5.2.1, without the closing zero.
@@ -22,8 +24,34 @@ const SHORTEST_VALIDITY: SignedDuration = SignedDuration::from_mins(1);
 /// Days have two digits, and no months stand before them (SMPP 3.4 §7.1.1).
 const LONGEST_VALIDITY: SignedDuration = SignedDuration::from_hours(31 * 24);
 
+/// A name as it is kept: without spaces around it, and with one between its words.
+pub(crate) fn tidy(name: &str) -> String {
+    // What controls nothing but the width of a gap is a gap.
+    name.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What names are compared by.
+pub(crate) fn name_key(name: &str) -> String {
+    tidy(name).to_lowercase()
+}
+
+/// Whether nobody sees it: control characters, marks of direction and of no width. The two joiners are letters of some
+/// scripts and parts of emoji, where something stands beside them.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180E}' | '\u{200B}'
+            | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FEFF}' | '\u{FFA0}'
+            | '\u{E0000}'..='\u{E007F}')
+}
+
 fn name(name: &str, problems: &mut Vec<Problem>) {
-    if name.trim().is_empty() {
+    let joiner = |c: char| matches!(c, '\u{200C}' | '\u{200D}' | '\u{2800}');
+    if let Some(c) = name.chars().find(|c| is_invisible(*c)) {
+        problems.push(Problem::new(
+            "name",
+            format!("the name has a character in it that nobody sees (U+{:04X}); delete it", u32::from(c)),
+        ));
+    } else if name.chars().all(|c| c.is_whitespace() || joiner(c)) {
         problems.push(Problem::new("name", "give it a name"));
     } else if name.chars().count() > LONGEST_NAME {
         problems.push(Problem::new("name", format!("the name is longer than {LONGEST_NAME} characters")));
@@ -42,6 +70,12 @@ pub(crate) fn definition(d: &Definition, fields: &[String]) -> Vec<Problem> {
     {
         problems.push(Problem::new("time_zone", e));
     }
+    if d.list_ids.len() > MOST_LISTS {
+        problems.push(Problem::new(
+            "list_ids",
+            format!("{} lists are too many: at most {MOST_LISTS}", d.list_ids.len()),
+        ));
+    }
     if d.messages.len() > MOST_MESSAGES {
         problems.push(Problem::new(
             "messages",
@@ -49,7 +83,7 @@ pub(crate) fn definition(d: &Definition, fields: &[String]) -> Vec<Problem> {
         ));
     }
     for (i, message) in d.messages.iter().enumerate() {
-        let checked = Text::parse(&message.text).and_then(|text| text.check(fields));
+        let checked = message.parse().and_then(|text| text.check(fields));
         if let Err(e) = checked {
             problems.push(Problem::new(format!("messages[{i}].text"), e));
         }
@@ -101,4 +135,36 @@ pub(crate) fn list(text: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
     name(text, &mut problems);
     problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_tidied_compared_without_case_and_refused_where_nobody_sees_a_part_of_them() {
+        assert_eq!(tidy("  Spring \t Sale\u{A0} "), "Spring Sale");
+        assert_eq!(name_key("ÉTÉ  sale"), name_key("été Sale "));
+        let wrong = |text: &str| !list(text).is_empty();
+        for bad in [
+            "",
+            "  ",
+            "\u{200B}",
+            "a\0b",
+            "a\nb",
+            "\u{202E}abc",
+            "a\u{2066}b",
+            "\u{FEFF}a",
+            "\u{200D}",
+            "a\u{7}",
+            "\u{3164}",
+            "\u{2060}",
+        ] {
+            assert!(wrong(bad), "{bad:?}");
+        }
+        for good in ["Spring sale", "👨\u{200D}👩\u{200D}👧 family", "می\u{200C}خواهم", "العيادة", "-"]
+        {
+            assert!(!wrong(good), "{good}");
+        }
+    }
 }

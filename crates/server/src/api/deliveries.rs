@@ -18,6 +18,7 @@ use crate::{
     auth::Caller,
     body::{Body, Query},
     problem::{Answer, Problem},
+    spreadsheet::neutral,
 };
 
 /// Rows of the file that are read together.
@@ -148,8 +149,10 @@ fn rows_csv(rows: &[DeliveryRow], header: bool) -> Result<Bytes, StoreError> {
     if header && rows.is_empty() {
         return Ok(Bytes::new());
     }
+    let safe = |text: &Option<String>| text.as_deref().map(|text| neutral(text).into_owned());
     for row in rows {
-        writer.serialize(row).map_err(broken)?;
+        let (reason, detail, provider_id) = (safe(&row.reason), safe(&row.detail), safe(&row.provider_id));
+        writer.serialize(DeliveryRow { reason, detail, provider_id, ..row.clone() }).map_err(broken)?;
     }
     let bytes = writer.into_inner().map_err(|e| StoreError::Database(e.to_string()))?;
     Ok(Bytes::from(bytes))

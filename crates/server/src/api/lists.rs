@@ -1,9 +1,8 @@
 //! Contact lists and imports into them.
 
-use std::collections::BTreeMap;
-
 use axum::{
     Json,
+    body::Body as RawBody,
     extract::{FromRequest, Request, State},
     http::{StatusCode, header},
     response::IntoResponse,
@@ -72,7 +71,8 @@ pub(super) struct ImportQuery {
     country: Option<String>,
 }
 
-/// Imports contacts: a JSON array of objects of texts, or CSV with a header row.
+/// Imports contacts: a JSON array of objects, or CSV with a header row. Names of columns may be spelt in any way; a value that
+/// cannot be read is left out and counted in `left_out`, and only what has no number is refused.
 #[utoipa::path(post, path = "/lists/{id}/contacts", params(("id" = String, Path), ("country" = Option<String>, Query)), request_body = Object, responses((status = 202, body = Object), (status = 400, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn import(
     State(app): State<App>,
@@ -88,7 +88,7 @@ pub(super) async fn import(
         return import_file(&app, ImportTarget::List(list), plan, by, request).await;
     }
     let reading = Reading::plain(import::country(&app.store, plan.country).await?, &plan.by, by.at);
-    let Body(rows) = Body::<Vec<BTreeMap<String, String>>>::from_request(request, &()).await?;
+    let Body(rows) = Body::<Vec<import::Row>>::from_request(request, &()).await?;
     let id = app.store.begin_import(list, by).await?;
     let store = app.store.clone();
     tokio::task::spawn_blocking(move || {
@@ -127,14 +127,16 @@ pub(super) async fn import_state(
     Ok(Json(app.store.import(id).await?))
 }
 
-/// The rows that an import refused, as CSV.
+/// The rows that an import refused, as CSV: why, then the row itself. Mended, the file can be sent again.
 #[utoipa::path(get, path = "/imports/{id}/errors.csv", params(("id" = String, Path)), responses((status = 200, content_type = "text/csv", body = String), (status = 404, body = Problem)))]
 pub(super) async fn import_errors(
     State(app): State<App>,
     ImportPath(id): ImportPath,
 ) -> Answer<impl IntoResponse> {
-    app.store.import(id).await?;
-    let errors = app.store.import_errors(id, None).await?;
-    let csv = import::errors_csv(&errors).map_err(|e| store::StoreError::Database(e.to_string()))?;
-    Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], csv))
+    let import = app.store.import(id).await?;
+    let kind = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{id}-errors.csv\"")),
+    ];
+    Ok((kind, RawBody::from_stream(import::refused_rows(app.store.clone(), import))))
 }

@@ -5,7 +5,7 @@ use engine::{Handle, WaitingReason};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use store::{Campaign, Refusal, RouteKind};
+use store::{Campaign, Problem, Refusal, RouteKind};
 use utoipa::ToSchema;
 
 use crate::App;
@@ -32,6 +32,9 @@ pub(crate) struct CampaignView {
     #[schema(value_type = Object)]
     pub(crate) totals: Totals,
     pub(crate) messages: Vec<MessageView>,
+    /// What in its texts may be meant otherwise than it is written: never an error.
+    #[schema(value_type = Vec<Object>)]
+    warnings: Vec<Problem>,
     #[schema(value_type = String)]
     created_at: Timestamp,
     #[schema(value_type = Option<String>)]
@@ -62,6 +65,8 @@ pub(crate) struct MessageView {
     pub(crate) text: String,
     #[schema(value_type = Object)]
     pub(crate) send: campaign::Send,
+    /// Whether its text has placeholders; if not, it is sent word for word.
+    pub(crate) template: bool,
     #[schema(value_type = Object)]
     pub(crate) totals: Totals,
 }
@@ -69,7 +74,7 @@ pub(crate) struct MessageView {
 impl CampaignView {
     pub(crate) fn of(app: &App, c: Campaign) -> Self {
         let waiting = app.engine.get().map(|e| waiting(e, &c)).unwrap_or_default();
-        let (actions, totals) = (c.available_actions(), c.sum());
+        let (actions, totals, warnings) = (c.available_actions(), c.sum(), c.definition.warnings());
         // A definition is an object of plain values.
         let mut definition = match serde_json::to_value(&c.definition) {
             Ok(Value::Object(map)) => map,
@@ -89,8 +94,15 @@ impl CampaignView {
             audience: c.audience,
             totals,
             messages: messages
-                .map(|(at, (m, totals))| MessageView { n: at + 1, text: m.text, send: m.send, totals })
+                .map(|(at, (m, totals))| MessageView {
+                    n: at + 1,
+                    text: m.text,
+                    send: m.send,
+                    template: m.template,
+                    totals,
+                })
                 .collect(),
+            warnings,
             created_at: c.created_at,
             scheduled_at: c.scheduled_at,
             started_at: c.started_at,

@@ -8,6 +8,8 @@ use std::{
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use encoding_rs_io::DecodeReaderBytesBuilder;
 
+use super::records::Records;
+
 /// The encoding of a file: by its mark, by the zeros of UTF-16, else UTF-8 where all of it is, else the
 /// Latin-1 of spreadsheets.
 fn encoding(file: &mut File) -> std::io::Result<&'static Encoding> {
@@ -40,35 +42,65 @@ fn encoding(file: &mut File) -> std::io::Result<&'static Encoding> {
     Ok(if kept == 0 { UTF_8 } else { WINDOWS_1252 })
 }
 
-/// What separates the columns: the one of comma, semicolon and tab that the header has most of.
-fn delimiter(header: &str) -> u8 {
-    let count = |c: &u8| header.bytes().filter(|b| b == c).count();
-    [b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b',')
+/// What separates the columns: the one of comma, semicolon, tab and bar that a line has most of outside its quotes.
+fn delimiter(line: &str) -> u8 {
+    let outside: String = line.split('"').step_by(2).collect();
+    let count = |c: &u8| outside.bytes().filter(|b| b == c).count();
+    [b'|', b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b',')
 }
 
-/// A file's rows as UTF-8; whether the first of them is the `header` is the caller's to say.
-pub(super) fn open(mut file: File, header: bool) -> Result<csv::Reader<impl Read>, String> {
+/// What a spreadsheet's own first line says that separates the columns: `sep=;`.
+fn named_delimiter(line: &str) -> Option<u8> {
+    let named = line.trim_matches(['"', ' ', '\u{FEFF}']);
+    match named.get(..4)?.eq_ignore_ascii_case("sep=").then(|| &named.as_bytes()[4..])? {
+        [] if line.contains('\t') => Some(b'\t'),
+        [one] => Some(*one),
+        _ => None,
+    }
+}
+
+/// How zips and spreadsheets, PDFs, compressed files and pictures begin.
+const NO_TEXT: [&[u8]; 7] = [
+    b"PK\x03\x04",
+    b"\xD0\xCF\x11\xE0",
+    b"%PDF",
+    b"\x1F\x8B",
+    b"\x89PNG",
+    b"\xFF\xD8\xFF",
+    b"SQLite format 3",
+];
+/// Of so many characters at least one is a NUL in what is no text. One or two are an export's fault.
+const NUL_IN: usize = 100;
+
+/// A file's rows as UTF-8.
+pub(super) fn open(mut file: File) -> Result<Records<impl Read>, String> {
     let broken = |e: std::io::Error| format!("the file cannot be read: {e}");
     let encoding = encoding(&mut file).map_err(broken)?;
     let decode =
         |file: File| DecodeReaderBytesBuilder::new().encoding(Some(encoding)).bom_override(true).build(file);
     file.seek(SeekFrom::Start(0)).map_err(broken)?;
+    let mut raw = [0; 16];
+    let began = file.read(&mut raw).map_err(broken)?;
+    file.seek(SeekFrom::Start(0)).map_err(broken)?;
     let again = file.try_clone().map_err(broken)?;
     // Enough for a header of hundreds of columns.
     let mut bytes = Vec::new();
     decode(again).take(64 * 1024).read_to_end(&mut bytes).map_err(broken)?;
-    let head = String::from_utf8_lossy(&bytes);
-    if head.contains('\0') {
+    let nuls = bytes.split(|b| *b == 0).count() - 1;
+    if NO_TEXT.iter().any(|begins| raw[..began].starts_with(begins)) || nuls * NUL_IN > bytes.len() {
         return Err(
             "this is no text but something else, such as a zip or a spreadsheet; save it as CSV first"
                 .to_owned(),
         );
     }
     file.seek(SeekFrom::Start(0)).map_err(broken)?;
-    Ok(csv::ReaderBuilder::new()
-        .flexible(true)
-        .has_headers(header)
-        .delimiter(delimiter(head.lines().next().unwrap_or_default()))
-        .buffer_capacity(64 * 1024)
-        .from_reader(decode(file)))
+    let head = String::from_utf8_lossy(&bytes);
+    let mut lines = head.split(['\n', '\r']);
+    let named = lines.clone().next().and_then(named_delimiter);
+    let first = lines.find(|line| !line.trim_matches([' ', '"', '\u{FEFF}']).is_empty()).unwrap_or_default();
+    let mut records = Records::new(decode(file), named.unwrap_or_else(|| delimiter(first)));
+    if named.is_some() {
+        records.pass_line().map_err(|e| e.to_string())?;
+    }
+    Ok(records)
 }

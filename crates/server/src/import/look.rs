@@ -2,32 +2,19 @@
 
 use std::fs::File;
 
-use campaign::Msisdn;
+use campaign::{
+    Msisdn,
+    field::{self, PHONE},
+};
 use store::RowError;
 
-use super::{Header, PHONE, Reading, TIME_ZONE, decode, normal};
-
-/// How columns are often named that are something we know.
-const ALSO_CALLED: [(&str, &[&str]); 5] = [
-    (
-        PHONE,
-        &[
-            "mobile",
-            "msisdn",
-            "number",
-            "phone_number",
-            "mobile_number",
-            "cell",
-            "cell_phone",
-            "tel",
-            "telephone",
-        ],
-    ),
-    ("first_name", &["firstname", "given_name", "forename"]),
-    ("last_name", &["lastname", "surname", "family_name"]),
-    ("email", &["e_mail", "mail", "email_address"]),
-    (TIME_ZONE, &["timezone", "tz"]),
-];
+use super::{
+    Reading,
+    columns::{Columns, is_number, ours},
+    decode,
+    records::{Next, Record},
+    row::Taker,
+};
 
 /// What a file looks like, before it is imported.
 pub struct Look {
@@ -46,16 +33,19 @@ const LOOKED_AT: usize = 5;
 
 /// Looks at the beginning of a file. `columns` are what a person chose so far; none: they are guessed.
 pub fn look(file: File, columns: &[Option<String>], header: Option<bool>) -> Result<Look, String> {
-    let mut reader = decode::open(file, false)?;
-    let bad = |e: csv::Error| format!("the file is no CSV: {e}");
+    let mut records = decode::open(file)?;
+    let mut record = Record::default();
     let mut rows: Vec<Vec<String>> = Vec::new();
-    for record in reader.records().take(LOOKED_AT + 1) {
-        rows.push(record.map_err(bad)?.iter().map(str::to_owned).collect());
+    while rows.len() <= LOOKED_AT {
+        let is_row = |record: &Record| (0..record.len()).any(|at| is_number(record.get(at)));
+        if matches!(records.next(&mut record, is_row).map_err(|e| e.to_string())?, Next::End) {
+            break;
+        }
+        rows.push(record.values());
     }
     let first = rows.first().ok_or("the file is empty")?.clone();
     // A row with a telephone number in it names no columns.
-    let has_number = || first.iter().any(|value| value.bytes().filter(u8::is_ascii_digit).count() >= 7);
-    let header = header.unwrap_or_else(|| !has_number());
+    let header = header.unwrap_or_else(|| !first.iter().any(|value| is_number(value)));
     let names: Vec<String> =
         if header { rows.remove(0) } else { (1..=first.len()).map(|n| format!("column {n}")).collect() };
     rows.truncate(LOOKED_AT);
@@ -70,22 +60,17 @@ pub fn guesses(look: &Look) -> Vec<Option<String>> {
 
 fn guess(names: &[String], rows: &[Vec<String>], header: bool) -> Vec<Option<String>> {
     let mut columns: Vec<Option<String>> = Vec::new();
-    for name in names {
-        let name = normal(name);
-        let known = ALSO_CALLED.iter().find(|(_, also)| also.contains(&name.as_str()));
-        let field: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-        let starts = field.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-        let column = known.map_or(field, |(name, _)| (*name).to_owned());
-        let usable = header && starts && !columns.contains(&Some(column.clone()));
-        columns.push(usable.then_some(column));
+    let ours = ours(names);
+    columns.resize(ours, None);
+    for name in &names[ours..] {
+        let known =
+            field::meant(name).map(str::to_owned).filter(|known| !columns.contains(&Some(known.clone())));
+        let column = known.or_else(|| field::spelt(name));
+        columns.push(column.filter(|column| header && !columns.contains(&Some(column.clone()))));
     }
     if !columns.contains(&Some(PHONE.to_owned())) {
-        let is_number = |at: usize| {
-            rows.iter().any(|row| {
-                row.get(at).is_some_and(|value| value.bytes().filter(u8::is_ascii_digit).count() >= 7)
-            })
-        };
-        if let Some(at) = (0..columns.len()).find(|at| is_number(*at)) {
+        let numbers = |at: usize| rows.iter().any(|row| row.get(at).is_some_and(|value| is_number(value)));
+        if let Some(at) = (0..columns.len()).find(|at| numbers(*at)) {
             columns[at] = Some(PHONE.to_owned());
         }
     }
@@ -94,15 +79,14 @@ fn guess(names: &[String], rows: &[Vec<String>], header: bool) -> Vec<Option<Str
 
 /// How rows that were looked at would be read: the number, or why they would be refused.
 pub fn read_as(look: &Look, reading: &Reading) -> Result<Vec<Result<Msisdn, RowError>>, String> {
-    let header = Header::read(look.names.iter().cloned(), reading)?;
-    let value = |row: &'_ Vec<String>, at: usize| row.get(at).cloned().unwrap_or_default();
-    Ok(look
-        .rows
-        .iter()
-        .zip(1 + i64::from(look.header)..)
-        .map(|(row, n)| {
-            let values: Vec<String> = (0..look.names.len()).map(|at| value(row, at)).collect();
-            header.contact(n, |at| values.get(at).map_or("", String::as_str)).map(|contact| contact.number)
-        })
-        .collect())
+    let columns = Columns::new(look.names.clone(), reading.plan.columns.clone(), reading)?;
+    let read = |(row, n): (&Vec<String>, i64)| {
+        let mut taker = Taker::new(reading);
+        taker.take(&columns, n, row.len(), |at| row.get(at).map_or("", String::as_str));
+        match (taker.part.contacts.pop(), taker.part.errors.pop()) {
+            (Some(contact), _) => Some(Ok(contact.number)),
+            (None, error) => error.map(Err),
+        }
+    };
+    Ok(look.rows.iter().zip(1 + i64::from(look.header)..).filter_map(read).collect())
 }

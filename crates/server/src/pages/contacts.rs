@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Multipart, Path, Query, State},
+    extract::{Multipart, Path, Query, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
@@ -12,7 +12,11 @@ use campaign::{ListId, Msisdn, SkipReason};
 use serde::Deserialize;
 use store::{Barred, Consent, Contact, ImportState, ImportTarget, PersonDelivery, StoreError, Suppressed};
 
-use super::{Me, Posted, Refused, Shown, Wrong, again, imports::receive, page, t, words};
+use super::{
+    Me, Posted, Refused, Shown, Wrong, again,
+    imports::{receive, with_file},
+    page, t, words,
+};
 use crate::{App, auth::Caller, problem::Problem};
 
 /// Contacts on a page of a list.
@@ -27,9 +31,7 @@ const IMPORTS: u32 = 10;
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/contacts", get(lists).post(new_list))
-        .route("/contacts/lists/{id}", get(list).post(import))
-        // A file of contacts is written to the disk as it comes: `uploads` has its own limit.
-        .layer(DefaultBodyLimit::disable())
+        .route("/contacts/lists/{id}", get(list).merge(post(import).layer(with_file())))
         .route("/contacts/{number}", get(person))
         .route("/contacts/{number}/block", post(block))
         .route("/contacts/{number}/unblock", post(unblock))

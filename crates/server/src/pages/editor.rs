@@ -254,11 +254,15 @@ struct MessagesForm {
     /// `save`, `preview`, `add`, `remove-2`, `schedule`.
     action: String,
     text: Vec<String>,
+    /// The places, from 0, of the messages that are sent word for word.
+    plain: Vec<usize>,
     see: String,
 }
 
 struct MessageForm {
     text: String,
+    /// Sent word for word.
+    plain: bool,
     send: SendForm,
     preview: Option<Preview>,
 }
@@ -321,7 +325,7 @@ fn first_message() -> MessageForm {
         unit: "days".to_owned(),
         ..SendForm::default()
     };
-    MessageForm { text: String::new(), send, preview: None }
+    MessageForm { text: String::new(), plain: false, send, preview: None }
 }
 
 fn next_message(messages: &[MessageForm]) -> MessageForm {
@@ -342,8 +346,9 @@ async fn messages(State(app): State<App>, caller: Caller, Path(path): Path<Strin
     let reader = Reader::of(&app, &campaign, "").await?;
     let mut all = Vec::new();
     for m in &campaign.definition.messages {
-        let preview = Some(reader.look(&app, &m.text).await?);
-        all.push(MessageForm { text: m.text.clone(), send: SendForm::of(&m.send, &zone), preview });
+        let preview = Some(reader.look(&app, &m.text, m.template).await?);
+        let send = SendForm::of(&m.send, &zone);
+        all.push(MessageForm { text: m.text.clone(), plain: !m.template, send, preview });
     }
     if all.is_empty() {
         all.push(first_message());
@@ -367,8 +372,9 @@ async fn written(
     let reader = Reader::of(&app, &campaign, &form.see).await?;
     let mut all: Vec<MessageForm> = Vec::new();
     for (i, text) in form.text.iter().enumerate() {
-        let preview = Some(reader.look(&app, text).await?);
-        all.push(MessageForm { text: text.clone(), send: sends.of(i), preview });
+        let plain = form.plain.contains(&i);
+        let preview = Some(reader.look(&app, text, !plain).await?);
+        all.push(MessageForm { text: text.clone(), plain, send: sends.of(i), preview });
     }
     let mut status = StatusCode::OK;
     let (mut wrong_fields, mut stale) = (Wrong::default(), false);
@@ -382,7 +388,9 @@ async fn written(
             let mut messages = Vec::new();
             for (i, m) in all.iter().enumerate() {
                 match m.send.change(&zone) {
-                    Ok(send) => messages.push(json!({"text": m.text, "send": send})),
+                    Ok(send) => {
+                        messages.push(json!({"text": m.text, "send": send, "template": !m.plain}));
+                    }
                     Err(e) => problems.push(FieldProblem::new(format!("messages[{i}].send"), e)),
                 }
             }

@@ -11,7 +11,7 @@ use axum::{
     },
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Redirect, Response},
-    routing::get,
+    routing::{get, post},
 };
 use campaign::{ImportId, Msisdn, SkipReason};
 use futures::TryStreamExt;
@@ -24,6 +24,7 @@ use crate::{
     App,
     auth::Caller,
     import::{self, COLUMNS, Look, Reading},
+    limits::{AROUND_FILE, LARGEST_FIELD, LARGEST_FILE},
     problem::Problem,
     uploads,
 };
@@ -38,14 +39,33 @@ const IMPORTS: u32 = 10;
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/contacts/do-not-contact", get(barred).post(bar))
-        .route("/contacts/do-not-contact/import", axum::routing::post(import_barred))
-        // A file of contacts is written to the disk as it comes: `uploads` has its own limit.
-        .layer(DefaultBodyLimit::disable())
+        .route("/contacts/do-not-contact/import", post(import_barred).layer(with_file()))
         .route("/contacts/imports/{id}", get(state).post(begin))
 }
 
+/// The limit of a form with a file: the file is written to the disk as it comes, and has a limit of its own.
+pub(super) fn with_file() -> DefaultBodyLimit {
+    DefaultBodyLimit::max((LARGEST_FILE + AROUND_FILE) as usize)
+}
+
 fn broken(e: &MultipartError) -> Problem {
-    Problem::unreadable(e.body_text())
+    if e.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        Problem::too_large("the form is larger than this page takes")
+    } else {
+        Problem::unreadable(e.body_text())
+    }
+}
+
+/// A field beside the file, which is a word.
+async fn word(mut field: Field<'_>) -> Result<String, Problem> {
+    let mut word = Vec::new();
+    while let Some(bytes) = field.chunk().await.map_err(|e| broken(&e))? {
+        word.extend_from_slice(&bytes);
+        if word.len() > LARGEST_FIELD {
+            return Err(Problem::too_large("a field of the form is larger than this page takes"));
+        }
+    }
+    Ok(String::from_utf8_lossy(&word).into_owned())
 }
 
 /// Takes in the file of a form; `into` makes its target out of the fields before it.
@@ -60,7 +80,7 @@ pub(super) async fn receive(
     let mut channel: Option<String> = None;
     while let Some(field) = form.next_field().await.map_err(|e| broken(&e))? {
         match field.name() {
-            Some("channel") => channel = Some(field.text().await.map_err(|e| broken(&e))?),
+            Some("channel") => channel = Some(word(field).await?),
             Some("file") => {
                 let id = file(app, field, into(channel.as_deref())?, by).await?;
                 return Ok(Redirect::to(&format!("/contacts/imports/{id}")).into_response());
@@ -118,6 +138,11 @@ impl ImportPage {
 
     fn numbers_only(&self) -> bool {
         matches!(self.import.into, ImportTarget::DoNotContact(_))
+    }
+
+    /// Whether something is to be looked at: rows that were refused, values that were left out.
+    fn wants_a_look(&self) -> bool {
+        self.import.rejected > 0 || !self.import.left_out.is_empty()
     }
 
     fn percent(&self) -> i64 {
@@ -227,7 +252,7 @@ async fn read(
             Err(problem) => wrong = Wrong(problem.into_fields()?),
         }
     }
-    let errors = app.store.import_errors(id, Some(ERRORS)).await?;
+    let errors = app.store.import_errors(id, 0, ERRORS).await?;
     let form = form.unwrap_or_default();
     Ok(ImportPage { me: Me::new(caller, "contacts"), import, seen, into, waits, form, errors, wrong })
 }

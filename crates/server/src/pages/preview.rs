@@ -30,6 +30,8 @@ pub(super) struct Preview {
     pub(super) cost: Option<String>,
     /// What is wrong with it.
     pub(super) wrong: Option<String>,
+    /// What may be meant otherwise than it is written.
+    pub(super) warnings: Vec<String>,
     /// How it reads for some contacts, and their numbers.
     pub(super) samples: Vec<(String, String)>,
     /// How many contacts lack a field that it needs.
@@ -64,6 +66,8 @@ struct PreviewPart {
 #[serde(default)]
 struct Typed {
     text: String,
+    /// Anything: it is sent word for word.
+    plain: String,
     campaign: String,
     see: String,
 }
@@ -72,7 +76,7 @@ struct Typed {
 async fn preview(State(app): State<App>, Posted(form): Posted<Typed>) -> Shown {
     let campaign = app.store.campaign(id(&form.campaign)?).await?;
     let reader = Reader::of(&app, &campaign, &form.see).await?;
-    Ok(page(&PreviewPart { p: reader.look(&app, &form.text).await? }))
+    Ok(page(&PreviewPart { p: reader.look(&app, &form.text, form.plain.is_empty()).await? }))
 }
 
 /// For whom the texts of a campaign are shown, and what a segment costs.
@@ -94,8 +98,11 @@ impl Reader {
         Ok(Self { lists: d.list_ids.clone(), chosen: numbers.take(MOST_CHOSEN).collect(), price })
     }
 
-    pub(super) async fn look(&self, app: &App, text: &str) -> store::Result<Preview> {
-        let seen = app.store.preview(text.to_owned(), self.lists.clone(), self.chosen.clone(), SAMPLES).await;
+    pub(super) async fn look(&self, app: &App, text: &str, template: bool) -> store::Result<Preview> {
+        let seen = app
+            .store
+            .preview(text.to_owned(), template, self.lists.clone(), self.chosen.clone(), SAMPLES)
+            .await;
         let (seen, wrong) = match seen {
             Ok(seen) => (seen, None),
             // What cannot be rendered is counted as it stands.
@@ -114,6 +121,7 @@ impl Reader {
             segments,
             cost: self.price.map(|price| price.times(segments as i64).to_string()),
             wrong,
+            warnings: store::text_warnings(text, template),
             samples: seen.samples,
             lacking: seen.lacking,
             looked_at: seen.looked_at,

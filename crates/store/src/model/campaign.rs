@@ -173,9 +173,11 @@ pub enum Stored {
 pub struct Forecast {
     /// Distinct numbers.
     pub audience: i64,
+    /// How many of them get anything.
+    pub recipients: i64,
     /// How many of them will be skipped, by reason.
     pub excluded: std::collections::BTreeMap<String, i64>,
-    /// Segments of each message over the whole audience.
+    /// Segments of each message over all that get it.
     pub segments: Vec<i64>,
     /// Whether segments and missing fields are estimated from a part of a large audience.
     pub estimated: bool,
@@ -185,8 +187,38 @@ pub struct Forecast {
     pub first_send: Option<Timestamp>,
     /// The last one, at the route's rate.
     pub last_send: Option<Timestamp>,
+    /// When each message goes: its first and its last.
+    pub times: Vec<MessageTimes>,
     /// Whom sending windows keep waiting, by message.
     pub delayed: Vec<WindowDelay>,
+    /// The most it may cost, where the campaign has a budget.
+    pub max_cost: Option<Money>,
+    /// Whether it would cost more than that, so that it cannot be scheduled.
+    pub over_budget: bool,
+    /// What may be meant otherwise than it is written.
+    pub warnings: Vec<super::Problem>,
+}
+
+/// When a message goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MessageTimes {
+    /// Which message.
+    pub n: u32,
+    /// The first of it.
+    pub first_send: Timestamp,
+    /// The last of it, at the route's rate.
+    pub last_send: Timestamp,
+}
+
+/// What is still to come of a campaign, as far as can be told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outlook {
+    /// When the next of it goes.
+    pub next: Option<Timestamp>,
+    /// When the last of it goes.
+    pub last: Option<Timestamp>,
+    /// When each message goes.
+    pub times: Vec<MessageTimes>,
 }
 
 /// What sending windows delay of one message.

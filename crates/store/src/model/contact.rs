@@ -119,15 +119,35 @@ pub struct ImportState {
     pub size: Option<i64>,
     /// and how many of them were read.
     pub read: i64,
+    /// What was left out of rows that were taken, by field and reason, the commonest first.
+    pub left_out: Vec<LeftOut>,
+    /// The names of the file's columns, as they stand there.
+    #[serde(skip)]
+    pub header: Vec<String>,
 }
 
-/// A part of an import: a few thousand rows.
+/// Values that could not be read and were left out of the contacts that have them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// Which column.
+    pub field: String,
+    /// Why, in words.
+    pub reason: String,
+    /// How many of them.
+    pub count: i64,
+}
+
+/// A part of an import, as it is read: stored in the order of its numbers, and counted as whole once all of it is.
 #[derive(Debug, Default)]
 pub struct ImportChunk {
+    /// The names of the file's columns, with the first part.
+    pub header: Vec<String>,
     /// Rows that are taken.
     pub contacts: Vec<NewContact>,
     /// Rows that are refused.
     pub errors: Vec<RowError>,
+    /// What was left out of those that are taken.
+    pub left_out: Vec<LeftOut>,
     /// How many bytes of the file were read with it.
     pub read: i64,
 }
@@ -143,6 +163,8 @@ pub struct RowError {
     pub value: String,
     /// What is wrong.
     pub message: String,
+    /// The row as it stood, in the order of the file's columns.
+    pub original: Vec<String>,
 }
 
 /// A contact to store.

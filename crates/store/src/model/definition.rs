@@ -2,7 +2,12 @@
 
 use std::num::NonZeroU32;
 
-use campaign::{Channel, ListId, RouteId, Send, SendAs, Window, money::Money};
+use campaign::{
+    Channel, ListId, RouteId, Send, SendAs, Window,
+    money::Money,
+    placeholder, segment,
+    text::{BadText, Text},
+};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +40,25 @@ pub struct Message {
     pub text: String,
     /// When it goes.
     pub send: Send,
+    /// Whether the text has placeholders; if not, it is sent word for word.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub template: bool,
+}
+
+impl Message {
+    /// Its text, to be checked and rendered.
+    pub fn parse(&self) -> Result<Text, BadText> {
+        if self.template { Text::parse(&self.text) } else { Text::literal(&self.text) }
+    }
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_yes(template: &bool) -> bool {
+    *template
 }
 
 /// What a person defines. May be saved incomplete; what is missing is named at schedule.
@@ -43,7 +67,7 @@ pub struct Message {
 pub struct Definition {
     /// SMS or voice.
     pub channel: Channel,
-    /// Unique.
+    /// The name; unique, whatever its case.
     pub name: String,
     /// Who answers for it.
     #[serde(default)]
@@ -54,7 +78,7 @@ pub struct Definition {
     /// Send-as number, or a pool of them.
     #[serde(default)]
     pub sender: Option<SendAs>,
-    /// Whom it reaches.
+    /// The contact lists that are its audience.
     #[serde(default)]
     pub list_ids: Vec<ListId>,
     /// "I understand that I am required to obtain and store opt-in approval for every number texted".
@@ -84,16 +108,55 @@ pub struct Definition {
     /// Whether later messages go to a recipient whose earlier one failed.
     #[serde(default)]
     pub go_on_after_failure: bool,
-    /// One to twenty.
+    /// The messages, at most 20.
     #[serde(default)]
     pub messages: Vec<Message>,
 }
 
 impl Definition {
+    /// What may be meant otherwise than it is written, each with its field: never an error.
+    pub fn warnings(&self) -> Vec<Problem> {
+        let mut warnings = Vec::new();
+        for (i, message) in self.messages.iter().enumerate() {
+            let field = format!("messages[{i}].text");
+            let told = text_warnings(&message.text, message.template);
+            warnings.extend(told.into_iter().map(|message| Problem { field: field.clone(), message }));
+        }
+        warnings
+    }
+
     /// What it is for; empty: not said, so that every opt-out counts.
     pub fn purpose(&self) -> &str {
         self.purpose.as_deref().unwrap_or_default()
     }
+}
+
+/// Segments of a text from which on it is said that each of them is paid for.
+const MANY_SEGMENTS: usize = 5;
+
+/// What may be meant otherwise in one text: placeholders of other products, letters that make it dear, its length.
+pub fn text_warnings(text: &str, template: bool) -> Vec<String> {
+    let mut told = placeholder::warnings(text, template);
+    if let Some(plain) = segment::plainer(text) {
+        let shown =
+            |(fancy, letter): &(char, &str)| match (fancy.is_whitespace() || fancy.is_control(), *letter) {
+                (true, letter) => format!("U+{:04X} as '{letter}'", u32::from(*fancy)),
+                (false, "") => format!("without U+{:04X}", u32::from(*fancy)),
+                (false, letter) => format!("{letter} for {fancy}"),
+            };
+        let swaps: Vec<String> = plain.swaps.iter().map(shown).collect();
+        told.push(format!(
+            "in plain letters ({}) the text takes {} segments instead of {}, or has room for more",
+            swaps.join(", "),
+            plain.segments.1,
+            plain.segments.0
+        ));
+    }
+    let segments = segment::measure(text).map_or(0, |size| size.segments);
+    if segments >= MANY_SEGMENTS {
+        told.push(format!("the text takes {segments} segments, and each of them is paid for"));
+    }
+    told
 }
 
 const fn two_hours() -> SignedDuration {

@@ -39,6 +39,8 @@ pub struct Settings {
     pub window: Option<Window>,
     /// What campaigns may be for.
     pub purposes: Vec<String>,
+    /// The currency that prices and budgets are in: a code such as USD.
+    pub currency: String,
     /// What an opt-out by a reply holds for.
     pub opt_out_holds_for: OptOutScope,
 }
@@ -90,6 +92,7 @@ impl Default for Settings {
             country: None,
             window: Some(Window::default()),
             purposes: ["marketing", "care", "security"].map(str::to_owned).into(),
+            currency: "USD".into(),
             opt_out_holds_for: OptOutScope::default(),
         }
     }
@@ -165,6 +168,11 @@ impl Settings {
                 "purposes",
                 format!("a purpose is a word or two, of at most {LONGEST_PURPOSE} characters"),
             ));
+        }
+        self.currency = self.currency.trim().to_uppercase();
+        if self.currency.len() != 3 || !self.currency.bytes().all(|b| b.is_ascii_uppercase()) {
+            problems
+                .push(Problem::new("currency", "use a code of three letters, such as USD or EUR (ISO 4217)"));
         }
         if let Err(e) = Window::any_time().except(self.blackout_dates.iter().copied()) {
             problems.push(Problem::new("blackout_dates", e));

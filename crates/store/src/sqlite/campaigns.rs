@@ -199,12 +199,23 @@ fn check(c: &Connection, d: &Definition) -> Result<()> {
     Problem::none(problems)
 }
 
+/// Refuses a name that another campaign has, whatever its case.
+fn free(c: &Connection, name: &str, own: Option<CampaignId>) -> Result<String> {
+    let key = save::name_key(name);
+    let other = c
+        .prepare_cached("SELECT 1 FROM campaign WHERE name_key = ?1 AND id IS NOT ?2")?
+        .exists((&key, own.map(|id| id.0)))?;
+    if other { Err(StoreError::NameTaken(name.to_owned())) } else { Ok(key) }
+}
+
 fn insert(c: &Connection, d: &Definition, deed: Deed, by: &By) -> Result<CampaignId> {
     check(c, d)?;
+    let d = &Definition { name: save::tidy(&d.name), ..d.clone() };
+    let key = free(c, &d.name, None)?;
     c.execute(
-        "INSERT INTO campaign (name, channel, status, version, epoch, definition, created_at, created_by)
-         VALUES (?1, ?2, 'defined', 1, 0, ?3, ?4, ?5)",
-        (&d.name, d.channel.word(), encode(d)?, ms(by.at), &by.actor),
+        "INSERT INTO campaign (name, name_key, channel, status, version, epoch, definition, created_at, created_by)
+         VALUES (?1, ?2, ?3, 'defined', 1, 0, ?4, ?5, ?6)",
+        (&d.name, key, d.channel.word(), encode(d)?, ms(by.at), &by.actor),
     )
     .map_err(|e| taken(e, &d.name))?;
     let id = CampaignId(c.last_insert_rowid());
@@ -244,9 +255,11 @@ impl Store {
                 return Err(StoreError::Stale { now: old.version });
             }
             check(c, &d)?;
+            let d = Definition { name: save::tidy(&d.name), ..d };
+            let key = free(c, &d.name, Some(id))?;
             c.execute(
-                "UPDATE campaign SET name = ?2, definition = ?3, version = version + 1 WHERE id = ?1",
-                (id.0, &d.name, encode(&d)?),
+                "UPDATE campaign SET name = ?2, definition = ?3, version = version + 1, name_key = ?4 WHERE id = ?1",
+                (id.0, &d.name, encode(&d)?, key),
             )
             .map_err(|e| taken(e, &d.name))?;
             operate::note(c, id, &by, "edited", old.status)?;
@@ -263,6 +276,10 @@ impl Store {
                 let source = load(c, id)?;
                 lifecycle::transition(source.definition.channel, source.status, Cause::Act(Action::Clone))?;
                 let mut d = source.definition;
+                // What was frozen into it is the account's of that day, and not what somebody wrote.
+                if let Some(written) = written(c, id)? {
+                    (d.window, d.time_zone) = (written.window, written.time_zone);
+                }
                 d.opt_in_acknowledged = false;
                 d.name = match name {
                     Some(name) => name,
@@ -432,10 +449,20 @@ impl Store {
     }
 }
 
+/// The definition as it was written, where it was frozen.
+fn written(c: &Connection, id: CampaignId) -> Result<Option<Definition>> {
+    let json: Option<String> = c
+        .prepare_cached("SELECT written FROM campaign WHERE id = ?1")?
+        .query_row([id.0], |r| r.get(0))
+        .optional()?
+        .flatten();
+    json.map(|json| serde_json::from_str(&json).map_err(|e| StoreError::Database(e.to_string()))).transpose()
+}
+
 fn free_name(c: &Connection, wanted: &str) -> Result<String> {
     let mut name = wanted.to_owned();
     let mut n = 1;
-    while c.prepare_cached("SELECT 1 FROM campaign WHERE name = ?1")?.exists([&name])? {
+    while c.prepare_cached("SELECT 1 FROM campaign WHERE name_key = ?1")?.exists([save::name_key(&name)])? {
         n += 1;
         name = format!("{wanted} ({n})");
     }

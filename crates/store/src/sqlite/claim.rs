@@ -10,7 +10,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::{
     dispatch::{Turn, zones_of},
-    ms, time,
+    ms, people, time,
 };
 use crate::{ClaimRequest, Claimed, Fate, Recipient, Result, Settings, Settled};
 
@@ -258,13 +258,16 @@ impl Turn<'_> {
         };
         let mut all = Vec::with_capacity((to - from) as usize);
         while let Some(row) = rows.next()? {
-            let fields = row.get_ref(2)?.as_str().ok().map(Box::from);
+            let fields: Option<Box<str>> = row.get_ref(2)?.as_str().ok().map(Box::from);
+            let deleted = fields.as_deref() == Some(people::DELETED);
             let recipient =
                 Recipient { seq: row.get(0)?, number: Msisdn::from_digits(row.get(1)?), fields, attempts: 0 };
             let suppressed: Option<String> = row.get(3)?;
             let previous: Option<u8> = row.get(4)?;
             let waits: Option<i64> = row.get(6)?;
-            let mut decision = if let Some(reason) = suppressed {
+            let mut decision = if deleted {
+                Decision::Skip(SkipReason::Deleted)
+            } else if let Some(reason) = suppressed {
                 Decision::Skip(SkipReason::from_word(&reason).unwrap_or(SkipReason::Blocked))
             } else if let Some(previous) = previous.and_then(Outcome::from_code) {
                 let reason: Option<String> = row.get(5)?;

@@ -10,9 +10,17 @@ impl Store {
     /// Makes a list.
     pub async fn create_list(&self, name: String, by: By) -> Result<ListId> {
         Problem::none(save::list(&name))?;
+        let name = save::tidy(&name);
         self.write(move |c| {
-            c.execute("INSERT INTO list (name, created_at) VALUES (?1, ?2)", (&name, ms(by.at)))
-                .map_err(|e| campaigns::taken(e, &name))?;
+            let key = save::name_key(&name);
+            if c.prepare_cached("SELECT 1 FROM list WHERE name_key = ?1")?.exists([&key])? {
+                return Err(StoreError::NameTaken(name));
+            }
+            c.execute(
+                "INSERT INTO list (name, name_key, created_at) VALUES (?1, ?2, ?3)",
+                (&name, key, ms(by.at)),
+            )
+            .map_err(|e| campaigns::taken(e, &name))?;
             let id = ListId(c.last_insert_rowid());
             audit::note(c, &by, Deed::ListMade, id)?;
             Ok(id)
@@ -53,10 +61,10 @@ impl Store {
 
     /// The list of that name, made where there is none.
     pub async fn list_named(&self, name: String, by: By) -> Result<ListId> {
-        let wanted = name.clone();
+        let wanted = save::name_key(&name);
         let known: Option<i64> = self
             .read(move |c| {
-                Ok(c.prepare_cached("SELECT id FROM list WHERE name = ?1")?
+                Ok(c.prepare_cached("SELECT id FROM list WHERE name_key = ?1")?
                     .query_row([wanted], |r| r.get(0))
                     .optional()?)
             })

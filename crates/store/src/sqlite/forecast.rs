@@ -1,24 +1,22 @@
 //! What a schedule would do, before anybody agrees to it.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
-};
+use std::collections::BTreeMap;
 
 use campaign::{
-    Action, CampaignId, ListId, Msisdn, SkipReason,
+    Action, CampaignId, ListId, Msisdn, Send, SkipReason,
+    course::{self, Course, Plan},
     lifecycle::{self, Cause},
     segment,
     text::{RenderError, Text},
-    wave::{Group, PlannedWave},
-    window::{Opening, Window},
+    wave::{self, Group, PlannedWave},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{Store, campaigns::load, freeze, pools};
+use super::{Store, campaigns::load, freeze, pools, settings};
 use crate::{
-    Definition, Forecast, KNOWN_FIELDS, Preview, Problem, Result, RouteConfig, StoreError, WindowDelay,
+    Definition, Forecast, KNOWN_FIELDS, Message, MessageTimes, Preview, Problem, Result, RouteConfig,
+    StoreError, WindowDelay,
 };
 
 /// Recipients whose texts are rendered for the count of segments. A larger audience is estimated from
@@ -28,8 +26,6 @@ const RENDERED: i64 = 20_000;
 const LACKERS: usize = 5;
 /// Recipients that a text is tried on while it is typed.
 const PREVIEWED: i64 = 2_000;
-/// Windows that a wave is followed through; a year of days.
-const MOST_OPENINGS: usize = 366;
 
 impl Store {
     /// What scheduling the campaign at `now` would do. Nothing is changed.
@@ -49,8 +45,9 @@ impl Store {
 /// Refuses what would cost more than its budget.
 pub(super) fn within_budget(c: &Connection, d: &Definition, now: Timestamp) -> Result<()> {
     let Some(most) = d.max_cost else { return Ok(()) };
-    let wrong = match forecast(c, d, now)?.cost {
-        Some(cost) if cost <= most => return Ok(()),
+    let forecast = forecast(c, d, now)?;
+    let wrong = match forecast.cost {
+        Some(_) if !forecast.over_budget => return Ok(()),
         Some(cost) => {
             format!("it would cost {cost}, and its budget is {most}; shorten the texts or raise the budget")
         }
@@ -59,40 +56,111 @@ pub(super) fn within_budget(c: &Connection, d: &Definition, now: Timestamp) -> R
     Err(StoreError::Invalid(vec![Problem::new("max_cost", wrong)]))
 }
 
+/// The route of a campaign, where it has one.
+fn route(c: &Connection, d: &Definition) -> Result<Option<RouteConfig>> {
+    let Some(route) = d.route_id else { return Ok(None) };
+    let config: Option<String> = c
+        .prepare_cached("SELECT config FROM route WHERE id = ?1")?
+        .query_row([route.0], |r| r.get(0))
+        .optional()?;
+    Ok(config.and_then(|json| serde_json::from_str(&json).ok()))
+}
+
+/// Segments a second that a campaign goes at, at most.
+pub(super) fn rate(c: &Connection, d: &Definition) -> Result<f64> {
+    let rate = route(c, d)?.map_or(1, |route| route.rate_per_second.max(1));
+    Ok(f64::from(pools::rate(c, d)?.map_or(rate, |pool| pool.min(rate))))
+}
+
 fn forecast(c: &Connection, d: &Definition, now: Timestamp) -> Result<Forecast> {
     let texts = freeze::complete(d)?;
     let (groups, _) = freeze::count(c, d)?;
     let waves = freeze::plan(d, &groups, now)?;
     let audience: i64 = groups.iter().map(|g| g.to_seq - g.from_seq).sum();
-    let mut excluded = suppressed(c, d)?;
-    let (segments, missing, rendered) = render(c, d, &texts)?;
-    if missing > 0 {
-        excluded.insert(SkipReason::MissingField.word().to_owned(), missing * audience / rendered.max(1));
+    let mut excluded = excluded(c, d)?;
+    let eligible = audience - excluded.values().sum::<i64>();
+    let seen = render(c, d, &texts)?;
+    let whole = |n: i64| if seen.looked_at == 0 { 0 } else { n * eligible / seen.looked_at };
+    if seen.lacking > 0 {
+        excluded.insert(SkipReason::MissingField.word().to_owned(), whole(seen.lacking));
     }
-    let segments: Vec<i64> = segments.into_iter().map(|n| n * audience / rendered.max(1)).collect();
-    let config: Option<String> = match d.route_id {
-        Some(route) => c
-            .prepare_cached("SELECT config FROM route WHERE id = ?1")?
-            .query_row([route.0], |r| r.get(0))
-            .optional()?,
-        None => None,
-    };
-    let route = config.and_then(|json| serde_json::from_str::<RouteConfig>(&json).ok());
-    let rate = route.as_ref().map_or(1, |route| route.rate_per_second.max(1));
-    let rate = f64::from(pools::rate(c, d)?.map_or(rate, |pool| pool.min(rate)));
-    let price = route.and_then(|route| route.price_per_segment);
-    let per_message: Vec<f64> = segments.iter().map(|n| *n as f64 / audience.max(1) as f64).collect();
-    let course = course(&waves, &groups, d.window.as_ref(), rate, &per_message);
+    let segments: Vec<i64> = seen.segments.iter().map(|n| whole(*n)).collect();
+    let price = route(c, d)?.and_then(|route| route.price_per_segment);
+    let cost = price.map(|price| price.times(segments.iter().sum()));
+    let each: Vec<f64> = segments.iter().map(|n| *n as f64 / audience.max(1) as f64).collect();
+    let course = planned(d, &waves, &groups, rate(c, d)?, &each);
     Ok(Forecast {
         audience,
+        recipients: eligible - whole(seen.nothing),
         excluded,
-        estimated: rendered < audience,
-        cost: price.map(|price| price.times(segments.iter().sum())),
+        estimated: seen.looked_at < eligible,
+        over_budget: d.max_cost.is_some_and(|most| cost.is_none_or(|cost| cost > most)),
+        cost,
+        max_cost: d.max_cost,
         segments,
-        first_send: course.first,
-        last_send: course.first.map(|_| course.clock),
-        delayed: course.delayed.into_values().collect(),
+        first_send: course.span().map(|span| span.first),
+        last_send: course.span().map(|span| span.last),
+        times: times(&course),
+        delayed: delayed(&course),
+        warnings: d.warnings(),
     })
+}
+
+/// The course of what is planned.
+fn planned(d: &Definition, waves: &[PlannedWave], groups: &[Group], rate: f64, segments: &[f64]) -> Course {
+    let sends: Vec<Send> = d.messages.iter().map(|m| m.send.clone()).collect();
+    let (pieces, due) = wave::pieces(waves);
+    let due = |message, group, _| due.get(&(message, group)).copied().unwrap_or(Timestamp::MIN);
+    course::course(
+        pieces,
+        &Plan { sends: &sends, groups, window: d.window.as_ref(), rate, segments, due: &due },
+    )
+}
+
+/// When each message of a course goes.
+pub(super) fn times(course: &Course) -> Vec<MessageTimes> {
+    let of = |(n, span): (&u32, &course::Span)| MessageTimes {
+        n: *n,
+        first_send: span.first,
+        last_send: span.last,
+    };
+    course.messages.iter().map(of).collect()
+}
+
+fn delayed(course: &Course) -> Vec<WindowDelay> {
+    let of = |(n, d): (&u32, &course::Delay)| WindowDelay { n: *n, recipients: d.recipients, until: d.until };
+    course.delayed.iter().map(of).collect()
+}
+
+impl Store {
+    /// What a Scheduled campaign would do with other times of some of its messages. Nothing is changed.
+    ///
+    /// # Errors
+    /// As [`Store::adjust`].
+    pub async fn adjust_forecast(
+        &self,
+        id: CampaignId,
+        changed: BTreeMap<u32, Send>,
+        now: Timestamp,
+    ) -> Result<Forecast> {
+        self.read(move |c| {
+            let old = load(c, id)?;
+            lifecycle::transition(old.definition.channel, old.status, Cause::Act(Action::Adjust))?;
+            let mut d = old.definition;
+            let groups = freeze::groups(c, id)?;
+            let mut problems = Vec::new();
+            for (n, send) in changed {
+                let Some(message) = d.messages.get_mut(n as usize - 1) else { continue };
+                if let Err(e) = wave::check(&send, &groups, now) {
+                    problems.push(Problem::new(format!("messages[n={n}].send"), e));
+                }
+                message.send = send;
+            }
+            Problem::none(problems)?;
+            forecast(c, &d, now)
+        })
+        .await
+    }
 }
 
 impl Store {
@@ -104,13 +172,15 @@ impl Store {
     pub async fn preview(
         &self,
         text: String,
+        template: bool,
         lists: Vec<ListId>,
         chosen: Vec<Msisdn>,
         samples: usize,
     ) -> Result<Preview> {
         let mut known: Vec<String> = KNOWN_FIELDS.iter().map(ToString::to_string).collect();
         known.extend(self.custom_fields().await?);
-        let text = Text::parse(&text).and_then(|text| text.check(&known).map(|()| text));
+        let text = Message { text, send: Send::Now, template };
+        let text = text.parse().and_then(|text| text.check(&known).map(|()| text));
         let text = text.map_err(|e| StoreError::Invalid(vec![Problem::new("text", e)]))?;
         self.read(move |c| {
             let fields: std::sync::Arc<[String]> = freeze::fields(std::slice::from_ref(&text)).into();
@@ -165,122 +235,63 @@ fn values(json: Option<&str>, fields: &[String]) -> Vec<Option<String>> {
         .unwrap_or_default()
 }
 
-/// How many of the audience are on a do-not-contact list, by reason.
-fn suppressed(c: &Connection, d: &Definition) -> Result<BTreeMap<String, i64>> {
+/// Who of an audience is kept from getting anything, as SQL over `m.number`: on a do-not-contact list for the purpose ?1.
+const SUPPRESSED: &str =
+    "SELECT s.reason FROM suppression s WHERE s.number = m.number AND s.channel IN ('sms', 'all')
+    AND (?1 = '' OR s.purpose IN ('', ?1)) LIMIT 1";
+
+/// How many of the audience get nothing, by reason; everybody once.
+fn excluded(c: &Connection, d: &Definition) -> Result<BTreeMap<String, i64>> {
+    let no_consent = settings::read(c)?.require_consent;
     let sql = format!(
-        "SELECT s.reason, count(DISTINCT m.number) FROM ({}) m JOIN suppression s USING (number)
-         WHERE s.channel IN ('sms', 'all') AND (?1 = '' OR s.purpose IN ('', ?1)) GROUP BY 1",
+        "SELECT coalesce(({SUPPRESSED}), CASE WHEN ?2 AND NOT EXISTS (SELECT 1 FROM consent k WHERE k.number = m.number)
+                     THEN 'no_consent' END) AS reason, count(*)
+         FROM ({}) m JOIN contact c USING (number) GROUP BY 1 HAVING reason IS NOT NULL",
         freeze::members(&d.list_ids)
     );
     Ok(c.prepare(&sql)?
-        .query_map([d.purpose()], |r| Ok((r.get(0)?, r.get(1)?)))?
+        .query_map((d.purpose(), no_consent), |r| Ok((r.get(0)?, r.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?)
 }
 
-/// Segments of each message over the first recipients, how many lack a field, and how many were looked at.
-fn render(c: &Connection, d: &Definition, texts: &[Text]) -> Result<(Vec<i64>, i64, i64)> {
+/// What rendering for the first recipients showed.
+struct Rendered {
+    /// Segments of each message.
+    segments: Vec<i64>,
+    /// How many lack a field of a message.
+    lacking: i64,
+    /// How many lack one of every message.
+    nothing: i64,
+    looked_at: i64,
+}
+
+/// Renders the texts for the first recipients that nothing keeps from getting them.
+fn render(c: &Connection, d: &Definition, texts: &[Text]) -> Result<Rendered> {
+    let no_consent = settings::read(c)?.require_consent;
     let fields: std::sync::Arc<[String]> = freeze::fields(texts).into();
     let sql = format!(
-        "SELECT c.fields FROM ({}) m JOIN contact c USING (number) LIMIT {RENDERED}",
+        "SELECT c.fields FROM ({}) m JOIN contact c USING (number) WHERE ({SUPPRESSED}) IS NULL
+           AND (NOT ?2 OR EXISTS (SELECT 1 FROM consent k WHERE k.number = m.number)) LIMIT {RENDERED}",
         freeze::members(&d.list_ids)
     );
     let mut statement = c.prepare(&sql)?;
-    let mut rows = statement.query([])?;
-    let (mut segments, mut missing, mut rendered) = (vec![0; texts.len()], 0, 0);
+    let mut rows = statement.query((d.purpose(), no_consent))?;
+    let mut seen = Rendered { segments: vec![0; texts.len()], lacking: 0, nothing: 0, looked_at: 0 };
     while let Some(r) = rows.next()? {
-        rendered += 1;
+        seen.looked_at += 1;
         let values = values(r.get_ref(0)?.as_str().ok(), &fields);
-        let mut lacks = false;
+        let mut lacks = 0;
         for (at, text) in texts.iter().enumerate() {
             match text.render(&fields, values.clone()) {
-                Ok(text) => segments[at] += segment::measure(&text).map_or(0, |size| size.segments as i64),
-                Err(RenderError::MissingField) => lacks = true,
+                Ok(text) => {
+                    seen.segments[at] += segment::measure(&text).map_or(0, |size| size.segments as i64);
+                }
+                Err(RenderError::MissingField) => lacks += 1,
                 Err(RenderError::Broken(_)) => {}
             }
         }
-        missing += i64::from(lacks);
+        seen.lacking += i64::from(lacks > 0);
+        seen.nothing += i64::from(lacks == texts.len());
     }
-    Ok((segments, missing, rendered))
-}
-
-/// How the waves go at a route's rate, through their windows.
-struct Course {
-    first: Option<Timestamp>,
-    /// When the route has sent what came before.
-    clock: Timestamp,
-    delayed: BTreeMap<u32, WindowDelay>,
-}
-
-/// What of a wave is still to go.
-struct Rest {
-    left: SignedDuration,
-    /// Whether its recipients are counted as delayed.
-    delayed: bool,
-    openings: usize,
-}
-
-impl Course {
-    /// So many recipients of message `n` wait until `until`.
-    fn delay(&mut self, n: u32, recipients: i64, until: Timestamp) {
-        let delay = self.delayed.entry(n).or_insert(WindowDelay { n, recipients: 0, until });
-        delay.recipients += recipients;
-        delay.until = delay.until.max(until);
-    }
-}
-
-/// Takes whichever wave may go first, again and again, until its window closes or nothing of it is left.
-fn course(
-    waves: &[PlannedWave],
-    groups: &[Group],
-    window: Option<&Window>,
-    rate: f64,
-    per_message: &[f64],
-) -> Course {
-    let whole = |w: &PlannedWave| {
-        let segments = (w.to_seq - w.from_seq) as f64 * per_message[w.message_no as usize - 1];
-        SignedDuration::try_from_secs_f64(segments / rate).unwrap_or(SignedDuration::ZERO)
-    };
-    let mut rests: Vec<Rest> =
-        waves.iter().map(|w| Rest { left: whole(w), delayed: false, openings: 0 }).collect();
-    // By the earliest that each may go, as far as that is known.
-    let mut next: BinaryHeap<_> = waves.iter().enumerate().map(|(at, w)| Reverse((w.due_at, at))).collect();
-    let mut course = Course { first: None, clock: Timestamp::MIN, delayed: BTreeMap::new() };
-    while let Some(Reverse((known, at))) = next.pop() {
-        let (w, rest) = (&waves[at], &mut rests[at]);
-        let start = known.max(course.clock);
-        let until = match window.map(|window| window.at(&groups[w.group].zones, start)) {
-            None => Timestamp::MAX,
-            Some(Opening::Open { until, .. }) if start == known => until,
-            // What else may go earlier is looked at first.
-            Some(Opening::Open { .. }) => {
-                next.push(Reverse((start, at)));
-                continue;
-            }
-            Some(Opening::Closed { next: opens }) => {
-                rest.openings += 1;
-                if rest.openings < MOST_OPENINGS {
-                    if !rest.delayed {
-                        rest.delayed = true;
-                        let share = rest.left.div_duration_f64(whole(w).max(SignedDuration::from_nanos(1)));
-                        let people = ((w.to_seq - w.from_seq) as f64 * share.min(1.0)).round() as i64;
-                        course.delay(w.message_no, people, opens);
-                    } else if let Some(delay) = course.delayed.get_mut(&w.message_no) {
-                        delay.until = delay.until.max(opens);
-                    }
-                    next.push(Reverse((opens, at)));
-                }
-                continue;
-            }
-            Some(Opening::Never) => continue,
-        };
-        course.first.get_or_insert(start);
-        let room = until.duration_since(start);
-        let runs = rest.left.min(room);
-        course.clock = start.saturating_add(runs).unwrap_or(start);
-        rest.left -= runs;
-        if rest.left > SignedDuration::ZERO {
-            next.push(Reverse((course.clock, at)));
-        }
-    }
-    course
+    Ok(seen)
 }

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use campaign::{
-    Action, CampaignId, ListId, Window, ZoneGroup,
+    Action, CampaignId, ListId, Msisdn, Window, ZoneGroup,
     lifecycle::{self, Cause},
     text::Text,
     wave::{self, Group, PlannedWave},
@@ -16,12 +16,12 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{
-    Store,
+    Store, audience,
     campaigns::{self, full, load},
-    ms, operate, pools, settings,
+    ms, operate, people, pools, settings,
     writer::Lane,
 };
-use crate::{By, Campaign, Definition, Held, Problem, Result, StoreError};
+use crate::{By, Campaign, Deed, Definition, Held, Problem, Result, StoreError};
 
 /// Rows written in one go: below 20 ms on the slowest machine we know.
 const CHUNK: usize = 4_000;
@@ -52,8 +52,19 @@ pub(super) fn zone(name: &str) -> Result<ZoneGroup> {
     ZoneGroup::parse(name).map_err(|e| StoreError::Database(e.to_string()))
 }
 
-/// The distinct numbers over the lists, in order. Lists are sorted by number, so this is a merge.
+/// Lists that are merged; more of them (SQLite joins 500 selections at most) are picked out of a walk over all members.
+const MERGED: usize = 100;
+
+/// The distinct numbers over the lists, in order. Lists are sorted by number, so this is a merge; of very many, a walk
+/// along the index of all members by number.
 pub(super) fn members(lists: &[ListId]) -> String {
+    if lists.len() > MERGED {
+        let ids: Vec<String> = lists.iter().map(|l| l.0.to_string()).collect();
+        return format!(
+            "SELECT number FROM list_member INDEXED BY list_member_number WHERE list_id IN ({}) GROUP BY number",
+            ids.join(", ")
+        );
+    }
     lists
         .iter()
         .map(|l| format!("SELECT number FROM list_member WHERE list_id = {}", l.0))
@@ -114,7 +125,7 @@ pub(super) fn complete(d: &Definition) -> Result<Vec<Text>> {
     need(!d.messages.is_empty(), "messages", "write at least one message");
     let mut texts = Vec::new();
     for (i, m) in d.messages.iter().enumerate() {
-        match Text::parse(&m.text) {
+        match m.parse() {
             Ok(text) => texts.push(text),
             Err(e) => problems.push(Problem::new(format!("messages[{i}].text"), e)),
         }
@@ -166,6 +177,21 @@ pub(super) fn starts(c: &Connection, id: CampaignId) -> Result<()> {
     Ok(())
 }
 
+/// Takes those out of a frozen audience who were deleted on request while it was written: since the line `begun` of the
+/// audit log.
+fn forget_deleted(c: &Connection, id: CampaignId, begun: i64) -> Result<()> {
+    let gone: Vec<String> = c
+        .prepare_cached("SELECT object FROM audit WHERE id > ?1 AND action = ?2")?
+        .query_map((begun, Deed::ContactDeleted.word()), |r| r.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for number in gone.iter().filter_map(|number| Msisdn::from_address(number)) {
+        if let Some(seq) = audience::place(c, id, number)? {
+            people::blank(c, id, seq)?;
+        }
+    }
+    Ok(())
+}
+
 /// Holds a campaign's place among those being frozen.
 struct Freezing<'a>(&'a Store, CampaignId);
 
@@ -200,10 +226,12 @@ impl Store {
             return Err(StoreError::Busy);
         }
         let _place = Freezing(self, id);
-        let (version, definition, fields, groups, waves, audience) = self.read_now(|c| {
+        let (version, written, definition, fields, groups, waves, audience, begun) = self.read_now(|c| {
+            let begun: i64 = c.query_row("SELECT coalesce(max(id), 0) FROM audit", [], |r| r.get(0))?;
             let old = load(c, id)?;
             lifecycle::transition(old.definition.channel, old.status, Cause::Act(Action::Schedule))?;
             let texts = complete(&old.definition)?;
+            let written = campaigns::encode(&old.definition)?;
             let definition = frozen(c, old.definition)?;
             let (groups, place) = count(c, &definition)?;
             let waves = plan(&definition, &groups, now)?;
@@ -213,7 +241,7 @@ impl Store {
             let fields = fields(&texts);
             self.sweep(id)?;
             let audience = self.copy(c, id, &definition, &fields, &groups, &place)?;
-            Ok((old.version, definition, fields, groups, waves, audience))
+            Ok((old.version, written, definition, fields, groups, waves, audience, begun))
         })?;
         self.inner.writer.run_now(Lane::Urgent, move |c| {
             let current = load(c, id)?;
@@ -224,8 +252,8 @@ impl Store {
             let fields = serde_json::to_string(&fields).map_err(|e| StoreError::Database(e.to_string()))?;
             let json = campaigns::encode(&definition)?;
             c.execute(
-                "UPDATE campaign SET audience = ?2, fields = ?3, definition = ?4 WHERE id = ?1",
-                (id.0, audience, fields, json),
+                "UPDATE campaign SET audience = ?2, fields = ?3, definition = ?4, written = ?5 WHERE id = ?1",
+                (id.0, audience, fields, json, written),
             )?;
             for (at, g) in groups.iter().enumerate() {
                 c.prepare_cached("INSERT INTO audience_group VALUES (?1, ?2, ?3, ?4, ?5)")?
@@ -246,6 +274,7 @@ impl Store {
                     if w.held { Held::Pilot.code() } else { 0 },
                 ))?;
             }
+            forget_deleted(c, id, begun)?;
             pools::freeze(c, id, &definition)?;
             starts(c, id)?;
             full(c, load(c, id)?)

@@ -1,7 +1,9 @@
 //! Imports: rows of files, in chunks of bulk work, into contact lists or onto do-not-contact lists.
 //!
-//! Keeps: a chunk counts its rows in the transaction that stores them, so an import that was interrupted goes
-//! on behind the last row that was stored.
+//! A part of a file is stored in the order of its numbers, in steps of some milliseconds: in the file's own order, which
+//! is often none, each row would touch pages of its own. Keeps: a step counts its rows in the transaction that stores
+//! them; an import that was interrupted goes on behind the last part that was stored whole, and what it stored of the
+//! next one is stored again, which changes nothing.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,9 +14,13 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::{Store, audit, ms, names, opt_out, writer::Lane};
 use crate::{
     Barred, By, Change, Consent, Deed, ImportChunk, ImportPlan, ImportStage, ImportState, ImportTarget,
-    NewContact, Result, RowError, StoreError,
+    LeftOut, NewContact, Result, RowError, StoreError,
 };
 
+/// Rows that are stored in one go: some milliseconds.
+const STEP: usize = 2_000;
+/// Bytes of refused rows that are read together.
+const PAGE_BYTES: usize = 1024 * 1024;
 /// How long a file waits to be looked at.
 const LOOKED_AT_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
@@ -91,7 +97,7 @@ fn bar(c: &Connection, barred: Barred, contacts: &[NewContact], now: i64) -> Res
 }
 
 const STATE: &str =
-    "SELECT id, list_id, channel, state, rows, accepted, rejected, error, size, read FROM import";
+    "SELECT id, list_id, channel, state, rows, accepted, rejected, error, size, read, header FROM import";
 
 fn state(r: &Row<'_>) -> rusqlite::Result<ImportState> {
     let (list, channel): (Option<i64>, Option<String>) = (r.get(1)?, r.get(2)?);
@@ -111,14 +117,20 @@ fn state(r: &Row<'_>) -> rusqlite::Result<ImportState> {
         error: r.get(7)?,
         size: r.get(8)?,
         read: r.get(9)?,
+        left_out: Vec::new(),
+        header: serde_json::from_str(r.get_ref(10)?.as_str()?).unwrap_or_default(),
     })
 }
 
 fn find(c: &Connection, id: ImportId) -> Result<ImportState> {
-    c.prepare_cached(&format!("{STATE} WHERE id = ?1"))?
-        .query_row([id.0], state)
-        .optional()?
-        .ok_or(StoreError::NotFound("import"))
+    let found = c.prepare_cached(&format!("{STATE} WHERE id = ?1"))?.query_row([id.0], state).optional()?;
+    let left_out = c
+        .prepare_cached(
+            "SELECT field, reason, count FROM import_left_out WHERE import_id = ?1 ORDER BY count DESC, field, reason",
+        )?
+        .query_map([id.0], |r| Ok(LeftOut { field: r.get(0)?, reason: r.get(1)?, count: r.get(2)? }))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(ImportState { left_out, ..found.ok_or(StoreError::NotFound("import"))? })
 }
 
 fn begin(
@@ -183,33 +195,64 @@ impl Store {
         .await
     }
 
-    /// Stores one chunk of an import. For a thread that may block; a few thousand rows at a time.
-    pub fn import_chunk(&self, import: ImportId, mut chunk: ImportChunk, now: Timestamp) -> Result<()> {
-        // In the order of the tables' keys, so that a chunk touches few pages.
-        chunk.contacts.sort_by_key(|n| n.number);
-        let held = self.inner.writer.run_now(Lane::Bulk, move |c| {
-            let held = match find(c, import)?.into {
-                ImportTarget::List(list) => {
-                    join(c, list, &chunk.contacts)?;
-                    Vec::new()
-                }
-                ImportTarget::DoNotContact(barred) => bar(c, barred, &chunk.contacts, ms(now))?,
-            };
-            let mut error =
-                c.prepare_cached("INSERT INTO import_error VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING")?;
-            for e in &chunk.errors {
-                error.execute((import.0, e.row, &e.field, &e.value, &e.message))?;
+    /// Stores one part of an import, in steps. For a thread that may block; some tens of thousands of rows at a time.
+    pub fn import_chunk(&self, import: ImportId, chunk: ImportChunk, now: Timestamp) -> Result<()> {
+        let ImportChunk { header, mut contacts, errors, left_out, read } = chunk;
+        // Rows of one number stay in the file's order: the last one counts.
+        contacts.sort_by_key(|n| n.number);
+        let mut contacts = contacts.into_iter();
+        loop {
+            let step: Vec<NewContact> = contacts.by_ref().take(STEP).collect();
+            if step.is_empty() {
+                break;
+            }
+            let held = self.inner.writer.run_now(Lane::Bulk, move |c| {
+                let held = match find(c, import)?.into {
+                    ImportTarget::List(list) => {
+                        join(c, list, &step)?;
+                        Vec::new()
+                    }
+                    ImportTarget::DoNotContact(barred) => bar(c, barred, &step, ms(now))?,
+                };
+                c.prepare_cached(
+                    "UPDATE import SET rows = rows + ?2, accepted = accepted + ?2 WHERE id = ?1",
+                )?
+                .execute((import.0, step.len() as i64))?;
+                Ok(held)
+            })?;
+            for (number, purposes) in held {
+                self.inner.opt_outs.set(number, purposes);
+            }
+            self.tell(Change::Import(import));
+        }
+        let mut errors = errors.into_iter();
+        loop {
+            let step: Vec<RowError> = errors.by_ref().take(STEP).collect();
+            if step.is_empty() {
+                break;
+            }
+            self.inner.writer.run_now(Lane::Bulk, move |c| refuse(c, import, &step))?;
+            self.tell(Change::Import(import));
+        }
+        self.inner.writer.run_now(Lane::Bulk, move |c| {
+            for left in &left_out {
+                c.prepare_cached(
+                    "INSERT INTO import_left_out VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT DO UPDATE SET count = count + excluded.count",
+                )?
+                .execute((import.0, &left.field, &left.reason, left.count))?;
+            }
+            if !header.is_empty() {
+                c.prepare_cached("UPDATE import SET header = ?2 WHERE id = ?1")?
+                    .execute((import.0, as_json(&header)?))?;
             }
             c.prepare_cached(
-                "UPDATE import SET rows = rows + ?2 + ?3, accepted = accepted + ?2, rejected = rejected + ?3, read = ?4
+                "UPDATE import SET read = ?2, whole_rows = rows, whole_accepted = accepted, whole_rejected = rejected
                  WHERE id = ?1",
             )?
-            .execute((import.0, chunk.contacts.len() as i64, chunk.errors.len() as i64, chunk.read))?;
-            Ok(held)
+            .execute((import.0, read))?;
+            Ok(())
         })?;
-        for (number, purposes) in held {
-            self.inner.opt_outs.set(number, purposes);
-        }
         self.tell(Change::Import(import));
         Ok(())
     }
@@ -243,6 +286,12 @@ impl Store {
             c.execute(
                 "UPDATE import SET state = 'failed', error = 'the program ended before all rows were read; send them again'
                  WHERE state = 'running' AND size IS NULL",
+                [],
+            )?;
+            // What was stored of a part that is not whole is stored again.
+            c.execute(
+                "UPDATE import SET rows = whole_rows, accepted = whole_accepted, rejected = whole_rejected
+                 WHERE state = 'running'",
                 [],
             )?;
             let running: Vec<ImportState> = c
@@ -292,17 +341,51 @@ impl Store {
         self.read(move |c| find(c, import)).await
     }
 
-    /// The rows that an import refused, in the file's order; the first so many, or all.
-    pub async fn import_errors(&self, import: ImportId, most: Option<usize>) -> Result<Vec<RowError>> {
+    /// The rows that an import refused, in the file's order, behind the row `after`: at most so many, and fewer where they
+    /// are large. None: there are no more.
+    pub async fn import_errors(&self, import: ImportId, after: i64, most: usize) -> Result<Vec<RowError>> {
         self.read(move |c| {
-            Ok(c.prepare_cached(
-                "SELECT row, field, value, message FROM import_error WHERE import_id = ?1 ORDER BY row LIMIT ?2",
-            )?
-            .query_map((import.0, most.map_or(-1, |n| n as i64)), |r| {
-                Ok(RowError { row: r.get(0)?, field: r.get(1)?, value: r.get(2)?, message: r.get(3)? })
-            })?
-            .collect::<rusqlite::Result<_>>()?)
+            let mut statement = c.prepare_cached(
+                "SELECT row, field, value, message, original FROM import_error
+                 WHERE import_id = ?1 AND row > ?2 ORDER BY row LIMIT ?3",
+            )?;
+            let mut rows = statement.query((import.0, after, most as i64))?;
+            let (mut errors, mut bytes) = (Vec::new(), 0);
+            while let Some(r) = rows.next()? {
+                let original: Option<String> = r.get(4)?;
+                bytes += original.as_ref().map_or(0, String::len);
+                let original = original.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+                errors.push(RowError {
+                    row: r.get(0)?,
+                    field: r.get(1)?,
+                    value: r.get(2)?,
+                    message: r.get(3)?,
+                    original,
+                });
+                if bytes > PAGE_BYTES {
+                    break;
+                }
+            }
+            Ok(errors)
         })
         .await
     }
+}
+
+fn as_json(values: &[String]) -> Result<String> {
+    serde_json::to_string(values).map_err(|e| StoreError::Database(e.to_string()))
+}
+
+/// Notes rows that are refused.
+fn refuse(c: &Connection, import: ImportId, errors: &[RowError]) -> Result<()> {
+    let mut error = c.prepare_cached(
+        "INSERT INTO import_error (import_id, row, field, value, message, original) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT DO NOTHING",
+    )?;
+    for e in errors {
+        error.execute((import.0, e.row, &e.field, &e.value, &e.message, as_json(&e.original)?))?;
+    }
+    c.prepare_cached("UPDATE import SET rows = rows + ?2, rejected = rejected + ?2 WHERE id = ?1")?
+        .execute((import.0, errors.len() as i64))?;
+    Ok(())
 }

@@ -19,6 +19,7 @@ mod limit;
 mod names;
 mod operate;
 mod opt_out;
+mod outlook;
 mod people;
 mod pools;
 mod prune;

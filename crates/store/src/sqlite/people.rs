@@ -1,9 +1,11 @@
 //! One person: what is known of a number, and forgetting it.
 
+use std::time::Duration;
+
 use campaign::{CampaignId, ListId, Msisdn, Sender};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{Store, audit, imports, ms, names, time};
+use super::{Store, audience, audit, imports, ms, names, time};
 use crate::{By, Consent, Contact, Deed, LastContact, Result, Suppressed};
 
 impl Store {
@@ -69,25 +71,148 @@ impl Store {
         .await
     }
 
-    /// Forgets a contact: its fields and lists go, its suppressions stay. What campaigns froze stays with them.
+    /// Forgets a contact on request: what is known of it, what it wrote and what it was answered go, and what campaigns
+    /// froze of it is blanked, so that it gets nothing more of those that were scheduled before; its suppressions and the
+    /// counts stay. Answers once nothing that was under way to it is left.
     pub async fn delete_contact(&self, contact: Msisdn, by: By) -> Result<bool> {
         let number = contact.digits();
-        self.write(move |c| {
-            c.execute(
-                "UPDATE list SET size = size - 1
-                 WHERE id IN (SELECT list_id FROM list_member WHERE number = ?1)",
-                [number],
-            )?;
-            c.execute("DELETE FROM list_member WHERE number = ?1", [number])?;
-            c.execute("DELETE FROM consent WHERE number = ?1", [number])?;
-            let there = c.execute("DELETE FROM contact WHERE number = ?1", [number])? > 0;
-            if there {
-                audit::note(c, &by, Deed::ContactDeleted, contact)?;
+        if !self
+            .read(move |c| {
+                Ok(c.prepare_cached("SELECT 1 FROM contact WHERE number = ?1")?.exists([number])?)
+            })
+            .await?
+        {
+            return Ok(false);
+        }
+        self.blank_in_audiences(contact).await?;
+        self.blank_import_errors(contact).await?;
+        let there = self
+            .write(move |c| {
+                c.execute(
+                    "UPDATE list SET size = size - 1
+                     WHERE id IN (SELECT list_id FROM list_member WHERE number = ?1)",
+                    [number],
+                )?;
+                for forget in FORGET {
+                    c.execute(forget, [number])?;
+                }
+                let there = c.execute("DELETE FROM contact WHERE number = ?1", [number])? > 0;
+                if there {
+                    audit::note(c, &by, Deed::ContactDeleted, contact)?;
+                }
+                Ok(there)
+            })
+            .await?;
+        // Whoever was scheduled meanwhile read the contact before it went.
+        for (campaign, seq) in self.blank_in_audiences(contact).await? {
+            self.settled_for(campaign, seq).await?;
+        }
+        Ok(there)
+    }
+
+    /// Blanks a number in every audience that it is frozen into; answers where that is.
+    async fn blank_in_audiences(&self, number: Msisdn) -> Result<Vec<(CampaignId, i64)>> {
+        let places: Vec<(CampaignId, i64)> = self
+            .read(move |c| {
+                let frozen: Vec<CampaignId> = c
+                    .prepare_cached("SELECT id FROM campaign WHERE audience > 0 ORDER BY id")?
+                    .query_map([], |r| Ok(CampaignId(r.get(0)?)))?
+                    .collect::<rusqlite::Result<_>>()?;
+                let mut places = Vec::new();
+                for id in frozen {
+                    places.extend(audience::place(c, id, number)?.map(|seq| (id, seq)));
+                }
+                Ok(places)
+            })
+            .await?;
+        let found = places.clone();
+        self.write(move |c| found.iter().try_for_each(|(id, seq)| blank(c, *id, *seq))).await?;
+        Ok(places)
+    }
+
+    /// Waits until nothing that was claimed for this recipient is under way, as long as a claim lives.
+    async fn settled_for(&self, id: CampaignId, seq: i64) -> Result<()> {
+        for _ in 0..LONGEST_CLAIM.as_millis() / LOOK_EVERY.as_millis() {
+            let under_way = self
+                .read(move |c| {
+                    Ok(c.prepare_cached(
+                        "SELECT 1 FROM claim k WHERE k.campaign_id = ?1 AND k.low <= ?2 AND k.to_seq > ?2 AND NOT EXISTS
+                             (SELECT 1 FROM delivery d WHERE d.campaign_id = ?1 AND d.message_no = k.message_no AND d.seq = ?2)",
+                    )?
+                    .exists((id.0, seq))?)
+                })
+                .await?;
+            if !under_way {
+                break;
             }
-            Ok(there)
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// Blanks refused rows of files that this number stands in, however it is spelt there.
+    async fn blank_import_errors(&self, number: Msisdn) -> Result<()> {
+        let found: Vec<(i64, i64)> = self
+            .read(move |c| {
+                let digits = number.digits().to_string();
+                let is_it = |text: &str| {
+                    let own: String = text.chars().filter(char::is_ascii_digit).collect();
+                    let own = own.trim_start_matches('0');
+                    own.len() >= SHORTEST_MATCH && digits.ends_with(own)
+                };
+                let mut statement =
+                    c.prepare_cached("SELECT import_id, row, value, original FROM import_error")?;
+                let mut rows = statement.query([])?;
+                let mut found = Vec::new();
+                while let Some(r) = rows.next()? {
+                    let original: Option<String> = r.get(3)?;
+                    let cells: Vec<String> =
+                        original.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+                    if is_it(r.get_ref(2)?.as_str().unwrap_or_default())
+                        || cells.iter().any(|cell| is_it(cell))
+                    {
+                        found.push((r.get(0)?, r.get(1)?));
+                    }
+                }
+                Ok(found)
+            })
+            .await?;
+        self.write(move |c| {
+            let mut blank = c.prepare_cached(
+                "UPDATE import_error SET value = '', message = 'deleted on request', original = NULL
+                 WHERE import_id = ?1 AND row = ?2",
+            )?;
+            found.into_iter().try_for_each(|key| blank.execute(key).map(drop).map_err(Into::into))
         })
         .await
     }
+}
+
+/// Stands in the place of the fields of somebody in a frozen audience who was deleted on request.
+pub(super) const DELETED: &str = "deleted";
+/// Digits of a refused value that must be those of a number: fewer are many people's.
+const SHORTEST_MATCH: usize = 7;
+/// How long a claim may be under way, and how often it is looked at.
+const LONGEST_CLAIM: Duration = Duration::from_secs(12);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// What goes with a contact, each by its number. A message that is answered by itself and waits is not sent any more.
+const FORGET: [&str; 8] = [
+    "DELETE FROM list_member WHERE number = ?1",
+    "DELETE FROM consent WHERE number = ?1",
+    "DELETE FROM last_contact WHERE number = ?1",
+    "DELETE FROM contact_log WHERE number = ?1",
+    "DELETE FROM reply_part WHERE number = ?1",
+    "UPDATE reply SET text = '' WHERE number = ?1",
+    "UPDATE answer SET state = 'expired' WHERE number = ?1 AND state = 'queued'",
+    "UPDATE answer SET text = '' WHERE number = ?1 AND state <> 'taken'",
+];
+
+/// Blanks what a campaign froze of somebody; nothing more goes to them.
+pub(super) fn blank(c: &Connection, id: CampaignId, seq: i64) -> Result<()> {
+    c.prepare_cached("UPDATE audience SET fields = ?3 WHERE campaign_id = ?1 AND seq = ?2")?
+        .execute((id.0, seq, DELETED))?;
+    Ok(())
 }
 
 /// A sender as people write it, from its address.

@@ -4,6 +4,7 @@
 
 mod course;
 mod lists;
+mod people;
 mod replies;
 mod rules;
 mod safety;

@@ -1,0 +1,25 @@
+//! The most of everything that comes from outside: bodies, files, rows and values. What is larger is refused in words;
+//! nothing is held in memory by the size that a request says it has.
+
+/// A JSON body, in bytes: tens of thousands of contacts.
+pub(crate) const LARGEST_JSON: usize = 16 * 1024 * 1024;
+/// A form without a file, in bytes: twenty messages, with room.
+pub(crate) const LARGEST_FORM: usize = 2 * 1024 * 1024;
+/// A field beside the file of a form, in bytes.
+pub(crate) const LARGEST_FIELD: usize = 256;
+/// A file of contacts, in bytes: some twenty million rows.
+pub(crate) const LARGEST_FILE: u64 = 1_000_000_000;
+/// What a form with a file has beside it, in bytes.
+pub(crate) const AROUND_FILE: u64 = 1024 * 1024;
+/// Bytes that an upload leaves free on the disk: what is sent must still be accounted for.
+pub(crate) const KEPT_FREE: u64 = 64 * 1024 * 1024;
+/// A row of a file, in bytes: a value of a MiB and what stands beside it.
+pub(crate) const LONGEST_RECORD: usize = 1024 * 1024 + 64 * 1024;
+/// A value that a contact keeps, in characters.
+pub(crate) const LONGEST_VALUE: usize = 2_000;
+/// Rows of a file that are read, sorted and stored together,
+pub(crate) const PART_ROWS: usize = 100_000;
+/// and bytes of them.
+pub(crate) const PART_BYTES: usize = 24 * 1024 * 1024;
+/// The part of a refused value that is shown again, in characters.
+pub(crate) const SHOWN: usize = 60;
