@@ -1,48 +1,85 @@
-//! A CSV file of a million rows, beside `sqlite3 .import` of the same file.
-//! `cargo run --release -p bench --bin import [ROWS]`
+//! CSV files of a million rows, their numbers in order and in none, by turns, beside `sqlite3 .import` of the same.
+//! `cargo run --release -p bench --bin import [ROWS] [ROUNDS]`
 
-use std::{io::Write as _, process::Command, time::Instant};
+use std::{
+    fs::File,
+    io::{BufWriter, Write as _},
+    path::Path,
+    process::Command,
+    time::Instant,
+};
 
 use bench::{argument, by, folder, line, peak_memory, say_machine};
 use jiff::Timestamp;
 use store::Store;
 
-fn main() -> anyhow::Result<()> {
-    let rows = argument(1, 1_000_000)?;
-    say_machine();
-    let folder = folder()?;
-    let path = folder.path().join("people.csv");
-    let mut file = std::io::BufWriter::new(std::fs::File::create(&path)?);
+/// Steps through all rows in no order: a prime beyond every count of rows that is asked for.
+const SHUFFLED_BY: i64 = 7_368_787;
+
+/// Writes a file of `rows` people, in the order of their numbers or in none.
+fn write(path: &Path, rows: i64, shuffled: bool) -> std::io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
     writeln!(file, "phone,first_name,last_name,city")?;
-    for i in 0..rows {
+    for n in 0..rows {
+        let i = if shuffled { n * SHUFFLED_BY % rows } else { n };
         // Numbers of the plan that a person could have, and names in no order: they are found by their names.
         let (area, local) = (202 + i / 7_000_000, 2_000_000 + i % 7_000_000);
         writeln!(file, "+1{area}{local:07},Ana{i},Rossi{},Springfield", i * 7_919 % 9_973)?;
     }
-    file.flush()?;
+    file.flush()
+}
+
+/// Imports a file into data of its own; rows a second, and of the names that are sorted in after it.
+fn import(file: &Path, rows: i64) -> anyhow::Result<(f64, f64)> {
+    let folder = folder()?;
     let runtime = tokio::runtime::Runtime::new()?;
     let store = Store::open(folder.path())?;
     let list = runtime.block_on(store.create_list("All".into(), by()))?;
     let import = runtime.block_on(store.begin_import(list, by()))?;
     let reading = server::import::Reading::plain(None, "bench", Timestamp::now());
     let began = Instant::now();
-    let state = server::import::csv(&store, import, std::fs::File::open(&path)?, &reading, |_| {})?;
-    let ours = rows as f64 / began.elapsed().as_secs_f64();
+    let state = server::import::csv(&store, import, File::open(file)?, &reading, |_| {})?;
+    let imported = rows as f64 / began.elapsed().as_secs_f64();
     let began = Instant::now();
     store.index_names()?;
     let named = rows as f64 / began.elapsed().as_secs_f64();
     anyhow::ensure!(state.accepted == rows, "{state:?}");
-    line(&[&"", &"rows/s", &"peak MiB"]);
-    line(&[&"carillon", &(ours as i64), &peak_memory()]);
-    line(&[&"names, after it", &(named as i64), &"-"]);
+    Ok((imported, named))
+}
+
+fn median(mut all: Vec<f64>) -> f64 {
+    all.sort_by(f64::total_cmp);
+    all[all.len() / 2]
+}
+
+fn main() -> anyhow::Result<()> {
+    let (rows, rounds) = (argument(1, 1_000_000)?, argument(2, 3)?);
+    say_machine();
+    let files = folder()?;
+    let (ordered, shuffled) = (files.path().join("ordered.csv"), files.path().join("shuffled.csv"));
+    write(&ordered, rows, false)?;
+    write(&shuffled, rows, true)?;
+    let (mut in_order, mut in_none, mut names) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let (imported, named) = import(&ordered, rows)?;
+        in_order.push(imported);
+        names.push(named);
+        in_none.push(import(&shuffled, rows)?.0);
+    }
+    let (in_order, in_none) = (median(in_order), median(in_none));
+    line(&[&"", &"rows/s"]);
+    line(&[&"in order", &(in_order as i64)]);
+    line(&[&"in no order", &(in_none as i64)]);
+    line(&[&"names, after it", &(median(names) as i64)]);
+    println!("in no order / in order: {:.2}; peak memory {} MiB", in_none / in_order, peak_memory());
     let began = Instant::now();
-    let import = format!(".import {} people", path.display());
+    let import = format!(".import {} people", ordered.display());
     let status =
-        Command::new("sqlite3").arg(folder.path().join("plain.db")).args([".mode csv", &import]).status();
+        Command::new("sqlite3").arg(files.path().join("plain.db")).args([".mode csv", &import]).status();
     if status.is_ok_and(|s| s.success()) {
         let plain = rows as f64 / began.elapsed().as_secs_f64();
-        line(&[&"sqlite3", &(plain as i64), &"-"]);
-        println!("carillon / sqlite3: {:.2}", ours / plain);
+        line(&[&"sqlite3", &(plain as i64)]);
+        println!("carillon / sqlite3: {:.2}", in_order / plain);
     } else {
         println!("sqlite3: not measured (Debian package sqlite3)");
     }
