@@ -1,5 +1,10 @@
 //! Keywords in replies: opting out, opting in, asking for help (product document §3; CTIA and 47 CFR
 //! 64.1200(a)(10) for the words).
+//!
+//! A STOP counts however it is typed: with accents, in full width, with a letter twice, with a zero for its O. What
+//! only may mean no is for a person to look at, and nobody is opted out by it.
+
+use icu_normalizer::DecomposingNormalizerBorrowed;
 
 /// What a reply asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +37,9 @@ const WORDS: &[(&str, Keyword)] = &[
     ("QUIT", Keyword::OptOut),
     ("REVOKE", Keyword::OptOut),
     ("OPTOUT", Keyword::OptOut),
+    // As a French law has it (ARCEP), and as phones in Cyrillic write it.
+    ("ARRET", Keyword::OptOut),
+    ("СТОП", Keyword::OptOut),
     ("START", Keyword::OptIn),
     ("YES", Keyword::OptIn),
     ("UNSTOP", Keyword::OptIn),
@@ -42,51 +50,112 @@ const WORDS: &[(&str, Keyword)] = &[
 /// Keywords that also answer appointments and may be switched off for a sender.
 pub const SWITCHABLE: [&str; 2] = ["CANCEL", "YES"];
 
-/// Words in a longer reply that a person should look at: it may mean no, and is no keyword.
+/// What comes behind STOP without a space between, in the languages of advertisements.
+const BEHIND_STOP: &[&str] = &[
+    "2END", "2QUIT", "2STOP", "2UNSUB", "TOEND", "TOQUIT", "NOW", "SMS", "MSG", "TXT", "TEXT", "TEXTS",
+    "PUB", "IT",
+];
+
+/// Words in a reply that a person should look at: it may mean no, and is no keyword.
 const LIKE_A_REFUSAL: &[&str] = &[
     "stop",
+    "stopit",
     "unsubscribe",
+    "unsub",
     "opt out",
     "opt-out",
-    "remove me",
+    "remove",
+    "delete me",
     "take me off",
     "leave me alone",
     "no more",
+    "no thanks",
     "not interested",
     "wrong number",
+    "wrong person",
     "do not text",
     "don't text",
     "dont text",
     "do not contact",
     "don't contact",
+    "dont contact",
     "do not message",
     "don't message",
+    "dont message",
+    "do not send",
+    "don't send",
+    "dont send",
+    "spam",
+    "abmelden",
+    "abbestellen",
+    "afmelden",
+    "aufhoren",
+    "baja",
+    "basta",
+    "cancelar",
+    "cancela",
+    "desabonner",
+    "desinscrire",
+    "detener",
+    "arreter",
+    "arretez",
+    "parar",
+    "pare",
+    "salir",
+    "stopp",
+    "stoppen",
+    "stoppez",
 ];
 
-/// The keyword that `reply` consists of, whatever its case, spaces and punctuation; `off` are the words
+/// `reply` with its letters as they are compared: without accents and width, in capitals.
+fn plain(reply: &str) -> String {
+    let decomposed = DecomposingNormalizerBorrowed::new_nfkd().normalize(reply);
+    // Accents stand behind their letters now (Unicode, Combining Diacritical Marks).
+    decomposed.chars().filter(|c| !('\u{300}'..='\u{36F}').contains(c)).flat_map(char::to_uppercase).collect()
+}
+
+/// `word` with each letter once where it stands several times in a row.
+fn without_repeats(word: &str) -> String {
+    let mut letters: Vec<char> = word.chars().collect();
+    letters.dedup();
+    letters.into_iter().collect()
+}
+
+/// The keyword that `reply` consists of, whatever its case, accents, spaces and punctuation; `off` are the words
 /// that do not count, in capitals.
 pub fn find(reply: &str, off: &[String]) -> Option<Keyword> {
-    // No keyword is longer; a long reply is not read to its end.
-    const LONGEST: usize = 16;
-    let letters: String = reply
-        .chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_uppercase)
-        .take(LONGEST + 1)
-        .collect();
+    // No keyword is longer, nor typed with more around it; a long reply is not read to its end.
+    const LONGEST: usize = 24;
+    let begins: String = reply.chars().take(8 * LONGEST).collect();
+    let letters: String = plain(&begins).chars().filter(|c| c.is_alphanumeric()).take(LONGEST + 1).collect();
     if off.contains(&letters) {
         return None;
     }
-    WORDS.iter().find(|(word, _)| *word == letters).map(|(_, keyword)| *keyword)
+    if let Some((_, keyword)) = WORDS.iter().find(|(word, _)| *word == letters) {
+        return Some(*keyword);
+    }
+    // Beyond the letter of the words only an opt-out is read: nobody is written to again by a guess.
+    let typed = letters.replace('0', "O");
+    let once = without_repeats(&typed);
+    let opts_out = |word: &str| {
+        let counts = !off.iter().any(|off| off == word);
+        counts && WORDS.iter().any(|(known, keyword)| *known == word && *keyword == Keyword::OptOut)
+    };
+    let repeated = WORDS.iter().any(|(word, _)| opts_out(word) && without_repeats(word) == once);
+    let behind = typed.strip_prefix("STOP").is_some_and(|rest| BEHIND_STOP.contains(&rest));
+    (repeated || behind).then_some(Keyword::OptOut)
 }
 
 /// Whether a reply that is no keyword reads like a refusal all the same.
 pub fn reads_like_refusal(reply: &str) -> bool {
-    let reply = reply.to_lowercase().replace('\u{2019}', "'");
+    let reply = plain(reply).to_lowercase().replace('\u{2019}', "'");
+    let with_o = reply.replace('0', "o");
     LIKE_A_REFUSAL.iter().any(|words| {
-        reply.match_indices(words).any(|(at, _)| {
+        with_o.match_indices(words).any(|(at, _)| {
             let bounded = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
-            bounded(reply[..at].chars().next_back()) && bounded(reply[at + words.len()..].chars().next())
+            // "stop2end", "stop4": a digit behind it makes no other word of it.
+            let ends = |c: Option<char>| bounded(c) || (*words == "stop" && c.is_some_and(char::is_numeric));
+            bounded(with_o[..at].chars().next_back()) && ends(with_o[at + words.len()..].chars().next())
         })
     })
 }
@@ -108,6 +177,49 @@ mod tests {
     }
 
     #[test]
+    fn a_stop_counts_however_it_is_typed() {
+        for text in [
+            "STOPP",
+            "stoooop",
+            "ST0P",
+            "st0p!",
+            "STOP2END",
+            "Stop 2 quit",
+            "stop sms",
+            "ARRET",
+            "Arr\u{EA}t",
+            "ARRE\u{302}T",
+            "St\u{F3}p",
+            "\u{FF33}\u{FF34}\u{FF2F}\u{FF30}",
+            "\u{442}stop",
+            "QUITT",
+            "Unsubscribee",
+            "СТОП",
+            "стоп.",
+        ] {
+            let expected = (text != "\u{442}stop").then_some(Keyword::OptOut);
+            assert_eq!(find(text, &[]), expected, "{text}");
+        }
+        // A guess never opts anybody in, nor asks for help.
+        for text in [
+            "YESS",
+            "Y\u{E9}ss",
+            "STARTT",
+            "HELPP",
+            "S",
+            "step",
+            "shop",
+            "spot",
+            "top",
+            "stoppage",
+            "stop by at 5",
+        ] {
+            assert_eq!(find(text, &[]), None, "{text}");
+        }
+        assert_eq!(find("CANCELL", &["CANCEL".to_owned()]), None);
+    }
+
+    #[test]
     fn a_word_that_is_switched_off_is_an_ordinary_reply() {
         let off = ["CANCEL".to_owned()];
         assert_eq!(find("Cancel", &off), None);
@@ -116,7 +228,20 @@ mod tests {
 
     #[test]
     fn what_reads_like_a_refusal_is_noticed() {
-        for text in ["please stop texting me", "Take me off!", "Don\u{2019}t text me", "WRONG NUMBER"] {
+        for text in [
+            "please stop texting me",
+            "Take me off!",
+            "Don\u{2019}t text me",
+            "WRONG NUMBER",
+            "REMOVE",
+            "remove me",
+            "St0p it now",
+            "stop4",
+            "D\u{E9}sabonner",
+            "no thanks",
+            "Basta!",
+            "UNSUB",
+        ] {
             assert!(reads_like_refusal(text), "{text}");
         }
         for text in ["", "see you at ten", "my stopwatch broke", "nonstop"] {

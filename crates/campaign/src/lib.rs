@@ -2,6 +2,7 @@
 //! segments, outcomes. No I/O, no clock, no async: time comes in as an argument.
 //! What every other part must not get wrong stands here, once.
 
+pub mod address;
 pub mod course;
 pub mod field;
 pub mod id;
@@ -17,10 +18,12 @@ pub mod schedule;
 pub mod segment;
 pub mod sender;
 pub mod text;
+pub mod tlv;
 pub mod wave;
 pub mod window;
 pub mod zone;
 
+pub use address::Address;
 pub use id::{CampaignId, ClaimId, ImportId, ListId, PoolId, RouteId, UserId, WaveId, WebhookId};
 pub use lifecycle::{Action, Channel, Status, Transition};
 pub use msisdn::Msisdn;
@@ -28,5 +31,6 @@ pub use outcome::{Outcome, SkipReason, Totals};
 pub use pool::{PoolSender, Senders};
 pub use schedule::Send;
 pub use sender::{SendAs, Sender};
+pub use tlv::Tlvs;
 pub use window::Window;
 pub use zone::ZoneGroup;

@@ -113,6 +113,14 @@ impl Msisdn {
         Self(digits.unsigned_abs())
     }
 
+    /// The number without its country code; none where it is not of `country`. Without a country every number has one.
+    pub fn national(self, country: Option<Country>) -> Option<String> {
+        let parsed = PHONE_NUMBER_UTIL.parse(self.to_string(), None).ok()?;
+        let code = country.and_then(|c| PHONE_NUMBER_UTIL.get_country_code_for_region(c.0));
+        let of_country = code.is_none_or(|code| i64::from(code) == i64::from(parsed.country_code));
+        of_country.then(|| get_national_significant_number_owned(&parsed).clone())
+    }
+
     /// An address as an SMSC sends it: digits, with or without a plus.
     pub fn from_address(address: &str) -> Option<Self> {
         let digits = address.trim().trim_start_matches('+').trim_start_matches("00");

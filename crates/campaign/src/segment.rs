@@ -12,14 +12,37 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 /// Septets in a lone GSM-7 segment.
 const GSM7_SINGLE: usize = 160;
-/// Septets in a concatenated one: its header takes 6 octets, padded to a septet boundary.
-const GSM7_PART: usize = 153;
 /// UTF-16 units in a lone UCS-2 segment.
 const UCS2_SINGLE: usize = 70;
-/// UTF-16 units in a concatenated one.
-const UCS2_PART: usize = 67;
 /// The header counts parts in one octet.
 pub const MOST_SEGMENTS: usize = 255;
+
+/// The header that ties the parts of a long text together, by the bits of its reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Header {
+    /// 6 octets (3GPP TS 23.040 §9.2.3.24.1).
+    Eight,
+    /// 7 octets (3GPP TS 23.040 §9.2.3.24.8).
+    Sixteen,
+}
+
+impl Header {
+    /// Septets of a part beside it, padded to a septet boundary.
+    const fn septets(self) -> usize {
+        match self {
+            Self::Eight => 153,
+            Self::Sixteen => 152,
+        }
+    }
+
+    /// UTF-16 units of a part beside it.
+    const fn units(self) -> usize {
+        match self {
+            Self::Eight => 67,
+            Self::Sixteen => 66,
+        }
+    }
+}
 
 /// How a text travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -78,23 +101,39 @@ fn septets(text: &str) -> Option<Vec<u8>> {
     Some(pages?.join(&FORM_FEED[..]))
 }
 
-/// Encodes and cuts `text`. What people see as one character is not cut, unless it is larger than a part.
+/// Encodes and cuts `text` as it is counted: with the shorter header. What people see as one character is not cut,
+/// unless it is larger than a part.
 pub fn cut(text: &str) -> Result<Segments, TooLong> {
-    let (encoding, parts) = match septets(text) {
-        Some(septets) => (Encoding::Gsm7, cut_septets(septets)),
-        None => (Encoding::Ucs2, cut_units(text)),
-    };
-    if parts.len() > MOST_SEGMENTS { Err(TooLong) } else { Ok(Segments { encoding, parts }) }
+    cut_for(text, Header::Eight)
 }
 
-fn cut_septets(septets: Vec<u8>) -> Vec<Vec<u8>> {
+/// [`cut`] into parts that leave room for `header`.
+pub fn cut_for(text: &str, header: Header) -> Result<Segments, TooLong> {
+    match septets(text) {
+        Some(septets) => Segments::of(Encoding::Gsm7, cut_septets(septets, header.septets())),
+        None => cut_ucs2(text, header),
+    }
+}
+
+/// [`cut_for`] as UCS-2, whatever the characters.
+pub fn cut_ucs2(text: &str, header: Header) -> Result<Segments, TooLong> {
+    Segments::of(Encoding::Ucs2, cut_units(text, header.units()))
+}
+
+impl Segments {
+    fn of(encoding: Encoding, parts: Vec<Vec<u8>>) -> Result<Self, TooLong> {
+        if parts.len() > MOST_SEGMENTS { Err(TooLong) } else { Ok(Self { encoding, parts }) }
+    }
+}
+
+fn cut_septets(septets: Vec<u8>, most: usize) -> Vec<Vec<u8>> {
     if septets.len() <= GSM7_SINGLE {
         return vec![septets];
     }
     let mut parts = Vec::new();
     let mut rest = septets.as_slice();
     while !rest.is_empty() {
-        let mut end = GSM7_PART.min(rest.len());
+        let mut end = most.min(rest.len());
         // An escape stays with what it begins.
         if end < rest.len() && rest[end - 1] == ESCAPE {
             end -= 1;
@@ -105,24 +144,24 @@ fn cut_septets(septets: Vec<u8>) -> Vec<Vec<u8>> {
     parts
 }
 
-fn cut_units(text: &str) -> Vec<Vec<u8>> {
+fn cut_units(text: &str, most: usize) -> Vec<Vec<u8>> {
     let octets = |units: &str| units.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
     if text.encode_utf16().count() <= UCS2_SINGLE {
         return vec![octets(text)];
     }
-    let (mut parts, mut part, mut room) = (Vec::new(), String::new(), UCS2_PART);
+    let (mut parts, mut part, mut room) = (Vec::new(), String::new(), most);
     let mut close = |part: &mut String| parts.push(octets(&std::mem::take(part)));
     for cluster in text.graphemes(true) {
         let units = cluster.encode_utf16().count();
-        if units > room && units <= UCS2_PART {
+        if units > room && units <= most {
             close(&mut part);
-            room = UCS2_PART;
+            room = most;
         }
         // A cluster larger than a part is cut between its characters; a surrogate pair stays together.
         for c in cluster.chars() {
             if c.len_utf16() > room {
                 close(&mut part);
-                room = UCS2_PART;
+                room = most;
             }
             part.push(c);
             room -= c.len_utf16();
@@ -244,6 +283,21 @@ pub fn read_gsm7(septets: &[u8]) -> String {
     text
 }
 
+/// Reads GSM-7 packed into octets, eight septets in seven (3GPP TS 23.038 §6.1.2.1).
+pub fn read_packed_gsm7(octets: &[u8]) -> String {
+    let bits: Vec<bool> =
+        octets.iter().flat_map(|octet| (0..8).map(move |bit| octet >> bit & 1 == 1)).collect();
+    let mut septets: Vec<u8> = bits
+        .chunks_exact(7)
+        .map(|septet| septet.iter().rev().fold(0, |value, bit| value << 1 | u8::from(*bit)))
+        .collect();
+    // Seven bits are left over where the text ends an octet early.
+    if octets.len().is_multiple_of(7) && septets.last() == Some(&0) {
+        septets.pop();
+    }
+    read_gsm7(&septets)
+}
+
 /// Reads UTF-16 in big-endian order. What is none reads as U+FFFD.
 pub fn read_ucs2(octets: &[u8]) -> String {
     let units = octets.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
@@ -352,6 +406,22 @@ mod tests {
         for none in ["It's plain", "Здравствуйте’", "It’s 🎉"] {
             assert_eq!(plainer(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn a_longer_header_leaves_less_room() {
+        for (text, parts) in
+            [("a".repeat(304), 2), ("a".repeat(305), 3), ("я".repeat(132), 2), ("я".repeat(133), 3)]
+        {
+            assert_eq!(cut_for(&text, Header::Sixteen).unwrap().parts.len(), parts, "{}", text.len());
+        }
+    }
+
+    #[test]
+    fn packed_septets_are_read() {
+        assert_eq!(read_packed_gsm7(&[0x53, 0xEA, 0x13, 0x0A]), "STOP");
+        assert_eq!(read_packed_gsm7(&[0xE8, 0x32, 0x9B, 0xFD, 0x46, 0x97, 0xD9, 0xEC, 0x37]), "hellohello");
+        assert_eq!(read_packed_gsm7(&[]), "");
     }
 
     #[test]
