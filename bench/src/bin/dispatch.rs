@@ -88,6 +88,7 @@ async fn bare(messages: i64) -> anyhow::Result<f64> {
                 send_before,
                 purpose: "".into(),
                 validity: None,
+                tlvs: Arc::default(),
                 messages,
             });
         }

@@ -15,6 +15,8 @@ use crate::PoolId;
 pub enum Sender {
     /// An international number.
     Number(String),
+    /// A number as it is dialled within its country: it begins with 0, as no country code does.
+    National(String),
     /// A short code: 3 to 8 digits.
     ShortCode(String),
     /// An alphanumeric sender id: up to 11 characters (3GPP TS 23.040 §9.1.2.5).
@@ -37,7 +39,7 @@ impl TryFrom<String> for Sender {
         let all_digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
         if let Some(digits) = trimmed.strip_prefix('+') {
             return if all_digits(digits) && (7..=15).contains(&digits.len()) {
-                Ok(Self::Number(digits.to_owned()))
+                Ok(Self::long(digits))
             } else {
                 Err(BadSender(text))
             };
@@ -45,7 +47,7 @@ impl TryFrom<String> for Sender {
         if all_digits(trimmed) {
             return match trimmed.len() {
                 3..=8 => Ok(Self::ShortCode(trimmed.to_owned())),
-                9..=15 => Ok(Self::Number(trimmed.to_owned())),
+                9..=15 => Ok(Self::long(trimmed)),
                 _ => Err(BadSender(text)),
             };
         }
@@ -59,10 +61,18 @@ impl TryFrom<String> for Sender {
 }
 
 impl Sender {
+    /// A number of more digits than a short code has.
+    fn long(digits: &str) -> Self {
+        let digits = digits.to_owned();
+        if digits.starts_with('0') { Self::National(digits) } else { Self::Number(digits) }
+    }
+
     /// The address as it stands in a PDU: digits without plus, or the name.
     pub fn address(&self) -> &str {
         match self {
-            Self::Number(text) | Self::ShortCode(text) | Self::Alphanumeric(text) => text,
+            Self::Number(text) | Self::National(text) | Self::ShortCode(text) | Self::Alphanumeric(text) => {
+                text
+            }
         }
     }
 }
@@ -77,7 +87,7 @@ impl fmt::Display for Sender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Number(digits) => write!(f, "+{digits}"),
-            Self::ShortCode(text) | Self::Alphanumeric(text) => f.write_str(text),
+            Self::National(text) | Self::ShortCode(text) | Self::Alphanumeric(text) => f.write_str(text),
         }
     }
 }
@@ -150,6 +160,10 @@ mod tests {
     fn a_sender_is_a_number_a_short_code_or_a_name() {
         let read = |t: &str| Sender::try_from(t.to_owned());
         assert_eq!(read("+12025550100"), Ok(Sender::Number("12025550100".into())));
+        // No international number begins with 0: these are dialled within a country.
+        assert_eq!(read("0800123456"), Ok(Sender::National("0800123456".into())));
+        assert_eq!(read("+0123456789"), Ok(Sender::National("0123456789".into())));
+        assert_eq!(read("0800123456").map(String::from), Ok("0800123456".into()));
         assert_eq!(read("12345"), Ok(Sender::ShortCode("12345".into())));
         assert_eq!(read("My Bank"), Ok(Sender::Alphanumeric("My Bank".into())));
         for bad in ["", "+12", "a name that is too long", "Çelik", "1234567890123456"] {

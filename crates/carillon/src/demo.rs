@@ -6,7 +6,7 @@ use campaign::{ListId, RouteId};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use simulator::{Profile, Smsc};
-use store::{By, CampaignFilter, Consent, ImportChunk, NewContact, Role, Store};
+use store::{By, CampaignFilter, Consent, ImportChunk, NewContact, Role, RouteKind, Store};
 
 use crate::{cli, data, serve};
 
@@ -78,7 +78,9 @@ async fn admin(store: &Store) -> anyhow::Result<String> {
 
 /// The carrier; where earlier sample data expects it.
 async fn carrier(store: &Store) -> anyhow::Result<Smsc> {
-    let port = store.routes().await?.first().map_or(0, |route| route.config.port);
+    let port = store.routes().await?.first().map_or(0, |route| match &route.config.kind {
+        RouteKind::Smpp(smpp) => smpp.port,
+    });
     let profile = Profile {
         seed: 42,
         answer_within: Duration::from_millis(40),

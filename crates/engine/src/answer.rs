@@ -48,6 +48,7 @@ impl Engine {
             send_before: answer.send_before,
             purpose: "".into(),
             validity: None,
+            tlvs: Arc::default(),
             messages: vec![Outgoing {
                 seq: answer.id,
                 sender,
@@ -61,7 +62,7 @@ impl Engine {
     pub(crate) fn answered(&mut self, id: i64, attempt: Option<Attempt>, now: Timestamp) {
         let again = || AnswerFate::Again(now.saturating_add(BACKOFF).unwrap_or(now));
         let fate = match attempt {
-            Some(Attempt::Accepted { .. }) => AnswerFate::Sent,
+            Some(Attempt::Accepted { provider_ids }) => AnswerFate::Sent(provider_ids),
             Some(Attempt::Lost { .. }) => AnswerFate::InDoubt,
             Some(Attempt::Refused { kind: Refusal::Recipient, words, .. }) => AnswerFate::Refused(words),
             // An answer is not held back by an opt-out.

@@ -121,6 +121,7 @@ impl Engine {
                 send_before,
                 purpose: work.definition.purpose().into(),
                 validity: work.definition.validity,
+                tlvs: work.definition.tlvs.clone(),
                 messages,
             });
         }

@@ -19,7 +19,10 @@ mod traffic;
 pub use choose::{Waiting, WaitingReason};
 pub use dispatch::Engine;
 pub use service::Handle;
-pub use store::{OptOuts, Part, Receipt, Refusal, Reply, Route as StoredRoute, RouteConfig};
+pub use store::{
+    BindMode, DefaultAlphabet, LongText, NumberForm, OptOuts, Part, Receipt, Refusal, Refusals, Reply,
+    Route as StoredRoute, RouteConfig, RouteKind, SmppConfig,
+};
 pub use traffic::{Refused, Traffic};
 
 pub use route::{Ack, Attempt, Batch, Connect, Job, Outgoing, Report, Reports, Route, RouteState, Trouble};

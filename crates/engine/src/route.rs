@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use campaign::{CampaignId, ClaimId, Msisdn, Sender};
+use campaign::{CampaignId, ClaimId, Msisdn, Sender, Tlvs};
 use jiff::{SignedDuration, Timestamp};
 use store::{OptOuts, Receipt, Refusal, Reply};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 /// Whether a route can carry messages now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +83,8 @@ pub struct Batch {
     pub purpose: Arc<str>,
     /// How long the SMSC may try to deliver; none: as it pleases.
     pub validity: Option<SignedDuration>,
+    /// Optional parameters of each, beside those of the route.
+    pub tlvs: Arc<Tlvs>,
     /// The messages.
     pub messages: Vec<Outgoing>,
 }
@@ -141,17 +143,19 @@ pub enum Report {
 }
 
 /// Tells the far end that what it handed over is stored: it asks again for what it was never told of, so
-/// nothing is lost where the program ends in between.
+/// nothing is lost where the program ends in between. While it lives it takes up room on its route, so that a far
+/// end which hands over more than can be stored is not read from.
 #[derive(Debug, Clone)]
 pub struct Ack {
     to: mpsc::UnboundedSender<u32>,
     number: u32,
+    _room: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Ack {
-    /// `number` will be put to `to` once it is stored.
-    pub fn new(to: mpsc::UnboundedSender<u32>, number: u32) -> Self {
-        Self { to, number }
+    /// `number` will be put to `to` once it is stored; `room` is given back then.
+    pub fn new(to: mpsc::UnboundedSender<u32>, number: u32, room: Option<OwnedSemaphorePermit>) -> Self {
+        Self { to, number, _room: room.map(Arc::new) }
     }
 
     /// Says so, once what it stands for is stored.
@@ -161,7 +165,8 @@ impl Ack {
     }
 }
 
-/// Where routes put their reports.
+/// Where routes put their reports. Results always get through: there are no more of them than was claimed. What a
+/// far end hands over by itself is bounded by the route ([`Ack`]).
 pub type Reports = mpsc::UnboundedSender<Report>;
 
 /// How a route of the store becomes one that carries messages.

@@ -4,7 +4,7 @@ mod campaigns;
 pub(crate) mod deliveries;
 pub(crate) mod lists;
 mod pools;
-mod routes;
+pub(crate) mod routes;
 mod settings;
 mod suppressions;
 pub(crate) mod view;
@@ -60,6 +60,7 @@ pub(crate) fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(campaigns::release))
         .routes(routes!(campaigns::timeline))
         .routes(routes!(campaigns::replies))
+        .routes(routes!(campaigns::all_replies))
         .routes(routes!(deliveries::list))
         .routes(routes!(deliveries::csv))
         .routes(routes!(deliveries::settle))

@@ -42,7 +42,7 @@ pub(crate) fn decode<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
 }
 
 /// `current` with what `change` names in the place of its own.
-pub(crate) fn changed<T: Serialize + DeserializeOwned>(current: &T, change: Value) -> Result<T, Problem> {
+pub(crate) fn merged<T: Serialize>(current: &T, change: Value) -> Result<Value, Problem> {
     let Value::Object(change) = change else {
         return Err(Problem::field("", "the body must be an object"));
     };
@@ -53,7 +53,12 @@ pub(crate) fn changed<T: Serialize + DeserializeOwned>(current: &T, change: Valu
         _ => Map::new(),
     };
     whole.extend(change);
-    decode(Value::Object(whole))
+    Ok(Value::Object(whole))
+}
+
+/// [`merged`], read.
+pub(crate) fn changed<T: Serialize + DeserializeOwned>(current: &T, change: Value) -> Result<T, Problem> {
+    decode(merged(current, change)?)
 }
 
 /// The query of an address.

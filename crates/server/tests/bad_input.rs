@@ -46,11 +46,35 @@ async fn what_is_wrong_in_itself_is_refused_at_save_with_its_field() {
         assert_eq!(refused.refused(), (422, vec![field]), "{wrong}: {}", refused.text);
     }
     assert_eq!(w.get("/campaigns").await.ok()["items"], json!([]));
-    for (wrong, field) in [(json!({"password": "longer than 8"}), "password"), (json!({"binds": 0}), "binds")]
-    {
+    for (wrong, field) in [
+        (json!({"password": "x".repeat(65)}), "password"),
+        (json!({"password": "Zürich"}), "password"),
+        (json!({"binds": 0}), "binds"),
+        (json!({"binds": 101}), "binds"),
+        (json!({"window": 2_147_483_648_u32}), "window"),
+        (json!({"rate_per_second": 0}), "rate_per_second"),
+        (json!({"claim_budget": 2_000_000}), "claim_budget"),
+        (json!({"system_type": "longer than 12"}), "system_type"),
+        (json!({"service_type": "SERVICE"}), "service_type"),
+        (json!({"address_range": "x".repeat(41)}), "address_range"),
+        (json!({"hosts": ["smsc:0"]}), "hosts[0]"),
+        (json!({"source_ton": 7}), "source_ton"),
+        (json!({"dest_npi": 19}), "dest_npi"),
+        (json!({"bind_mode": "receiver"}), "bind_mode"),
+        (json!({"number_form": "0"}), "number_form"),
+        (json!({"default_alphabet": "utf-8"}), "default_alphabet"),
+        (json!({"long_text": "udh"}), "long_text"),
+        (json!({"tlvs": {"x": "1"}}), "tlvs"),
+        (json!({"enquire_interval": "PT0S"}), "enquire_interval"),
+        (json!({"answer_timeout": "P1D"}), "answer_timeout"),
+        (json!({"country": "Atlantis"}), "country"),
+        (json!({"kind": "sip"}), "kind"),
+        (json!({"name": ""}), "name"),
+    ] {
         let route =
             with(json!({"name": "R", "kind": "smpp", "host": "h", "port": 1, "system_id": "us"}), wrong);
-        assert_eq!(w.post("/routes", &route).await.refused(), (422, vec![field]));
+        let refused = w.post("/routes", &route).await;
+        assert_eq!(refused.refused(), (422, vec![field]), "{}", refused.text);
     }
 }
 

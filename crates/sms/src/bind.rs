@@ -1,80 +1,76 @@
-//! One bind: connects, binds, runs a session to its end, and again.
+//! One bind: connects, runs a session to its end, and again.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, task::Poll, time::Duration};
 
-use campaign::CampaignId;
 use engine::RouteState;
 use futures::{FutureExt, StreamExt};
-use rusmpp::{
-    Command, CommandStatus, pdus::BindTransceiver, tokio_codec::CommandCodec, types::COctetString,
-    values::InterfaceVersion,
-};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf},
-    net::TcpStream,
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
-use tokio_util::{
-    bytes::BytesMut,
-    codec::{Encoder, FramedRead},
+    io::{AsyncWrite, AsyncWriteExt},
+    sync::mpsc,
+    time::{Instant, timeout},
 };
 
-use crate::{route::Shared, session::Session, status, tls};
+use crate::{
+    connect::{Reader, Role, Writer, connect},
+    session::Session,
+    shared::{Fence, Shared},
+};
 
-/// How long connecting and binding may take.
-const BIND_TIMEOUT: Duration = Duration::from_secs(10);
+/// The wait before the second try; each further one is twice as long.
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+/// A bind that lived as long has lasted: the waits begin anew after it.
+const LASTING: Duration = Duration::from_secs(2);
 /// How often a session looks at what is overdue.
 const TICK: Duration = Duration::from_millis(100);
 /// Commands taken in one go before what they call for is written.
 const READ_AT_ONCE: usize = 256;
+/// How long the last octets of a connection may take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Asks a bind to write nothing more of a campaign, and to say when the far end has read what was.
-pub(crate) struct Fence {
-    pub(crate) campaign: CampaignId,
-    pub(crate) done: oneshot::Sender<()>,
+/// Why a session ended, and whether its bind lasted.
+struct Ended {
+    why: String,
+    lasted: bool,
 }
-
-pub(crate) trait Line: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Line for T {}
-
-type Reader = FramedRead<ReadHalf<Box<dyn Line>>, CommandCodec>;
-type Writer = WriteHalf<Box<dyn Line>>;
 
 pub(crate) struct Bind {
     at: usize,
+    role: Role,
     shared: Arc<Shared>,
     fences: mpsc::UnboundedReceiver<Fence>,
 }
 
 impl Bind {
-    pub(crate) fn new(at: usize, shared: Arc<Shared>, fences: mpsc::UnboundedReceiver<Fence>) -> Self {
-        Self { at, shared, fences }
+    pub(crate) fn new(
+        at: usize,
+        role: Role,
+        shared: Arc<Shared>,
+        fences: mpsc::UnboundedReceiver<Fence>,
+    ) -> Self {
+        Self { at, role, shared, fences }
     }
 
     pub(crate) async fn live(mut self) {
         let mut backoff = FIRST_BACKOFF;
         loop {
             let shared = self.shared.clone();
-            match self.idle(timeout(BIND_TIMEOUT, connect(&shared))).await {
-                Ok(Ok((reader, writer))) => {
-                    backoff = FIRST_BACKOFF;
-                    self.shared.say(self.at, RouteState::Connected);
-                    let why = self.run(reader, writer).await;
+            let role = self.role;
+            match self.idle(connect(&shared.config, role)).await {
+                Ok((reader, writer)) => {
+                    shared.say(self.at, RouteState::Connected);
+                    let Ended { why, lasted } = self.run(reader, writer).await;
                     tracing::warn!(route = %shared.id, bind = self.at, why = why.as_str(), "connection ended");
-                    self.shared.uses(self.at, 0);
-                    self.shared.note_trouble(why);
-                    self.shared.say(self.at, RouteState::Connecting);
+                    shared.uses(self.at, 0);
+                    shared.note_trouble(why);
+                    shared.say(self.at, RouteState::Connecting);
+                    if lasted {
+                        backoff = FIRST_BACKOFF;
+                    }
                 }
-                Ok(Err((state, why))) => {
-                    self.shared.note_trouble(why);
-                    self.shared.say(self.at, state);
-                }
-                Err(_) => {
-                    self.shared.note_trouble(format!("no answer within {} seconds", BIND_TIMEOUT.as_secs()));
-                    self.shared.say(self.at, RouteState::Connecting);
+                Err((state, why)) => {
+                    shared.note_trouble(why);
+                    shared.say(self.at, state);
                 }
             }
             self.idle(tokio::time::sleep(backoff)).await;
@@ -95,29 +91,38 @@ impl Bind {
         }
     }
 
-    /// Runs one connection to its end; says why it ended. Everything it took is reported by then.
-    async fn run(&mut self, mut read: Reader, mut write: Writer) -> String {
+    /// Runs one connection to its end. Everything it took is reported by then.
+    async fn run(&mut self, mut read: Reader, mut write: Writer) -> Ended {
         let (acks, mut stored) = mpsc::unbounded_channel();
         let shared = self.shared.clone();
-        let mut s = Session::new(&shared, acks);
+        let mut s = Session::new(&shared, self.role, acks);
         let mut tick = tokio::time::interval(TICK);
+        let began = Instant::now();
         let why = loop {
             s.fill();
+            let has_room = s.finds_room();
             let outcome = tokio::select! {
-                command = read.next() => {
-                    let mut outcome = s.read(command);
+                frame = read.next(), if s.listens() => {
+                    let mut outcome = s.hear(frame);
                     for _ in 1..READ_AT_ONCE {
-                        if outcome.is_err() {
+                        if outcome.is_err() || !s.finds_room() || !s.listens() {
                             break;
                         }
-                        let Some(command) = read.next().now_or_never() else { break };
-                        outcome = s.read(command);
+                        let Some(frame) = read.next().now_or_never() else { break };
+                        outcome = s.hear(frame);
                     }
                     outcome
                 }
-                written = write.write_buf(&mut s.out), if !s.out.is_empty() => match written {
+                room = shared.room(), if !has_room => {
+                    s.room = room;
+                    Ok(())
+                }
+                written = write_out(&mut write, &mut s), if !s.out.is_empty() => match written {
                     Ok(0) => Err("the far end closed the connection".into()),
-                    Ok(_) => Ok(()),
+                    Ok(octets) => {
+                        s.written(octets);
+                        Ok(())
+                    }
                     Err(e) => Err(e.to_string()),
                 },
                 Some(number) = stored.recv() => {
@@ -138,54 +143,33 @@ impl Bind {
                 break why;
             }
             s.pass_fences();
-            self.shared.uses(self.at, s.unanswered());
+            shared.uses(self.at, s.unanswered());
+            if s.is_unbinding() {
+                // Others take over what comes now.
+                shared.say(self.at, RouteState::Connecting);
+                if s.has_unbound() {
+                    let _ = timeout(LAST_WORDS, write.write_all(&s.out)).await;
+                    break "the far end unbound".into();
+                }
+            }
         };
+        let lasted = began.elapsed() >= LASTING || s.was_accepted_from();
         // The far end sees the end of the line before anyone is told that nothing more will come.
         drop((read, write));
         s.end(&why);
-        why
+        Ended { why, lasted }
     }
 }
 
-/// Why a bind cannot be had: the route's new state, and the reason in words.
-type Failed = (RouteState, String);
-
-fn refused(words: String) -> Failed {
-    (RouteState::Refused(words.clone()), words)
-}
-
-/// Connects and binds.
-async fn connect(shared: &Shared) -> Result<(Reader, Writer), Failed> {
-    let config = &shared.config;
-    let down = |e: std::io::Error| (RouteState::Connecting, format!("cannot connect: {e}"));
-    let stream = TcpStream::connect((config.host.as_str(), config.port)).await.map_err(down)?;
-    stream.set_nodelay(true).map_err(down)?;
-    let line: Box<dyn Line> = if config.tls {
-        let (connector, name) = tls::connector(config).map_err(refused)?;
-        let secured = connector.connect(name, stream).await;
-        Box::new(secured.map_err(|e| refused(format!("no secure connection: {e}")))?)
-    } else {
-        Box::new(stream)
-    };
-    let (read, mut write) = tokio::io::split(line);
-    let mut read = FramedRead::new(read, CommandCodec::new());
-    let bind = BindTransceiver::builder()
-        .system_id(text("system id", &config.system_id)?)
-        .password(text("password", &config.password)?)
-        .interface_version(InterfaceVersion::Smpp3_4)
-        .build();
-    let mut out = BytesMut::new();
-    // Encoding into memory does not fail.
-    let _ = CommandCodec::new().encode(Command::new(CommandStatus::EsmeRok, 1, bind), &mut out);
-    write.write_all(&out).await.map_err(down)?;
-    match read.next().await {
-        Some(Ok(answer)) if answer.status() == CommandStatus::EsmeRok => Ok((read, write)),
-        Some(Ok(answer)) => Err(refused(status::of(u32::from(answer.status()), &config.refusals).1)),
-        _ => Err((RouteState::Connecting, "the far end closed the connection instead of an answer".into())),
-    }
-}
-
-fn text<const MOST: usize>(what: &str, value: &str) -> Result<COctetString<1, MOST>, Failed> {
-    COctetString::from_vec([value.as_bytes(), &[0]].concat())
-        .map_err(|_| refused(format!("the {what} has more than {} characters", MOST - 1)))
+/// Hands octets to the socket. What has waited for it is looked at again at that very moment.
+async fn write_out(write: &mut Writer, s: &mut Session<'_>) -> std::io::Result<usize> {
+    std::future::poll_fn(|context| {
+        s.recall();
+        if s.out.is_empty() {
+            // All of it was called back.
+            return Poll::Pending;
+        }
+        Pin::new(&mut *write).poll_write(context, &s.out)
+    })
+    .await
 }

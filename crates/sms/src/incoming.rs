@@ -1,108 +1,143 @@
-//! What comes in as `deliver_sm`: receipts (the TLVs where they are, else the text of SMPP 3.4 Appendix B)
-//! and replies.
+//! What comes in as `deliver_sm` or `data_sm`: receipts and replies.
 
-use campaign::{Msisdn, RouteId, segment};
-use engine::{Part, Reply};
+use campaign::{Address, RouteId};
+use engine::{DefaultAlphabet, Part, Receipt, Reply};
 use rusmpp::{
-    decode::Decode,
-    pdus::DeliverSm,
-    tlvs::TlvValue,
+    pdus::{DataSm, DeliverSm},
+    tlvs::{Tlv, TlvValue},
     udhs::{Udh, UdhValue},
-    values::{DataCoding, MessageState, MessageType},
+    values::MessageState,
 };
-use tokio_util::bytes::BytesMut;
+
+use crate::{letters, receipt, trim};
 
 /// User data header present (SMPP 3.4 §5.2.12).
 const UDHI: u8 = 0x40;
+/// Bits of the message type (SMPP 3.4 §5.2.12).
+const MESSAGE_TYPE: u8 = 0x24;
+/// The bit of a delivery receipt among them.
+const RECEIPT: u8 = 0x04;
 
-/// A final receipt, as read.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Read {
-    pub(crate) provider_ids: Vec<String>,
-    pub(crate) number: Msisdn,
-    pub(crate) delivered: bool,
-    pub(crate) code: Option<u32>,
+/// A message from the SMSC, whichever PDU it came in.
+#[derive(Debug, Default)]
+pub(crate) struct Sm {
+    pub(crate) from: Address,
+    pub(crate) to: Address,
+    pub(crate) esm_class: u8,
+    pub(crate) data_coding: u8,
+    pub(crate) octets: Vec<u8>,
+    pub(crate) part: Option<Part>,
+    pub(crate) receipted_id: Option<String>,
+    pub(crate) state: Option<MessageState>,
+    pub(crate) network_error: Option<u16>,
 }
 
-/// The value of `key:` in the text form, up to the next blank.
-fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
-    let at = text.to_ascii_lowercase().find(key)? + key.len();
-    text.get(at..)?.split_ascii_whitespace().next()
-}
-
-/// The id and its other spellings: some SMSCs answer in hex and send receipts in decimal, or the reverse.
-pub(crate) fn spellings(id: &str) -> Vec<String> {
-    let mut all = vec![id.to_owned()];
-    let mut also = |other: String| {
-        if !all.contains(&other) {
-            all.push(other);
-        }
-    };
-    if let Ok(decimal) = id.parse::<u64>() {
-        also(format!("{decimal:x}"));
-        also(format!("{decimal:X}"));
-        also(decimal.to_string());
-    }
-    if let Ok(hex) = u64::from_str_radix(id, 16) {
-        also(hex.to_string());
-    }
-    all
-}
-
-/// A `deliver_sm`, as understood.
+/// What became of it.
 pub(crate) enum Incoming {
     /// A final receipt.
-    Receipt(Read),
+    Receipt(Receipt),
     /// What a person wrote.
     Reply(Reply),
-    /// An intermediate notification, or a number that cannot be read: nothing to keep.
+    /// An intermediate notification, or from no number: nothing to keep.
     Other,
 }
 
-/// Understands a `deliver_sm`.
-pub(crate) fn read(sm: &DeliverSm, route: RouteId) -> Incoming {
-    let Some(number) = Msisdn::from_address(sm.source_addr.as_str()) else { return Incoming::Other };
-    match sm.esm_class.message_type {
-        MessageType::ShortMessageContainsMCDeliveryReceipt => {
-            receipt(sm, number).map_or(Incoming::Other, Incoming::Receipt)
-        }
-        MessageType::Default => {
-            let (text, part) = text(sm);
-            let sender = sm.destination_addr.as_str().trim_start_matches('+').to_owned();
-            Incoming::Reply(Reply { route, number, sender, text, part })
-        }
-        _ => Incoming::Other,
+impl From<DeliverSm> for Sm {
+    fn from(sm: DeliverSm) -> Self {
+        let of = |ton: rusmpp::values::Ton, text: &str| Address { ton: u8::from(ton), text: text.to_owned() };
+        let plain = Self {
+            from: of(sm.source_addr_ton, sm.source_addr.as_str()),
+            to: of(sm.dest_addr_ton, sm.destination_addr.as_str()),
+            esm_class: u8::from(sm.esm_class),
+            data_coding: u8::from(sm.data_coding),
+            octets: sm.short_message().as_ref().to_vec(),
+            ..Self::default()
+        };
+        plain.with(sm.tlvs())
     }
 }
 
-/// The text of a `deliver_sm`, and which part of a long one it is.
-fn text(sm: &DeliverSm) -> (String, Option<Part>) {
-    let payload = sm.tlvs().iter().find_map(|tlv| match tlv.value() {
-        Some(TlvValue::MessagePayload(payload)) => Some(payload.value.as_ref().to_vec()),
-        _ => None,
-    });
-    let octets = payload.unwrap_or_else(|| sm.short_message().as_ref().to_vec());
-    // The header's first octet is its length (3GPP TS 23.040 §9.2.3.24).
-    let header = if u8::from(sm.esm_class) & UDHI != 0 {
-        octets.first().map_or(0, |length| usize::from(*length) + 1)
-    } else {
-        0
-    };
-    let (head, body) = octets.split_at_checked(header).unwrap_or_default();
-    let text = match sm.data_coding {
-        DataCoding::McSpecific => segment::read_gsm7(body),
-        DataCoding::Ucs2 => segment::read_ucs2(body),
-        DataCoding::Latin1 => body.iter().copied().map(char::from).collect(),
-        _ => String::from_utf8_lossy(body).into_owned(),
-    };
-    let part = concatenation(head).or_else(|| sar(sm));
-    (text, part.filter(|part| (1..=part.total).contains(&part.number) && part.total > 1))
+impl From<DataSm> for Sm {
+    fn from(sm: DataSm) -> Self {
+        let of = |ton: rusmpp::values::Ton, text: &str| Address { ton: u8::from(ton), text: text.to_owned() };
+        let plain = Self {
+            from: of(sm.source_addr_ton, sm.source_addr.as_str()),
+            to: of(sm.dest_addr_ton, sm.destination_addr.as_str()),
+            esm_class: u8::from(sm.esm_class),
+            data_coding: u8::from(sm.data_coding),
+            ..Self::default()
+        };
+        plain.with(sm.tlvs())
+    }
+}
+
+impl Sm {
+    fn with(mut self, tlvs: &[Tlv]) -> Self {
+        let (mut reference, mut total, mut number) = (None, None, None);
+        for tlv in tlvs {
+            match tlv.value() {
+                // An empty one stands beside a text.
+                Some(TlvValue::MessagePayload(payload)) if !payload.value.as_ref().is_empty() => {
+                    self.octets = payload.value.as_ref().to_vec();
+                }
+                Some(TlvValue::ReceiptedMessageId(id)) => self.receipted_id = Some(id.as_str().to_owned()),
+                Some(TlvValue::MessageState(state)) => self.state = Some(*state),
+                Some(TlvValue::NetworkErrorCode(error)) => self.network_error = Some(error.error_code),
+                Some(TlvValue::SarMsgRefNum(value)) => reference = Some(*value),
+                Some(TlvValue::SarTotalSegments(value)) => total = Some(*value),
+                Some(TlvValue::SarSegmentSeqnum(value)) => number = Some(*value),
+                _ => {}
+            }
+        }
+        if let (Some(reference), Some(total), Some(number)) = (reference, total, number) {
+            self.part = Some(Part { reference, total, number });
+        }
+        self
+    }
+
+    /// Understands it. `alphabet` is what coding 0 means on this route.
+    pub(crate) fn read(self, route: RouteId, alphabet: DefaultAlphabet) -> Incoming {
+        // The header's first octet is its length (3GPP TS 23.040 §9.2.3.24).
+        let header = if self.esm_class & UDHI != 0 {
+            self.octets.first().map_or(0, |length| usize::from(*length) + 1)
+        } else {
+            0
+        };
+        let (head, body) = self.octets.split_at_checked(header).unwrap_or((&[], &self.octets));
+        let text = || letters::read(self.data_coding, body, alphabet);
+        let marked = self.esm_class & RECEIPT != 0;
+        if marked || self.esm_class & MESSAGE_TYPE == 0 && self.is_plainly_a_receipt(&text) {
+            let text = receipt::text(&self.octets, text);
+            let Some(read) = receipt::read(&self, &text) else { return Incoming::Other };
+            return Incoming::Receipt(Receipt {
+                route,
+                id: read.id,
+                from: self.from,
+                to: self.to,
+                delivered: read.delivered,
+                code: read.code,
+                detail: read.words,
+            });
+        }
+        if self.esm_class & MESSAGE_TYPE != 0 {
+            return Incoming::Other;
+        }
+        let part = concatenation(head).or(self.part);
+        let part = part.filter(|part| (1..=part.total).contains(&part.number) && part.total > 1);
+        let text = text();
+        Incoming::Reply(Reply { route, from: self.from, to: self.to, text, part })
+    }
+
+    /// Whether it is a receipt though it is not marked as one.
+    fn is_plainly_a_receipt(&self, text: &impl Fn() -> String) -> bool {
+        self.receipted_id.is_some() && self.state.is_some()
+            || self.part.is_none() && receipt::looks_like_one(&receipt::text(&self.octets, text))
+    }
 }
 
 /// The part that a user data header names.
 fn concatenation(header: &[u8]) -> Option<Part> {
-    let (udh, _) = Udh::decode(&mut BytesMut::from(header)).ok()?;
-    match udh.value()? {
+    match trim::header::<Udh>(header)?.value()? {
         UdhValue::ConcatenatedShortMessage8Bit(c) => {
             Some(Part { reference: c.reference().into(), total: c.total_parts(), number: c.part_number() })
         }
@@ -110,65 +145,5 @@ fn concatenation(header: &[u8]) -> Option<Part> {
             Some(Part { reference: c.reference(), total: c.total_parts(), number: c.part_number() })
         }
         _ => None,
-    }
-}
-
-/// The part that the `sar_*` TLVs name (SMPP 3.4 §5.3.2.22 to 24).
-fn sar(sm: &DeliverSm) -> Option<Part> {
-    let (mut reference, mut total, mut number) = (None, None, None);
-    for tlv in sm.tlvs() {
-        match tlv.value() {
-            Some(TlvValue::SarMsgRefNum(value)) => reference = Some(*value),
-            Some(TlvValue::SarTotalSegments(value)) => total = Some(*value),
-            Some(TlvValue::SarSegmentSeqnum(value)) => number = Some(*value),
-            _ => {}
-        }
-    }
-    Some(Part { reference: reference?, total: total?, number: number? })
-}
-
-fn receipt(sm: &DeliverSm, number: Msisdn) -> Option<Read> {
-    let text = String::from_utf8_lossy(sm.short_message().as_ref()).into_owned();
-    let mut id = field(&text, "id:").map(str::to_owned);
-    let mut state = field(&text, "stat:").map(str::to_ascii_uppercase);
-    for tlv in sm.tlvs() {
-        match tlv.value() {
-            Some(TlvValue::ReceiptedMessageId(value)) => id = Some(value.as_str().to_owned()),
-            Some(TlvValue::MessageState(MessageState::Delivered)) => state = Some("DELIVRD".into()),
-            Some(TlvValue::MessageState(
-                MessageState::Expired
-                | MessageState::Deleted
-                | MessageState::Undeliverable
-                | MessageState::Rejected,
-            )) => state = Some("UNDELIV".into()),
-            _ => {}
-        }
-    }
-    let delivered = match state?.as_str() {
-        "DELIVRD" => true,
-        "EXPIRED" | "DELETED" | "UNDELIV" | "REJECTD" => false,
-        _ => return None,
-    };
-    let code = field(&text, "err:").and_then(|e| e.parse().ok()).filter(|c| *c != 0);
-    Some(Read { provider_ids: spellings(&id?), number, delivered, code })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_are_known_in_hex_and_decimal() {
-        assert!(spellings("255").contains(&"ff".to_owned()));
-        assert!(spellings("FF").contains(&"255".to_owned()));
-        assert_eq!(spellings("a-b"), ["a-b"]);
-    }
-
-    #[test]
-    fn the_text_form_is_read_whatever_its_case() {
-        let text = "id:123abc sub:001 dlvrd:001 submit date:2611241500 done date:2611241501 stat:DELIVRD err:000 text:Hi";
-        assert_eq!(field(text, "id:"), Some("123abc"));
-        assert_eq!(field(text, "stat:"), Some("DELIVRD"));
-        assert_eq!(field(text, "err:"), Some("000"));
     }
 }

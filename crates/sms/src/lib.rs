@@ -1,16 +1,24 @@
-//! SMS routes: SMPP 3.4 as an ESME, with transceiver binds.
+//! SMS routes: SMPP 3.4 as an ESME.
 //!
 //! Keeps: every message of a batch is reported exactly once; what was written and not answered when a
 //! connection ends is lost (In doubt), what was not written goes back; what the SMSC hands over is
-//! acknowledged once it is stored. The PDUs are `rusmpp`'s; the session is ours, because what is in flight
-//! when a socket dies is what this product is about.
+//! acknowledged once it is stored; no connection is cut for what can be answered or passed over. The PDUs are
+//! `rusmpp`'s; the session is ours, because what is in flight when a socket dies is what this product is about.
 
 mod bind;
+mod connect;
+mod flight;
+mod frame;
+mod hear;
 mod incoming;
+mod letters;
 mod pdu;
+mod receipt;
 mod route;
 mod session;
+mod shared;
 mod status;
 mod tls;
+mod trim;
 
 pub use route::SmppRoute;

@@ -1,17 +1,17 @@
-//! A message as `submit_sm` PDUs: one a segment, long texts with a concatenation header (3GPP TS 23.040
-//! §9.2.3.24.1).
+//! A message as `submit_sm` PDUs, in the form that its route's carrier wants.
 
 use campaign::{
     Sender,
-    segment::{self, Encoding},
+    segment::{self, Encoding, Header, Segments, TooLong},
 };
-use engine::{Batch, Outgoing};
+use engine::{Batch, DefaultAlphabet, Job, LongText, NumberForm, Outgoing, SmppConfig};
 use jiff::SignedDuration;
 use rusmpp::{
     pdus::SubmitSm,
-    types::{COctetString, EmptyOrFullCOctetString, OctetString},
-    udhs::concatenation::ConcatenatedShortMessage8Bit,
-    values::{DataCoding, EsmClass, Npi, RegisteredDelivery, Ton},
+    tlvs::{MessageSubmissionRequestTlvValue as Parameter, TlvTag},
+    types::{AnyOctetString, COctetString, EmptyOrFullCOctetString, OctetString},
+    udhs::concatenation::{ConcatenatedShortMessage8Bit, ConcatenatedShortMessage16Bit},
+    values::{DataCoding, EsmClass, MessagePayload, Npi, RegisteredDelivery, ServiceType, Ton},
 };
 
 /// Message types and features of `esm_class` (SMPP 3.4 §5.2.12): user data header present.
@@ -19,7 +19,35 @@ const UDHI: u8 = 0x40;
 /// Receipt wanted where the outcome is final (SMPP 3.4 §5.2.17).
 const FINAL_RECEIPT: u8 = 0x01;
 
-fn address(text: &str) -> COctetString<1, 21> {
+/// What all messages of a batch have in common.
+pub(crate) struct Parameters {
+    validity: EmptyOrFullCOctetString<17>,
+    registered_delivery: RegisteredDelivery,
+    service_type: ServiceType,
+    tlvs: Vec<Parameter>,
+}
+
+impl Parameters {
+    pub(crate) fn of(config: &SmppConfig, batch: &Batch) -> Self {
+        // No receipt is asked for where none is kept: it would be taken for that of a campaign's message.
+        let wanted = if batch.job == Job::Answer { 0 } else { FINAL_RECEIPT };
+        let tlvs = config.tlvs.with(&batch.tlvs);
+        Self {
+            validity: batch.validity.map(relative).unwrap_or_default(),
+            registered_delivery: RegisteredDelivery::from(wanted),
+            service_type: ServiceType::new(string(&config.service_type)),
+            tlvs: tlvs
+                .iter()
+                .map(|(tag, value)| Parameter::Other {
+                    tag: TlvTag::from(tag),
+                    value: AnyOctetString::from_slice(value),
+                })
+                .collect(),
+        }
+    }
+}
+
+fn string<const MOST: usize>(text: &str) -> COctetString<1, MOST> {
     COctetString::from_vec([text.as_bytes(), &[0]].concat()).unwrap_or_default()
 }
 
@@ -31,51 +59,111 @@ fn relative(span: SignedDuration) -> EmptyOrFullCOctetString<17> {
     EmptyOrFullCOctetString::from_vec(text.into_bytes()).unwrap_or_default()
 }
 
-/// The PDUs of one message, in order. `reference` ties the parts of a long text together.
-pub(crate) fn submit(
-    batch: &Batch,
-    message: &Outgoing,
-    reference: u8,
-) -> Result<Vec<SubmitSm>, segment::TooLong> {
-    let sender = &*message.sender;
-    let cut = segment::cut(&message.text)?;
-    let validity = batch.validity.map(relative).unwrap_or_default();
-    let coding = match cut.encoding {
-        Encoding::Gsm7 => DataCoding::McSpecific,
-        Encoding::Ucs2 => DataCoding::Ucs2,
-    };
+/// The sender's type of number and plan.
+fn source(config: &SmppConfig, sender: &Sender) -> (Ton, Npi) {
     let (ton, npi) = match sender {
         Sender::Number(_) => (Ton::International, Npi::Isdn),
+        Sender::National(_) => (Ton::National, Npi::Isdn),
         Sender::ShortCode(_) => (Ton::NetworkSpecific, Npi::Unknown),
         Sender::Alphanumeric(_) => (Ton::Alphanumeric, Npi::Unknown),
     };
-    let total = cut.parts.len() as u8;
-    let long = total > 1;
-    Ok(cut
-        .parts
-        .into_iter()
-        .enumerate()
-        .map(|(at, part)| {
-            let data = if long {
-                let header = ConcatenatedShortMessage8Bit::new_unchecked(reference, total, at as u8 + 1);
-                [&header.udh_bytes()[..], &part].concat()
-            } else {
-                part
+    (config.source_ton.map_or(ton, Ton::from), config.source_npi.map_or(npi, Npi::from))
+}
+
+/// The recipient's address with its type of number and plan.
+fn destination(config: &SmppConfig, message: &Outgoing) -> (Ton, Npi, String) {
+    let digits = message.number.digits();
+    let (ton, text) = match config.number_form {
+        NumberForm::E164 => (Ton::International, digits.to_string()),
+        NumberForm::Plus => (Ton::International, format!("+{digits}")),
+        NumberForm::ZeroZero => (Ton::Unknown, format!("00{digits}")),
+        NumberForm::National => match message.number.national(config.country()) {
+            Some(national) => (Ton::National, national),
+            None => (Ton::International, digits.to_string()),
+        },
+    };
+    (config.dest_ton.map_or(ton, Ton::from), config.dest_npi.map_or(Npi::Isdn, Npi::from), text)
+}
+
+/// The text cut for `header`, in the alphabets of the SMSC.
+fn cut(config: &SmppConfig, text: &str, header: Header) -> Result<(DataCoding, Vec<Vec<u8>>), TooLong> {
+    let Segments { encoding, parts } = segment::cut_for(text, header)?;
+    match (encoding, config.default_alphabet) {
+        (Encoding::Ucs2, _) => Ok((DataCoding::Ucs2, parts)),
+        (Encoding::Gsm7, DefaultAlphabet::Gsm) => Ok((DataCoding::McSpecific, parts)),
+        (Encoding::Gsm7, DefaultAlphabet::Latin1) => {
+            let latin1 = |part: &Vec<u8>| {
+                segment::read_gsm7(part).chars().map(|c| u8::try_from(c).ok()).collect::<Option<Vec<u8>>>()
             };
-            SubmitSm::builder()
-                .source_addr_ton(ton)
-                .source_addr_npi(npi)
-                .source_addr(address(sender.address()))
-                .dest_addr_ton(Ton::International)
-                .dest_addr_npi(Npi::Isdn)
-                .destination_addr(address(&message.number.digits().to_string()))
-                // `EsmClass::default()` is not zero.
-                .esm_class(EsmClass::from(if long { UDHI } else { 0 }))
-                .validity_period(validity.clone())
-                .registered_delivery(RegisteredDelivery::from(FINAL_RECEIPT))
-                .data_coding(coding)
-                .short_message(OctetString::from_vec(data).unwrap_or_default())
-                .build()
-        })
-        .collect())
+            // The euro sign, and the Greek capitals of GSM 03.38, are not in Latin-1.
+            match parts.iter().map(latin1).collect() {
+                Some(parts) => Ok((DataCoding::McSpecific, parts)),
+                None => Ok((DataCoding::Ucs2, segment::cut_ucs2(text, header)?.parts)),
+            }
+        }
+    }
+}
+
+/// The PDUs of one message, in order. `reference` ties the parts of a long text together.
+pub(crate) fn submit(
+    config: &SmppConfig,
+    common: &Parameters,
+    message: &Outgoing,
+    reference: impl FnOnce() -> u16,
+) -> Result<Vec<SubmitSm>, TooLong> {
+    let sender = &*message.sender;
+    let header = if config.long_text == LongText::Udh16 { Header::Sixteen } else { Header::Eight };
+    let (coding, mut parts) = cut(config, &message.text, header)?;
+    let mut tlvs = common.tlvs.clone();
+    if config.long_text == LongText::Payload && parts.len() > 1 {
+        tlvs.push(Parameter::MessagePayload(MessagePayload::new(AnyOctetString::from_vec(parts.concat()))));
+        parts = vec![Vec::new()];
+    }
+    let (source_ton, source_npi) = source(config, sender);
+    let (dest_ton, dest_npi, destination) = destination(config, message);
+    let total = parts.len() as u8;
+    let long = total > 1;
+    let reference = if long { reference() } else { 0 };
+    let pdu = |(at, part): (usize, Vec<u8>)| {
+        let number = at as u8 + 1;
+        let mut tlvs = tlvs.clone();
+        let header = match config.long_text {
+            _ if !long => Vec::new(),
+            LongText::Udh16 => {
+                ConcatenatedShortMessage16Bit::new_unchecked(reference, total, number).udh_bytes().to_vec()
+            }
+            LongText::Sar => {
+                tlvs.extend([
+                    Parameter::SarMsgRefNum(reference),
+                    Parameter::SarTotalSegments(total),
+                    Parameter::SarSegmentSeqnum(number),
+                ]);
+                Vec::new()
+            }
+            LongText::Udh8 | LongText::Payload => {
+                ConcatenatedShortMessage8Bit::new_unchecked(reference as u8, total, number)
+                    .udh_bytes()
+                    .to_vec()
+            }
+        };
+        let esm_class = if header.is_empty() { 0 } else { UDHI };
+        let data = [header, part].concat();
+        SubmitSm::builder()
+            .service_type(common.service_type.clone())
+            .source_addr_ton(source_ton)
+            .source_addr_npi(source_npi)
+            .source_addr(string(sender.address()))
+            .dest_addr_ton(dest_ton)
+            .dest_addr_npi(dest_npi)
+            .destination_addr(string(&destination))
+            // `EsmClass::default()` is not zero.
+            .esm_class(EsmClass::from(esm_class))
+            .validity_period(common.validity.clone())
+            .registered_delivery(common.registered_delivery)
+            .data_coding(coding)
+            .short_message(OctetString::from_vec(data).unwrap_or_default())
+            .tlvs(tlvs)
+            .build()
+    };
+    Ok(parts.into_iter().enumerate().map(pdu).collect())
 }

@@ -35,3 +35,24 @@ pub(crate) fn of(status: u32, own: &BTreeMap<u32, Refusal>) -> (Refusal, String)
         .map_or_else(|| format!("the SMSC refused with command status {status:#010x}"), |s| s.2.to_owned());
     (kind, words)
 }
+
+/// (status, words) of a bind that is refused.
+const OF_BINDS: &[(u32, &str)] = &[
+    (0x02, "the SMSC cannot read the bind: the password or another setting may be longer than it takes"),
+    (0x03, "the SMSC does not know this kind of bind: try another bind_mode"),
+    (0x04, "the SMSC does not take this kind of bind now"),
+    (
+        0x05,
+        "the account is already bound: another connection of it is open, or its limit of binds is reached",
+    ),
+    (0x53, "the SMSC wants another system_type"),
+    (0x58, "the SMSC asks us to bind less often"),
+];
+
+/// What a status says in answer to a bind.
+pub(crate) fn of_bind(status: u32, own: &BTreeMap<u32, Refusal>) -> String {
+    match OF_BINDS.iter().find(|known| known.0 == status) {
+        Some((_, words)) => (*words).to_owned(),
+        None => of(status, own).1,
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::RouteConfig;
+use engine::SmppConfig;
 use tokio_rustls::{
     TlsConnector,
     rustls::{
@@ -11,11 +11,14 @@ use tokio_rustls::{
     },
 };
 
-/// A connector for the route and the name that the far end's certificate must carry.
+/// A connector for the route and the name that the certificate of its far end at `host` must carry.
 ///
 /// # Errors
 /// In words, where the route's certificate authority or host name cannot be used.
-pub(crate) fn connector(config: &RouteConfig) -> Result<(TlsConnector, ServerName<'static>), String> {
+pub(crate) fn connector(
+    config: &SmppConfig,
+    host: &str,
+) -> Result<(TlsConnector, ServerName<'static>), String> {
     let mut roots = RootCertStore::empty();
     if let Some(pem) = &config.tls_ca {
         for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
@@ -25,8 +28,8 @@ pub(crate) fn connector(config: &RouteConfig) -> Result<(TlsConnector, ServerNam
     } else {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     }
-    let name = ServerName::try_from(config.host.clone())
-        .map_err(|_| format!("'{}' is no host name that a certificate can carry", config.host))?;
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|_| format!("'{host}' is no host name that a certificate can carry"))?;
     let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     Ok((TlsConnector::from(Arc::new(tls)), name))
 }

@@ -5,6 +5,7 @@
 //! deliveries); no status but by a [`campaign::Transition`]. Leaves to the engine when and how fast.
 
 pub mod model;
+mod provider_id;
 mod save;
 pub mod sqlite;
 

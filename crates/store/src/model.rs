@@ -9,7 +9,9 @@ mod delivery;
 mod pool;
 mod reply;
 mod route;
+mod secret;
 mod settings;
+mod smpp;
 mod turn;
 mod user;
 mod webhook;
@@ -17,5 +19,5 @@ mod webhook;
 use self::definition::iso_duration;
 pub use self::{
     audit::*, campaign::*, change::*, contact::*, definition::*, delivery::*, pool::*, reply::*, route::*,
-    settings::*, turn::*, user::*, webhook::*,
+    secret::Secret, settings::*, smpp::*, turn::*, user::*, webhook::*,
 };

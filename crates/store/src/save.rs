@@ -1,11 +1,9 @@
 //! What must be right before something is saved. What is only missing is named at schedule.
 
-use std::collections::BTreeMap;
-
 use campaign::{Channel, ZoneGroup, wave::PlanError};
 use jiff::SignedDuration;
 
-use crate::{Definition, Problem, RouteConfig};
+use crate::{Definition, Problem, RouteConfig, RouteKind};
 
 /// Fields that every contact may have.
 pub const KNOWN_FIELDS: [&str; 5] = ["email", "first_name", "language", "last_name", "time_zone"];
@@ -15,10 +13,10 @@ const MOST_MESSAGES: usize = 20;
 const MOST_LISTS: usize = 5_000;
 /// Longest name of a campaign, list or route, in characters.
 pub const LONGEST_NAME: usize = 200;
-/// SMPP 3.4 §5.2.1, without the closing zero.
-const LONGEST_SYSTEM_ID: usize = 15;
-/// SMPP 3.4 §5.2.2, without the closing zero.
-const LONGEST_PASSWORD: usize = 8;
+/// Far beyond what a carrier takes.
+const MOST_PER_SECOND: u32 = 100_000;
+/// Messages of a route that may lie in memory at once.
+const MOST_CLAIMED: u32 = 1_000_000;
 
 const SHORTEST_VALIDITY: SignedDuration = SignedDuration::from_mins(1);
 /// Days have two digits, and no months stand before them (SMPP 3.4 §7.1.1).
@@ -103,29 +101,16 @@ pub(crate) fn definition(d: &Definition, fields: &[String]) -> Vec<Problem> {
 pub(crate) fn route(r: &RouteConfig) -> Vec<Problem> {
     let mut problems = Vec::new();
     name(&r.name, &mut problems);
-    let most = BTreeMap::from([
-        ("system_id", (&r.system_id, LONGEST_SYSTEM_ID)),
-        ("password", (&r.password, LONGEST_PASSWORD)),
-    ]);
-    for (field, (value, most)) in most {
-        if value.len() > most || !value.is_ascii() {
-            problems.push(Problem::new(field, format!("SMPP carries at most {most} ASCII characters here")));
+    for (field, value, most) in [
+        ("rate_per_second", r.rate_per_second, MOST_PER_SECOND),
+        ("claim_budget", r.claim_budget.unwrap_or(1), MOST_CLAIMED),
+    ] {
+        if !(1..=most).contains(&value) {
+            problems.push(Problem::new(field, format!("must be from 1 to {most}")));
         }
     }
-    if r.host.trim().is_empty() {
-        problems.push(Problem::new("host", "say where the SMSC is: a host name or an address"));
-    }
-    let positive = [
-        ("port", i64::from(r.port)),
-        ("binds", i64::from(r.binds)),
-        ("window", i64::from(r.window)),
-        ("rate_per_second", i64::from(r.rate_per_second)),
-        ("claim_budget", r.claim_budget.map_or(1, i64::from)),
-    ];
-    for (field, value) in positive {
-        if value == 0 {
-            problems.push(Problem::new(field, "must be at least 1"));
-        }
+    match &r.kind {
+        RouteKind::Smpp(smpp) => problems.extend(smpp.problems()),
     }
     problems
 }

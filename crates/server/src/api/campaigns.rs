@@ -309,10 +309,41 @@ pub(super) async fn replies(
 ) -> Answer<Json<Page<ReplyRow>>> {
     app.store.campaign(id).await?;
     let limit = limit(query.limit)?;
-    let before = query.cursor.map(|cursor| cursor.parse());
-    let before =
-        before.transpose().map_err(|_| Problem::field("cursor", "use the 'next' of the page before"))?;
-    let items = app.store.replies(id, ReplyFilter { before, ..ReplyFilter::default() }, limit).await?;
+    let filter = ReplyFilter { before: before(query.cursor)?, ..ReplyFilter::default() };
+    Ok(Json(page_of(app.store.replies(id, filter, limit).await?, limit)))
+}
+
+fn before(cursor: Option<String>) -> Result<Option<i64>, Problem> {
+    let before = cursor.map(|cursor| cursor.parse()).transpose();
+    before.map_err(|_| Problem::field("cursor", "use the 'next' of the page before"))
+}
+
+fn page_of(items: Vec<ReplyRow>, limit: u32) -> Page<ReplyRow> {
     let next = items.last().filter(|_| items.len() == limit as usize).map(|reply| reply.id.to_string());
-    Ok(Json(Page { items, next }))
+    Page { items, next }
+}
+
+/// Which of all replies.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AllRepliesQuery {
+    limit: Option<u32>,
+    cursor: Option<String>,
+    /// `false`: only those that answer no campaign.
+    matched: Option<bool>,
+}
+
+/// What was answered to any campaign, and to none, newest first.
+#[utoipa::path(get, path = "/replies", params(("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query), ("matched" = Option<bool>, Query)), responses((status = 200, body = Page<Object>)))]
+pub(super) async fn all_replies(
+    State(app): State<App>,
+    Query(query): Query<AllRepliesQuery>,
+) -> Answer<Json<Page<ReplyRow>>> {
+    if query.matched == Some(true) {
+        return Err(Problem::field("matched", "use false, or leave it out"));
+    }
+    let limit = limit(query.limit)?;
+    let unmatched = query.matched == Some(false);
+    let filter = ReplyFilter { before: before(query.cursor)?, unmatched, ..ReplyFilter::default() };
+    Ok(Json(page_of(app.store.replies(None, filter, limit).await?, limit)))
 }

@@ -1,6 +1,6 @@
 //! Campaigns and routes as the API shows them.
 
-use campaign::{Action, CampaignId, RouteId, Status, Totals, money::Money};
+use campaign::{Action, CampaignId, RouteId, Status, Totals};
 use engine::{Handle, WaitingReason};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -135,8 +135,7 @@ pub(crate) struct RouteView {
     #[schema(value_type = String)]
     pub(crate) id: RouteId,
     pub(crate) name: String,
-    #[schema(value_type = String)]
-    pub(crate) kind: RouteKind,
+    pub(crate) kind: &'static str,
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) system_id: String,
@@ -144,9 +143,11 @@ pub(crate) struct RouteView {
     pub(crate) binds: u16,
     pub(crate) window: u32,
     pub(crate) rate_per_second: u32,
-    #[schema(value_type = Option<String>)]
-    pub(crate) price_per_segment: Option<Money>,
     pub(crate) claim_budget: u32,
+    /// What else is set.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    settings: Map<String, Value>,
     /// connected, connecting, refused, disabled.
     pub(crate) state: &'static str,
     /// What last went wrong with a connection, though all may be well again.
@@ -177,7 +178,29 @@ pub(crate) struct RefusedView {
     pub(crate) last: Timestamp,
 }
 
+/// Fields of a route's settings that its view does not take over as they are: the secret, those with fields of their
+/// own, and the meanings of refusals, in whose place stands what was refused.
+const SHOWN_APART: [&str; 12] = [
+    "password",
+    "name",
+    "kind",
+    "host",
+    "port",
+    "system_id",
+    "tls",
+    "binds",
+    "window",
+    "rate_per_second",
+    "claim_budget",
+    "refusals",
+];
+
 impl RouteView {
+    /// What its binds may have unanswered at once.
+    pub(crate) fn windows(&self) -> u32 {
+        self.window.saturating_mul(self.binds.into())
+    }
+
     pub(crate) fn of(app: &App, r: store::Route) -> Self {
         let engine = app.engine.get();
         let route = engine.and_then(|e| e.route(r.id));
@@ -191,21 +214,32 @@ impl RouteView {
             count: refused.count,
             last: refused.last,
         });
-        let claim_budget = r.config.claim_budget();
         let c = r.config;
+        let claim_budget = c.claim_budget();
+        // What is kept is an object of plain values.
+        let mut settings = match serde_json::to_value(&c) {
+            Ok(Value::Object(map)) => map,
+            _ => Map::new(),
+        };
+        // Never shown; and what stands in fields of its own here.
+        for field in SHOWN_APART {
+            settings.remove(field);
+        }
+        let RouteKind::Smpp(smpp) = &c.kind;
+        let smpp = smpp.as_ref().clone();
         Self {
             id: r.id,
+            kind: c.kind.word(),
             name: c.name,
-            kind: c.kind,
-            host: c.host,
-            port: c.port,
-            system_id: c.system_id,
-            tls: c.tls,
-            binds: c.binds,
-            window: c.window,
+            host: smpp.host,
+            port: smpp.port,
+            system_id: smpp.system_id,
+            tls: smpp.tls,
+            binds: smpp.binds,
+            window: smpp.window,
             rate_per_second: c.rate_per_second,
-            price_per_segment: c.price_per_segment,
             claim_budget,
+            settings,
             state: if c.disabled { "disabled" } else { state.map_or("connecting", |s| s.word()) },
             last_error_at: trouble.as_ref().map(|trouble| trouble.at),
             last_error: trouble.map(|trouble| trouble.words),

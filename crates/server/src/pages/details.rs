@@ -394,7 +394,8 @@ async fn replies(
 ) -> Shown {
     let id = id(&path)?;
     let row = Row::of(app.store.campaign(id).await?, &list_names(&app).await?);
-    let filter = ReplyFilter { before: asked.before, refusals: asked.only == "refusal" };
+    let refusals = asked.only == "refusal";
+    let filter = ReplyFilter { before: asked.before, refusals, ..ReplyFilter::default() };
     let only = filter.refusals;
     let items = app.store.replies(id, filter, REPLIES).await?;
     let next = items.last().filter(|_| items.len() == REPLIES as usize).map(|reply| reply.id);

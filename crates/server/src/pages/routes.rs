@@ -13,18 +13,27 @@ use axum::{
 use campaign::{Msisdn, RouteId, Sender};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use store::{RouteConfig, TestSend};
+use store::{ReplyFilter, ReplyRow, RouteConfig, RouteKind, TestSend};
 
 use super::{Me, Posted, Refused, Shown, Wrong, again, page, t, words};
-use crate::{App, api::view::RouteView, auth::Caller, body, problem::Problem};
+use crate::{
+    App,
+    api::{self, view::RouteView},
+    auth::Caller,
+    body::{self, Query},
+    problem::Problem,
+};
 
 /// Tries shown with a route.
 const TESTS: u32 = 5;
+/// Replies on a page.
+const REPLIES: u32 = 100;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/routes", get(all))
         .route("/routes/new", get(new).post(create))
+        .route("/routes/replies", get(unmatched))
         .route("/routes/{id}", get(edit).post(change))
         .route("/routes/{id}/test", post(test))
 }
@@ -41,106 +50,165 @@ async fn all(State(app): State<App>, caller: Caller) -> Shown {
     Ok(page(&Routes { me: Me::new(caller, "routes"), routes }))
 }
 
-/// The fields of a route, as typed.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-struct RouteForm {
-    name: String,
-    host: String,
-    port: String,
-    system_id: String,
-    /// Left empty it stays as it is.
-    password: String,
-    tls: String,
-    binds: String,
-    window: String,
-    rate_per_second: String,
-    claim_budget: String,
-    price_per_segment: String,
-    /// One a line: `69 recipient`.
-    refusals: String,
-    disabled: String,
+#[derive(Template)]
+#[template(path = "unmatched.html")]
+struct Unmatched {
+    me: Me,
+    items: Vec<ReplyRow>,
+    next: Option<i64>,
 }
 
+#[derive(Deserialize)]
+struct Before {
+    before: Option<i64>,
+}
+
+/// Replies that answer no campaign.
+async fn unmatched(State(app): State<App>, caller: Caller, Query(asked): Query<Before>) -> Shown {
+    let filter = ReplyFilter { before: asked.before, unmatched: true, ..ReplyFilter::default() };
+    let items = app.store.replies(None, filter, REPLIES).await?;
+    let next = items.last().filter(|_| items.len() == REPLIES as usize).map(|reply| reply.id);
+    Ok(page(&Unmatched { me: Me::new(caller, "routes"), items, next }))
+}
+
+/// Fields that are texts, as they are typed.
+const TEXTS: [&str; 11] = [
+    "name",
+    "host",
+    "system_id",
+    "system_type",
+    "address_range",
+    "service_type",
+    "bind_mode",
+    "number_form",
+    "default_alphabet",
+    "long_text",
+    "kind",
+];
+/// Whole numbers.
+const NUMBERS: [&str; 4] = ["port", "binds", "window", "rate_per_second"];
+/// Whole numbers that may be left empty.
+const OPTIONAL_NUMBERS: [&str; 5] = ["claim_budget", "source_ton", "source_npi", "dest_ton", "dest_npi"];
+/// Texts that may be left empty.
+const OPTIONAL_TEXTS: [&str; 2] = ["price_per_segment", "country"];
+/// Spans of time, in seconds.
+const SECONDS: [&str; 3] = ["bind_timeout", "answer_timeout", "enquire_interval"];
+/// Boxes to tick.
+const TICKS: [&str; 2] = ["tls", "disabled"];
+
+/// The fields of a route, as typed: what is not sent stays as it is.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(transparent)]
+struct RouteForm(BTreeMap<String, String>);
+
 impl RouteForm {
-    fn new() -> Self {
-        let text = |n: u32| n.to_string();
-        Self {
-            port: text(2775),
-            binds: text(1),
-            window: text(100),
-            rate_per_second: text(500),
-            ..Self::default()
-        }
+    fn of(&self, field: &str) -> &str {
+        self.0.get(field).map_or("", String::as_str)
     }
 
-    fn of(c: &RouteConfig) -> Self {
+    fn is_on(&self, field: &str) -> bool {
+        !self.of(field).is_empty()
+    }
+
+    fn new() -> Self {
+        let usual = json!({"name": "", "kind": "smpp", "host": "", "port": 2775, "system_id": ""});
+        RouteConfig::read(usual).map(|config| Self::shown(&config)).unwrap_or_default()
+    }
+
+    /// What is set. A password is never shown.
+    fn shown(config: &RouteConfig) -> Self {
+        let RouteKind::Smpp(smpp) = &config.kind;
         let word =
             |r: &store::Refusal| serde_json::to_value(r).ok().and_then(|v| Some(v.as_str()?.to_owned()));
-        let refusals = c.refusals.iter().filter_map(|(code, r)| Some(format!("{code} {}", word(r)?)));
-        let on = |yes: bool| if yes { "yes".to_owned() } else { String::new() };
-        Self {
-            name: c.name.clone(),
-            host: c.host.clone(),
-            port: c.port.to_string(),
-            system_id: c.system_id.clone(),
-            password: String::new(),
-            tls: on(c.tls),
-            binds: c.binds.to_string(),
-            window: c.window.to_string(),
-            rate_per_second: c.rate_per_second.to_string(),
-            claim_budget: c.claim_budget.map(|n| n.to_string()).unwrap_or_default(),
-            price_per_segment: c.price_per_segment.map(|p| p.to_string()).unwrap_or_default(),
-            refusals: refusals.collect::<Vec<_>>().join("\n"),
-            disabled: on(c.disabled),
-        }
+        let refusals = smpp.refusals.iter().filter_map(|(code, r)| Some(format!("{code} {}", word(r)?)));
+        let mut fields: BTreeMap<String, String> = match serde_json::to_value(config) {
+            Ok(Value::Object(all)) => {
+                all.into_iter().filter_map(|(field, value)| Some((field, plain(&value)?))).collect()
+            }
+            _ => BTreeMap::new(),
+        };
+        let spans = [smpp.bind_timeout, smpp.answer_timeout, smpp.enquire_interval];
+        fields.extend(
+            SECONDS
+                .into_iter()
+                .zip(spans)
+                .map(|(field, span)| (field.to_owned(), span.as_secs().to_string())),
+        );
+        fields.insert("hosts".to_owned(), smpp.hosts.join("\n"));
+        fields.insert("tlvs".to_owned(), smpp.tlvs.to_string());
+        fields.insert("refusals".to_owned(), refusals.collect::<Vec<_>>().join("\n"));
+        fields.remove("password");
+        Self(fields)
     }
 
     /// What the API would be sent.
     fn change(&self) -> Result<Value, Problem> {
-        let number = |field: &str, text: &str| {
-            let number = text.trim().parse::<u32>();
+        let number = |field: &str| {
+            let number = self.of(field).trim().parse::<u32>();
             number.map(Value::from).map_err(|_| Problem::field(field, t::say("whole-number")))
         };
+        let sent = |field: &&str| self.0.contains_key(*field);
         let mut change = Map::new();
-        for (field, text) in [("name", &self.name), ("host", &self.host), ("system_id", &self.system_id)] {
-            change.insert(field.to_owned(), text.trim().into());
+        for field in TEXTS.into_iter().filter(sent) {
+            change.insert(field.to_owned(), self.of(field).trim().into());
         }
-        let numbers = [
-            ("port", &self.port),
-            ("binds", &self.binds),
-            ("window", &self.window),
-            ("rate_per_second", &self.rate_per_second),
-        ];
-        for (field, text) in numbers {
-            change.insert(field.to_owned(), number(field, text)?);
+        for field in NUMBERS {
+            change.insert(field.to_owned(), number(field)?);
         }
-        if !self.password.is_empty() {
-            change.insert("password".to_owned(), self.password.clone().into());
+        for field in OPTIONAL_NUMBERS.into_iter().filter(sent) {
+            let empty = self.of(field).trim().is_empty();
+            change.insert(field.to_owned(), if empty { Value::Null } else { number(field)? });
         }
-        let budget = if self.claim_budget.trim().is_empty() {
-            Value::Null
-        } else {
-            number("claim_budget", &self.claim_budget)?
-        };
-        change.insert("claim_budget".to_owned(), budget);
-        let price = self.price_per_segment.trim();
-        change.insert(
-            "price_per_segment".to_owned(),
-            if price.is_empty() { Value::Null } else { price.into() },
-        );
+        for field in OPTIONAL_TEXTS.into_iter().filter(sent) {
+            let text = self.of(field).trim();
+            change.insert(field.to_owned(), if text.is_empty() { Value::Null } else { text.into() });
+        }
+        for field in SECONDS.into_iter().filter(sent) {
+            change.insert(field.to_owned(), format!("PT{}S", number(field)?).into());
+        }
+        for field in TICKS {
+            change.insert(field.to_owned(), self.is_on(field).into());
+        }
+        if !self.of("password").is_empty() {
+            change.insert("password".to_owned(), self.of("password").into());
+        }
+        let lines = |field| self.of(field).lines().map(str::trim).filter(|line| !line.is_empty());
+        if sent(&"hosts") {
+            change.insert("hosts".to_owned(), lines("hosts").collect());
+        }
+        if sent(&"tlvs") {
+            let mut tlvs = Map::new();
+            for line in lines("tlvs") {
+                let wrong = || Problem::field("tlvs", t::with("route-tlvs-wrong", ("line", line)));
+                let (tag, value) = line.split_once(char::is_whitespace).ok_or_else(wrong)?;
+                let value = match value.trim().split_once("hex:") {
+                    Some(("", hex)) => json!({"hex": hex}),
+                    _ => value.trim().into(),
+                };
+                tlvs.insert(tag.to_owned(), value);
+            }
+            change.insert("tlvs".to_owned(), Value::Object(tlvs));
+        }
         let mut refusals = BTreeMap::new();
-        for line in self.refusals.lines().filter(|line| !line.trim().is_empty()) {
+        for line in lines("refusals") {
             let wrong = || Problem::field("refusals", t::with("route-refusals-wrong", ("line", line)));
-            let (code, kind) = line.trim().split_once(' ').ok_or_else(wrong)?;
+            let (code, kind) = line.split_once(' ').ok_or_else(wrong)?;
             let kind: store::Refusal = body::decode(kind.trim().into()).map_err(|_| wrong())?;
             refusals.insert(code.parse::<u32>().map_err(|_| wrong())?, kind);
         }
         change.insert("refusals".to_owned(), json!(refusals));
         change.insert("kind".to_owned(), "smpp".into());
-        change.insert("tls".to_owned(), (!self.tls.is_empty()).into());
-        change.insert("disabled".to_owned(), (!self.disabled.is_empty()).into());
         Ok(Value::Object(change))
+    }
+}
+
+/// A plain value as it is typed.
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(on) => Some(if *on { "yes".to_owned() } else { String::new() }),
+        _ => None,
     }
 }
 
@@ -181,7 +249,7 @@ impl EditRoute {
 
     async fn of(app: &App, caller: Caller, route: store::Route) -> Result<Self, Refused> {
         let tests = app.store.test_sends(route.id, TESTS).await?;
-        let (id, form) = (Some(route.id), RouteForm::of(&route.config));
+        let (id, form) = (Some(route.id), RouteForm::shown(&route.config));
         let state = Some(RouteView::of(app, route));
         Ok(Self { id, state, tests, ..Self::new(caller, form, Wrong::default()) })
     }
@@ -193,7 +261,7 @@ async fn new(caller: Caller) -> Shown {
 
 async fn create(State(app): State<App>, caller: Caller, Posted(form): Posted<RouteForm>) -> Shown {
     let made = async {
-        let config: RouteConfig = body::decode(form.change()?)?;
+        let config = api::routes::config(form.change()?)?;
         Ok::<_, Problem>(app.store.create_route(config, caller.by()).await?)
     };
     match made.await {
@@ -226,7 +294,7 @@ async fn change(
     let route = find(&app, &path).await?;
     let id = route.id;
     let saved = async {
-        let config: RouteConfig = body::changed(&route.config, form.change()?)?;
+        let config = api::routes::changed(&route, form.change()?)?;
         Ok::<_, Problem>(app.store.edit_route(id, config, caller.by()).await?)
     };
     match saved.await {

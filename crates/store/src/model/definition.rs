@@ -1,9 +1,9 @@
 //! What a person defines, and what can be wrong with it.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, sync::Arc};
 
 use campaign::{
-    Channel, ListId, RouteId, Send, SendAs, Window,
+    Channel, ListId, RouteId, Send, SendAs, Tlvs, Window,
     money::Money,
     placeholder, segment,
     text::{BadText, Text},
@@ -90,6 +90,9 @@ pub struct Definition {
     /// How long the SMSC may try to deliver a message (SMPP 3.4 §5.2.16); none: as long as it does by itself.
     #[serde(default, with = "iso_duration::option")]
     pub validity: Option<SignedDuration>,
+    /// Optional parameters of each message, beside those of the route: ids that a registry of senders asks for.
+    #[serde(default, skip_serializing_if = "no_tlvs", with = "tlvs")]
+    pub tlvs: Arc<Tlvs>,
     /// What it is for: marketing, care, security.
     #[serde(default)]
     pub purpose: Option<String>,
@@ -157,6 +160,26 @@ pub fn text_warnings(text: &str, template: bool) -> Vec<String> {
         told.push(format!("the text takes {segments} segments, and each of them is paid for"));
     }
     told
+}
+
+fn no_tlvs(tlvs: &Tlvs) -> bool {
+    tlvs.is_empty()
+}
+
+/// Shared with each claim.
+mod tlvs {
+    use std::sync::Arc;
+
+    use campaign::Tlvs;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &Arc<Tlvs>, s: S) -> Result<S::Ok, S::Error> {
+        value.as_ref().serialize(s)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Arc<Tlvs>, D::Error> {
+        Tlvs::deserialize(d).map(Arc::new)
+    }
 }
 
 const fn two_hours() -> SignedDuration {

@@ -1,6 +1,6 @@
 //! Replies from phones, and what is answered to them.
 
-use campaign::{Msisdn, RouteId, keyword::Keyword};
+use campaign::{Address, CampaignId, Msisdn, RouteId, keyword::Keyword};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -10,9 +10,9 @@ pub struct Reply {
     /// The route it came on.
     pub route: RouteId,
     /// From whom.
-    pub number: Msisdn,
-    /// To which of our senders: digits without plus, or a short code.
-    pub sender: String,
+    pub from: Address,
+    /// To which of our senders.
+    pub to: Address,
     /// What.
     pub text: String,
     /// Which part of a long reply this is; none for a whole one.
@@ -33,6 +33,8 @@ pub struct Part {
 /// Which replies are asked for.
 #[derive(Debug, Clone, Default)]
 pub struct ReplyFilter {
+    /// Of all replies, only those that answer no campaign.
+    pub unmatched: bool,
     /// Only those before this one.
     pub before: Option<i64>,
     /// Only those that are no keyword but read like a refusal.
@@ -44,6 +46,10 @@ pub struct ReplyFilter {
 pub struct ReplyRow {
     /// Its place among all replies.
     pub id: i64,
+    /// The campaign that it answers; none where that sender wrote to nobody of that number.
+    pub campaign_id: Option<CampaignId>,
+    /// Whether there is such a campaign.
+    pub matched: bool,
     /// From whom.
     pub number: String,
     /// To which sender.
@@ -87,8 +93,8 @@ pub struct Answer {
 /// What became of an answer.
 #[derive(Debug, Clone)]
 pub enum AnswerFate {
-    /// The SMSC has it.
-    Sent,
+    /// The SMSC has it, with one id a segment.
+    Sent(Vec<String>),
     /// The SMSC refused it, in words.
     Refused(String),
     /// Handed over, and the answer was lost: it is not sent again.

@@ -1,72 +1,122 @@
-//! How carriers are reached.
+//! How carriers are reached: what every route has, and a part for each kind.
 
 use std::collections::BTreeMap;
 
 use campaign::{RouteId, money::Money};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use serde_json::{Map, Value};
 
-/// How an SMSC is reached (SMPP 3.4).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+use super::{Problem, SmppConfig};
+
+/// Fields that every route has; all others are its kind's.
+const COMMON: [&str; 5] = ["name", "rate_per_second", "claim_budget", "price_per_segment", "disabled"];
+/// Messages a second where none is said.
+const DEFAULT_RATE: u32 = 500;
+
+/// What a person sets of a route. As JSON one flat object, whose `kind` says which further fields it has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RouteConfig {
-    /// Unique.
+    /// The name; unique.
     pub name: String,
-    /// `smpp`.
-    pub kind: RouteKind,
-    /// Host name or address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// At most 15 characters (SMPP 3.4 §5.2.1).
-    pub system_id: String,
-    /// At most 8 characters (SMPP 3.4 §5.2.2).
-    #[serde(default)]
-    pub password: String,
-    /// Whether the connection is TLS.
-    #[serde(default)]
-    pub tls: bool,
-    /// The certificate authority of the far end, PEM, where it is none that the system trusts.
-    #[serde(default)]
-    pub tls_ca: Option<String>,
-    /// How many connections.
-    #[serde(default = "one")]
-    pub binds: u16,
-    /// Unanswered `submit_sm` per bind.
-    #[serde(default = "hundred")]
-    pub window: u32,
     /// Messages per second over all binds; segments count.
-    #[serde(default = "five_hundred")]
     pub rate_per_second: u32,
     /// Messages claimed and not yet committed; default 4 × binds × window.
-    #[serde(default)]
     pub claim_budget: Option<u32>,
-    /// Whose fault a command status is, where this SMSC means another than usual.
-    #[serde(default)]
-    pub refusals: BTreeMap<u32, Refusal>,
     /// What a segment costs, in the account's currency.
-    #[serde(default)]
     pub price_per_segment: Option<Money>,
     /// Not used while true.
-    #[serde(default)]
     pub disabled: bool,
+    /// How this kind of carrier is reached.
+    #[serde(flatten)]
+    pub kind: RouteKind,
 }
 
-const fn one() -> u16 {
-    1
+/// What kind of carrier, and how it is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum RouteKind {
+    /// SMPP 3.4.
+    Smpp(Box<SmppConfig>),
 }
 
-const fn hundred() -> u32 {
-    100
+impl RouteKind {
+    /// As the API says it.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Smpp(_) => "smpp",
+        }
+    }
 }
 
-const fn five_hundred() -> u32 {
-    500
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Common {
+    name: String,
+    #[serde(default = "default_rate")]
+    rate_per_second: u32,
+    #[serde(default)]
+    claim_budget: Option<u32>,
+    #[serde(default)]
+    price_per_segment: Option<Money>,
+    #[serde(default)]
+    disabled: bool,
+}
+
+const fn default_rate() -> u32 {
+    DEFAULT_RATE
 }
 
 impl RouteConfig {
+    /// Reads a route strictly: each part takes its own fields, so that an unknown one is refused by its name.
+    ///
+    /// # Errors
+    /// What is wrong, with its field.
+    pub fn read(value: Value) -> Result<Self, Problem> {
+        let Value::Object(whole) = value else { return Err(Problem::new("", "a route must be an object")) };
+        let (common, mut own): (Map<_, _>, Map<_, _>) =
+            whole.into_iter().partition(|(field, _)| COMMON.contains(&field.as_str()));
+        let kind = match own.remove("kind") {
+            Some(Value::String(word)) if word == "smpp" => RouteKind::Smpp(Box::new(part(own)?)),
+            Some(other) => {
+                return Err(Problem::new("kind", format!("{other} is no kind of route; use \"smpp\"")));
+            }
+            None => return Err(Problem::new("kind", "say which kind of route it is: \"smpp\"")),
+        };
+        let Common { name, rate_per_second, claim_budget, price_per_segment, disabled } = part(common)?;
+        Ok(Self { name, rate_per_second, claim_budget, price_per_segment, disabled, kind })
+    }
+
     /// What a crash can leave in doubt at most, in messages.
     pub fn claim_budget(&self) -> u32 {
-        self.claim_budget.unwrap_or(4 * u32::from(self.binds) * self.window).max(1)
+        let RouteKind::Smpp(smpp) = &self.kind;
+        let usual = u32::from(smpp.binds).saturating_mul(smpp.window).saturating_mul(4);
+        self.claim_budget.unwrap_or(usual).max(1)
+    }
+
+    /// Whether `next` would bring the password of this route to another place, or there on another way: then it is
+    /// to be typed again by whoever changes it.
+    pub fn leads_elsewhere(&self, next: &Self) -> bool {
+        let (RouteKind::Smpp(now), RouteKind::Smpp(then)) = (&self.kind, &next.kind);
+        let way = |c: &SmppConfig| (c.hosts(), c.tls, c.tls_ca.clone());
+        !now.password.expose().is_empty() && way(now) != way(then)
+    }
+}
+
+fn part<T: serde::de::DeserializeOwned>(fields: Map<String, Value>) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(Value::Object(fields)).map_err(|e| {
+        let path = e.path().to_string();
+        Problem::new(if path == "." { String::new() } else { path }, e.into_inner())
+    })
+}
+
+impl<'de> Deserialize<'de> for RouteConfig {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Self::read(Value::deserialize(d)?).map_err(|problem| {
+            D::Error::custom(match problem.field.as_str() {
+                "" => problem.message,
+                field => format!("{field}: {}", problem.message),
+            })
+        })
     }
 }
 
@@ -82,13 +132,8 @@ pub enum Refusal {
     Route,
 }
 
-/// What kind of carrier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RouteKind {
-    /// SMPP 3.4.
-    Smpp,
-}
+/// What a SMSC means by command statuses of its own.
+pub type Refusals = BTreeMap<u32, Refusal>;
 
 /// A route.
 #[derive(Debug, Clone)]
@@ -97,4 +142,89 @@ pub struct Route {
     pub id: RouteId,
     /// How it is reached.
     pub config: RouteConfig,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// As the version before wrote it.
+    const BEFORE: &str = r#"{"name":"Carrier","kind":"smpp","host":"smsc.example","port":2775,"system_id":"us",
+        "password":"secret","tls":true,"tls_ca":null,"binds":2,"window":50,"rate_per_second":300,"claim_budget":null,
+        "refusals":{"69":"route"},"price_per_segment":"0.0125","disabled":false}"#;
+
+    #[test]
+    fn what_the_version_before_stored_is_read_and_written_in_the_same_flat_form() {
+        let before: Value = serde_json::from_str(BEFORE).unwrap();
+        let config: RouteConfig = serde_json::from_str(BEFORE).unwrap();
+        assert_eq!((config.claim_budget(), config.rate_per_second), (400, 300));
+        let Value::Object(now) = serde_json::to_value(&config).unwrap() else { panic!() };
+        for (field, value) in before.as_object().unwrap() {
+            assert_eq!(now[field], *value, "{field}");
+        }
+        assert_eq!(RouteConfig::read(Value::Object(now)).unwrap(), config);
+    }
+
+    #[test]
+    fn an_unknown_field_and_a_wrong_value_are_refused_by_their_name() {
+        for (field, value) in [
+            ("hostt", json!("x")),
+            ("port", json!("x")),
+            ("port", json!(70_000)),
+            ("binds", json!(-1)),
+            ("window", json!(5_000_000_000_u64)),
+            ("rate_per_second", json!(1.5)),
+            ("disabled", json!("no")),
+            ("kind", json!("sip")),
+            ("bind_mode", json!("receiver")),
+            ("number_form", json!("0049")),
+            ("default_alphabet", json!("utf-8")),
+            ("long_text", json!("udh")),
+            ("tlvs", json!({"x": "1"})),
+            ("enquire_interval", json!("15")),
+            ("source_ton", json!(256)),
+        ] {
+            let mut route: Value = serde_json::from_str(BEFORE).unwrap();
+            route[field] = value.clone();
+            let refused = RouteConfig::read(route).unwrap_err();
+            assert!(
+                refused.field == field || refused.message.contains(field),
+                "{field} {value}: {refused:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_password_is_in_no_debug_output() {
+        let config: RouteConfig = serde_json::from_str(BEFORE).unwrap();
+        assert!(!format!("{config:?}").contains("secret"));
+    }
+
+    #[test]
+    fn no_number_of_binds_and_no_window_makes_the_budget_overflow() {
+        let mut route: Value = serde_json::from_str(BEFORE).unwrap();
+        route["window"] = json!(u32::MAX);
+        route["binds"] = json!(u16::MAX);
+        assert_eq!(RouteConfig::read(route).unwrap().claim_budget(), u32::MAX);
+    }
+
+    #[test]
+    fn a_password_goes_to_another_place_only_by_whoever_knows_it() {
+        let now: RouteConfig = serde_json::from_str(BEFORE).unwrap();
+        for (field, value, elsewhere) in [
+            ("host", json!("evil.example"), true),
+            ("hosts", json!(["evil.example:2775"]), true),
+            ("port", json!(2776), true),
+            ("tls", json!(false), true),
+            ("tls_ca", json!("PEM"), true),
+            ("window", json!(10), false),
+            ("name", json!("Other"), false),
+            ("system_type", json!("VMA"), false),
+        ] {
+            let mut route: Value = serde_json::from_str(BEFORE).unwrap();
+            route[field] = value;
+            assert_eq!(now.leads_elsewhere(&RouteConfig::read(route).unwrap()), elsewhere, "{field}");
+        }
+    }
 }

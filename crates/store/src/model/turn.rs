@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use campaign::{CampaignId, ClaimId, Msisdn, Outcome, RouteId, Sender, Senders, SkipReason, Status, WaveId};
+use campaign::{
+    Address, CampaignId, ClaimId, Msisdn, Outcome, RouteId, Sender, Senders, SkipReason, Status, WaveId,
+};
 use jiff::Timestamp;
 
 use super::{Answer, AnswerFate, Definition, Reply};
@@ -198,14 +200,18 @@ pub enum Fate {
 pub struct Receipt {
     /// The route it came on.
     pub route: RouteId,
-    /// The id, and other spellings of it (hex, decimal).
-    pub provider_ids: Vec<String>,
-    /// The recipient.
-    pub number: Msisdn,
+    /// The id as the SMSC spells it; empty where it gives none.
+    pub id: String,
+    /// The recipient, as far as the address tells.
+    pub from: Address,
+    /// The sender.
+    pub to: Address,
     /// Delivered, or not.
     pub delivered: bool,
     /// The network's error code.
     pub code: Option<u32>,
+    /// Why not, in words.
+    pub detail: Option<String>,
 }
 
 /// One turn of the engine: everything that happened and everything that is to be claimed, in one

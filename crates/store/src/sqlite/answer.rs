@@ -8,8 +8,11 @@ use campaign::{Msisdn, RouteId, Sender, keyword::Keyword, segment};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{Store, audit, ms, time};
-use crate::{Answer, AnswerFate, By, Deed, Problem, Reply, Result, Settings, StoreError, TestSend};
+use super::{Store, audit, ms, reply::Mo, time};
+use crate::{
+    Answer, AnswerFate, By, Deed, Problem, Result, Settings, StoreError, TestSend,
+    provider_id::{folded, spelling},
+};
 
 /// An answer that could not leave within this time is dropped (47 CFR 64.1200(a)(12): five minutes).
 const WITHIN: SignedDuration = SignedDuration::from_mins(5);
@@ -25,7 +28,7 @@ const MOST: u32 = 100;
 pub(super) fn queue(
     c: &Connection,
     reply_id: i64,
-    reply: &Reply,
+    reply: &Mo,
     keyword: Keyword,
     settings: &Settings,
     now: i64,
@@ -93,11 +96,31 @@ pub(super) fn take(c: &Connection, route: RouteId, now: i64) -> Result<Vec<Answe
     Ok(answers)
 }
 
+/// Keeps the ids that the SMSC gave an answer, so that a receipt of it is known as no campaign's.
+fn keep_ids(c: &Connection, answer: i64, ids: &[String], now: i64) -> Result<()> {
+    for id in ids.iter().filter(|id| !id.is_empty()) {
+        c.prepare_cached(
+            "INSERT INTO receipt_key (route_id, id, number, campaign_id, message_no, seq, spelling, at)
+             SELECT route_id, ?2, number, 0, 0, id, nullif(?3, ?2), ?4 FROM answer WHERE id = ?1
+             ON CONFLICT DO NOTHING",
+        )?
+        .execute((answer, folded(id), spelling(id), now))?;
+        c.prepare_cached(
+            "DELETE FROM early_receipt WHERE route_id = (SELECT route_id FROM answer WHERE id = ?1) AND id = ?2",
+        )?
+        .execute((answer, folded(id)))?;
+    }
+    Ok(())
+}
+
 /// What became of answers that were taken.
-pub(super) fn settle(c: &Connection, answered: &[(i64, AnswerFate)]) -> Result<()> {
+pub(super) fn settle(c: &Connection, answered: &[(i64, AnswerFate)], now: i64) -> Result<()> {
     for (id, fate) in answered {
         let (state, detail, due_at) = match fate {
-            AnswerFate::Sent => ("sent", None, None),
+            AnswerFate::Sent(ids) => {
+                keep_ids(c, *id, ids, now)?;
+                ("sent", None, None)
+            }
             AnswerFate::Refused(words) => ("refused", Some(words), None),
             AnswerFate::InDoubt => ("in_doubt", None, None),
             AnswerFate::Again(at) => ("queued", None, Some(ms(*at))),

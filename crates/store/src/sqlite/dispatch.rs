@@ -15,7 +15,10 @@ use super::{
     Store, answer, bulk, campaigns, freeze, limit, ms, operate, opt_out, reply, settings, tally::Deltas,
     time, webhooks::News,
 };
-use crate::{By, Cycle, Cycled, Definition, Fate, Held, Result, Settings, Settled};
+use crate::{
+    By, Cycle, Cycled, Definition, Fate, Held, Result, Settings, Settled,
+    provider_id::{folded, spelling},
+};
 
 /// Who does what nobody asked for at that moment, as histories name it.
 const ENGINE: &str = "engine";
@@ -129,12 +132,12 @@ impl<'a> Turn<'a> {
         for receipt in &cycle.receipts {
             self.receipt(receipt)?;
         }
-        answer::settle(self.c, &cycle.answered)?;
+        answer::settle(self.c, &cycle.answered, self.now)?;
         let mut keywords = Vec::new();
         for reply in &cycle.replies {
             let heard = reply::hear(self.c, reply, self.now)?;
             self.touched.extend(heard.campaign.map(|c| c.0));
-            keywords.extend(heard.held.map(|held| (reply.number, held)));
+            keywords.extend(heard.held);
         }
         let mut claimed = Vec::new();
         for request in &cycle.claims {
@@ -271,6 +274,15 @@ impl<'a> Turn<'a> {
             };
             let known = &known[&s.campaign.0];
             self.news.add((s.campaign.0, s.message_no, s.seq), true);
+            // An SMSC may give the parts of a long text one id, or one of them an id: then one receipt is of all.
+            let mut ids: Vec<(String, &str)> = provider_ids
+                .iter()
+                .filter(|id| !id.is_empty())
+                .map(|id| (folded(id), spelling(id)))
+                .collect();
+            ids.sort_unstable();
+            ids.dedup_by(|one, other| one.0 == other.0);
+            let receipts = ids.len().clamp(usize::from(*parts > 0), *parts as usize) as u32;
             let place = [s.campaign.0, i64::from(s.message_no), s.seq].map(ToSqlOutput::from);
             rows.extend(place.clone());
             rows.extend([
@@ -280,7 +292,7 @@ impl<'a> Turn<'a> {
                 bulk::text_or_null(detail.as_deref()),
                 bulk::text_or_null(provider_ids.first().map(String::as_str)),
                 ToSqlOutput::from(*parts),
-                ToSqlOutput::from(*parts),
+                ToSqlOutput::from(receipts),
                 ToSqlOutput::from(s.attempts),
                 now.clone(),
                 now.clone(),
@@ -289,14 +301,18 @@ impl<'a> Turn<'a> {
             let number = s.number.digits();
             match outcome {
                 Outcome::Sent => {
-                    for id in provider_ids {
+                    if ids.is_empty() {
+                        self.doubt(known.route, s)?;
+                    }
+                    for (id, spelt) in ids {
+                        let spelt = (id != spelt).then(|| ToSqlOutput::from(spelt.to_owned()));
                         keys.extend([
                             ToSqlOutput::from(known.route),
-                            bulk::text(id),
+                            ToSqlOutput::from(id),
                             ToSqlOutput::from(number),
                         ]);
                         keys.extend(place.clone());
-                        keys.push(now.clone());
+                        keys.extend([spelt.unwrap_or(bulk::text_or_null(None)), now.clone()]);
                     }
                     if let Some(sender) = &s.sender {
                         contacts.extend([
@@ -308,14 +324,14 @@ impl<'a> Turn<'a> {
                     }
                 }
                 Outcome::InDoubt => {
-                    self.doubt(known.route, number, (s.campaign.0, s.message_no, s.seq))?;
+                    self.doubt(known.route, s)?;
                 }
                 Outcome::Failed | Outcome::Skipped => self.unnote(s.number, s.campaign.0, s.message_no)?,
                 Outcome::Delivered | Outcome::Undelivered => {}
             }
         }
         bulk::insert(self.c, include_str!("sql/delivery_add.sql"), 13, &rows)?;
-        bulk::insert(self.c, include_str!("sql/receipt_key_add.sql"), 7, &keys)?;
+        bulk::insert(self.c, include_str!("sql/receipt_key_add.sql"), 8, &keys)?;
         bulk::insert(self.c, include_str!("sql/last_contact_add.sql"), 4, &contacts)?;
         if self.early {
             for s in settled {

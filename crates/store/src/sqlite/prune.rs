@@ -8,6 +8,8 @@ use crate::{Result, StoreError};
 
 /// How long a receipt may come after its message (architecture.md, receipt key).
 const RECEIPTS_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How long one without an id may find a delivery that has none (product document §3, In doubt).
+const DOUBTS_WITHIN: SignedDuration = SignedDuration::from_hours(48);
 /// How long the parts of a long reply wait for each other.
 const PARTS_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 /// Keys looked at in one step of bulk work: some milliseconds.
@@ -43,6 +45,11 @@ impl Store {
         for (number, held) in self.inner.writer.run_now(Lane::Bulk, close)? {
             self.inner.opt_outs.set(number, held);
         }
+        let doubts_before = ms(now) - DOUBTS_WITHIN.as_millis() as i64;
+        self.inner.writer.run_now(Lane::Bulk, move |c| {
+            c.execute("DELETE FROM in_doubt WHERE at < ?1", [doubts_before])?;
+            Ok(())
+        })?;
         self.prune_events(now)?;
         self.prune_notes(now)?;
         let before = ms(now) - RECEIPTS_WITHIN.as_millis() as i64;

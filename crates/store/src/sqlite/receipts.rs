@@ -1,19 +1,29 @@
-//! Receipts: matched by route, provider id and number; the first final one wins.
+//! Receipts: the first final one wins, and it settles only what is its own.
+//!
+//! A receipt is known by its id, which is the route's own, whatever its addresses say: in the very spelling of the
+//! answer, else but for case and leading zeros, else in another base. Number and sender choose only where several
+//! messages have the id. One without a known id may be that of a delivery which has none (In doubt), where route,
+//! sender and number fit it alone and nothing else is on its way to that number.
 //!
 //! The hot path is written as plain look-ups and updates by primary key: `RETURNING` builds a table for its
 //! one row and took longer than the update itself.
 
-use campaign::{Outcome, RouteId, SkipReason};
+use campaign::{Address, Msisdn, Outcome, RouteId, SkipReason};
 use jiff::SignedDuration;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 
-use super::dispatch::Turn;
-use crate::{Receipt, Result, Settled};
+use super::{dispatch::Turn, reply};
+use crate::{
+    Receipt, Result, Settled,
+    provider_id::{folded, in_another_base, spelling},
+};
 
 /// A receipt that comes before its result waits so long.
 const EARLY_RECEIPT: SignedDuration = SignedDuration::from_mins(10);
 /// A receipt without a known id may settle a doubt so long.
 const DOUBT: SignedDuration = SignedDuration::from_hours(48);
+/// Messages with one id that are looked at. An SMSC that gives all of them the same is asked by number.
+const MOST_ALIKE: usize = 32;
 
 /// A delivery's row, as far as news concern it.
 pub(super) struct Standing {
@@ -24,42 +34,117 @@ pub(super) struct Standing {
     changed_at: i64,
 }
 
+/// A delivery: campaign, message, place in the audience.
+type Place = (i64, u32, i64);
+
+/// What is known by an id.
+struct Known {
+    place: Place,
+    id: String,
+    spelling: Option<String>,
+    number: i64,
+    at: i64,
+}
+
+impl Known {
+    const COLUMNS: &str = "campaign_id, message_no, seq, id, spelling, number, at";
+
+    fn read(r: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            place: (r.get(0)?, r.get(1)?, r.get(2)?),
+            id: r.get(3)?,
+            spelling: r.get(4)?,
+            number: r.get(5)?,
+            at: r.get(6)?,
+        })
+    }
+
+    fn is_spelt(&self, id: &str) -> bool {
+        self.spelling.as_deref().unwrap_or(&self.id) == id
+    }
+
+    /// How well its number fits the addresses of a receipt; some SMSCs swap them.
+    fn fits(&self, receipt: &Receipt) -> u8 {
+        let number = self.number.to_string();
+        if receipt.from.is_like(&number) { 2 } else { u8::from(receipt.to.is_like(&number)) }
+    }
+
+    /// Whether it is an answer or a test of our own.
+    fn is_our_own(&self) -> bool {
+        self.place.0 == 0
+    }
+}
+
 impl Turn<'_> {
-    pub(super) fn doubt(&self, route: i64, number: i64, key: (i64, u32, i64)) -> Result<()> {
+    /// A delivery without an id: a receipt may find it by what else is known of it.
+    pub(super) fn doubt(&self, route: i64, s: &Settled) -> Result<()> {
+        let key = (s.campaign.0, s.message_no, s.seq);
+        let sender = match &s.sender {
+            Some(sender) => sender.address().to_owned(),
+            None => self.sender_of(key)?,
+        };
         self.c
-            .prepare_cached("INSERT OR REPLACE INTO in_doubt VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-            .execute((route, number, key.0, key.1, key.2, self.now))?;
+            .prepare_cached("INSERT OR REPLACE INTO in_doubt VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+            .execute(params![key.0, key.1, key.2, route, s.number.digits(), sender, self.now])?;
         Ok(())
+    }
+
+    fn sender_of(&self, (campaign, _, seq): Place) -> Result<String> {
+        let sender: String = self
+            .c
+            .prepare_cached(include_str!("sql/sender_of.sql"))?
+            .query_row((campaign, seq), |r| r.get(0))?;
+        Ok(sender.trim_start_matches('+').to_owned())
     }
 
     /// Applies receipts that were there before the result they belong to.
     pub(super) fn early_receipts(&mut self, route: i64, s: &Settled, ids: &[String]) -> Result<()> {
-        for id in ids {
-            let found: Option<(bool, Option<u32>)> = self
-                .c
-                .prepare_cached(
-                    "SELECT delivered, code FROM early_receipt WHERE route_id = ?1 AND provider_id = ?2 AND number = ?3",
-                )?
-                .query_row((route, id, s.number.digits()), |r| Ok((r.get(0)?, r.get(1)?)))
-                .optional()?;
-            let Some((delivered, code)) = found else { continue };
-            self.c
-                .prepare_cached(
-                    "DELETE FROM early_receipt WHERE route_id = ?1 AND provider_id = ?2 AND number = ?3",
-                )?
-                .execute((route, id, s.number.digits()))?;
-            self.receipt(&Receipt {
-                route: RouteId(route),
-                provider_ids: vec![id.clone()],
-                number: s.number,
-                delivered,
-                code,
-            })?;
+        for id in ids.iter().filter(|id| !id.is_empty()) {
+            let own = folded(id);
+            for alike in std::iter::once(own.clone()).chain(in_another_base(id)) {
+                let early: Vec<Receipt> = self
+                    .c
+                    .prepare_cached(
+                        "SELECT spelling, source, destination, delivered, code, detail FROM early_receipt
+                         WHERE route_id = ?1 AND id = ?2 LIMIT 32",
+                    )?
+                    .query_map((route, &alike), |r| {
+                        let address = |text| Address { ton: 0, text };
+                        Ok(Receipt {
+                            route: RouteId(route),
+                            id: r.get(0)?,
+                            from: address(r.get(1)?),
+                            to: address(r.get(2)?),
+                            delivered: r.get(3)?,
+                            code: r.get(4)?,
+                            detail: r.get(5)?,
+                        })
+                    })?
+                    .collect::<rusqlite::Result<_>>()?;
+                for receipt in early {
+                    let number = s.number.digits().to_string();
+                    let fits = receipt.from.is_like(&number) || receipt.to.is_like(&number);
+                    if !fits && (alike != own || tells(&receipt)) {
+                        continue;
+                    }
+                    self.drop_early(route, &alike, &receipt)?;
+                    self.receipt(&receipt)?;
+                }
+            }
         }
         Ok(())
     }
 
-    pub(super) fn standing(&self, key: (i64, u32, i64)) -> Result<Option<Standing>> {
+    fn drop_early(&self, route: i64, id: &str, receipt: &Receipt) -> Result<()> {
+        self.c
+            .prepare_cached(
+                "DELETE FROM early_receipt WHERE route_id = ?1 AND id = ?2 AND spelling = ?3 AND source = ?4",
+            )?
+            .execute((route, id, &receipt.id, &receipt.from.text))?;
+        Ok(())
+    }
+
+    pub(super) fn standing(&self, key: Place) -> Result<Option<Standing>> {
         let standing = self
             .c
             .prepare_cached(
@@ -80,19 +165,20 @@ impl Turn<'_> {
     }
 
     /// News of a delivery that has a row: applied where the row gives way to it.
-    pub(super) fn news(&mut self, key: (i64, u32, i64), later: Outcome, code: Option<u32>) -> Result<()> {
+    pub(super) fn news(&mut self, key: Place, later: Outcome, code: Option<u32>) -> Result<()> {
         match self.standing(key)? {
-            Some(standing) => self.apply(key, &standing, later, code),
+            Some(standing) => self.apply(key, &standing, later, code, None),
             None => Ok(()),
         }
     }
 
     fn apply(
         &mut self,
-        key: (i64, u32, i64),
+        key: Place,
         standing: &Standing,
         later: Outcome,
         code: Option<u32>,
+        words: Option<&str>,
     ) -> Result<()> {
         let current = standing.outcome;
         if !current.gives_way_to(later) {
@@ -108,7 +194,8 @@ impl Turn<'_> {
             becomes.code(),
             code,
             left.max(0),
-            self.now
+            self.now,
+            words,
         ])?;
         if becomes != current {
             self.news.add(key, false);
@@ -117,73 +204,222 @@ impl Turn<'_> {
         self.deltas.add(key.0, key.1, current, reason, standing.changed_at, -1);
         self.deltas.add(key.0, key.1, becomes, reason, self.now, 1);
         if current == Outcome::InDoubt && becomes != current {
-            self.c
-                .prepare_cached(
-                    "DELETE FROM in_doubt WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3",
-                )?
-                .execute(key)?;
+            self.end_doubt(key)?;
         }
         self.touched.insert(key.0);
         Ok(())
     }
 
+    fn end_doubt(&self, key: Place) -> Result<()> {
+        self.c
+            .prepare_cached("DELETE FROM in_doubt WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3")?
+            .execute(key)?;
+        Ok(())
+    }
+
     /// Whether this is the first final receipt of one part of a long text; from then on it is not.
-    fn is_first_of_part(&self, route: i64, id: &str, number: i64) -> Result<bool> {
+    fn is_first_of_part(&self, route: i64, known: &Known) -> Result<bool> {
+        let (campaign, message, seq) = known.place;
         let changed = self
             .c
             .prepare_cached(
-                "UPDATE receipt_key SET final = 1
-                 WHERE route_id = ?1 AND provider_id = ?2 AND number = ?3 AND NOT final",
+                "UPDATE receipt_key SET final = 1 WHERE route_id = ?1 AND id = ?2 AND number = ?3 AND campaign_id = ?4
+                 AND message_no = ?5 AND seq = ?6 AND NOT final",
             )?
-            .execute((route, id, number))?;
+            .execute(params![route, known.id, known.number, campaign, message, seq])?;
         Ok(changed == 1)
+    }
+
+    /// What has `id`, in its one form, on the route of a receipt.
+    fn known_by(&self, id: &str, receipt: &Receipt) -> Result<Vec<Known>> {
+        let columns = Known::COLUMNS;
+        let known: Vec<Known> = self
+            .c
+            .prepare_cached(&format!(
+                "SELECT {columns} FROM receipt_key WHERE route_id = ?1 AND id = ?2 LIMIT {MOST_ALIKE}"
+            ))?
+            .query_map((receipt.route.0, id), Known::read)?
+            .collect::<rusqlite::Result<_>>()?;
+        if known.len() < MOST_ALIKE {
+            return Ok(known);
+        }
+        let numbers = [&receipt.from, &receipt.to].into_iter().filter_map(|a| Msisdn::from_address(&a.text));
+        let mut fitting = Vec::new();
+        for number in numbers {
+            let rows = self
+                .c
+                .prepare_cached(&format!(
+                    "SELECT {columns} FROM receipt_key WHERE route_id = ?1 AND id = ?2 AND number = ?3 LIMIT {MOST_ALIKE}"
+                ))?
+                .query_map((receipt.route.0, id, number.digits()), Known::read)?
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            fitting.extend(rows);
+        }
+        Ok(fitting)
+    }
+
+    /// The one of several that a receipt means: by its number, then its sender, then the newest. None where nothing
+    /// but the id speaks for any of them.
+    fn choose(&self, mut known: Vec<Known>, receipt: &Receipt) -> Result<Option<Known>> {
+        if known.len() < 2 {
+            return Ok(known.pop());
+        }
+        let best = known.iter().map(|k| k.fits(receipt)).max().unwrap_or_default();
+        if best == 0 {
+            return Ok(None);
+        }
+        known.retain(|k| k.fits(receipt) == best);
+        if known.len() > 1 {
+            let mut of_sender = Vec::new();
+            for k in &known {
+                let sender = self.sender_of(k.place)?;
+                of_sender.push(receipt.to.is_like(&sender) || receipt.from.is_like(&sender));
+            }
+            if of_sender.contains(&true) {
+                let mut of_sender = of_sender.into_iter();
+                known.retain(|_| of_sender.next().unwrap_or_default());
+            }
+        }
+        Ok(known.into_iter().max_by_key(|k| (k.at, k.place)))
+    }
+
+    /// What a receipt is of.
+    fn find(&self, receipt: &Receipt) -> Result<Option<Known>> {
+        let id = spelling(&receipt.id);
+        if id.is_empty() {
+            return Ok(None);
+        }
+        let mut known = self.known_by(&folded(id), receipt)?;
+        if !known.is_empty() {
+            if known.iter().any(|k| k.is_spelt(id)) {
+                known.retain(|k| k.is_spelt(id));
+            }
+            return self.choose(known, receipt);
+        }
+        let mut known = Vec::new();
+        for other in in_another_base(id) {
+            known.extend(self.known_by(&other, receipt)?);
+        }
+        // Digits that are read in two ways say less: the number must not speak against it.
+        known.retain(|k| k.fits(receipt) > 0 || !tells(receipt));
+        if known.is_empty() || self.is_being_answered(receipt)? {
+            return Ok(None);
+        }
+        self.choose(known, receipt)
+    }
+
+    /// The numbers that a receipt's addresses may name.
+    fn numbers(&self, receipt: &Receipt) -> Result<Vec<Msisdn>> {
+        let country = reply::country(self.c, receipt.route, self.settings()?)?;
+        let readings = [&receipt.from, &receipt.to].map(|address| address.readings(country));
+        Ok(readings.concat())
+    }
+
+    /// Whether an answer or a test of our own to that number has no id yet: the receipt may be its.
+    fn is_being_answered(&self, receipt: &Receipt) -> Result<bool> {
+        let since = self.now - DOUBT.as_millis() as i64;
+        for number in self.numbers(receipt)? {
+            let answered = self
+                .c
+                .prepare_cached(
+                    "SELECT 1 FROM answer WHERE number = ?1 AND route_id = ?2 AND at >= ?3 AND state IN ('taken', 'in_doubt')",
+                )?
+                .exists((number.digits(), receipt.route.0, since))?;
+            if answered {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The one delivery without an id that a receipt fits alone.
+    fn doubted(&self, receipt: &Receipt) -> Result<Option<Place>> {
+        if !self.c.prepare_cached("SELECT 1 FROM in_doubt LIMIT 1")?.exists([])? {
+            return Ok(None);
+        }
+        let since = self.now - DOUBT.as_millis() as i64;
+        let mut fitting = Vec::new();
+        for number in self.numbers(receipt)? {
+            let doubts: Vec<(Place, String)> = self
+                .c
+                .prepare_cached(
+                    "SELECT campaign_id, message_no, seq, sender FROM in_doubt
+                     WHERE route_id = ?1 AND number = ?2 AND at >= ?3 LIMIT 32",
+                )?
+                .query_map((receipt.route.0, number.digits(), since), |r| {
+                    Ok(((r.get(0)?, r.get(1)?, r.get(2)?), r.get(3)?))
+                })?
+                .collect::<rusqlite::Result<_>>()?;
+            let of_sender = |sender: &str| receipt.to.is_like(sender) || receipt.from.is_like(sender);
+            let places: Vec<Place> =
+                doubts.into_iter().filter(|(_, sender)| of_sender(sender)).map(|(place, _)| place).collect();
+            let on_its_way: bool = !places.is_empty()
+                && self
+                    .c
+                    .prepare_cached(include_str!("sql/on_its_way.sql"))?
+                    .query_row([number.digits()], |r| r.get(0))?;
+            if on_its_way {
+                return Ok(None);
+            }
+            fitting.extend(places);
+        }
+        match fitting[..] {
+            [only] if !self.is_being_answered(receipt)? => Ok(Some(only)),
+            _ => Ok(None),
+        }
     }
 
     pub(super) fn receipt(&mut self, receipt: &Receipt) -> Result<()> {
         let later = if receipt.delivered { Outcome::Delivered } else { Outcome::Undelivered };
-        let number = receipt.number.digits();
-        for id in &receipt.provider_ids {
-            let key: Option<(i64, u32, i64)> = self
-                .c
-                .prepare_cached(
-                    "SELECT campaign_id, message_no, seq FROM receipt_key
-                     WHERE route_id = ?1 AND provider_id = ?2 AND number = ?3",
-                )?
-                .query_row((receipt.route.0, id, number), |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
-                .optional()?;
-            let Some(key) = key else { continue };
-            let Some(standing) = self.standing(key)? else { return Ok(()) };
-            // A lone segment's own outcome tells a second receipt from the first; parts need it noted.
-            if standing.parts > 1 && !self.is_first_of_part(receipt.route.0, id, number)? {
+        let words = receipt.detail.as_deref();
+        if let Some(known) = self.find(receipt)? {
+            if known.is_our_own() {
                 return Ok(());
             }
-            return self.apply(key, &standing, later, receipt.code);
+            let Some(standing) = self.standing(known.place)? else { return Ok(()) };
+            // A lone segment's own outcome tells a second receipt from the first; parts need it noted.
+            if standing.parts > 1 && !self.is_first_of_part(receipt.route.0, &known)? {
+                return Ok(());
+            }
+            return self.apply(known.place, &standing, later, receipt.code, words);
         }
-        // No result with that id yet. One doubt alone that fits is settled by it; else it waits.
-        let since = self.now - DOUBT.as_millis() as i64;
-        let doubts: Vec<(i64, u32, i64)> = self
-            .c
-            .prepare_cached(
-                "SELECT campaign_id, message_no, seq FROM in_doubt WHERE route_id = ?1 AND number = ?2 AND at >= ?3 LIMIT 2",
-            )?
-            .query_map((receipt.route.0, number, since), |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
-            .collect::<rusqlite::Result<_>>()?;
-        if let [only] = doubts[..] {
-            return self.news(only, later, receipt.code);
+        if let Some(place) = self.doubted(receipt)? {
+            if let Some(standing) = self.standing(place)? {
+                self.apply(place, &standing, later, receipt.code, words)?;
+                self.end_doubt(place)?;
+            }
+            return Ok(());
         }
+        // No result with that id yet: it waits.
         self.early = true;
         if !std::mem::replace(&mut self.swept, true) {
             self.c
                 .prepare_cached("DELETE FROM early_receipt WHERE at < ?1")?
                 .execute([self.now - EARLY_RECEIPT.as_millis() as i64])?;
         }
-        for id in &receipt.provider_ids {
+        let id = spelling(&receipt.id);
+        if !id.is_empty() {
             self.c
                 .prepare_cached(
-                    "INSERT INTO early_receipt VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+                    "INSERT INTO early_receipt VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
                 )?
-                .execute((receipt.route.0, id, number, receipt.delivered, receipt.code, self.now))?;
+                .execute(params![
+                    receipt.route.0,
+                    folded(id),
+                    id,
+                    receipt.from.text,
+                    receipt.to.text,
+                    receipt.delivered,
+                    receipt.code,
+                    receipt.detail,
+                    self.now,
+                ])?;
         }
         Ok(())
     }
+}
+
+/// Whether the addresses of a receipt say whom it is about.
+fn tells(receipt: &Receipt) -> bool {
+    receipt.from.tells() || receipt.to.tells()
 }

@@ -3,52 +3,115 @@
 use campaign::{
     CampaignId, Msisdn, RouteId,
     keyword::{self, Keyword},
+    msisdn::Country,
 };
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
 
 use super::{Store, answer, campaigns, opt_out, settings, time, webhooks};
-use crate::{AnswerRow, Level, OptOutScope, Part, Reply, ReplyFilter, ReplyRow, Result};
+use crate::{AnswerRow, Level, OptOutScope, Part, Reply, ReplyFilter, ReplyRow, Result, Settings};
 
 /// The word stored with a reply that is no keyword and reads like a no all the same.
 const REFUSAL: &str = "refusal";
 /// Stands where a part of a long reply never came.
 const GAP: &str = "[...]";
 
+/// A reply whose number and sender are known.
+pub(super) struct Mo {
+    pub(super) route: RouteId,
+    pub(super) number: Msisdn,
+    /// As the campaign has it; as it came, where there is none.
+    pub(super) sender: String,
+    campaign: Option<i64>,
+    text: String,
+}
+
 /// What a reply changed.
 #[derive(Default)]
 pub(super) struct Heard {
     pub(super) campaign: Option<CampaignId>,
-    /// The purposes that the number is opted out of, where a keyword changed that.
-    pub(super) held: Option<Vec<String>>,
+    /// The purposes that a number is opted out of, where a keyword changed that.
+    pub(super) held: Option<opt_out::Held>,
+}
+
+/// Whose numbers come to a route without a country code: those of its own country, else of the account's.
+pub(super) fn country(c: &Connection, route: RouteId, settings: &Settings) -> Result<Option<Country>> {
+    let of_route: Option<String> = c
+        .prepare_cached("SELECT config ->> '$.country' FROM route WHERE id = ?1")?
+        .query_row([route.0], |r| r.get(0))
+        .optional()?
+        .flatten();
+    Ok(of_route.as_deref().or(settings.country.as_deref()).and_then(|code| code.parse().ok()))
+}
+
+/// Whom a reply is from and to what it answers: of all that its address may name, whom we wrote to from the sender
+/// that it goes to, else whom we wrote to at all, else the likeliest. None where it names no number.
+fn identify(c: &Connection, reply: &Reply, settings: &Settings) -> Result<Option<Mo>> {
+    let readings = reply.from.readings(country(c, reply.route, settings)?);
+    let (mut known, mut answers) = (None, None);
+    for number in &readings {
+        let senders: Vec<(String, i64)> = c
+            .prepare_cached(
+                "SELECT sender, campaign_id FROM last_contact WHERE number = ?1 ORDER BY at DESC LIMIT 100",
+            )?
+            .query_map([number.digits()], |r| Ok((r.get(0)?, r.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        if !senders.is_empty() {
+            known = known.or(Some(*number));
+        }
+        let to = reply.to.text.trim_start_matches('+');
+        let exact = senders.iter().find(|(sender, _)| sender == to);
+        let found = exact.or_else(|| senders.iter().find(|(sender, _)| reply.to.is_like(sender)));
+        if let Some((sender, campaign)) = found {
+            answers = Some((*number, sender.clone(), *campaign));
+            break;
+        }
+    }
+    let to = reply.to.text.trim_start_matches('+').to_owned();
+    let mo = |number, sender, campaign| Mo {
+        route: reply.route,
+        number,
+        sender,
+        campaign,
+        text: reply.text.clone(),
+    };
+    Ok(match answers {
+        Some((number, sender, campaign)) => Some(mo(number, sender, Some(campaign))),
+        None => known.or(readings.first().copied()).map(|number| mo(number, to, None)),
+    })
 }
 
 /// Stores a reply with the campaign that last wrote to that number from that sender; a keyword takes
 /// effect, and is answered, in the same transaction. A part of a long one waits for the others.
 pub(super) fn hear(c: &Connection, reply: &Reply, now: i64) -> Result<Heard> {
-    let Some(part) = reply.part else { return hear_whole(c, reply, now) };
+    let settings = settings::read(c)?;
+    let Some(mo) = identify(c, reply, &settings)? else {
+        tracing::debug!(route = %reply.route, "a reply from no number was left out");
+        return Ok(Heard::default());
+    };
+    let Some(part) = reply.part else { return hear_whole(c, &mo, &settings, now) };
     c.prepare_cached(
         "INSERT INTO reply_part VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
     )?
     .execute((
-        reply.number.digits(),
-        &reply.sender,
+        mo.number.digits(),
+        &mo.sender,
         part.reference,
         part.total,
         part.number,
-        reply.route.0,
-        &reply.text,
+        mo.route.0,
+        &mo.text,
         now,
     ))?;
-    match join(c, reply, part)? {
-        (text, true) => hear_whole(c, &Reply { text, part: None, ..reply.clone() }, now),
+    match join(c, &mo, part)? {
+        (text, true) => hear_whole(c, &Mo { text, ..mo }, &settings, now),
         (_, false) => Ok(Heard::default()),
     }
 }
 
 /// The text of the parts that are there, and whether these are all. If so they go.
-fn join(c: &Connection, reply: &Reply, part: Part) -> Result<(String, bool)> {
-    let key = (reply.number.digits(), &reply.sender, part.reference, part.total);
+fn join(c: &Connection, mo: &Mo, part: Part) -> Result<(String, bool)> {
+    let key = (mo.number.digits(), &mo.sender, part.reference, part.total);
     let there: Vec<(u8, String)> = c
         .prepare_cached(
             "SELECT part, text FROM reply_part
@@ -61,53 +124,47 @@ fn join(c: &Connection, reply: &Reply, part: Part) -> Result<(String, bool)> {
         .map(|n| there.iter().find(|(at, _)| *at == n).map_or(GAP, |(_, text)| text))
         .collect();
     if whole {
-        drop_parts(c, reply, part)?;
+        drop_parts(c, mo, part)?;
     }
     Ok((text, whole))
 }
 
-fn drop_parts(c: &Connection, reply: &Reply, part: Part) -> Result<()> {
+fn drop_parts(c: &Connection, mo: &Mo, part: Part) -> Result<()> {
     c.prepare_cached(
         "DELETE FROM reply_part WHERE number = ?1 AND sender = ?2 AND reference = ?3 AND total = ?4",
     )?
-    .execute((reply.number.digits(), &reply.sender, part.reference, part.total))?;
+    .execute((mo.number.digits(), &mo.sender, part.reference, part.total))?;
     Ok(())
 }
 
 /// Stores what came of long replies whose other parts did not come before `before`; answers whose opt-outs
 /// that changed, and to what.
 pub(super) fn close_parts(c: &Connection, before: i64, now: i64) -> Result<Vec<opt_out::Held>> {
-    let old: Vec<(Reply, Part)> = c
+    let settings = settings::read(c)?;
+    let old: Vec<(Mo, Part)> = c
         .prepare_cached(
-            "SELECT number, sender, reference, total, min(route_id) FROM reply_part
-             GROUP BY number, sender, reference, total HAVING max(at) < ?1",
+            "SELECT p.number, p.sender, p.reference, p.total, min(p.route_id), l.campaign_id
+             FROM reply_part p LEFT JOIN last_contact l USING (number, sender)
+             GROUP BY p.number, p.sender, p.reference, p.total HAVING max(p.at) < ?1",
         )?
         .query_map([before], |r| {
             let part = Part { reference: r.get(2)?, total: r.get(3)?, number: 1 };
-            let number = Msisdn::from_digits(r.get(0)?);
-            let route = RouteId(r.get(4)?);
-            Ok((Reply { route, number, sender: r.get(1)?, text: String::new(), part: Some(part) }, part))
+            let (number, route) = (Msisdn::from_digits(r.get(0)?), RouteId(r.get(4)?));
+            Ok((Mo { route, number, sender: r.get(1)?, campaign: r.get(5)?, text: String::new() }, part))
         })?
         .collect::<rusqlite::Result<_>>()?;
     let mut keywords = Vec::new();
-    for (reply, part) in old {
-        let (text, _) = join(c, &reply, part)?;
-        drop_parts(c, &reply, part)?;
-        let number = reply.number;
-        let heard = hear_whole(c, &Reply { text, part: None, ..reply }, now)?;
-        keywords.extend(heard.held.map(|held| (number, held)));
+    for (mo, part) in old {
+        let (text, _) = join(c, &mo, part)?;
+        drop_parts(c, &mo, part)?;
+        keywords.extend(hear_whole(c, &Mo { text, ..mo }, &settings, now)?.held);
     }
     Ok(keywords)
 }
 
-fn hear_whole(c: &Connection, reply: &Reply, now: i64) -> Result<Heard> {
-    let number = reply.number.digits();
-    let settings = settings::read(c)?;
+fn hear_whole(c: &Connection, reply: &Mo, settings: &Settings, now: i64) -> Result<Heard> {
+    let (number, campaign) = (reply.number.digits(), reply.campaign);
     let keyword = keyword::find(&reply.text, settings.off(&reply.sender));
-    let campaign: Option<i64> = c
-        .prepare_cached("SELECT campaign_id FROM last_contact WHERE number = ?1 AND sender = ?2")?
-        .query_row((number, &reply.sender), |r| r.get(0))
-        .optional()?;
     let word = keyword.map(Keyword::word);
     let word = word.or_else(|| keyword::reads_like_refusal(&reply.text).then_some(REFUSAL));
     c.prepare_cached(
@@ -127,7 +184,7 @@ fn hear_whole(c: &Connection, reply: &Reply, now: i64) -> Result<Heard> {
             let scope = (channel, purpose.as_deref().unwrap_or_default());
             // Whoever is opted out and says so again was told already.
             if opt_out::add(c, reply.number, scope, "opted_out", now)? {
-                answer::queue(c, id, reply, Keyword::OptOut, &settings, now)?;
+                answer::queue(c, id, reply, Keyword::OptOut, settings, now)?;
             }
             Some(opt_out::purposes(c, reply.number)?)
         }
@@ -138,12 +195,12 @@ fn hear_whole(c: &Connection, reply: &Reply, now: i64) -> Result<Heard> {
                 .execute([number])?;
             let held = opt_out::purposes(c, reply.number)?;
             if lifted > 0 && held.is_empty() {
-                answer::queue(c, id, reply, Keyword::OptIn, &settings, now)?;
+                answer::queue(c, id, reply, Keyword::OptIn, settings, now)?;
             }
             Some(held)
         }
         Some(Keyword::Help) => {
-            answer::queue(c, id, reply, Keyword::Help, &settings, now)?;
+            answer::queue(c, id, reply, Keyword::Help, settings, now)?;
             None
         }
         None => None,
@@ -157,7 +214,7 @@ fn hear_whole(c: &Connection, reply: &Reply, now: i64) -> Result<Heard> {
         json!({"campaign_id": campaign.map(CampaignId), "number": reply.number.to_string(), "sender": reply.sender,
             "text": reply.text, "keyword": word})
     })?;
-    Ok(Heard { campaign: campaign.map(CampaignId), held })
+    Ok(Heard { campaign: campaign.map(CampaignId), held: held.map(|held| (reply.number, held)) })
 }
 
 impl Store {
@@ -170,32 +227,44 @@ impl Store {
         .await
     }
 
-    /// A page of the replies to a campaign, newest first.
+    /// A page of the replies to a campaign, or of all, newest first.
     pub async fn replies(
         &self,
-        campaign: CampaignId,
+        campaign: impl Into<Option<CampaignId>>,
         filter: ReplyFilter,
         limit: u32,
     ) -> Result<Vec<ReplyRow>> {
+        let campaign = campaign.into();
         self.read(move |c| {
-            Ok(c.prepare_cached(
-                "SELECT r.number, r.sender, r.text, r.keyword, r.at, a.text, a.state, r.id
+            let which = match campaign {
+                Some(_) => "r.campaign_id = ?1",
+                None if filter.unmatched => "r.campaign_id IS NULL AND ?1 IS NULL",
+                None => "?1 IS NULL",
+            };
+            Ok(c.prepare_cached(&format!(
+                "SELECT r.number, r.sender, r.text, r.keyword, r.at, a.text, a.state, r.id, r.campaign_id
                  FROM reply r LEFT JOIN answer a ON a.reply_id = r.id
-                 WHERE r.campaign_id = ?1 AND r.id < ?2 AND (NOT ?3 OR r.keyword = 'refusal') ORDER BY r.id DESC LIMIT ?4",
+                 WHERE {which} AND r.id < ?2 AND (NOT ?3 OR r.keyword = 'refusal') ORDER BY r.id DESC LIMIT ?4",
+            ))?
+            .query_map(
+                (campaign.map(|c| c.0), filter.before.unwrap_or(i64::MAX), filter.refusals, limit),
+                |r| {
+                    let text: Option<String> = r.get(5)?;
+                    let state: Option<String> = r.get(6)?;
+                    let campaign: Option<i64> = r.get(8)?;
+                    Ok(ReplyRow {
+                        id: r.get(7)?,
+                        campaign_id: campaign.map(CampaignId),
+                        matched: campaign.is_some(),
+                        number: Msisdn::from_digits(r.get(0)?).to_string(),
+                        sender: r.get(1)?,
+                        text: r.get(2)?,
+                        keyword: r.get(3)?,
+                        at: time(r.get(4)?),
+                        answer: text.zip(state).map(|(text, state)| AnswerRow { text, state }),
+                    })
+                },
             )?
-            .query_map((campaign.0, filter.before.unwrap_or(i64::MAX), filter.refusals, limit), |r| {
-                let text: Option<String> = r.get(5)?;
-                let state: Option<String> = r.get(6)?;
-                Ok(ReplyRow {
-                    id: r.get(7)?,
-                    number: Msisdn::from_digits(r.get(0)?).to_string(),
-                    sender: r.get(1)?,
-                    text: r.get(2)?,
-                    keyword: r.get(3)?,
-                    at: time(r.get(4)?),
-                    answer: text.zip(state).map(|(text, state)| AnswerRow { text, state }),
-                })
-            })?
             .collect::<rusqlite::Result<_>>()?)
         })
         .await

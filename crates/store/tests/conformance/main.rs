@@ -11,7 +11,9 @@ mod safety;
 
 use std::sync::Arc;
 
-use campaign::{Action, CampaignId, Channel, Outcome, Send, Sender, SkipReason, Status, Totals};
+use campaign::{
+    Action, Address, CampaignId, Channel, Msisdn, Outcome, Send, Sender, SkipReason, Status, Totals,
+};
 use fixture::{Data, by, number};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -131,7 +133,25 @@ fn all_sent(claims: &[Claimed]) -> Cycle {
 
 fn reply(w: &World, text: &str) -> Reply {
     let route = w.data.route;
-    Reply { route, number: number(1), sender: "12025550100".into(), text: text.into(), part: None }
+    let (from, to) = (international(number(1)), Address::international("12025550100"));
+    Reply { route, from, to, text: text.into(), part: None }
+}
+
+fn international(number: Msisdn) -> Address {
+    Address::international(number.digits().to_string())
+}
+
+/// A receipt from `number` to the campaign's sender.
+fn receipt(w: &World, id: &str, number: Msisdn, delivered: bool) -> Receipt {
+    Receipt {
+        route: w.data.route,
+        id: id.into(),
+        from: international(number),
+        to: Address::international("12025550100"),
+        delivered,
+        code: None,
+        detail: (!delivered).then(|| "the network could not deliver it".to_owned()),
+    }
 }
 
 impl World {

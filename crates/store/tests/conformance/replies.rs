@@ -74,7 +74,7 @@ async fn a_keyword_that_is_switched_off_for_a_sender_is_an_ordinary_reply_there(
     settings.keywords_off.insert("+12025550100".into(), vec!["Cancel".into()]);
     w.data.store.change_settings(settings.clone(), by(w.now)).await.unwrap();
     assert!(w.answers(vec![reply(&w, "CANCEL")]).await.is_empty());
-    let elsewhere = Reply { sender: "888111".into(), ..reply(&w, "CANCEL") };
+    let elsewhere = Reply { to: Address { ton: 3, text: "888111".into() }, ..reply(&w, "CANCEL") };
     assert_eq!(w.answers(vec![elsewhere]).await.len(), 1);
     settings.keywords_off.insert("888111".into(), vec!["STOP".into()]);
     let refused = w.data.store.change_settings(settings, by(w.now)).await.unwrap_err();

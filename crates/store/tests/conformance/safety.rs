@@ -15,14 +15,7 @@ async fn what_an_orphaned_claim_leaves_is_in_doubt_and_a_receipt_that_fits_it_al
     assert_eq!(w.totals(id).await, Totals { pending: 2, sent: 1, in_doubt: 3, ..Totals::default() });
     w.data.assert_sound().await;
     let doubtful = claims[0].recipients[1].number;
-    let receipt = Receipt {
-        route: w.data.route,
-        provider_ids: vec!["?".into()],
-        number: doubtful,
-        delivered: true,
-        code: None,
-    };
-    w.cycle(Cycle { receipts: vec![receipt], ..Cycle::default() }).await;
+    w.cycle(Cycle { receipts: vec![receipt(&w, "?", doubtful, true)], ..Cycle::default() }).await;
     assert_eq!(
         w.totals(id).await,
         Totals { pending: 2, sent: 1, delivered: 1, in_doubt: 2, ..Totals::default() }
@@ -36,16 +29,9 @@ async fn receipts_are_matched_early_late_twice_and_by_part() {
     let id = w.scheduled(r#"[{"now":true}]"#).await;
     let claims = w.claim(id, 100).await;
     let (one, two) = (&claims[0], &claims[1]);
-    let receipt = |ids: &[&str], number, delivered| Receipt {
-        route: w.data.route,
-        provider_ids: ids.iter().map(|i| (*i).to_owned()).collect(),
-        number,
-        delivered,
-        code: None,
-    };
+    let receipt = |id, number, delivered| receipt(&w, id, number, delivered);
     // The receipt of the first comes before its result.
-    w.cycle(Cycle { receipts: vec![receipt(&["a"], one.recipients[0].number, true)], ..Cycle::default() })
-        .await;
+    w.cycle(Cycle { receipts: vec![receipt("a", one.recipients[0].number, true)], ..Cycle::default() }).await;
     let long = Fate::Final {
         outcome: Outcome::Sent,
         reason: None,
@@ -59,13 +45,13 @@ async fn receipts_are_matched_early_late_twice_and_by_part() {
     assert_eq!(w.totals(id).await, Totals { sent: 1, delivered: 1, ..Totals::default() });
     let number = two.recipients[0].number;
     // One part, twice: the text is not delivered yet. Another spelling of the other part's id: now it is.
-    let twice = vec![receipt(&["b1"], number, true), receipt(&["b1"], number, true)];
+    let twice = vec![receipt("b1", number, true), receipt("b1", number, true)];
     w.cycle(Cycle { receipts: twice, ..Cycle::default() }).await;
     assert_eq!(w.totals(id).await.delivered, 1);
-    w.cycle(Cycle { receipts: vec![receipt(&["178", "b2"], number, true)], ..Cycle::default() }).await;
+    w.cycle(Cycle { receipts: vec![receipt("178", number, true)], ..Cycle::default() }).await;
     assert_eq!(w.totals(id).await, Totals { delivered: 2, ..Totals::default() });
     // The first final receipt wins.
-    w.cycle(Cycle { receipts: vec![receipt(&["a"], one.recipients[0].number, false)], ..Cycle::default() })
+    w.cycle(Cycle { receipts: vec![receipt("a", one.recipients[0].number, false)], ..Cycle::default() })
         .await;
     assert_eq!(w.totals(id).await, Totals { delivered: 2, ..Totals::default() });
     w.data.assert_sound().await;

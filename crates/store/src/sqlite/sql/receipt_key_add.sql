@@ -1,4 +1,3 @@
--- An SMSC may use an id again: the newest message has it.
-INSERT INTO receipt_key (route_id, provider_id, number, campaign_id, message_no, seq, at) VALUES /* rows */
-ON CONFLICT DO UPDATE SET campaign_id = excluded.campaign_id, message_no = excluded.message_no, seq = excluded.seq,
-    at = excluded.at, final = 0
+-- A part of a long text may have the id of another.
+INSERT INTO receipt_key (route_id, id, number, campaign_id, message_no, seq, spelling, at) VALUES /* rows */
+ON CONFLICT DO UPDATE SET spelling = excluded.spelling, at = excluded.at, final = 0

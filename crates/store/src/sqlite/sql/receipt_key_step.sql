@@ -1,3 +1,3 @@
 -- The key a step further along the primary key; none where the walk comes to its end.
-SELECT route_id, provider_id, number FROM receipt_key WHERE (route_id, provider_id, number) >= (?1, ?2, ?3)
-ORDER BY route_id, provider_id, number LIMIT 1 OFFSET ?4
+SELECT route_id, id, number FROM receipt_key WHERE (route_id, id, number) >= (?1, ?2, ?3)
+ORDER BY route_id, id, number LIMIT 1 OFFSET ?4

@@ -22,3 +22,46 @@ UPDATE list SET name_key = lower(name);
 CREATE INDEX list_name_key ON list (name_key);
 -- A definition as it was written, before the account's dates and zone were frozen into it: what a copy begins with.
 ALTER TABLE campaign ADD COLUMN written TEXT;
+
+-- Receipts are found by an id in one form (small letters, no leading zeros); how the SMSC spelt it tells two apart that
+-- read alike, number and sender choose where several have it. Answers and tests of our own are known by theirs too:
+-- campaign 0, seq the answer's id.
+ALTER TABLE receipt_key RENAME TO receipt_key_5;
+CREATE TABLE receipt_key (
+    route_id INTEGER NOT NULL, id TEXT NOT NULL, number INTEGER NOT NULL, campaign_id INTEGER NOT NULL,
+    message_no INTEGER NOT NULL, seq INTEGER NOT NULL,
+    spelling TEXT,                     -- null: as the id
+    at INTEGER NOT NULL, final INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (route_id, id, number, campaign_id, message_no, seq)
+) WITHOUT ROWID;
+INSERT OR REPLACE INTO receipt_key
+    SELECT route_id, folded, number, campaign_id, message_no, seq, nullif(provider_id, folded), at, final
+    FROM (SELECT *, coalesce(nullif(ltrim(lower(provider_id), '0'), ''), '0') AS folded FROM receipt_key_5
+          WHERE provider_id <> '');
+DROP TABLE receipt_key_5;
+-- Receipts that came before the result of their message.
+ALTER TABLE early_receipt RENAME TO early_receipt_5;
+CREATE TABLE early_receipt (
+    route_id INTEGER NOT NULL, id TEXT NOT NULL, spelling TEXT NOT NULL, source TEXT NOT NULL, destination TEXT NOT NULL,
+    delivered INTEGER NOT NULL, code INTEGER, detail TEXT, at INTEGER NOT NULL,
+    PRIMARY KEY (route_id, id, spelling, source)
+) WITHOUT ROWID;
+INSERT OR IGNORE INTO early_receipt
+    SELECT route_id, coalesce(nullif(ltrim(lower(provider_id), '0'), ''), '0'), provider_id, CAST(number AS TEXT), '',
+        delivered, code, NULL, at
+    FROM early_receipt_5 WHERE provider_id <> '';
+DROP TABLE early_receipt_5;
+-- Deliveries without an id: a receipt finds them by route, number and sender.
+ALTER TABLE in_doubt RENAME TO in_doubt_5;
+CREATE TABLE in_doubt (
+    campaign_id INTEGER NOT NULL, message_no INTEGER NOT NULL, seq INTEGER NOT NULL, route_id INTEGER NOT NULL,
+    number INTEGER NOT NULL, sender TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (campaign_id, message_no, seq)
+) WITHOUT ROWID;
+CREATE INDEX in_doubt_number ON in_doubt (route_id, number);
+INSERT OR IGNORE INTO in_doubt
+    SELECT campaign_id, message_no, seq, route_id, number, coalesce(
+        (SELECT ltrim(sender, '+') FROM campaign_slot s WHERE s.campaign_id = d.campaign_id
+            AND s.slot = d.seq % (SELECT count(*) FROM campaign_slot n WHERE n.campaign_id = d.campaign_id)),
+        (SELECT ltrim(sender, '+') FROM campaign c WHERE c.id = d.campaign_id), ''), at
+    FROM in_doubt_5 d;
+DROP TABLE in_doubt_5;

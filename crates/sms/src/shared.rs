@@ -1,0 +1,183 @@
+//! What the binds of a route share: its settings, the queue, their states, and the room for what is handed over.
+//!
+//! Queue and states lie under one lock: a batch is never queued for binds that are all gone.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU16, AtomicU32, Ordering},
+    },
+};
+
+use campaign::{CampaignId, RouteId};
+use engine::{Batch, OptOuts, Report, Reports, RouteState, SmppConfig, Trouble};
+use jiff::Timestamp;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+
+/// Receipts and replies of a route that are not stored yet: beyond these its far end is not read from.
+const ROOM: usize = 2_000;
+
+/// Asks a bind to write nothing more of a campaign, and to say when the far end has read what was.
+pub(crate) struct Fence {
+    pub(crate) campaign: CampaignId,
+    pub(crate) done: oneshot::Sender<()>,
+}
+
+/// What the binds of a route share.
+pub(crate) struct Shared {
+    pub(crate) config: SmppConfig,
+    pub(crate) id: RouteId,
+    pub(crate) reports: Reports,
+    pub(crate) opt_outs: OptOuts,
+    /// Something was queued.
+    pub(crate) more: Notify,
+    room: Arc<Semaphore>,
+    /// Ties the parts of a long text together. It goes on over binds and connections, and begins anywhere: two texts
+    /// to one phone that follow each other never have the same.
+    reference: AtomicU16,
+    /// How many of the binds, the first ones, send.
+    senders: usize,
+    /// What each bind has written and has no answer to.
+    used: Vec<AtomicU32>,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    queue: VecDeque<Batch>,
+    states: Vec<RouteState>,
+    trouble: Option<Trouble>,
+}
+
+impl Shared {
+    /// For `senders` binds that send, and as many more as `receivers` says.
+    pub(crate) fn new(
+        id: RouteId,
+        config: SmppConfig,
+        reports: Reports,
+        opt_outs: OptOuts,
+        (senders, receivers): (usize, usize),
+    ) -> Self {
+        let binds = senders + receivers;
+        let inner =
+            Inner { queue: VecDeque::new(), states: vec![RouteState::Connecting; binds], trouble: None };
+        Self {
+            config,
+            id,
+            reports,
+            opt_outs,
+            more: Notify::new(),
+            room: Arc::new(Semaphore::new(ROOM)),
+            reference: AtomicU16::new(rand::random()),
+            senders,
+            used: (0..binds).map(|_| AtomicU32::new(0)).collect(),
+            inner: Mutex::new(inner),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing is left half-done under this lock.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn report(&self, report: Report) {
+        // An engine that is gone takes no reports.
+        let _ = self.reports.send(report);
+    }
+
+    /// Hands the whole of `batch` from its message `at` on back.
+    pub(crate) fn hand_back(&self, batch: &Batch, at: usize) {
+        if let Some(first) = batch.messages.get(at) {
+            self.report(Report::Unwritten { job: batch.job, from_seq: first.seq });
+        }
+    }
+
+    pub(crate) fn next(&self) -> Option<Batch> {
+        self.lock().queue.pop_front()
+    }
+
+    pub(crate) fn has_more(&self) -> bool {
+        !self.lock().queue.is_empty()
+    }
+
+    /// Queues a batch; without a bind that sends it goes back at once.
+    pub(crate) fn queue(&self, batch: Batch) {
+        let mut inner = self.lock();
+        if inner.states[..self.senders].contains(&RouteState::Connected) {
+            inner.queue.push_back(batch);
+            drop(inner);
+            self.more.notify_one();
+        } else {
+            self.hand_back(&batch, 0);
+        }
+    }
+
+    /// Hands what is queued of a campaign back.
+    pub(crate) fn unqueue(&self, campaign: CampaignId) {
+        self.lock().queue.retain(|batch| {
+            let stays = !batch.job.is_of(campaign);
+            if !stays {
+                self.hand_back(batch, 0);
+            }
+            stays
+        });
+    }
+
+    /// Room for one thing that the far end hands over; waits until what was handed over before is stored.
+    pub(crate) fn room(&self) -> impl Future<Output = Option<OwnedSemaphorePermit>> + use<> {
+        let room = self.room.clone();
+        async move { room.acquire_owned().await.ok() }
+    }
+
+    /// [`Shared::room`], where there is some at this moment.
+    pub(crate) fn room_now(&self) -> Option<OwnedSemaphorePermit> {
+        self.room.clone().try_acquire_owned().ok()
+    }
+
+    pub(crate) fn next_reference(&self) -> u16 {
+        self.reference.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Notes how much of its window a bind has used.
+    pub(crate) fn uses(&self, bind: usize, unanswered: u32) {
+        self.used[bind].store(unanswered, Ordering::Relaxed);
+    }
+
+    pub(crate) fn used(&self) -> u32 {
+        self.used.iter().map(|used| used.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Notes what went wrong with a connection.
+    pub(crate) fn note_trouble(&self, words: String) {
+        self.lock().trouble = Some(Trouble { at: Timestamp::now(), words });
+    }
+
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
+        self.lock().trouble.clone()
+    }
+
+    /// Sets a bind's state. What waits for a route without any bind that sends goes back at once.
+    pub(crate) fn say(&self, bind: usize, state: RouteState) {
+        let mut inner = self.lock();
+        if inner.states[bind] == state {
+            return;
+        }
+        inner.states[bind] = state;
+        if !inner.states[..self.senders].contains(&RouteState::Connected) {
+            for batch in inner.queue.drain(..) {
+                self.hand_back(&batch, 0);
+            }
+        }
+        drop(inner);
+        self.report(Report::State);
+    }
+
+    /// The best of its sending binds' states.
+    pub(crate) fn state(&self) -> RouteState {
+        let inner = self.lock();
+        let states = &inner.states[..self.senders];
+        let refused = || states.iter().find(|s| matches!(s, RouteState::Refused(_)));
+        let connected = states.iter().find(|s| **s == RouteState::Connected);
+        connected.or_else(refused).cloned().unwrap_or(RouteState::Connecting)
+    }
+}
