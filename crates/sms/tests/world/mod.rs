@@ -52,6 +52,16 @@ impl World {
 
     /// Takes turns until `done` says so; a minute is far more than any of these needs.
     pub async fn turn_until(&mut self, id: CampaignId, done: impl Fn(Status, &Totals) -> bool) {
+        self.turn_until_or(id, "", done).await;
+    }
+
+    /// [`World::turn_until`]; `name` says which of several cases did not come to it.
+    pub async fn turn_until_or(
+        &mut self,
+        id: CampaignId,
+        name: &str,
+        done: impl Fn(Status, &Totals) -> bool,
+    ) {
         let end = std::time::Instant::now() + Duration::from_secs(60);
         loop {
             self.turn().await;
@@ -59,7 +69,7 @@ impl World {
             if done(c.status, &c.sum()) {
                 return;
             }
-            assert!(std::time::Instant::now() < end, "{:?} {:?}", c.status, c.sum());
+            assert!(std::time::Instant::now() < end, "{name}: {:?} {:?}", c.status, c.sum());
         }
     }
 }
