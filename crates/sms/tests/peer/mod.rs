@@ -229,9 +229,9 @@ impl Peer {
         self.lines.lock().unwrap().len()
     }
 
-    /// The newest connection.
-    pub fn line(&self) -> Line {
-        self.lines.lock().unwrap().last().unwrap().clone()
+    /// One connection, by its place.
+    pub fn line_of(&self, connection: usize) -> Line {
+        self.lines.lock().unwrap()[connection].clone()
     }
 }
 

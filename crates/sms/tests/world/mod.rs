@@ -32,7 +32,13 @@ impl World {
     }
 
     pub async fn schedule(&self, text: &str) -> CampaignId {
-        self.data.schedule(text, NOW, json!({"name": "Real"}), Timestamp::now()).await
+        self.schedule_with(text, json!({})).await
+    }
+
+    /// A campaign that `more` adds to.
+    pub async fn schedule_with(&self, text: &str, more: Value) -> CampaignId {
+        let more = fixture::with(json!({"name": "Real"}), more);
+        self.data.schedule(text, NOW, more, Timestamp::now()).await
     }
 
     pub async fn turn(&mut self) {
