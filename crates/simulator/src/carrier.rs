@@ -1,7 +1,7 @@
 //! The SMSC: listens, keeps what all its connections share.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     io,
     net::SocketAddr,
     sync::{
@@ -15,7 +15,7 @@ use rusmpp::{pdus::DeliverSm, types::COctetString};
 use serde::{Deserialize, Serialize};
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle, time::Instant};
 
-use crate::{Profile, connection};
+use crate::{Profile, connection, profile::STOP};
 
 /// One `submit_sm` as it came.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -60,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) more: Notify,
     /// Messages in the running second.
     second: Mutex<(Instant, u32)>,
+    /// Who wrote STOP, and to whom: they have said what they had to say.
+    stopped: Mutex<HashSet<(String, String)>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -89,6 +91,14 @@ impl Shared {
         }
         second.1 += 1;
         second.1 <= rate
+    }
+
+    /// Whether a person at `from` writes `text` to `to`: not any more once they wrote STOP, so that its confirmation is
+    /// not answered.
+    pub(crate) fn writes(&self, from: &str, to: &str, text: &str) -> bool {
+        let mut stopped = lock(&self.stopped);
+        let pair = (from.to_owned(), to.to_owned());
+        if text == STOP { stopped.insert(pair) } else { !stopped.contains(&pair) }
     }
 
     /// Has `sm` handed over at `at`.
@@ -140,6 +150,7 @@ impl Smsc {
             outbox: Mutex::default(),
             more: Notify::new(),
             second: Mutex::new((Instant::now(), 0)),
+            stopped: Mutex::default(),
         });
         let theirs = shared.clone();
         let listener = tokio::spawn(async move {

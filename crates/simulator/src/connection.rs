@@ -197,13 +197,14 @@ impl Connection {
         let now = Instant::now();
         let id = self.shared.number();
         let name = if fate.status == CommandStatus::EsmeRok { format!("{id:x}") } else { String::new() };
-        if let Some(receipt) = fate.receipt {
+        if let Some(receipt) = fate.receipt.filter(|_| wants_receipt(sm)) {
             for _ in 0..receipt.times {
                 self.shared
                     .post(now + receipt.after, receipt_for(source, destination, &name, receipt.delivered));
             }
         }
-        if let Some(text) = fate.reply.filter(|_| answers) {
+        let writes = |text: &&str| answers && self.shared.writes(destination, source, text);
+        if let Some(text) = fate.reply.filter(writes) {
             self.shared.post(now + fate.answer_after + THINKING, reply(destination, source, text));
         }
         self.answers.insert((now + fate.answer_after, id), (number, fate.status, name));
@@ -213,6 +214,11 @@ impl Connection {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether the sender asked to hear of the end (SMPP 3.4 §5.2.17).
+fn wants_receipt(sm: &SubmitSm) -> bool {
+    u8::from(sm.registered_delivery) & 0x03 != 0
 }
 
 fn deliver(from: &str, to: &str, esm_class: u8, text: &[u8]) -> DeliverSm {

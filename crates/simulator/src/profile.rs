@@ -82,6 +82,8 @@ pub(crate) struct Receipt {
     pub(crate) times: usize,
 }
 
+/// What people write who want no more.
+pub(crate) const STOP: &str = "STOP";
 const REPLIES: [&str; 4] = ["Thank you", "OK, see you then", "Who is this?", "Please call me"];
 
 impl Profile {
@@ -115,7 +117,7 @@ impl Profile {
                 after,
                 times: if twice { 2 } else { 1 },
             }),
-            reply: (taken && replies).then_some(if stops { "STOP" } else { text }),
+            reply: (taken && replies).then_some(if stops { STOP } else { text }),
         }
     }
 }

@@ -208,6 +208,24 @@ async fn a_stop_answers_although_the_far_end_does_not_and_nothing_follows() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_writes_stop_is_told_once_and_does_not_answer_that() {
+    let profile = Profile { replies: 1.0, stops: 1.0, ..Profile::default() };
+    let smsc = Smsc::start(anywhere(), profile).await.unwrap();
+    let mut w = World::with(10, to(smsc.address().port())).await;
+    let id = w.schedule("Hello").await;
+    w.turn_until(id, |status, t| status == Status::Completed && t.delivered == 10).await;
+    // The ten messages, and ten confirmations; what people would answer to these comes within a second.
+    let end = Instant::now() + Duration::from_secs(3);
+    while Instant::now() < end {
+        w.turn().await;
+    }
+    assert_eq!(smsc.count(), 20);
+    let replies = w.data.store.replies(id, store::ReplyFilter::default(), 100).await.unwrap();
+    assert_eq!(replies.len(), 10);
+    assert!(replies.iter().all(|r| r.answer.as_ref().is_some_and(|a| a.state == "sent")), "{replies:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sender_that_is_refused_burns_nobody_and_says_so() {
     let profile = Profile { refused_sender: Some("12025550100".into()), ..Profile::default() };
     let smsc = Smsc::start(anywhere(), profile).await.unwrap();

@@ -272,15 +272,17 @@ impl Turn<'_> {
         if known.len() > 1 {
             let mut of_sender = Vec::new();
             for k in &known {
-                let sender = self.sender_of(k.place)?;
-                of_sender.push(receipt.to.is_like(&sender) || receipt.from.is_like(&sender));
+                // An answer goes out as whom it answers for.
+                let sender = if k.is_our_own() { None } else { Some(self.sender_of(k.place)?) };
+                let fits = |sender: String| receipt.to.is_like(&sender) || receipt.from.is_like(&sender);
+                of_sender.push(sender.is_none_or(fits));
             }
             if of_sender.contains(&true) {
                 let mut of_sender = of_sender.into_iter();
                 known.retain(|_| of_sender.next().unwrap_or_default());
             }
         }
-        Ok(known.into_iter().max_by_key(|k| (k.at, k.place)))
+        Ok(known.into_iter().max_by_key(|k| (k.at, k.is_our_own(), k.place)))
     }
 
     /// What a receipt is of.

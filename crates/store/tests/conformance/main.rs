@@ -5,6 +5,7 @@
 mod course;
 mod lists;
 mod people;
+mod receipts;
 mod replies;
 mod rules;
 mod safety;
