@@ -425,3 +425,51 @@ impl Turn<'_> {
 fn tells(receipt: &Receipt) -> bool {
     receipt.from.tells() || receipt.to.tells()
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::super::MIGRATIONS;
+
+    #[test]
+    fn keys_and_doubts_of_the_version_before_are_carried_over() {
+        let c = Connection::open_in_memory().unwrap();
+        for migration in &MIGRATIONS[..5] {
+            c.execute_batch(migration).unwrap();
+        }
+        c.execute_batch(
+            r#"INSERT INTO campaign (id, name, channel, status, version, epoch, definition, created_at)
+                   VALUES (7, 'One', 'sms', 'running', 1, 0, '{"sender":"+12025550100","messages":[]}', 0),
+                          (8, 'Pool', 'sms', 'running', 1, 0, '{"sender":{"pool":"pol_1"},"messages":[]}', 0);
+               INSERT INTO campaign_slot VALUES (8, 0, '+12025550101', 1), (8, 1, 'Clinic', 1);
+               INSERT INTO receipt_key VALUES (1, '00B8BE1A', 12025550001, 7, 1, 0, 5, 0), (1, 'b2', 12025550002, 7, 1, 1, 6, 1),
+                   (1, '', 12025550003, 7, 1, 2, 7, 0), (1, '0', 12025550004, 7, 1, 3, 8, 0);
+               INSERT INTO early_receipt VALUES (1, '0C', 12025550009, 1, NULL, 9);
+               INSERT INTO in_doubt VALUES (1, 12025550005, 7, 1, 4, 9), (1, 12025550006, 8, 1, 3, 9);"#,
+        )
+        .unwrap();
+        for migration in &MIGRATIONS[5..] {
+            c.execute_batch(migration).unwrap();
+        }
+        let rows = |sql: &str| -> Vec<String> {
+            let mut statement = c.prepare(sql).unwrap();
+            let rows = statement.query_map([], |r| r.get(0)).unwrap();
+            rows.collect::<rusqlite::Result<_>>().unwrap()
+        };
+        assert_eq!(
+            rows(
+                "SELECT concat_ws(' ', id, spelling, number, campaign_id, seq, at, final) FROM receipt_key ORDER BY seq"
+            ),
+            ["b8be1a 00B8BE1A 12025550001 7 0 5 0", "b2 12025550002 7 1 6 1", "0 12025550004 7 3 8 0"]
+        );
+        assert_eq!(
+            rows("SELECT concat_ws(' ', id, spelling, source) FROM early_receipt"),
+            ["c 0C 12025550009"]
+        );
+        assert_eq!(
+            rows("SELECT concat_ws(' ', campaign_id, seq, number, sender) FROM in_doubt ORDER BY 1"),
+            ["7 4 12025550005 12025550100", "8 3 12025550006 Clinic"]
+        );
+    }
+}
