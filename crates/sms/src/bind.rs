@@ -4,6 +4,7 @@ use std::{pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use engine::RouteState;
 use futures::{FutureExt, StreamExt};
+use jiff::Timestamp;
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
     sync::mpsc,
@@ -117,10 +118,10 @@ impl Bind {
                     s.room = room;
                     Ok(())
                 }
-                written = write_out(&mut write, &mut s), if !s.out.is_empty() => match written {
+                written = write_out(&mut write, &mut s), if s.out.stuck_since().is_some() => match written {
                     Ok(0) => Err("the far end closed the connection".into()),
                     Ok(octets) => {
-                        s.written(octets);
+                        s.out.written(octets);
                         Ok(())
                     }
                     Err(e) => Err(e.to_string()),
@@ -148,7 +149,7 @@ impl Bind {
                 // Others take over what comes now.
                 shared.say(self.at, RouteState::Connecting);
                 if s.has_unbound() {
-                    let _ = timeout(LAST_WORDS, write.write_all(&s.out)).await;
+                    let _ = timeout(LAST_WORDS, write.write_all(s.out.octets())).await;
                     break "the far end unbound".into();
                 }
             }
@@ -164,12 +165,12 @@ impl Bind {
 /// Hands octets to the socket. What has waited for it is looked at again at that very moment.
 async fn write_out(write: &mut Writer, s: &mut Session<'_>) -> std::io::Result<usize> {
     std::future::poll_fn(|context| {
-        s.recall();
-        if s.out.is_empty() {
+        s.recall(Timestamp::now());
+        if s.out.octets().is_empty() {
             // All of it was called back.
             return Poll::Pending;
         }
-        Pin::new(&mut *write).poll_write(context, &s.out)
+        Pin::new(&mut *write).poll_write(context, s.out.octets())
     })
     .await
 }

@@ -14,8 +14,9 @@ use crate::{
     flight::Again,
     frame::Frame,
     incoming::{Incoming, Sm},
-    session::{PARTS_WITHIN, Session, over},
+    session::{PARTS_WITHIN, Session},
     status, trim,
+    watch::over,
 };
 
 /// The bit of answers in a `command_id` (SMPP 3.4 §5.1.2.1).

@@ -12,6 +12,7 @@ mod frame;
 mod hear;
 mod incoming;
 mod letters;
+mod out;
 mod pdu;
 mod receipt;
 mod route;
@@ -20,5 +21,6 @@ mod shared;
 mod status;
 mod tls;
 mod trim;
+mod watch;
 
 pub use route::SmppRoute;

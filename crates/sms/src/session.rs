@@ -5,88 +5,44 @@
 //! not take it at once, so that nothing lies between the look and the write. Whole windows are still one write.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet},
     time::Duration,
 };
 
 use engine::{Attempt, Batch, Job, Refusal, Report};
-use jiff::{SignedDuration, Timestamp};
-use rusmpp::{Command, CommandStatus, Pdu, pdus::SubmitSm, tokio_codec::CommandCodec};
+use jiff::Timestamp;
+use rusmpp::{CommandStatus, Pdu, pdus::SubmitSm};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
     time::Instant,
-};
-use tokio_util::{
-    bytes::{Buf, BytesMut},
-    codec::Encoder,
 };
 
 use crate::{
     connect::Role,
     flight::{Again, Flight},
+    out::Out,
     pdu::{self, Parameters},
-    shared::{Fence, Shared},
-    status,
+    shared::Shared,
+    watch::{Fenced, Unbinding},
 };
 
-/// How long a fence waits before the connection is reset (architecture.md, Stop).
-const FENCE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long throttled parts of a long text are tried again (architecture.md, Parts of a long text).
 pub(crate) const PARTS_WITHIN: Duration = Duration::from_secs(60);
 /// A window's worth of bytes is written ahead of the socket, no more.
 const MOST_UNWRITTEN: usize = 256 * 1024;
 /// A far end that does not read is not read from either.
 const MOST_OWED: usize = 2 * MOST_UNWRITTEN;
-/// How long the SMSC that unbinds is waited for to answer what it has taken.
-const UNBIND_WITHIN: Duration = Duration::from_secs(10);
-
-/// Whether something that may last `most` and began at `since` has lasted longer.
-pub(crate) fn over(since: Instant, most: Duration) -> bool {
-    since.elapsed() > most
-}
-
-fn span(span: SignedDuration) -> Duration {
-    Duration::try_from(span).unwrap_or_default()
-}
-
 /// A batch and how far it is written; the next message's PDUs where the window has no room for them yet.
-struct Current {
-    batch: Batch,
+pub(crate) struct Current {
+    pub(crate) batch: Batch,
     parameters: Parameters,
-    at: usize,
+    pub(crate) at: usize,
     next: Option<Vec<SubmitSm>>,
-}
-
-pub(crate) struct Fenced {
-    fence: Fence,
-    pub(crate) enquiry: u32,
-    pub(crate) read: bool,
-    since: Instant,
-}
-
-impl Fenced {
-    pub(crate) fn is_of(&self, job: Job) -> bool {
-        job.is_of(self.fence.campaign)
-    }
-}
-
-/// One PDU of what waits for the socket.
-struct Piece {
-    octets: usize,
-    /// Whose part it is; none for what is no `submit_sm`.
-    message: Option<u64>,
-}
-
-/// The SMSC asked for the end.
-struct Unbinding {
-    number: u32,
-    since: Instant,
-    answered: bool,
 }
 
 pub(crate) struct Session<'a> {
     pub(crate) shared: &'a Shared,
-    role: Role,
+    pub(crate) role: Role,
     pub(crate) acks: mpsc::UnboundedSender<u32>,
     /// Room for the next thing that the far end hands over.
     pub(crate) room: Option<OwnedSemaphorePermit>,
@@ -99,24 +55,17 @@ pub(crate) struct Session<'a> {
     pub(crate) parts: HashMap<u32, (u64, usize)>,
     pub(crate) flights: HashMap<u64, Flight>,
     pub(crate) again: Vec<Again>,
-    current: Option<Current>,
+    pub(crate) current: Option<Current>,
     pub(crate) fences: Vec<Fenced>,
-    unbinding: Option<Unbinding>,
+    pub(crate) unbinding: Option<Unbinding>,
     /// Whether a message was accepted.
     pub(crate) accepted: bool,
     pub(crate) heard: Instant,
     pub(crate) answered_at: Instant,
-    enquired: Instant,
+    pub(crate) enquired: Instant,
     /// When we last did not listen: until then nothing can have been overdue.
-    deaf_at: Instant,
-    written_at: Instant,
-    codec: CommandCodec,
-    pub(crate) out: BytesMut,
-    /// What lies in `out`, in order, and how much of the first is written.
-    pieces: VecDeque<Piece>,
-    begun: usize,
-    /// Some of `out` was encoded before the last try to write it.
-    stale: bool,
+    pub(crate) deaf_at: Instant,
+    pub(crate) out: Out,
 }
 
 impl<'a> Session<'a> {
@@ -142,40 +91,12 @@ impl<'a> Session<'a> {
             answered_at: now,
             enquired: now,
             deaf_at: now,
-            written_at: now,
-            codec: CommandCodec::new(),
-            out: BytesMut::new(),
-            pieces: VecDeque::new(),
-            begun: 0,
-            stale: false,
+            out: Out::new(),
         }
     }
 
     pub(crate) fn put(&mut self, status: CommandStatus, number: u32, pdu: impl Into<Pdu>) {
-        self.put_piece(status, number, pdu, None);
-    }
-
-    fn put_piece(&mut self, status: CommandStatus, number: u32, pdu: impl Into<Pdu>, message: Option<u64>) {
-        if self.out.is_empty() {
-            self.written_at = Instant::now();
-        }
-        let before = self.out.len();
-        // Encoding into memory does not fail.
-        let _ = self.codec.encode(Command::new(status, number, pdu), &mut self.out);
-        self.pieces.push_back(Piece { octets: self.out.len() - before, message });
-    }
-
-    /// The socket took so many octets.
-    pub(crate) fn written(&mut self, octets: usize) {
-        self.written_at = Instant::now();
-        self.out.advance(octets);
-        self.begun += octets;
-        while let Some(first) = self.pieces.front()
-            && first.octets <= self.begun
-        {
-            self.begun -= first.octets;
-            self.pieces.pop_front();
-        }
+        self.out.put(status, number, pdu, None);
     }
 
     fn next(&mut self) -> u32 {
@@ -184,7 +105,7 @@ impl<'a> Session<'a> {
         self.sequence
     }
 
-    fn enquire(&mut self) -> u32 {
+    pub(crate) fn enquire(&mut self) -> u32 {
         let number = self.next();
         self.put(CommandStatus::EsmeRok, number, Pdu::EnquireLink);
         self.enquired = Instant::now();
@@ -213,7 +134,7 @@ impl<'a> Session<'a> {
 
     /// Whether the queue's news are of use: there is room, and nothing in hand.
     pub(crate) fn wants_more(&self) -> bool {
-        self.sends() && self.current.is_none() && self.has_room(1) && self.out.len() < MOST_UNWRITTEN
+        self.sends() && self.current.is_none() && self.has_room(1) && self.out.octets().len() < MOST_UNWRITTEN
     }
 
     /// Whether there is room for what the far end may hand over; looks for some.
@@ -224,7 +145,7 @@ impl<'a> Session<'a> {
 
     /// Whether the far end is read from now.
     pub(crate) fn listens(&self) -> bool {
-        self.room.is_some() && self.out.len() < MOST_OWED
+        self.room.is_some() && self.out.octets().len() < MOST_OWED
     }
 
     /// Fills the window from the queue.
@@ -232,12 +153,9 @@ impl<'a> Session<'a> {
         if !self.sends() {
             return;
         }
-        if self.out.is_empty() {
-            self.stale = false;
-        }
         self.write_again();
         let mut now = None;
-        while self.has_room(1) && self.out.len() < MOST_UNWRITTEN {
+        while self.has_room(1) && self.out.octets().len() < MOST_UNWRITTEN {
             let Some(mut current) = self.current.take().or_else(|| {
                 let batch = self.shared.next()?;
                 let parameters = Parameters::of(&self.shared.config, &batch);
@@ -318,7 +236,7 @@ impl<'a> Session<'a> {
         for (part, pdu) in pdus.into_iter().enumerate() {
             let number = self.next();
             self.parts.insert(number, (message, part));
-            self.put_piece(CommandStatus::EsmeRok, number, pdu, Some(message));
+            self.out.put(CommandStatus::EsmeRok, number, pdu, Some(message));
         }
         true
     }
@@ -333,25 +251,16 @@ impl<'a> Session<'a> {
             flight.written = now;
             let number = self.next();
             self.parts.insert(number, (again.message, again.part));
-            self.put_piece(CommandStatus::EsmeRok, number, pdu, Some(again.message));
+            self.out.put(CommandStatus::EsmeRok, number, pdu, Some(again.message));
         }
     }
 
     /// Looks again at what the socket did not take when it was encoded: messages of which no octet is written are
     /// called back where their number opted out since, or their time is over.
-    pub(crate) fn recall(&mut self) {
-        if !std::mem::replace(&mut self.stale, true) {
-            return;
-        }
-        let now = Timestamp::now();
-        let mut waiting: HashMap<u64, usize> = HashMap::new();
-        for message in self.pieces.iter().skip(usize::from(self.begun > 0)).filter_map(|piece| piece.message)
-        {
-            *waiting.entry(message).or_default() += 1;
-        }
+    pub(crate) fn recall(&mut self, now: Timestamp) {
         let mut recalled = HashSet::new();
         let mut late: Vec<(Job, i64)> = Vec::new();
-        for (message, parts) in waiting {
+        for (message, parts) in self.out.unwritten() {
             let Some(flight) = self.flights.get(&message) else { continue };
             if parts < flight.ids.len() || flight.began != flight.written {
                 continue;
@@ -381,42 +290,7 @@ impl<'a> Session<'a> {
         self.current.take_if(|c| c.batch.job != Job::Answer && told.contains(&c.batch.job));
         self.flights.retain(|message, _| !recalled.contains(message));
         self.parts.retain(|_, (message, _)| !recalled.contains(message));
-        let mut kept = BytesMut::with_capacity(self.out.len());
-        let mut rest = self.out.split();
-        let mut begun = self.begun;
-        self.pieces.retain(|piece| {
-            let octets = rest.split_to(piece.octets - std::mem::take(&mut begun));
-            let stays = piece.message.is_none_or(|message| !recalled.contains(&message));
-            if stays {
-                kept.extend_from_slice(&octets);
-            }
-            stays
-        });
-        self.out = kept;
-    }
-
-    /// Writes nothing more of a campaign, and asks behind what was written.
-    pub(crate) fn fence(&mut self, fence: Fence) {
-        if !self.role.sends() {
-            let _ = fence.done.send(());
-            return;
-        }
-        if let Some(current) = self.current.take_if(|c| c.batch.job.is_of(fence.campaign)) {
-            self.shared.hand_back(&current.batch, current.at);
-        }
-        self.give_up(|job| job.is_of(fence.campaign));
-        let enquiry = self.enquire();
-        self.fences.push(Fenced { fence, enquiry, read: false, since: Instant::now() });
-    }
-
-    /// Throttled parts are not tried again: the `ESME_RTHROTTLED` that they had stands.
-    fn give_up(&mut self, of: impl Fn(Job) -> bool) {
-        let flights = &self.flights;
-        let given_up: Vec<_> =
-            self.again.extract_if(.., |a| flights.get(&a.message).is_some_and(|f| of(f.job))).collect();
-        for again in given_up {
-            self.part_refused(again.message, status::THROTTLED);
-        }
+        self.out.call_back(&recalled);
     }
 
     /// A part was refused for good.
@@ -438,80 +312,6 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Answers the fences whose enquiry came back and of whose campaign nothing is in flight.
-    pub(crate) fn pass_fences(&mut self) {
-        let flights = &self.flights;
-        for passed in self.fences.extract_if(.., |f| f.read && !flights.values().any(|l| f.is_of(l.job))) {
-            let _ = passed.fence.done.send(());
-        }
-    }
-
-    /// The SMSC asks for the end: nothing more is written, and it is answered once what it has taken is.
-    pub(crate) fn unbind(&mut self, number: u32) {
-        if let Some(current) = self.current.take() {
-            self.shared.hand_back(&current.batch, current.at);
-        }
-        self.give_up(|_| true);
-        let since = Instant::now();
-        self.unbinding.get_or_insert(Unbinding { number, since, answered: false });
-    }
-
-    pub(crate) fn is_unbinding(&self) -> bool {
-        self.unbinding.is_some()
-    }
-
-    /// Whether the SMSC may have its answer to the unbind; puts it.
-    pub(crate) fn has_unbound(&mut self) -> bool {
-        let done = self.parts.is_empty() && self.unstored == 0;
-        let Some(unbinding) = &mut self.unbinding else { return false };
-        if !(done || over(unbinding.since, UNBIND_WITHIN)) {
-            return false;
-        }
-        if !std::mem::replace(&mut unbinding.answered, true) {
-            let number = unbinding.number;
-            self.put(CommandStatus::EsmeRok, number, Pdu::UnbindResp);
-        }
-        true
-    }
-
-    /// Looks at what is overdue.
-    pub(crate) fn tick(&mut self) -> Result<(), String> {
-        let config = &self.shared.config;
-        let (enquire, answer) = (span(config.enquire_interval), span(config.answer_timeout));
-        if !self.out.is_empty() && over(self.written_at, enquire + answer) {
-            return Err("the far end does not read".into());
-        }
-        if !self.listens() {
-            self.deaf_at = Instant::now();
-            return Ok(());
-        }
-        let deaf_at = self.deaf_at;
-        let overdue = |since: Instant, most: Duration| over(since.max(deaf_at), most);
-        if self.fences.iter().any(|f| overdue(f.since, FENCE_TIMEOUT)) {
-            return Err("the far end did not answer the stop barrier".into());
-        }
-        if overdue(self.heard, enquire + answer) {
-            return Err("the far end is silent".into());
-        }
-        let lost: Vec<u64> =
-            self.flights.iter().filter(|(_, f)| overdue(f.written, answer)).map(|(m, _)| *m).collect();
-        if !lost.is_empty() && overdue(self.answered_at, answer) {
-            return Err("a message had no answer".into());
-        }
-        // Others are answered: the connection lives, and these alone are in doubt.
-        for message in lost {
-            let Some(flight) = self.flights.remove(&message) else { continue };
-            let waiting = self.again.iter().filter(|a| a.message == message).count();
-            self.again.retain(|a| a.message != message);
-            self.parts.retain(|_, (of, _)| *of != message);
-            self.shared.report(flight.lost(waiting, &self.shared.config.refusals, "it had no answer"));
-        }
-        if over(self.heard, enquire) && over(self.enquired, enquire) {
-            self.enquire();
-        }
-        Ok(())
-    }
-
     /// Reports everything that is not: the connection is gone.
     pub(crate) fn end(mut self, why: &str) {
         for (message, flight) in self.flights.drain() {
@@ -524,5 +324,82 @@ impl<'a> Session<'a> {
         for fenced in self.fences {
             let _ = fenced.fence.done.send(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use campaign::{CampaignId, ClaimId, Msisdn, RouteId, Sender};
+    use engine::{Outgoing, RouteKind};
+    use serde_json::json;
+
+    use super::*;
+
+    fn number(seq: i64) -> Msisdn {
+        Msisdn::from_digits(12_025_550_000 + seq)
+    }
+
+    fn claim(claim: i64, seqs: std::ops::Range<i64>, send_before: &str) -> Batch {
+        let messages = seqs.map(|seq| Outgoing {
+            seq,
+            sender: Arc::new(Sender::Number("12025550100".into())),
+            number: number(seq),
+            text: "Hello".into(),
+        });
+        Batch {
+            job: Job::Claim { campaign: CampaignId(1), claim: ClaimId(claim) },
+            send_before: send_before.parse().unwrap(),
+            purpose: "".into(),
+            validity: None,
+            tlvs: Arc::default(),
+            messages: messages.collect(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_socket_does_not_take_is_looked_at_again_before_it_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store::Store::open(folder.path()).unwrap();
+        let route =
+            json!({"name": "R", "kind": "smpp", "host": "h", "port": 1, "system_id": "us", "window": 8});
+        let RouteKind::Smpp(config) = engine::RouteConfig::read(route).unwrap().kind;
+        let (reports, mut reported) = mpsc::unbounded_channel();
+        let shared = Shared::new(RouteId(1), *config, reports, store.opt_outs(), (1, 0));
+        shared.say(0, engine::RouteState::Connected);
+        shared.queue(claim(1, 0..4, "2999-01-01T00:00:00Z"));
+        shared.queue(claim(2, 10..20, "2998-01-01T00:00:00Z"));
+        let mut s = Session::new(&shared, Role::Transceiver, mpsc::unbounded_channel().0);
+        s.fill();
+        let whole = s.out.octets().len();
+        // Some octets of the first are written, and then the socket is full.
+        s.recall("2997-01-01T00:00:00Z".parse().unwrap());
+        assert_eq!((s.unanswered(), s.out.octets().len()), (8, whole));
+        s.out.written(10);
+        for seq in [0, 2] {
+            store
+                .suppress(number(seq), store::Barred::Sms, "opted_out", fixture::by(Timestamp::now()))
+                .await
+                .unwrap();
+        }
+        s.recall("2998-01-01T00:00:01Z".parse().unwrap());
+        let mut heard = Vec::new();
+        while let Ok(report) = reported.try_recv() {
+            match report {
+                Report::Result { seq, attempt: Attempt::OptedOut, .. } => {
+                    heard.push(format!("opted out {seq}"));
+                }
+                Report::Unwritten { from_seq, .. } => heard.push(format!("back from {from_seq}")),
+                Report::State => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        heard.sort();
+        // The first is under way and goes on; the second claim goes back whole, what was not encoded of it too.
+        assert_eq!(heard, ["back from 10", "opted out 2"]);
+        assert_eq!(s.unanswered(), 3);
+        s.fill();
+        assert_eq!(s.unanswered(), 3);
     }
 }

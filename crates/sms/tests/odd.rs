@@ -292,13 +292,12 @@ async fn an_unbind_is_answered_after_what_is_in_flight_and_nothing_is_in_doubt()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_the_answer_to_the_bind_answers_it_and_refusals_are_in_words() {
     let refused = |status: u32| {
-        move |line: &Line, pdu: &Pdu| match pdu.id {
-            BIND_TRX => {
+        move |line: &Line, pdu: &Pdu| {
+            if pdu.id == BIND_TRX {
                 line.say(ENQUIRE, 0, 77, b"");
                 line.say(SUBMIT | ANSWER, 0, 1, b"x\0");
                 line.say(BIND_TRX | ANSWER, status, pdu.number, b"");
             }
-            _ => {}
         }
     };
     for (status, words) in [

@@ -162,7 +162,8 @@ impl Peer {
     pub async fn start(take: impl Fn(&Line, &Pdu) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (log, lines): (Arc<Mutex<Vec<Pdu>>>, Arc<Mutex<Vec<Line>>>) = Default::default();
+        let log: Arc<Mutex<Vec<Pdu>>> = Arc::default();
+        let lines: Arc<Mutex<Vec<Line>>> = Arc::default();
         let (take, numbers): (Arc<Take>, _) = (Arc::new(take), Arc::new(AtomicUsize::new(0)));
         let (theirs, their_lines) = (log.clone(), lines.clone());
         let task = tokio::spawn(async move {
