@@ -147,3 +147,25 @@ fn concatenation(header: &[u8]) -> Option<Part> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_octets_come_something_is_made_of_them_or_nothing(
+            octets in prop::collection::vec(any::<u8>(), 0..300), sound in any::<bool>(), esm_class in any::<u8>(), coding in any::<u8>(),
+        ) {
+            // Half of them behind sound fields, so that texts and parameters are reached.
+            let head = [&b"\0\x01\x0112025550123\0\x01\x0112025550100\0"[..], &[esm_class, 0, 0, 0, 0, 0, 0, coding, 0]].concat();
+            let body = if sound { [&head[..], &octets].concat() } else { octets };
+            for sm in [trim::deliver_sm(&body).map(Sm::from), trim::data_sm(&body).map(Sm::from)].into_iter().flatten() {
+                let _ = sm.read(RouteId(1), DefaultAlphabet::Gsm);
+            }
+            let _ = trim::message_id(&body);
+        }
+    }
+}

@@ -448,3 +448,24 @@ async fn a_far_end_that_floods_is_not_read_from_until_what_it_said_is_stored() {
     assert_eq!(peer.connections(), 1);
     drop(route);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_campaign_goes_through_while_the_far_end_floods() {
+    let flooded = AtomicBool::new(false);
+    let peer = Peer::each(move |line, pdu, n| {
+        if !flooded.swap(true, Ordering::SeqCst) {
+            for n in 0..5_000 {
+                let text = receipt(&format!("stranger{n}"), "DELIVRD");
+                line.ask(DELIVER, &deliver("12025559999", "12025550100", 4, 0, &text, b""));
+            }
+        }
+        line.accept(pdu, &format!("m{n}"));
+        deliver_receipt(line, pdu, &format!("m{n}"), b"");
+    })
+    .await;
+    let mut w = World::with(200, to(peer.port)).await;
+    let id = w.schedule("Hello").await;
+    w.turn_until(id, |status, t| status == Status::Completed && t.delivered == 200).await;
+    assert_eq!((peer.connections(), peer.got(SUBMIT).len()), (1, 200));
+    w.data.assert_sound().await;
+}

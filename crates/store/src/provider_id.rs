@@ -20,12 +20,18 @@ pub(crate) fn folded(id: &str) -> String {
     if short.is_empty() && !small.is_empty() { "0".to_owned() } else { short.to_owned() }
 }
 
-/// What `id` is where decimal digits stand for hexadecimal ones, and the reverse; folded, without its own.
+/// What `id` is where decimal digits stand for hexadecimal ones, and the reverse, or where a `0x` says which they are;
+/// folded, without its own.
 pub(crate) fn in_another_base(id: &str) -> Vec<String> {
     let own = folded(id);
+    // A folded 0x has lost its zero.
+    if let Some(hex) = own.strip_prefix('x').filter(|hex| u128::from_str_radix(hex, 16).is_ok()) {
+        return vec![folded(hex)];
+    }
     let decimal = own.parse::<u128>().map(|n| format!("{n:x}"));
     let hex = u128::from_str_radix(&own, 16).map(|n| n.to_string());
-    [decimal.ok(), hex.ok()].into_iter().flatten().filter(|other| *other != own).collect()
+    let marked = hex.is_ok().then(|| format!("x{own}"));
+    [decimal.ok(), hex.ok(), marked].into_iter().flatten().filter(|other| *other != own).collect()
 }
 
 #[cfg(test)]
@@ -49,6 +55,7 @@ mod tests {
         for (one, other) in [
             ("00b8be1a", "12107290"),
             ("ff", "255"),
+            ("0xB8BE1A", "b8be1a"),
             ("a29f0000000000000000000000000001", "216160510517663409003353092681761816577"),
         ] {
             assert!(in_another_base(one).contains(&folded(other)), "{one} {other}");

@@ -33,9 +33,11 @@ const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(10);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SmppConfig {
-    /// Host name or address.
+    /// Host name or address; may be left out where `hosts` has all of them.
+    #[serde(default)]
     pub host: String,
-    /// TCP port.
+    /// TCP port; 2775 is SMPP's.
+    #[serde(default = "smpp_port")]
     pub port: u16,
     /// Further places of the same account, `name` or `name:port`: tried in this order where those before do not
     /// answer.
@@ -170,6 +172,10 @@ impl LongText {
         [("udh8", Self::Udh8), ("udh16", Self::Udh16), ("sar", Self::Sar), ("payload", Self::Payload)];
 }
 
+const fn smpp_port() -> u16 {
+    2775
+}
+
 const fn one() -> u16 {
     1
 }
@@ -195,7 +201,8 @@ impl SmppConfig {
     /// refused when it is saved.
     pub fn hosts(&self) -> Vec<(String, u16)> {
         let further = self.hosts.iter().filter_map(|text| place(text, self.port));
-        std::iter::once((self.host.trim().to_owned(), self.port)).chain(further).collect()
+        let first = Some((self.host.trim().to_owned(), self.port)).filter(|(host, _)| !host.is_empty());
+        first.into_iter().chain(further).collect()
     }
 
     /// The route's own country.
@@ -218,7 +225,7 @@ impl SmppConfig {
                 wrong(field, format!("SMPP carries at most {most} ASCII characters here"));
             }
         }
-        if self.host.trim().is_empty() {
+        if self.hosts().is_empty() {
             wrong("host", "say where the SMSC is: a host name or an address".into());
         }
         if self.hosts.len() > MOST_HOSTS {

@@ -212,7 +212,7 @@ fn hear_whole(c: &Connection, reply: &Mo, settings: &Settings, now: i64) -> Resu
     };
     webhooks::tell(c, Level::Person, kind, now, || {
         json!({"campaign_id": campaign.map(CampaignId), "number": reply.number.to_string(), "sender": reply.sender,
-            "text": reply.text, "keyword": word})
+            "text": reply.text, "keyword": word, "matched": campaign.is_some()})
     })?;
     Ok(Heard { campaign: campaign.map(CampaignId), held: held.map(|held| (reply.number, held)) })
 }
