@@ -10,6 +10,7 @@ mod claim;
 mod contacts;
 mod deliveries;
 mod dispatch;
+mod doubts;
 mod forecast;
 mod freeze;
 mod home;

@@ -12,7 +12,7 @@ use campaign::{Address, Msisdn, Outcome, RouteId, SkipReason};
 use jiff::SignedDuration;
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::{dispatch::Turn, reply};
+use super::{dispatch::Turn, doubts::Place};
 use crate::{
     Receipt, Result, Settled,
     provider_id::{folded, in_another_base, spelling},
@@ -20,8 +20,6 @@ use crate::{
 
 /// A receipt that comes before its result waits so long.
 const EARLY_RECEIPT: SignedDuration = SignedDuration::from_mins(10);
-/// A receipt without a known id may settle a doubt so long.
-const DOUBT: SignedDuration = SignedDuration::from_hours(48);
 /// Messages with one id that are looked at. An SMSC that gives all of them the same is asked by number.
 const MOST_ALIKE: usize = 32;
 
@@ -33,9 +31,6 @@ pub(super) struct Standing {
     parts_left: i64,
     changed_at: i64,
 }
-
-/// A delivery: campaign, message, place in the audience.
-type Place = (i64, u32, i64);
 
 /// What is known by an id.
 struct Known {
@@ -76,27 +71,6 @@ impl Known {
 }
 
 impl Turn<'_> {
-    /// A delivery without an id: a receipt may find it by what else is known of it.
-    pub(super) fn doubt(&self, route: i64, s: &Settled) -> Result<()> {
-        let key = (s.campaign.0, s.message_no, s.seq);
-        let sender = match &s.sender {
-            Some(sender) => sender.address().to_owned(),
-            None => self.sender_of(key)?,
-        };
-        self.c
-            .prepare_cached("INSERT OR REPLACE INTO in_doubt VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
-            .execute(params![key.0, key.1, key.2, route, s.number.digits(), sender, self.now])?;
-        Ok(())
-    }
-
-    fn sender_of(&self, (campaign, _, seq): Place) -> Result<String> {
-        let sender: String = self
-            .c
-            .prepare_cached(include_str!("sql/sender_of.sql"))?
-            .query_row((campaign, seq), |r| r.get(0))?;
-        Ok(sender.trim_start_matches('+').to_owned())
-    }
-
     /// Applies receipts that were there before the result they belong to.
     pub(super) fn early_receipts(&mut self, route: i64, s: &Settled, ids: &[String]) -> Result<()> {
         for id in ids.iter().filter(|id| !id.is_empty()) {
@@ -210,13 +184,6 @@ impl Turn<'_> {
         Ok(())
     }
 
-    fn end_doubt(&self, key: Place) -> Result<()> {
-        self.c
-            .prepare_cached("DELETE FROM in_doubt WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3")?
-            .execute(key)?;
-        Ok(())
-    }
-
     /// Whether this is the first final receipt of one part of a long text; from then on it is not.
     fn is_first_of_part(&self, route: i64, known: &Known) -> Result<bool> {
         let (campaign, message, seq) = known.place;
@@ -308,67 +275,6 @@ impl Turn<'_> {
             return Ok(None);
         }
         self.choose(known, receipt)
-    }
-
-    /// The numbers that a receipt's addresses may name.
-    fn numbers(&self, receipt: &Receipt) -> Result<Vec<Msisdn>> {
-        let country = reply::country(self.c, receipt.route, self.settings()?)?;
-        let readings = [&receipt.from, &receipt.to].map(|address| address.readings(country));
-        Ok(readings.concat())
-    }
-
-    /// Whether an answer or a test of our own to that number has no id yet: the receipt may be its.
-    fn is_being_answered(&self, receipt: &Receipt) -> Result<bool> {
-        let since = self.now - DOUBT.as_millis() as i64;
-        for number in self.numbers(receipt)? {
-            let answered = self
-                .c
-                .prepare_cached(
-                    "SELECT 1 FROM answer WHERE number = ?1 AND route_id = ?2 AND at >= ?3 AND state IN ('taken', 'in_doubt')",
-                )?
-                .exists((number.digits(), receipt.route.0, since))?;
-            if answered {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// The one delivery without an id that a receipt fits alone.
-    fn doubted(&self, receipt: &Receipt) -> Result<Option<Place>> {
-        if !self.c.prepare_cached("SELECT 1 FROM in_doubt LIMIT 1")?.exists([])? {
-            return Ok(None);
-        }
-        let since = self.now - DOUBT.as_millis() as i64;
-        let mut fitting = Vec::new();
-        for number in self.numbers(receipt)? {
-            let doubts: Vec<(Place, String)> = self
-                .c
-                .prepare_cached(
-                    "SELECT campaign_id, message_no, seq, sender FROM in_doubt
-                     WHERE route_id = ?1 AND number = ?2 AND at >= ?3 LIMIT 32",
-                )?
-                .query_map((receipt.route.0, number.digits(), since), |r| {
-                    Ok(((r.get(0)?, r.get(1)?, r.get(2)?), r.get(3)?))
-                })?
-                .collect::<rusqlite::Result<_>>()?;
-            let of_sender = |sender: &str| receipt.to.is_like(sender) || receipt.from.is_like(sender);
-            let places: Vec<Place> =
-                doubts.into_iter().filter(|(_, sender)| of_sender(sender)).map(|(place, _)| place).collect();
-            let on_its_way: bool = !places.is_empty()
-                && self
-                    .c
-                    .prepare_cached(include_str!("sql/on_its_way.sql"))?
-                    .query_row([number.digits()], |r| r.get(0))?;
-            if on_its_way {
-                return Ok(None);
-            }
-            fitting.extend(places);
-        }
-        match fitting[..] {
-            [only] if !self.is_being_answered(receipt)? => Ok(Some(only)),
-            _ => Ok(None),
-        }
     }
 
     pub(super) fn receipt(&mut self, receipt: &Receipt) -> Result<()> {
