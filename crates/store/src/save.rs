@@ -13,8 +13,8 @@ const MOST_MESSAGES: usize = 20;
 const MOST_LISTS: usize = 5_000;
 /// Longest name of a campaign, list or route, in characters.
 pub const LONGEST_NAME: usize = 200;
-/// Far beyond what a carrier takes.
-const MOST_PER_SECOND: u32 = 100_000;
+/// Far beyond what a carrier takes, and what a machine sends.
+const MOST_PER_SECOND: u32 = 10_000_000;
 /// Messages of a route that may lie in memory at once.
 const MOST_CLAIMED: u32 = 1_000_000;
 
