@@ -106,8 +106,8 @@ pub(crate) fn looks_like_one(text: &str) -> bool {
 
 /// The octets of a receipt as text: it is ASCII in all but name, or UTF-16.
 pub(crate) fn text(octets: &[u8], read: impl Fn() -> String) -> String {
-    let plain = String::from_utf8_lossy(octets);
-    if plain.to_ascii_lowercase().contains("id:") { plain.into_owned() } else { read() }
+    let has_id = octets.windows(3).any(|letters| letters.eq_ignore_ascii_case(b"id:"));
+    if has_id { String::from_utf8_lossy(octets).into_owned() } else { read() }
 }
 
 /// The network's error as a number: decimal, else hexadecimal.

@@ -8,6 +8,8 @@
 //! The hot path is written as plain look-ups and updates by primary key: `RETURNING` builds a table for its
 //! one row and took longer than the update itself.
 
+use std::collections::HashMap;
+
 use campaign::{Address, Msisdn, Outcome, RouteId, SkipReason};
 use jiff::SignedDuration;
 use rusqlite::{OptionalExtension, Row, params};
@@ -21,7 +23,7 @@ use crate::{
 /// A receipt that comes before its result waits so long.
 const EARLY_RECEIPT: SignedDuration = SignedDuration::from_mins(10);
 /// Messages with one id that are looked at. An SMSC that gives all of them the same is asked by number.
-const MOST_ALIKE: usize = 32;
+const MOST_ALIKE: u32 = 32;
 
 /// A delivery's row, as far as news concern it.
 pub(super) struct Standing {
@@ -35,27 +37,21 @@ pub(super) struct Standing {
 /// What is known by an id.
 struct Known {
     place: Place,
-    id: String,
-    spelling: Option<String>,
     number: i64,
     at: i64,
+    /// How the SMSC spelt it; none: as it is found.
+    spelling: Option<String>,
 }
 
 impl Known {
-    const COLUMNS: &str = "campaign_id, message_no, seq, id, spelling, number, at";
-
     fn read(r: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            place: (r.get(0)?, r.get(1)?, r.get(2)?),
-            id: r.get(3)?,
-            spelling: r.get(4)?,
-            number: r.get(5)?,
-            at: r.get(6)?,
-        })
+        let place = (r.get(0)?, r.get(1)?, r.get(2)?);
+        Ok(Self { place, number: r.get(3)?, at: r.get(4)?, spelling: r.get(5)? })
     }
 
-    fn is_spelt(&self, id: &str) -> bool {
-        self.spelling.as_deref().unwrap_or(&self.id) == id
+    /// Whether it was spelt as `id` is, which is found as `folded`.
+    fn is_spelt(&self, id: &str, folded: &str) -> bool {
+        self.spelling.as_deref().unwrap_or(folded) == id
     }
 
     /// How well its number fits the addresses of a receipt; some SMSCs swap them.
@@ -185,7 +181,7 @@ impl Turn<'_> {
     }
 
     /// Whether this is the first final receipt of one part of a long text; from then on it is not.
-    fn is_first_of_part(&self, route: i64, known: &Known) -> Result<bool> {
+    fn is_first_of_part(&self, route: i64, id: &str, known: &Known) -> Result<bool> {
         let (campaign, message, seq) = known.place;
         let changed = self
             .c
@@ -193,21 +189,21 @@ impl Turn<'_> {
                 "UPDATE receipt_key SET final = 1 WHERE route_id = ?1 AND id = ?2 AND number = ?3 AND campaign_id = ?4
                  AND message_no = ?5 AND seq = ?6 AND NOT final",
             )?
-            .execute(params![route, known.id, known.number, campaign, message, seq])?;
+            .execute(params![route, id, known.number, campaign, message, seq])?;
         Ok(changed == 1)
     }
 
     /// What has `id`, in its one form, on the route of a receipt.
     fn known_by(&self, id: &str, receipt: &Receipt) -> Result<Vec<Known>> {
-        let columns = Known::COLUMNS;
         let known: Vec<Known> = self
             .c
-            .prepare_cached(&format!(
-                "SELECT {columns} FROM receipt_key WHERE route_id = ?1 AND id = ?2 LIMIT {MOST_ALIKE}"
-            ))?
-            .query_map((receipt.route.0, id), Known::read)?
+            .prepare_cached(
+                "SELECT campaign_id, message_no, seq, number, at, spelling FROM receipt_key
+                 WHERE route_id = ?1 AND id = ?2 LIMIT ?3",
+            )?
+            .query_map((receipt.route.0, id, MOST_ALIKE), Known::read)?
             .collect::<rusqlite::Result<_>>()?;
-        if known.len() < MOST_ALIKE {
+        if known.len() < MOST_ALIKE as usize {
             return Ok(known);
         }
         let numbers = [&receipt.from, &receipt.to].into_iter().filter_map(|a| Msisdn::from_address(&a.text));
@@ -215,10 +211,11 @@ impl Turn<'_> {
         for number in numbers {
             let rows = self
                 .c
-                .prepare_cached(&format!(
-                    "SELECT {columns} FROM receipt_key WHERE route_id = ?1 AND id = ?2 AND number = ?3 LIMIT {MOST_ALIKE}"
-                ))?
-                .query_map((receipt.route.0, id, number.digits()), Known::read)?
+                .prepare_cached(
+                    "SELECT campaign_id, message_no, seq, number, at, spelling FROM receipt_key
+                     WHERE route_id = ?1 AND id = ?2 AND number = ?3 LIMIT ?4",
+                )?
+                .query_map((receipt.route.0, id, number.digits(), MOST_ALIKE), Known::read)?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
             fitting.extend(rows);
         }
@@ -252,41 +249,47 @@ impl Turn<'_> {
         Ok(known.into_iter().max_by_key(|k| (k.at, k.is_our_own(), k.place)))
     }
 
-    /// What a receipt is of.
-    fn find(&self, receipt: &Receipt) -> Result<Option<Known>> {
+    /// What a receipt is of, and the id that it is found by.
+    fn find(&self, receipt: &Receipt) -> Result<Option<(Known, String)>> {
         let id = spelling(&receipt.id);
         if id.is_empty() {
             return Ok(None);
         }
-        let mut known = self.known_by(&folded(id), receipt)?;
+        let own = folded(id);
+        let mut known = self.known_by(&own, receipt)?;
         if !known.is_empty() {
-            if known.iter().any(|k| k.is_spelt(id)) {
-                known.retain(|k| k.is_spelt(id));
+            if known.len() > 1 && known.iter().any(|k| k.is_spelt(id, &own)) {
+                known.retain(|k| k.is_spelt(id, &own));
             }
-            return self.choose(known, receipt);
+            return Ok(self.choose(known, receipt)?.map(|known| (known, own)));
         }
-        let mut known = Vec::new();
+        let (mut known, mut found_by) = (Vec::new(), HashMap::new());
         for other in in_another_base(id) {
-            known.extend(self.known_by(&other, receipt)?);
+            for k in self.known_by(&other, receipt)? {
+                // Digits that are read in two ways say less: the number must not speak against it.
+                if k.fits(receipt) > 0 || !tells(receipt) {
+                    found_by.insert(k.place, other.clone());
+                    known.push(k);
+                }
+            }
         }
-        // Digits that are read in two ways say less: the number must not speak against it.
-        known.retain(|k| k.fits(receipt) > 0 || !tells(receipt));
         if known.is_empty() || self.is_being_answered(receipt)? {
             return Ok(None);
         }
-        self.choose(known, receipt)
+        let chosen = self.choose(known, receipt)?;
+        Ok(chosen.and_then(|known| found_by.remove(&known.place).map(|id| (known, id))))
     }
 
     pub(super) fn receipt(&mut self, receipt: &Receipt) -> Result<()> {
         let later = if receipt.delivered { Outcome::Delivered } else { Outcome::Undelivered };
         let words = receipt.detail.as_deref();
-        if let Some(known) = self.find(receipt)? {
+        if let Some((known, id)) = self.find(receipt)? {
             if known.is_our_own() {
                 return Ok(());
             }
             let Some(standing) = self.standing(known.place)? else { return Ok(()) };
             // A lone segment's own outcome tells a second receipt from the first; parts need it noted.
-            if standing.parts > 1 && !self.is_first_of_part(receipt.route.0, &known)? {
+            if standing.parts > 1 && !self.is_first_of_part(receipt.route.0, &id, &known)? {
                 return Ok(());
             }
             return self.apply(known.place, &standing, later, receipt.code, words);
