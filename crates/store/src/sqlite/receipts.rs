@@ -23,7 +23,8 @@ use crate::{
 /// A receipt that comes before its result waits so long.
 const EARLY_RECEIPT: SignedDuration = SignedDuration::from_mins(10);
 /// Messages with one id that are looked at. An SMSC that gives all of them the same is asked by number.
-const MOST_ALIKE: u32 = 32;
+/// Stands in the statements as a number: a limit that is bound has SQLite prepare them anew each time.
+const MOST_ALIKE: usize = 32;
 
 /// A delivery's row, as far as news concern it.
 pub(super) struct Standing {
@@ -199,11 +200,11 @@ impl Turn<'_> {
             .c
             .prepare_cached(
                 "SELECT campaign_id, message_no, seq, number, at, spelling FROM receipt_key
-                 WHERE route_id = ?1 AND id = ?2 LIMIT ?3",
+                 WHERE route_id = ?1 AND id = ?2 LIMIT 32",
             )?
-            .query_map((receipt.route.0, id, MOST_ALIKE), Known::read)?
+            .query_map((receipt.route.0, id), Known::read)?
             .collect::<rusqlite::Result<_>>()?;
-        if known.len() < MOST_ALIKE as usize {
+        if known.len() < MOST_ALIKE {
             return Ok(known);
         }
         let numbers = [&receipt.from, &receipt.to].into_iter().filter_map(|a| Msisdn::from_address(&a.text));
@@ -213,9 +214,9 @@ impl Turn<'_> {
                 .c
                 .prepare_cached(
                     "SELECT campaign_id, message_no, seq, number, at, spelling FROM receipt_key
-                     WHERE route_id = ?1 AND id = ?2 AND number = ?3 LIMIT ?4",
+                     WHERE route_id = ?1 AND id = ?2 AND number = ?3 LIMIT 32",
                 )?
-                .query_map((receipt.route.0, id, number.digits(), MOST_ALIKE), Known::read)?
+                .query_map((receipt.route.0, id, number.digits()), Known::read)?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
             fitting.extend(rows);
         }
