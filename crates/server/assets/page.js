@@ -4,7 +4,11 @@
 
 const grouped = (n) => n.toLocaleString(document.documentElement.lang);
 
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+// An instant in the reader's zone, or a time on some clock as it is.
 function local(at) {
+  if (/^\d\d:\d\d/.test(at)) return new Date(`2000-01-01T${at}`).toLocaleTimeString([], { timeStyle: "short" });
   return new Date(at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 }
 
@@ -12,6 +16,30 @@ function localTimes(root) {
   for (const time of root.querySelectorAll("time")) {
     time.title = time.dateTime;
     time.textContent = local(time.dateTime);
+  }
+  const short = (at) => new Date(at).toLocaleTimeString([], { timeStyle: "short" });
+  for (const text of root.querySelectorAll("[data-at]:not(input)")) {
+    const at = new Date(text.dataset.at);
+    const day = "days" in text.dataset ? `${at.toLocaleDateString([], { month: "short", day: "numeric" })} ` : "";
+    text.textContent = day + short(at);
+  }
+  for (const title of root.querySelectorAll("[data-says]")) {
+    title.textContent = `${short(title.dataset.from)} – ${short(title.dataset.to)}: ${title.dataset.says}`;
+  }
+  for (const name of root.querySelectorAll("[data-zone]")) name.textContent = `${name.dataset.zone} (${zone})`;
+}
+
+// Forms ask for times in the zone that pages show them in, and say so.
+function localForms() {
+  for (const name of document.querySelectorAll("input[data-zone-of]")) {
+    const at = name.parentElement.querySelector("input[data-at]");
+    if (!name.value && at?.dataset.at) {
+      const there = new Date(at.dataset.at);
+      at.value = new Date(there - there.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+    }
+    if (!name.value || !at) name.value = zone;
+    const shown = name.parentElement.querySelector("[data-zone-name]");
+    if (shown) shown.textContent = name.value;
   }
 }
 
@@ -38,14 +66,55 @@ function show(root, campaign) {
   for (const message of campaign.messages) {
     const row = root.querySelector(`[data-message="${message.n}"]`);
     if (!row) continue;
-    const t = message.totals;
-    put(row, "sent", grouped(t.sent + t.delivered + t.undelivered));
-    put(row, "failed", grouped(t.failed + t.undelivered));
-    put(row, "pending", grouped(t.pending + t.sending));
+    for (const [name, count] of Object.entries(message.totals)) {
+      const at = row.querySelector(`[data-outcome="${name}"]`);
+      if (at) at.textContent = grouped(count);
+    }
   }
 }
 
-// Loads the page's live part anew, in place: what is open or typed elsewhere stays.
+// Makes `old` read as `fresh` does, node by node: what stays the same stays where it is, with its focus and selection.
+function morph(old, fresh) {
+  if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName) return old.replaceWith(fresh);
+  if (old.nodeType !== Node.ELEMENT_NODE) {
+    if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
+    return;
+  }
+  const own = (name) => name === "open" || name === "data-sent";
+  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && !own(name)) old.removeAttribute(name);
+  for (const { name, value } of [...fresh.attributes]) if (old.getAttribute(name) !== value && !own(name)) old.setAttribute(name, value);
+  let at = old.firstChild;
+  for (const node of [...fresh.childNodes]) {
+    const part = node.dataset?.part;
+    const same = part ? [...old.children].find((child) => child.dataset.part === part) : at?.dataset?.part ? null : at;
+    if (!same) {
+      old.insertBefore(node, at);
+      continue;
+    }
+    while (at && at !== same) {
+      const gone = at;
+      at = at.nextSibling;
+      gone.remove();
+    }
+    at = same.nextSibling;
+    morph(same, node);
+  }
+  while (at) {
+    const gone = at;
+    at = at.nextSibling;
+    gone.remove();
+  }
+}
+
+// What is shown may be out of date, and the page says so.
+function lost(how) {
+  const at = document.getElementById("lost");
+  if ((at.dataset.how ?? "") === how || at.dataset.how === "signed-out") return;
+  at.dataset.how = how;
+  at.replaceChildren(...(how ? document.getElementById(`lost-${how}`).content.cloneNode(true).childNodes : []));
+}
+
+// Loads the page's live part anew, in place: what is open or typed stays, and so does where one was.
 let refreshing = null;
 function refresh() {
   refreshing ??= (async () => {
@@ -53,12 +122,14 @@ function refresh() {
       const address = new URL(location.href);
       address.searchParams.delete("did");
       const answer = await fetch(address, { headers: { accept: "text/html" } });
+      if (answer.redirected && new URL(answer.url).pathname === "/sign-in") return lost("signed-out");
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
       const old = document.getElementById("live");
-      if (answer.ok && fresh && old && !old.querySelector("details[open]")) {
-        localTimes(fresh);
-        old.replaceWith(fresh);
-      }
+      if (!answer.ok || !fresh || !old) return;
+      localTimes(fresh);
+      morph(old, fresh);
+    } catch {
+      lost("offline");
     } finally {
       refreshing = null;
     }
@@ -66,11 +137,19 @@ function refresh() {
   return refreshing;
 }
 
+// Tabs of one browser share a session.
+const signedOut = new BroadcastChannel("signed-out");
+
 function keepTrue() {
   const live = document.getElementById("live");
   if (!live?.dataset.live) return;
   const waits = new Map();
   let events = null;
+  // Chart, reasons and history follow the totals within a second or two, however often these change.
+  let soon = null;
+  function refreshSoon() {
+    soon ??= setTimeout(() => refresh().finally(() => (soon = null)), 1000);
+  }
   function campaignChanged(event) {
     const campaign = JSON.parse(event.data);
     const root = document.querySelector(`[data-campaign="${campaign.id}"]`);
@@ -79,6 +158,7 @@ function keepTrue() {
       return;
     }
     show(root, campaign);
+    if (live.dataset.live === "details") refreshSoon();
     const waiting = JSON.stringify(campaign.waiting);
     const before = waits.get(campaign.id);
     waits.set(campaign.id, waiting);
@@ -90,7 +170,10 @@ function keepTrue() {
     if (document.hidden || events) return;
     events = new EventSource("/api/v1/events");
     events.addEventListener("campaign", campaignChanged);
+    events.addEventListener("open", () => lost(""));
     events.addEventListener("error", () => {
+      // A connection that is made again at once was no loss.
+      setTimeout(() => events?.readyState === EventSource.OPEN || document.hidden || look(), 1500);
       // The browser itself tries again, but not after an answer that is no stream.
       if (events?.readyState !== EventSource.CLOSED) return;
       events = null;
@@ -110,6 +193,20 @@ function keepTrue() {
       });
     }
   }
+  // Whether there is a server, and whether it still knows who looks.
+  async function look() {
+    try {
+      const answer = await fetch("/account", { redirect: "manual" });
+      if (answer.type === "opaqueredirect" || answer.status === 401) lost("signed-out");
+      else if (!answer.ok || events?.readyState !== EventSource.OPEN) lost("offline");
+    } catch {
+      lost("offline");
+    }
+  }
+  window.addEventListener("offline", () => lost("offline"));
+  // Another tab was signed out; an ended session is noticed within half a minute.
+  signedOut.addEventListener("message", () => lost("signed-out"));
+  setInterval(() => document.hidden || look(), 30000);
   function disconnect() {
     events?.close();
     events = null;
@@ -118,10 +215,6 @@ function keepTrue() {
   window.addEventListener("pagehide", disconnect);
   window.addEventListener("pageshow", connect);
   connect();
-  // The chart and the history grow more slowly than the totals.
-  if (live.dataset.live === "details") {
-    setInterval(() => { if (!document.hidden && document.getElementById("live")?.dataset.status === "running") refresh(); }, 10000);
-  }
 }
 
 // What is rare among many is looked for in stretches: while there was nothing, the next one is looked at by itself.
@@ -197,6 +290,7 @@ for (const select of document.querySelectorAll('select[name="kind"]')) {
   showKind(select);
   select.addEventListener("change", () => showKind(select));
 }
+localForms();
 for (const form of document.querySelectorAll("form[data-draft]")) {
   keepDraft(form);
   for (const set of form.querySelectorAll("fieldset.message")) editMessage(set, form);
@@ -218,6 +312,7 @@ document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.dataset.sent) event.preventDefault();
   else if (form.method === "post") form.dataset.sent = "1";
+  if (new URL(form.action).pathname === "/sign-out") signedOut.postMessage("out");
 });
 window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;

@@ -6,7 +6,6 @@
 mod api;
 mod auth;
 mod body;
-mod chart;
 mod idempotency;
 pub mod import;
 mod limits;

@@ -140,6 +140,8 @@ async fn a_new_user_imports_writes_schedules_stops_restarts_archives_and_clones(
     b.press("Actions").await;
     b.picture("menu").await;
     b.press("Archive").await;
+    b.reads("nothing brings it back").await;
+    b.press("Archive").await;
     b.reads("Archived. It is hidden").await;
     b.press("Campaigns").await;
     b.reads("No campaign fits").await;

@@ -46,6 +46,7 @@ since = Since
 state = State
 status = Status
 text = Text
+time = Time
 time-zone = Time zone
 when = When
 who = Who
@@ -55,6 +56,9 @@ no-limit = no limit
 nobody-fits = Nobody fits.
 nobody-so-far = Nobody so far: there are many to look through.
 to-the-campaigns = To the campaigns
+lost-offline = The connection to the server is lost. What you see may be out of date; it goes on by itself once the connection is back.
+lost-signed-out = You are signed out, so nothing on this page changes any more.
+sign-in-again = Sign in again
 so-much-of = { $n } of { $all }
 
 ## What the program calls by a word
@@ -116,6 +120,22 @@ waiting-pilot = The pilot is sent; look at what became of it, then release the r
 why-text = { $why }.
 why-text-until = { $why } until { $until }.
 why-detail = { $why }: { $detail }
+network-error-1 = the number is not in service
+network-error-5 = the network does not know this phone
+network-error-6 = the phone is not in the network
+network-error-9 = the network does not let this phone in
+network-error-11 = this number may not receive messages
+network-error-12 = the network does not let this phone in
+network-error-13 = messages to this number are barred
+network-error-21 = the network cannot deliver messages to this number
+network-error-27 = the phone was switched off or out of reach
+network-error-28 = the phone was switched off or out of reach
+network-error-31 = the phone was busy
+network-error-32 = the phone could not take the message
+network-error-33 = the phone's memory was full
+network-error-34 = the network failed
+failed-by-code = the carrier gave a code without words
+failed-unsaid = the carrier did not say why
 chart-good = Delivered
 chart-under-way = Sent
 chart-bad = Undelivered or failed
@@ -175,8 +195,8 @@ minutes = { $n ->
  }
 no-time = less than a minute
 send-now = as soon as it is scheduled
-send-at = { $day } at { $time } { $zone }
-send-local = { $day } at { $time }, recipient's time
+send-at = { $at }
+send-local = { $at }, recipient's time
 send-after = { $span } after the previous message
 send-after-at = { $span } after the previous message, at { $time }, recipient's time
 
@@ -213,6 +233,7 @@ all-but-archived = All but archived
 starts-from = Starts from
 starts-to = to
 no-campaign-fits = No campaign fits.
+archived-fit = Archived campaigns do: show them
 no-voice = Voice campaigns cannot be made yet.
 progress-of = Progress of { $name }
 actions-for = Actions for { $name }
@@ -238,18 +259,31 @@ of-deliveries = of { $deliveries ->
     [one] 1 recipient
    *[other] { $recipients } recipients
  }
-time-left = about { $span } left at the route's rate
-last-due = the last message is due { $at }
+time-left = about { $span } left
+last-due = finishes about { $at }
 replies-count = Replies ({ $n })
 export-csv = Export CSV
 why-not = Why not
 outcomes-over-time = Outcomes over time
-chart-described = Outcomes over time as a chart; the totals above say the same in figures
+chart-described = Outcomes over time as a chart; the table below it says the same in figures
+chart-a-minute = Messages per minute
+chart-minutes = Messages per { $n } minutes
+chart-as-table = Show as a table
+goes-from-to = { $from } to { $to }
 no-message-yet = No message is written yet.
 write-one = Write one
 message-no = No.
 text-and-time = Text and time
 history = History
+archive-sure = It is hidden from the list of campaigns, and nothing brings it back. It stays readable: choose the status Archived there.
+archive-sure-cancels = { $n ->
+    [one] One message is still to be sent. Archiving cancels it, hides the campaign from the list, and nothing brings it back.
+   *[other] { $n } messages are still to be sent. Archiving cancels them, hides the campaign from the list, and nothing brings it back.
+ }
+stop-sure = { $n ->
+    [one] One message is still to be sent and is cancelled. The campaign can be restarted.
+   *[other] { $n } messages are still to be sent and are cancelled. The campaign can be restarted.
+ }
 done-stop = Stopped; { $left } had left, { $cancelled } cancelled.
 done-schedule = Scheduled for { $n ->
     [one] 1 recipient
@@ -297,13 +331,14 @@ import-one = Import one
 or-pool = Or as one of a pool
 no-pool-but-above = no: as above
 sending-hours = Sending hours, in each recipient's time zone
+account-zone-is-utc = The account's own time zone was never set and is UTC.
 zone-where-unknown = Time zone where the recipient's own is not known
 purpose = Purpose
 not-said = Not said
 caution = Caution
 pilot = Pilot: send the first message to so many, then wait for me
 everybody = everybody
-budget = Budget: do not schedule what would cost more than
+budget = Maximum cost ({ $currency }): do not schedule what would cost more
 opt-in-approval = Opt-in approval
 opt-in-acknowledged = I understand that I am required to obtain and store opt-in approval for every number texted
 opt-in-needed = Without it the campaign cannot be scheduled.
@@ -356,7 +391,6 @@ goes-now = as soon as it is scheduled
 goes-at = at a fixed time
 goes-local = at a time in each recipient's own time zone
 goes-after = after the previous message
-time-in-zone = Time ({ $zone })
 recipients-time = Recipient's time
 where-passed = Where it has passed
 where-passed-refuse = do not schedule
@@ -381,7 +415,10 @@ windows-delay = { $recipients ->
     [one] Message { $message }: 1 recipient waits for their sending hours, which open { $until }.
    *[other] Message { $message }: { $recipients } recipients wait for their sending hours; the last of these open { $until }.
  }
-who-will-not = Who will not get it
+who-will-not = Will be skipped
+warnings = To look at before
+over-budget = The forecast of { $cost } is over the limit of { $most }. Shorten the texts or raise the limit.
+no-price-no-budget = The route has no price per segment, so the limit cannot be kept. Give the route a price, or take the limit away.
 schedule-freezes = Scheduling freezes the audience and locks the details. Until it runs, the times can be adjusted; Stop cancels what has not left.
 schedule-for = Schedule for { $n ->
     [one] 1 recipient
@@ -399,7 +436,16 @@ goes-then = Goes { $when }.
 nothing-left = Nothing is left to send.
 restart-failed = Also try those again that failed
 restart-look = Show the new times first
-save-times = Save the new times
+new-times = New times
+nothing-changed = choose a new time first
+adjust-does = { $n ->
+    [one] 1 recipient: it goes { $first } to { $last }.
+   *[other] { $n } recipients: the first message goes { $first }, the last about { $last }.
+ }
+adjust-for = { $n ->
+    [one] Update schedule for 1 recipient
+   *[other] Update schedule for { $n } recipients
+ }
 
 ## Contacts
 name-or-number = Name or number
@@ -610,6 +656,7 @@ settings-page-audit = Audit log
 where-you-are = Where you are
 account-zone = Time zone, for recipients and campaigns that name none
 account-country = Country of numbers without a country code, in imports
+account-currency = Currency of prices and budgets
 account-hours = Sending hours of new campaigns, in each recipient's time zone
 blackout-dates = Blackout dates: holidays on which no campaign sends that is scheduled from now on, one a line
 limit-person = Limit a person

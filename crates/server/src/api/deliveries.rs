@@ -58,9 +58,13 @@ impl ListQuery {
                     .ok_or_else(|| Problem::field("cursor", "use the 'next' of the page before"))?,
             ),
         };
+        // What has no digits is a name.
+        let is_name =
+            |q: &String| q.chars().any(char::is_alphabetic) && !q.chars().any(|c| c.is_ascii_digit());
+        let name = self.q.clone().filter(is_name);
         let number = self.q.map(|q| q.chars().filter(char::is_ascii_digit).collect::<String>());
         let number = number.filter(|digits| !digits.is_empty());
-        Ok(DeliveryFilter { outcome, message: self.message, number, from, longest_walk: None })
+        Ok(DeliveryFilter { outcome, message: self.message, number, name, from, longest_walk: None })
     }
 }
 

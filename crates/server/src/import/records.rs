@@ -48,6 +48,7 @@ impl Record {
     /// Reads a whole row; false where its quotes do not close within `bytes`.
     fn read(&mut self, reader: &mut Reader, bytes: &[u8]) -> bool {
         (self.count, self.written) = (0, 0);
+        reader.reset();
         self.feed(reader, bytes)
     }
 
@@ -113,6 +114,11 @@ pub(super) struct Records<R> {
     at: usize,
     ended: bool,
     delimiter: u8,
+    /// Reads rows, one after the other, a line alone, and quotes as letters: each built once, as their tables take longer
+    /// than a row does.
+    rows: Reader,
+    alone: Reader,
+    unquoted: Reader,
     /// Bytes that were taken.
     pub(super) taken: u64,
     /// The place of the last row in the file, from 1; rows with nothing in them count.
@@ -121,16 +127,19 @@ pub(super) struct Records<R> {
 
 impl<R: Read> Records<R> {
     pub(super) fn new(input: R, delimiter: u8) -> Self {
-        Self { input, buffer: Vec::new(), at: 0, ended: false, delimiter, taken: 0, row: 0 }
-    }
-
-    fn reader(&self) -> Reader {
-        ReaderBuilder::new().delimiter(self.delimiter).build()
-    }
-
-    /// Reads quotes as letters.
-    fn unquoted(&self) -> Reader {
-        ReaderBuilder::new().delimiter(self.delimiter).quoting(false).build()
+        let quoted = || ReaderBuilder::new().delimiter(delimiter).build();
+        Self {
+            input,
+            buffer: Vec::new(),
+            at: 0,
+            ended: false,
+            delimiter,
+            rows: quoted(),
+            alone: quoted(),
+            unquoted: ReaderBuilder::new().delimiter(delimiter).quoting(false).build(),
+            taken: 0,
+            row: 0,
+        }
     }
 
     /// Where the line that begins at `from` ends, its break included. None: it is longer than a row may be.
@@ -205,9 +214,8 @@ impl<R: Read> Records<R> {
             self.row += 1;
             let mut end = first;
             let mut alone = Record::default();
-            let mut reader = self.reader();
             let blank = matches!(self.buffer[begin..first], [b'\n' | b'\r'] | [b'\r', b'\n']);
-            let mut closed = record.read(&mut reader, &ended(&self.buffer[begin..first]));
+            let mut closed = record.read(&mut self.rows, &ended(&self.buffer[begin..first]));
             if blank {
                 record.count = 0;
             }
@@ -222,11 +230,11 @@ impl<R: Read> Records<R> {
                     break false;
                 }
                 let line = ended(&self.buffer[end..next]);
-                let read = alone.read(&mut self.reader(), &line) || alone.read(&mut self.unquoted(), &line);
+                let read = alone.read(&mut self.alone, &line) || alone.read(&mut self.unquoted, &line);
                 if read && is_row(&alone) {
                     break false;
                 }
-                closed = record.feed(&mut reader, &line);
+                closed = record.feed(&mut self.rows, &line);
                 end = next;
             };
             if whole {
@@ -237,7 +245,7 @@ impl<R: Read> Records<R> {
                 return Ok(Next::Row);
             }
             let line = ended(&self.buffer[begin..first]).into_owned();
-            record.read(&mut self.unquoted(), &line);
+            record.read(&mut self.unquoted, &line);
             self.take(first);
             return Ok(Next::Broken);
         }

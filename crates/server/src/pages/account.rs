@@ -53,6 +53,7 @@ struct Sending {
 struct SendingForm {
     time_zone: String,
     country: String,
+    currency: String,
     blackout_dates: String,
     purposes: String,
     opt_out_holds_for: String,
@@ -66,6 +67,7 @@ impl SendingForm {
         Self {
             time_zone: s.time_zone.clone(),
             country: s.country.clone().unwrap_or_default(),
+            currency: s.currency.clone(),
             blackout_dates: joined(&s.blackout_dates),
             purposes: joined(&s.purposes),
             opt_out_holds_for: words::scope_word(s.opt_out_holds_for).to_owned(),
@@ -82,7 +84,7 @@ impl SendingForm {
             let messages = messages.parse::<u32>().map_or_else(|_| json!(messages), |n| json!(n));
             json!({"messages": messages, "per": format!("P{}D", self.limit_days.trim())})
         });
-        json!({"time_zone": self.time_zone.trim(), "country": given(&self.country), "window": hours.change(),
+        json!({"time_zone": self.time_zone.trim(), "country": given(&self.country), "currency": self.currency.trim(), "window": hours.change(),
             "blackout_dates": lines(&self.blackout_dates), "purposes": lines(&self.purposes), "require_consent": !self.require_consent.is_empty(), "limit": limit,
             "opt_out_holds_for": self.opt_out_holds_for})
     }

@@ -10,15 +10,20 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use campaign::{Action, CampaignId, Outcome, SendAs, Status};
+use campaign::{
+    Action, CampaignId, Outcome, SendAs, Status, Totals,
+    lifecycle::{self, Cause},
+};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde::Deserialize;
 use store::{
-    AttemptRow, Cursor, Definition, DeliveryRow, Place, ReplyFilter, ReplyRow, StoreError, TimelineEntry,
+    AttemptRow, Cursor, Definition, DeliveryRow, Failure, MessageTimes, Outlook, Place, ReplyFilter,
+    ReplyRow, StoreError, TimelineEntry,
 };
 
 use super::{
     Me, Posted, Refused, Shown,
+    chart::{self, Chart},
     index::{Row, list_names},
     page, t,
     words::{self, Given},
@@ -30,7 +35,6 @@ use crate::{
         view::{self, WaitingView},
     },
     auth::Caller,
-    chart,
     problem::Problem,
 };
 
@@ -38,6 +42,8 @@ use crate::{
 const RECIPIENTS: usize = 50;
 /// What has no receipt by then is not waited for any more.
 const RECEIPT_WITHIN: SignedDuration = SignedDuration::from_hours(72);
+/// What is over within this is told as a span, else as a time.
+const AN_HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// Replies on a page.
 const REPLIES: u32 = 100;
 
@@ -47,8 +53,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/campaigns/{id}/recipients", get(recipients))
         .route("/campaigns/{id}/recipients/{delivery}/settle", post(settle))
         .route("/campaigns/{id}/replies", get(replies))
-        .route("/campaigns/{id}/stop", post(stop))
-        .route("/campaigns/{id}/archive", post(archive))
+        .route("/campaigns/{id}/stop", get(ask_stop).post(stop))
+        .route("/campaigns/{id}/archive", get(ask_archive).post(archive))
         .route("/campaigns/{id}/clone", post(clone))
         .route("/campaigns/{id}/release", post(release))
 }
@@ -76,11 +82,14 @@ struct Details {
     seen: u64,
     timeline: Vec<TimelineEntry>,
     waiting: Vec<WaitingView>,
-    sends: Vec<Cow<'static, str>>,
+    sends: Vec<t::Markup>,
     skips: Vec<(String, i64)>,
-    chart: Option<String>,
+    failures: Vec<Failure>,
+    chart: Option<Chart>,
     /// When it will be done, as far as can be told.
     left: Option<t::Markup>,
+    /// What is still to come of it.
+    outlook: Outlook,
     route: Option<String>,
     /// As whom it is sent: the sender, or the pool's name.
     send_as: Option<String>,
@@ -93,19 +102,50 @@ struct Details {
 
 impl Details {
     fn outcomes(&self) -> [(&'static str, i64); 9] {
-        let t = &self.row.totals;
-        [
-            ("delivered", t.delivered),
-            ("sent", t.sent),
-            ("undelivered", t.undelivered),
-            ("failed", t.failed),
-            ("in_doubt", t.in_doubt),
-            ("skipped", t.skipped),
-            ("cancelled", t.cancelled),
-            ("sending", t.sending),
-            ("pending", t.pending),
-        ]
+        of(&self.row.totals)
     }
+
+    /// The outcomes that the table of messages has a column for: those that any message came to, and the usual ones.
+    fn columns(&self) -> Vec<&'static str> {
+        let usual = ["delivered", "sent", "failed", "pending"];
+        let outcomes = self.outcomes();
+        outcomes
+            .into_iter()
+            .filter(|(word, n)| *n > 0 || usual.contains(word))
+            .map(|(word, _)| word)
+            .collect()
+    }
+
+    /// What a message came to, in the order of the columns.
+    fn of_message(&self, at: impl Given<usize>) -> Vec<(&'static str, i64)> {
+        let columns = self.columns();
+        let totals = self.row.campaign.totals.get(at.given()).cloned().unwrap_or_default();
+        of(&totals).into_iter().filter(|(word, _)| columns.contains(word)).collect()
+    }
+
+    /// When a message goes, of what is still to come of it.
+    fn times(&self, n: impl Given<usize>) -> Option<&MessageTimes> {
+        self.outlook.times.iter().find(|times| times.n as usize == n.given())
+    }
+}
+
+/// Totals by their words, in the order in which pages show them.
+fn of(t: &Totals) -> [(&'static str, i64); 9] {
+    [
+        ("delivered", t.delivered),
+        ("sent", t.sent),
+        ("undelivered", t.undelivered),
+        ("failed", t.failed),
+        ("in_doubt", t.in_doubt),
+        ("skipped", t.skipped),
+        ("cancelled", t.cancelled),
+        ("sending", t.sending),
+        ("pending", t.pending),
+    ]
+}
+
+fn why_failed(f: &Failure) -> String {
+    words::why_failed(f.detail.as_deref(), f.code, f.outcome == Outcome::Undelivered)
 }
 
 #[derive(Deserialize)]
@@ -132,17 +172,23 @@ async fn read(app: &App, caller: Caller, id: CampaignId, did: &str) -> Result<De
         Some(route) => Some(app.store.route(route).await?),
         None => None,
     };
-    let (send_as, pace) = send_as(app, &campaign.definition).await?;
-    let zone = zone(app, &campaign.definition).await?;
+    let send_as = send_as(app, &campaign.definition).await?;
     let row = Row::of(campaign, &list_names(app).await?);
-    let rate = route.as_ref().map_or(1, |r| r.config.rate_per_second.max(1)).min(pace);
-    let left = left(app, &row, rate, &waiting).await?;
+    let outlook = app.store.outlook(id, Timestamp::now()).await?;
+    let mut waiting = waiting;
+    for w in waiting.iter_mut().filter(|w| w.reason == "not_due") {
+        // A message after another is due when that one really went.
+        w.until = outlook.next.or(w.until);
+    }
+    let left = left(&row, &outlook, &waiting);
+    let any_failed = row.totals.failed + row.totals.undelivered + row.totals.in_doubt > 0;
     Ok(Details {
         me: Me::new(caller, "campaigns"),
         seen,
         timeline: app.store.timeline(id).await?,
-        sends: row.campaign.definition.messages.iter().map(|m| words::send(&m.send, &zone)).collect(),
+        sends: row.campaign.definition.messages.iter().map(|m| words::send(&m.send)).collect(),
         skips: app.store.skips(id).await?,
+        failures: if any_failed { app.store.failures(id).await? } else { Vec::new() },
         chart: chart::outcomes(&app.store.course(id).await?),
         replies: app.store.reply_count(id).await?,
         done: done(did, &row),
@@ -150,40 +196,37 @@ async fn read(app: &App, caller: Caller, id: CampaignId, did: &str) -> Result<De
         route: route.map(|r| r.config.name),
         send_as,
         left,
+        outlook,
         waiting,
         row,
     })
 }
 
-/// As whom a campaign is sent, the sender or the pool's name, and the segments a second that this carries at most.
-async fn send_as(app: &App, d: &Definition) -> store::Result<(Option<String>, u32)> {
+/// As whom a campaign is sent, the sender or the pool's name.
+async fn send_as(app: &App, d: &Definition) -> store::Result<Option<String>> {
     Ok(match &d.sender {
-        Some(SendAs::One(sender)) => (Some(sender.to_string()), u32::MAX),
+        Some(SendAs::One(sender)) => Some(sender.to_string()),
         Some(SendAs::Pool(pool)) => match app.store.pool(*pool).await {
-            Ok(pool) => {
-                let rate = pool.config.rate_per_second();
-                (Some(pool.config.name), rate)
-            }
+            Ok(pool) => Some(pool.config.name),
             // What was sent stays, whatever became of the pool.
-            Err(StoreError::NotFound(_)) => (Some(pool.to_string()), u32::MAX),
+            Err(StoreError::NotFound(_)) => Some(pool.to_string()),
             Err(e) => return Err(e),
         },
-        None => (None, u32::MAX),
+        None => None,
     })
 }
 
-/// How long a running campaign still takes at the route's rate, or when its last message is due.
-async fn left(app: &App, row: &Row, rate: u32, waiting: &[WaitingView]) -> store::Result<Option<t::Markup>> {
+/// How long a running campaign still takes, or when its last message goes.
+fn left(row: &Row, outlook: &Outlook, waiting: &[WaitingView]) -> Option<t::Markup> {
     if row.campaign.status != Status::Running || row.totals.pending == 0 {
-        return Ok(None);
+        return None;
     }
-    let span = SignedDuration::from_secs(row.totals.pending / i64::from(rate));
-    let last = app.store.last_due(row.campaign.id).await?;
-    Ok(match last.filter(|last| last.duration_since(Timestamp::now()) > span) {
-        Some(last) => Some(t::html("last-due", ("at", t::time(last)))),
-        None if waiting.is_empty() => Some(t::html("time-left", ("span", words::span(span)))),
-        None => None,
-    })
+    let last = outlook.last?;
+    let span = last.duration_since(Timestamp::now());
+    if span < AN_HOUR && waiting.is_empty() {
+        return Some(t::html("time-left", ("span", words::span(span))));
+    }
+    Some(t::html("last-due", ("at", t::time(last))))
 }
 
 /// Why a campaign waits, in words.
@@ -257,6 +300,42 @@ async fn stop(State(app): State<App>, caller: Caller, Path(path): Path<String>) 
     acted(&app, caller, id, Action::Stop, stopped.map(|()| id)).await
 }
 
+/// Asks once more for what cannot be undone, with what it would do.
+#[derive(Template)]
+#[template(path = "confirm.html")]
+struct Confirm {
+    me: Me,
+    row: Row,
+    action: Action,
+    /// What it would do, in words.
+    warning: Cow<'static, str>,
+}
+
+async fn confirm(app: &App, caller: Caller, path: &str, action: Action) -> Shown {
+    let id = id(path)?;
+    let campaign = app.store.campaign(id).await?;
+    let channel = campaign.definition.channel;
+    if let Err(e) = lifecycle::transition(channel, campaign.status, Cause::Act(action)) {
+        return acted(app, caller, id, action, Err(e.into())).await;
+    }
+    let row = Row::of(campaign, &list_names(app).await?);
+    let pending = row.totals.pending;
+    let warning = match action {
+        Action::Archive if pending > 0 => t::with("archive-sure-cancels", ("n", pending)),
+        Action::Archive => t::say("archive-sure"),
+        _ => t::with("stop-sure", ("n", pending)),
+    };
+    Ok(page(&Confirm { me: Me::new(caller, "campaigns"), row, action, warning }))
+}
+
+async fn ask_stop(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
+    confirm(&app, caller, &path, Action::Stop).await
+}
+
+async fn ask_archive(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
+    confirm(&app, caller, &path, Action::Archive).await
+}
+
 async fn archive(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
     let id = id(&path)?;
     let archived = app.store.archive(id, caller.by()).await;
@@ -311,6 +390,10 @@ pub(super) fn why(item: &DeliveryRow) -> String {
     }
     match (&item.reason, &item.detail) {
         (Some(reason), _) => t::word("skipped", reason).into_owned(),
+        (None, detail) if matches!(item.outcome, Place::Settled(Outcome::Undelivered | Outcome::Failed)) => {
+            let undelivered = item.outcome == Place::Settled(Outcome::Undelivered);
+            words::why_failed(detail.as_deref(), item.code, undelivered)
+        }
         (None, Some(detail)) => detail.clone(),
         (None, None) => String::new(),
     }

@@ -116,6 +116,7 @@ struct EditDetails {
     pools: Vec<(PoolId, String)>,
     purposes: Vec<String>,
     account_zone: String,
+    currency: String,
 }
 
 impl EditDetails {
@@ -132,6 +133,7 @@ impl EditDetails {
             form,
             purposes: settings.purposes,
             account_zone: settings.time_zone,
+            currency: settings.currency,
             wrong: Wrong::default(),
             stale: false,
             lists: app.store.list_names().await?,

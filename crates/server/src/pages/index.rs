@@ -34,6 +34,8 @@ struct Asked {
     sender: String,
     from: String,
     to: String,
+    /// The reader's time zone, whose days `from` and `to` are; empty: the account's.
+    zone: String,
     sort: String,
     reverse: String,
     page: u32,
@@ -52,11 +54,13 @@ impl Asked {
         [&self.q, &self.status, &self.sender, &self.from, &self.to].iter().any(|text| !text.is_empty())
     }
 
-    fn filter(&self) -> CampaignFilter {
+    fn filter(&self, account: &TimeZone) -> CampaignFilter {
+        let own = TimeZone::get(&self.zone).ok().filter(|_| !self.zone.is_empty());
+        let zone = own.as_ref().unwrap_or(account);
         let day = |text: &str, after: i64| {
             let day: Date = text.parse().ok()?;
             let day = day.checked_add(jiff::Span::new().days(after)).ok()?;
-            TimeZone::UTC.to_timestamp(day.into()).ok()
+            zone.to_timestamp(day.into()).ok()
         };
         CampaignFilter {
             status: Status::from_word(&self.status),
@@ -69,7 +73,7 @@ impl Asked {
             before: None,
             sort: self.sort(),
             reverse: self.reverse == "1",
-            skip: self.page * SHOWN,
+            skip: self.page.saturating_mul(SHOWN),
         }
     }
 
@@ -101,6 +105,14 @@ impl Asked {
             (true, true) => "ascending",
             (true, false) => "descending",
         }
+    }
+
+    /// The address that shows archived campaigns.
+    fn archived(&self) -> String {
+        self.link(|other| {
+            other.status = Status::Archived.word().into();
+            other.page = 0;
+        })
     }
 
     fn turned(&self, page: u32) -> String {
@@ -185,6 +197,8 @@ struct Index {
     /// Whether there is any campaign at all.
     any: bool,
     more: bool,
+    /// Whether archived campaigns fit where no other does.
+    archived: bool,
     /// Changes before this was read.
     seen: u64,
 }
@@ -194,7 +208,13 @@ const COLUMNS: [&str; 7] = ["status", "name", "start", "created_by", "messages",
 
 async fn index(State(app): State<App>, caller: Caller, Query(asked): Query<Asked>) -> Shown {
     let seen = app.store.change_count();
-    let mut found = app.store.campaigns(asked.filter(), SHOWN + 1).await?;
+    let account = TimeZone::get(&app.store.settings().await?.time_zone).unwrap_or(TimeZone::UTC);
+    let filter = asked.filter(&account);
+    let mut found = app.store.campaigns(filter.clone(), SHOWN + 1).await?;
+    let archived = found.is_empty() && asked.status.is_empty() && {
+        let archived = CampaignFilter { status: Some(Status::Archived), archived: true, skip: 0, ..filter };
+        !app.store.campaigns(archived, 1).await?.is_empty()
+    };
     let more = found.len() > SHOWN as usize;
     found.truncate(SHOWN as usize);
     let any = !found.is_empty() || {
@@ -209,6 +229,7 @@ async fn index(State(app): State<App>, caller: Caller, Query(asked): Query<Asked
         asked,
         any,
         more,
+        archived,
         seen,
     };
     Ok::<Response, _>(page(&index))

@@ -4,6 +4,7 @@
 //! what was typed. What was done answers with another address, so that a reload does nothing twice.
 
 mod account;
+mod chart;
 mod contacts;
 mod details;
 mod editor;

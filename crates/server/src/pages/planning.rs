@@ -1,6 +1,6 @@
 //! Schedule, adjust, restart: what would happen is shown first, then agreed to.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::{
@@ -12,10 +12,11 @@ use axum::{
 use campaign::{
     Action, CampaignId, Send, Status,
     lifecycle::{self, Cause},
+    money::Money,
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde::Deserialize;
-use store::{Campaign, Forecast, Problem as FieldProblem, RebuiltMessage, StoreError};
+use store::{Campaign, Forecast, MessageTimes, Problem as FieldProblem, RebuiltMessage, StoreError};
 
 use super::{
     Me, PostedTwo, Shown, Wrong, again,
@@ -41,7 +42,8 @@ struct Schedule {
     id: CampaignId,
     name: String,
     forecast: Option<Forecast>,
-    sends: Vec<Cow<'static, str>>,
+    sends: Vec<t::Markup>,
+    currency: String,
     wrong: Wrong,
 }
 
@@ -50,20 +52,38 @@ impl Schedule {
         let campaign = app.store.campaign(id).await?;
         let d = &campaign.definition;
         lifecycle::transition(d.channel, campaign.status, Cause::Act(Action::Schedule))?;
-        let zone = zone(app, d).await?;
+        let currency = app.store.settings().await?.currency;
         let (forecast, wrong) = match app.store.forecast(id, Timestamp::now()).await {
             Ok(forecast) => (Some(forecast), Wrong::default()),
             Err(StoreError::Invalid(problems)) => (None, Wrong(problems)),
             Err(e) => return Err(e),
         };
-        let sends = d.messages.iter().map(|m| words::send(&m.send, &zone)).collect();
-        Ok(Self { me: Me::new(caller, "campaigns"), id, name: d.name.clone(), forecast, sends, wrong })
+        let sends = d.messages.iter().map(|m| words::send(&m.send)).collect();
+        Ok(Self {
+            me: Me::new(caller, "campaigns"),
+            id,
+            name: d.name.clone(),
+            forecast,
+            sends,
+            currency,
+            wrong,
+        })
     }
 
     /// How long it takes from the first send to the last.
     fn lasts(&self) -> String {
         let span = self.forecast.as_ref().and_then(|f| Some(f.last_send?.duration_since(f.first_send?)));
         words::span(span.unwrap_or(SignedDuration::ZERO))
+    }
+
+    /// An amount in the account's currency.
+    fn money(&self, amount: impl Given<Money>) -> String {
+        amount.given().shown(&self.currency)
+    }
+
+    /// When a message goes.
+    fn times(&self, n: impl Given<usize>) -> Option<&MessageTimes> {
+        self.forecast.as_ref()?.times.iter().find(|times| times.n as usize == n.given())
     }
 
     /// Whether what is wrong is mended on the page of the messages.
@@ -85,10 +105,7 @@ async fn scheduled(State(app): State<App>, caller: Caller, Path(path): Path<Stri
     match app.store.schedule(id, caller.by()).await {
         Err(StoreError::Invalid(problems)) => {
             let schedule = Schedule::new(&app, caller, id).await?;
-            Ok(again(
-                &Schedule { wrong: Wrong(problems), forecast: None, ..schedule },
-                StatusCode::UNPROCESSABLE_ENTITY,
-            ))
+            Ok(again(&Schedule { wrong: Wrong(problems), ..schedule }, StatusCode::UNPROCESSABLE_ENTITY))
         }
         result => acted(&app, caller, id, Action::Schedule, result.map(|c| c.id)).await,
     }
@@ -98,7 +115,7 @@ async fn scheduled(State(app): State<App>, caller: Caller, Path(path): Path<Stri
 struct Timed {
     n: usize,
     text: String,
-    now: Cow<'static, str>,
+    now: t::Markup,
     send: SendForm,
     rebuilt: Option<RebuiltMessage>,
 }
@@ -110,6 +127,8 @@ struct Times {
     campaign: Campaign,
     zone: TimeZone,
     messages: Vec<Timed>,
+    /// What the new times would do, and these times as they were looked at.
+    looked: Option<(Forecast, String)>,
     wrong: Wrong,
     refused: Option<String>,
 }
@@ -123,7 +142,7 @@ impl Times {
         let timed = d.messages.iter().enumerate().map(|(i, m)| Timed {
             n: i + 1,
             text: m.text.clone(),
-            now: words::send(&m.send, &zone),
+            now: words::send(&m.send),
             send: SendForm { keeps: true, kind: "keep".to_owned(), ..SendForm::of(&m.send, &zone) },
             rebuilt: None,
         });
@@ -132,6 +151,7 @@ impl Times {
             messages: timed.collect(),
             zone,
             campaign,
+            looked: None,
             wrong: Wrong::default(),
             refused: None,
         })
@@ -199,6 +219,8 @@ impl Times {
 struct TimesForm {
     /// `look` only shows; anything else does it.
     action: String,
+    /// The times that were looked at, and are agreed to.
+    looked: String,
     failed: String,
     n: Vec<u32>,
 }
@@ -223,6 +245,23 @@ async fn adjusted(
         Err(e) => return acted(&app, caller, id, Action::Adjust, Err(e)).await,
     };
     let changed = times.take(&form, &sends);
+    if times.wrong.all().is_empty() && changed.is_empty() {
+        times.wrong.0.push(FieldProblem::new("", t::say("nothing-changed")));
+    }
+    if times.wrong.all().is_empty() {
+        // Nothing is changed before the person has seen whom the new times reach, and when.
+        match app.store.adjust_forecast(id, changed.clone(), Timestamp::now()).await {
+            Ok(forecast) => {
+                let looked = serde_json::to_string(&changed).unwrap_or_default();
+                if looked != form.looked || form.action == "look" {
+                    times.looked = Some((forecast, looked));
+                    return Ok(page(&times));
+                }
+            }
+            Err(StoreError::Invalid(problems)) => times.wrong.0.extend(problems),
+            Err(e) => return acted(&app, caller, id, Action::Adjust, Err(e)).await,
+        }
+    }
     if times.wrong.all().is_empty() {
         for (n, send) in changed {
             match app.store.adjust(id, n, send, caller.by()).await {

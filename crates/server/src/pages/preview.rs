@@ -84,6 +84,7 @@ pub(super) struct Reader {
     lists: Vec<ListId>,
     chosen: Vec<Msisdn>,
     price: Option<Money>,
+    currency: String,
 }
 
 impl Reader {
@@ -94,8 +95,9 @@ impl Reader {
             Some(route) => app.store.route(route).await?.config.price_per_segment,
             None => None,
         };
+        let currency = app.store.settings().await?.currency;
         let numbers = see.split([',', ';', '\n']).filter_map(|number| Msisdn::parse(number, None).ok());
-        Ok(Self { lists: d.list_ids.clone(), chosen: numbers.take(MOST_CHOSEN).collect(), price })
+        Ok(Self { lists: d.list_ids.clone(), chosen: numbers.take(MOST_CHOSEN).collect(), price, currency })
     }
 
     pub(super) async fn look(&self, app: &App, text: &str, template: bool) -> store::Result<Preview> {
@@ -119,7 +121,7 @@ impl Reader {
             characters: measured.map_or_else(|| longest.chars().count(), |m| m.characters),
             encoding: measured.map(|m| m.encoding.words()),
             segments,
-            cost: self.price.map(|price| price.times(segments as i64).to_string()),
+            cost: self.price.map(|price| price.times(segments as i64).shown(&self.currency)),
             wrong,
             warnings: store::text_warnings(text, template),
             samples: seen.samples,

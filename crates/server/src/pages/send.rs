@@ -13,6 +13,10 @@ pub(super) struct SendForm {
     pub(super) keeps: bool,
     pub(super) kind: String,
     pub(super) at: String,
+    /// The zone that `at` was typed in; empty: the campaign's.
+    pub(super) zone: String,
+    /// The instant that `at` stands for, where it was not typed.
+    pub(super) instant: String,
     pub(super) local: String,
     pub(super) late: bool,
     pub(super) number: String,
@@ -28,6 +32,7 @@ impl SendForm {
         if let Ok(at) = text("at").parse::<Timestamp>() {
             form.kind = "at".into();
             form.at = zone.to_datetime(at).strftime("%Y-%m-%dT%H:%M").to_string();
+            form.instant = at.to_string();
         } else if !text("local").is_empty() {
             form.kind = "local".into();
             form.local = text("local").get(..16).unwrap_or_default().into();
@@ -53,7 +58,8 @@ impl SendForm {
             "now" => Ok(json!({"now": true})),
             "at" => {
                 let at: DateTime = self.at.parse().map_err(|_| t::say("choose-time").into_owned())?;
-                let at = zone.to_timestamp(at).map_err(|e| e.to_string())?;
+                let typed_in = TimeZone::get(&self.zone).ok().filter(|_| !self.zone.is_empty());
+                let at = typed_in.as_ref().unwrap_or(zone).to_timestamp(at).map_err(|e| e.to_string())?;
                 Ok(json!({"at": at}))
             }
             "local" if self.local.is_empty() => Err(t::say("choose-time").into_owned()),
@@ -84,6 +90,7 @@ impl SendForm {
 pub(super) struct Sends {
     kind: Vec<String>,
     at: Vec<String>,
+    zone: Vec<String>,
     local: Vec<String>,
     late: Vec<String>,
     number: Vec<String>,
@@ -98,6 +105,8 @@ impl Sends {
             keeps: false,
             kind: get(&self.kind),
             at: get(&self.at),
+            zone: get(&self.zone),
+            instant: String::new(),
             local: get(&self.local),
             late: get(&self.late) == "next_day",
             number: get(&self.number),

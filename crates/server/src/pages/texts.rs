@@ -116,6 +116,49 @@ impl Arg for Time {
     }
 }
 
+/// A time on the reader's own or the recipient's own clock, which no zone changes: `2026-11-26T09:00` or `10:00`.
+pub(super) struct Clock(String);
+
+/// Shows a time on a clock, as it is written in a schedule.
+pub(super) fn clock(written: &str) -> Clock {
+    // Seconds that are none are not said.
+    Clock(
+        written
+            .strip_suffix(":00")
+            .filter(|rest| rest.matches(':').count() == 1)
+            .unwrap_or(written)
+            .to_owned(),
+    )
+}
+
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<time datetime=\"{}\">{}</time>", escaped(&self.0), escaped(&self.0.replace('T', " ")))
+    }
+}
+
+impl HtmlSafe for Clock {}
+
+impl Arg for Clock {
+    fn plain(&self) -> FluentValue<'_> {
+        FluentValue::from(self.0.replace('T', " "))
+    }
+
+    fn html(&self) -> FluentValue<'_> {
+        FluentValue::from(self.to_string())
+    }
+}
+
+impl Arg for Markup {
+    fn plain(&self) -> FluentValue<'_> {
+        FluentValue::from(self.0.as_str())
+    }
+
+    fn html(&self) -> FluentValue<'_> {
+        FluentValue::from(self.0.as_str())
+    }
+}
+
 /// Names and what they stand for: `("name", value)`, and so on with up to three.
 pub(super) trait Args {
     /// Gives each to `set`.
@@ -141,6 +184,10 @@ impl<A: Arg, B: Arg, C: Arg> Args for (&str, A, &str, B, &str, C) {
         set(self.2, &self.3);
         set(self.4, &self.5);
     }
+}
+
+impl Args for () {
+    fn each<'a>(&'a self, _: &mut dyn FnMut(&'a str, &'a dyn Arg)) {}
 }
 
 impl<T: Args> Args for &T {

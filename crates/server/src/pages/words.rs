@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use campaign::{Action, Channel, Status, lifecycle};
-use jiff::{SignedDuration, tz::TimeZone};
+use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::t;
@@ -109,9 +109,9 @@ pub(super) fn span(span: SignedDuration) -> String {
 }
 
 /// When a message goes, in words: "2 days after the previous message, at 10:00, recipient's time".
-pub(super) fn send(send: &campaign::Send, zone: &TimeZone) -> Cow<'static, str> {
+pub(super) fn send(send: &campaign::Send) -> t::Markup {
     // Its own form is what the API shows; read from there so that there is one.
-    let Ok(value) = serde_json::to_value(send) else { return Cow::Borrowed("") };
+    let value = serde_json::to_value(send).unwrap_or_default();
     let text = |key: &str| value.get(key).and_then(Value::as_str);
     if let Some(after) = text("after") {
         let span = after.parse::<jiff::Span>().map_or_else(
@@ -119,25 +119,17 @@ pub(super) fn send(send: &campaign::Send, zone: &TimeZone) -> Cow<'static, str> 
             |s| parts(s.get_days().into(), s.get_hours().into(), s.get_minutes(), 3),
         );
         return match text("time") {
-            Some(time) => t::with("send-after-at", ("span", span, "time", hours(time))),
-            None => t::with("send-after", ("span", span)),
+            Some(time) => t::html("send-after-at", ("span", span, "time", t::clock(time))),
+            None => t::html("send-after", ("span", span)),
         };
     }
     if let Some(local) = text("local") {
-        let (day, time) = local.split_once('T').unwrap_or((local, ""));
-        return t::with("send-local", ("day", day, "time", hours(time)));
+        return t::html("send-local", ("at", t::clock(local)));
     }
     if let Some(at) = text("at").and_then(|at| at.parse::<jiff::Timestamp>().ok()) {
-        let there = zone.to_datetime(at);
-        let (day, time) = (there.strftime("%Y-%m-%d").to_string(), there.strftime("%H:%M").to_string());
-        let offset = zone.to_offset_info(at);
-        return t::with("send-at", ("day", day, "time", time, "zone", offset.abbreviation()));
+        return t::html("send-at", ("at", t::time(at)));
     }
-    t::say("send-now")
-}
-
-fn hours(time: &str) -> &str {
-    time.get(..5).unwrap_or(time)
+    t::html("send-now", ())
 }
 
 /// A number with its thousands apart.
@@ -158,21 +150,41 @@ pub(super) fn grouped(n: i64) -> String {
     grouped
 }
 
+/// Why a message did not arrive, in words: what the carrier said, else what its code means.
+pub(super) fn why_failed(detail: Option<&str>, code: Option<u32>, undelivered: bool) -> String {
+    match (detail, code) {
+        (Some(detail), _) => detail.to_owned(),
+        (None, Some(code)) if undelivered && NETWORK_ERRORS.contains(&code) => {
+            t::word("network-error", code.to_string()).into_owned()
+        }
+        (None, Some(_)) => t::say("failed-by-code").into_owned(),
+        (None, None) => t::say("failed-unsaid").into_owned(),
+    }
+}
+
+/// The network's errors that have a text (3GPP TS 29.002).
+const NETWORK_ERRORS: [u32; 14] = [1, 5, 6, 9, 11, 12, 13, 21, 27, 28, 31, 32, 33, 34];
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn schedules_read_as_sentences() {
-        let zone = TimeZone::get("America/New_York").unwrap();
-        let read = |json: &str| send(&serde_json::from_str(json).unwrap(), &zone);
+        let read = |json: &str| send(&serde_json::from_str(json).unwrap()).to_string();
         assert_eq!(
             read(r#"{"after":"P2D","time":"10:00"}"#),
-            "2 days after the previous message, at 10:00, recipient's time"
+            "2 days after the previous message, at <time datetime=\"10:00\">10:00</time>, recipient's time"
         );
         assert_eq!(read(r#"{"after":"PT1H30M"}"#), "1 hour 30 minutes after the previous message");
-        assert_eq!(read(r#"{"local":"2026-11-25T10:00"}"#), "2026-11-25 at 10:00, recipient's time");
-        assert_eq!(read(r#"{"at":"2026-11-24T15:00:00Z"}"#), "2026-11-24 at 10:00 EST");
+        assert_eq!(
+            read(r#"{"local":"2026-11-25T10:00"}"#),
+            "<time datetime=\"2026-11-25T10:00\">2026-11-25 10:00</time>, recipient's time"
+        );
+        assert_eq!(
+            read(r#"{"at":"2026-11-24T15:00:00Z"}"#),
+            "<time datetime=\"2026-11-24T15:00:00Z\">2026-11-24 15:00 UTC</time>"
+        );
         assert_eq!(read(r#"{"now":true}"#), "as soon as it is scheduled");
         assert_eq!(number(1_234_567), "1,234,567");
         assert_eq!(number(999), "999");

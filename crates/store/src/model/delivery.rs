@@ -84,6 +84,8 @@ pub struct DeliveryFilter {
     pub message: Option<u32>,
     /// Only numbers that begin with these digits; where none does, those with these digits in them.
     pub number: Option<String>,
+    /// Only people with a name or an e-mail address that begins so.
+    pub name: Option<String>,
     /// From there on.
     pub from: Option<Cursor>,
     /// Places of the audience that a page looks through at most; none: as many as take no time to speak of.
@@ -119,6 +121,19 @@ pub struct DeliveryRow {
     pub sent_at: Option<Timestamp>,
     /// When it last changed.
     pub changed_at: Option<Timestamp>,
+}
+
+/// How many did not get a message for the same reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// SMPP command status or network error.
+    pub code: Option<u32>,
+    /// In the carrier's words, or ours.
+    pub detail: Option<String>,
+    /// How many.
+    pub count: i64,
 }
 
 /// A delivery as one person's page shows it.

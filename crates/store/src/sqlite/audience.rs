@@ -45,6 +45,13 @@ pub(super) fn place(c: &Connection, id: CampaignId, number: Msisdn) -> Result<Op
     Ok(places(c, id, &[(number, number + 1)])?.first().map(|range| range.start))
 }
 
+/// The places of these numbers, in order.
+pub(super) fn of(c: &Connection, id: CampaignId, mut numbers: Vec<i64>) -> Result<Vec<Range<i64>>> {
+    numbers.sort_unstable();
+    let spans: Vec<(i64, i64)> = numbers.into_iter().map(|number| (number, number + 1)).collect();
+    places(c, id, &spans)
+}
+
 /// The places of all numbers that begin with these digits, in order.
 pub(super) fn beginning(c: &Connection, id: CampaignId, digits: &str) -> Result<Vec<Range<i64>>> {
     places(c, id, &Msisdn::beginning(digits))

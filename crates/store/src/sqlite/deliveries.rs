@@ -10,15 +10,20 @@ use super::{
     Store, audience, audit,
     campaigns::{full, load},
     dispatch::Turn,
-    time,
+    names, time,
 };
 use crate::{
-    AttemptRow, By, Cursor, Deed, DeliveryFilter, DeliveryRow, PersonDelivery, Place, Problem, Result,
-    StoreError,
+    AttemptRow, By, Cursor, Deed, DeliveryFilter, DeliveryRow, Failure, PersonDelivery, Place, Problem,
+    Result, StoreError,
 };
 
 /// Places of an audience that one page looks through at most.
 const LONGEST_WALK: i64 = 25_000;
+/// People whom a name finds at most.
+const MOST_NAMED: usize = 1_000;
+/// Deliveries that are looked through for the reasons of failures, and reasons that are told.
+const MOST_FAILURES: i64 = 20_000;
+const MOST_REASONS: i64 = 30;
 /// Places without a row, numbered beyond the stored outcomes.
 const PENDING: u8 = 100;
 const SENDING: u8 = 101;
@@ -147,11 +152,17 @@ fn page(
         None => Vec::new(),
     };
     let within_number = filter.number.as_deref().filter(|_| bounds.is_empty());
+    if let Some(name) = &filter.name {
+        bounds = audience::of(c, id, names::beginning(c, name.trim(), MOST_NAMED)?.0)?;
+        if bounds.is_empty() {
+            return Ok((Vec::new(), None));
+        }
+    }
     if bounds.is_empty() {
         bounds.push(0..campaign.audience);
     }
     // A page needs no more of what is one by one than it shows, unless only some numbers are asked for.
-    let most = if filter.number.is_some() { -1 } else { limit as i64 + 1 };
+    let most = if filter.number.is_some() || filter.name.is_some() { -1 } else { limit as i64 + 1 };
     let (mut rows, mut left) = (Vec::new(), filter.longest_walk.unwrap_or(LONGEST_WALK));
     let (start, mut from) = filter.from.map_or((1, 0), |cursor| (cursor.message, cursor.seq));
     for n in start..=campaign.totals.len() as u32 {
@@ -201,6 +212,27 @@ fn page(
 }
 
 impl Store {
+    /// Why messages failed, were not delivered or are in doubt, the commonest reason first; of very many the first.
+    pub async fn failures(&self, id: CampaignId) -> Result<Vec<Failure>> {
+        self.read(move |c| {
+            let rows: Vec<(u8, Option<u32>, Option<String>, i64)> = c
+                .prepare_cached(
+                    "SELECT outcome, code, detail, count(*) FROM (SELECT outcome, code, detail FROM delivery
+                         WHERE campaign_id = ?1 AND outcome IN (3, 4, 6) AND outcome > 2 LIMIT ?2)
+                     GROUP BY 1, 2, 3 ORDER BY 4 DESC LIMIT ?3",
+                )?
+                .query_map((id.0, MOST_FAILURES, MOST_REASONS), |r| {
+                    Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?))
+                })?
+                .collect::<rusqlite::Result<_>>()?;
+            let known = |(outcome, code, detail, count): (u8, Option<u32>, Option<String>, i64)| {
+                Some(Failure { outcome: Outcome::from_code(outcome)?, code, detail, count })
+            };
+            Ok(rows.into_iter().filter_map(known).collect())
+        })
+        .await
+    }
+
     /// The attempts at each of these deliveries that were not the last, oldest first; those without any are left
     /// out.
     pub async fn attempts(

@@ -198,3 +198,22 @@ async fn what_is_to_come_is_told_as_it_will_be_sent() {
     assert!(outlook.next.unwrap() >= at("2026-11-25T18:00:00Z"), "{outlook:?}");
     assert!(outlook.next.unwrap() <= at("2026-11-25T18:02:00Z"), "{outlook:?}");
 }
+
+#[tokio::test]
+async fn what_failed_is_counted_by_its_reason() {
+    let w = World::with(5).await;
+    let id = w.scheduled(r#"[{"now":true}]"#).await;
+    let claims = w.claim(id, 100).await;
+    let mut cycle = Cycle::default();
+    for claim in &claims {
+        for (at, r) in claim.recipients.iter().enumerate() {
+            let fate = if r.seq < 3 { failed() } else { sent(&r.seq.to_string()) };
+            cycle.settled.push(settle(claim, at, fate));
+        }
+    }
+    w.cycle(cycle).await;
+    let failures = w.data.store.failures(id).await.unwrap();
+    let told: Vec<(Outcome, Option<u32>, i64)> =
+        failures.into_iter().map(|f| (f.outcome, f.code, f.count)).collect();
+    assert_eq!(told, [(Outcome::Failed, Some(0x0B), 3)]);
+}
