@@ -84,9 +84,14 @@ impl SendingForm {
             let messages = messages.parse::<u32>().map_or_else(|_| json!(messages), |n| json!(n));
             json!({"messages": messages, "per": format!("P{}D", self.limit_days.trim())})
         });
-        json!({"time_zone": self.time_zone.trim(), "country": given(&self.country), "currency": self.currency.trim(), "window": hours.change(),
+        let mut change = json!({"time_zone": self.time_zone.trim(), "country": given(&self.country), "window": hours.change(),
             "blackout_dates": lines(&self.blackout_dates), "purposes": lines(&self.purposes), "require_consent": !self.require_consent.is_empty(), "limit": limit,
-            "opt_out_holds_for": self.opt_out_holds_for})
+            "opt_out_holds_for": self.opt_out_holds_for});
+        // An empty one leaves the currency as it is.
+        if let (Some(currency), Value::Object(change)) = (given(&self.currency), &mut change) {
+            change.insert("currency".to_owned(), json!(currency));
+        }
+        change
     }
 }
 
