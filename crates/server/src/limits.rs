@@ -18,8 +18,8 @@ pub(crate) const LONGEST_RECORD: usize = 1024 * 1024 + 64 * 1024;
 /// A value that a contact keeps, in characters.
 pub(crate) const LONGEST_VALUE: usize = 2_000;
 /// Rows of a file that are read, sorted and stored together,
-pub(crate) const PART_ROWS: usize = 150_000;
+pub(crate) const PART_ROWS: usize = 250_000;
 /// and bytes of them.
-pub(crate) const PART_BYTES: usize = 32 * 1024 * 1024;
+pub(crate) const PART_BYTES: usize = 52 * 1024 * 1024;
 /// The part of a refused value that is shown again, in characters.
 pub(crate) const SHOWN: usize = 60;
