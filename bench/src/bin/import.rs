@@ -59,18 +59,18 @@ fn main() -> anyhow::Result<()> {
     let (ordered, shuffled) = (files.path().join("ordered.csv"), files.path().join("shuffled.csv"));
     write(&ordered, rows, false)?;
     write(&shuffled, rows, true)?;
-    let (mut in_order, mut in_none, mut names) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut in_order, mut in_none, mut sorted_in) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
-        let (imported, named) = import(&ordered, rows)?;
+        let (imported, names) = import(&ordered, rows)?;
         in_order.push(imported);
-        names.push(named);
+        sorted_in.push(names);
         in_none.push(import(&shuffled, rows)?.0);
     }
     let (in_order, in_none) = (median(in_order), median(in_none));
     line(&[&"", &"rows/s"]);
     line(&[&"in order", &(in_order as i64)]);
     line(&[&"in no order", &(in_none as i64)]);
-    line(&[&"names, after it", &(median(names) as i64)]);
+    line(&[&"names, after it", &(median(sorted_in) as i64)]);
     println!("in no order / in order: {:.2}; peak memory {} MiB", in_none / in_order, peak_memory());
     let began = Instant::now();
     let import = format!(".import {} people", ordered.display());

@@ -113,7 +113,7 @@ async fn a_page_keeps_its_focus_and_says_when_it_is_cut_off() {
         "return [document.activeElement.getAttribute('href'), document.querySelector('details.menu').open]",
     )
     .await;
-    assert_eq!(kept, json!([format!("{}/replies", at), true]));
+    assert_eq!(kept, json!([format!("{at}/replies"), true]));
     js(&b, "window.dispatchEvent(new Event('offline'))").await;
     b.reads("The connection to the server is lost.").await;
     // Signed out elsewhere.
@@ -182,7 +182,7 @@ async fn nothing_is_sent_stopped_or_archived_by_a_press_that_does_not_say_so() {
     let messages = json!([{"text": "Hello", "send": {"at": "2099-01-01T10:00:00Z"}}]);
     let at = w.start_campaign(&campaign("Later", &route, &list, &messages, json!({}))).await;
     // New times are looked at first, with whom they reach.
-    b.go(&format!("{}/adjust", at)).await;
+    b.go(&format!("{at}/adjust")).await;
     b.choose("[name=kind]", "as soon as it is scheduled").await;
     b.press("Show the new times first").await;
     b.reads("50 recipients: the first message goes").await;
@@ -273,10 +273,10 @@ async fn people_are_found_by_name_and_texts_of_every_direction_stand_apart() {
     let messages = json!([{"text": "\u{5e9}\u{5dc}\u{5d5}\u{5dd} {{ first_name }}", "send": {"now": true}}]);
     let at = w.start_campaign(&campaign("Shalom \u{5e9}", &route, &list, &messages, json!({}))).await;
     w.until(&at, |c| c["totals"]["delivered"] == 2).await;
-    b.go(&format!("{}/recipients?q=ana", at)).await;
+    b.go(&format!("{at}/recipients?q=ana")).await;
     let said = b.reads("+12025550001").await;
     assert!(!said.contains("+12025550002"), "{said}");
-    b.go(&format!("{}/recipients?q=zoe", at)).await;
+    b.go(&format!("{at}/recipients?q=zoe")).await;
     b.reads("Nobody fits.").await;
     b.go(&at).await;
     b.reads("Shalom").await;

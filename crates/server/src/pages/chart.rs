@@ -48,6 +48,13 @@ pub(crate) struct Chart {
     days: bool,
 }
 
+impl Chart {
+    /// Whether each bar is a minute.
+    fn a_minute(&self) -> bool {
+        self.minutes == 1
+    }
+}
+
 struct Bar {
     from: Timestamp,
     to: Timestamp,

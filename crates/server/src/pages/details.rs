@@ -119,7 +119,7 @@ impl Details {
     /// What a message came to, in the order of the columns.
     fn of_message(&self, at: impl Given<usize>) -> Vec<(&'static str, i64)> {
         let columns = self.columns();
-        let totals = self.row.campaign.totals.get(at.given()).cloned().unwrap_or_default();
+        let totals = self.row.campaign.totals.get(at.given()).copied().unwrap_or_default();
         of(&totals).into_iter().filter(|(word, _)| columns.contains(word)).collect()
     }
 
