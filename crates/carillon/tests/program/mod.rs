@@ -234,7 +234,7 @@ impl World {
 /// Makes a token and imports contacts, with the program's own commands.
 fn prepare(folder: &Path, people: i64) -> String {
     let data = folder.to_str().unwrap();
-    let token = carillon(&["token", "create", "--name", "test", "--data", data]).stdout;
+    let token = carillon(&["token", "create", "--name", "test", "--scope", "admin", "--data", data]).stdout;
     let csv = folder.join("people.csv");
     let rows = (0..people).map(|i| format!("+1202555{i:04},Ana{i}\n"));
     std::fs::write(&csv, std::iter::once("phone,first_name\n".to_owned()).chain(rows).collect::<String>())
