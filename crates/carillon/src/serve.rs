@@ -106,10 +106,12 @@ async fn dispatching(app: App, first: Option<Engine>) {
 /// tells nobody anything.
 async fn beside(store: Store, dispatch: impl Future<Output = ()>) {
     match Courier::new(store) {
-        Ok(courier) => tokio::select! {
-            () = dispatch => {}
-            () = courier.run() => {}
-        },
+        Ok(courier) => {
+            // By itself: what goes wrong with webhooks stops no message.
+            let courier = tokio::spawn(async move { courier.run().await });
+            dispatch.await;
+            courier.abort();
+        }
         Err(e) => {
             tracing::error!(error = %e, "webhooks are not told");
             dispatch.await;
@@ -117,12 +119,27 @@ async fn beside(store: Store, dispatch: impl Future<Output = ()>) {
     }
 }
 
+/// Answers when the dispatch has ended; never where there is none.
+async fn dispatch_ended(dispatch: &mut Option<tokio::task::JoinHandle<()>>) {
+    match dispatch {
+        Some(dispatch) => {
+            let _ = dispatch.await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
 impl Server {
     /// Serves until Ctrl-C or SIGTERM; then lets what was handed over be answered.
-    pub async fn until_asked_to_stop(self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// Where the writer or the engine has ended by itself: a program that cannot store or send must not look alive.
+    pub async fn until_asked_to_stop(mut self) -> anyhow::Result<()> {
         let mut terminate = tokio::signal::unix::signal(SignalKind::terminate())?;
         tokio::select! {
             ended = self.web => return Ok(ended??),
+            () = self.app.store.ended() => anyhow::bail!("the writer of the database has ended; see the log, and start again"),
+            () = dispatch_ended(&mut self.dispatch) => anyhow::bail!("the engine has ended; see the log, and start again"),
             _ = terminate.recv() => {}
             interrupted = tokio::signal::ctrl_c() => interrupted?,
         }

@@ -63,6 +63,11 @@ impl Handle {
         stopped.await.map_err(|_| gone())
     }
 
+    /// Whether the engine is at work.
+    pub fn is_running(&self) -> bool {
+        !self.orders.is_closed()
+    }
+
     /// Connects routes that were added to the store.
     pub fn routes_changed(&self) {
         let _ = self.orders.send(Command::RoutesChanged);

@@ -17,7 +17,7 @@ pub use sqlite::{
 };
 
 /// What can go wrong in the store, in words for the user.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// There is none.
     #[error("there is no such {0}")]

@@ -48,7 +48,7 @@ async fn a_change_and_its_line_stand_together_and_a_refusal_leaves_neither() {
         .change_settings(Settings { time_zone: "Mars/Base".into(), ..Settings::default() }, by(now))
         .await
         .unwrap_err();
-    assert!(!store.unsuppress(fixture::number(0), Barred::All, by(now)).await.unwrap());
+    assert!(!store.unsuppress(fixture::number(0), Barred::All, "blocked", by(now)).await.unwrap());
     assert_eq!(log(store).await.len(), refused);
 
     campaigns(&data, id, now).await;
@@ -112,7 +112,7 @@ async fn people(data: &Data, now: Timestamp) {
     store.suppress(number, Barred::All, "blocked", by(now)).await.unwrap();
     // A second time changes nothing.
     store.suppress(number, Barred::All, "blocked", by(now)).await.unwrap();
-    store.unsuppress(number, Barred::All, by(now)).await.unwrap();
+    store.unsuppress(number, Barred::All, "blocked", by(now)).await.unwrap();
     let consent = Consent { source: "by telephone".into(), at: now, by: "test".into() };
     store.set_consent(number, Some(consent), by(now)).await.unwrap();
     store.set_consent(number, None, by(now)).await.unwrap();

@@ -44,8 +44,8 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(Suppression { channel: s.channel, number: number.to_string() })))
 }
 
-/// Takes a number off a do-not-contact list.
-#[utoipa::path(delete, path = "/suppressions/{channel}/{number}", params(("channel" = String, Path), ("number" = String, Path)), responses((status = 204), (status = 404, body = Problem)))]
+/// Lifts a block: takes a number off a do-not-contact list. What the person asked for stays until they write START.
+#[utoipa::path(delete, path = "/suppressions/{channel}/{number}", params(("channel" = String, Path), ("number" = String, Path)), responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn delete(
     State(app): State<App>,
     caller: Caller,
@@ -53,11 +53,17 @@ pub(super) async fn delete(
 ) -> Answer<StatusCode> {
     let barred = Barred::from_word(&channel);
     let barred = barred.ok_or_else(|| Problem::not_found("channels are sms, voice and all"))?;
-    if app.store.unsuppress(read(&number)?, barred, caller.by()).await? {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(Problem::not_found("the number is not on this list"))
+    let number = read(&number)?;
+    if app.store.unsuppress(number, barred, SkipReason::Blocked.word(), caller.by()).await? {
+        return Ok(StatusCode::NO_CONTENT);
     }
+    let theirs = app.store.contact(number).await?.suppressed;
+    if theirs.iter().any(|s| s.channel == barred.word() && s.reason == SkipReason::OptedOut.word()) {
+        return Err(Problem::conflict(
+            "the person opted out themselves: only they can lift that, by writing START",
+        ));
+    }
+    Err(Problem::not_found("the number is not on this list"))
 }
 
 #[derive(Deserialize)]

@@ -215,7 +215,7 @@ async fn unblock(State(app): State<App>, caller: Caller, Path(path): Path<String
         let channel = Barred::from_word(&suppressed.channel);
         // What the person asked for themselves is only theirs to lift.
         if let Some(channel) = channel.filter(|_| suppressed.reason == SkipReason::Blocked.word()) {
-            app.store.unsuppress(number, channel, caller.by()).await?;
+            app.store.unsuppress(number, channel, SkipReason::Blocked.word(), caller.by()).await?;
         }
     }
     Ok(back(number))

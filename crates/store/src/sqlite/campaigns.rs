@@ -1,5 +1,7 @@
 //! Campaigns and routes as people see them: made, changed, read, listed.
 
+use super::writer::Effect;
+use crate::Change;
 use campaign::{
     Action, CampaignId, Channel, Outcome, RouteId, SendAs, Status, Totals,
     lifecycle::{self, Cause},
@@ -227,14 +229,12 @@ fn insert(c: &Connection, d: &Definition, deed: Deed, by: &By) -> Result<Campaig
 impl Store {
     /// Saves a new campaign.
     pub async fn create_campaign(&self, d: Definition, by: By) -> Result<Campaign> {
-        let made = self
-            .write(move |c| {
-                let id = insert(c, &d, Deed::CampaignMade, &by)?;
-                full(c, load(c, id)?)
-            })
-            .await?;
-        self.changed(made.id);
-        Ok(made)
+        self.write_begun(move |c, effects| {
+            let id = insert(c, &d, Deed::CampaignMade, &by)?;
+            effects.push(Effect::Told(Change::Campaign(id)));
+            full(c, load(c, id)?)
+        })
+        .await
     }
 
     /// Replaces the definition of a campaign that may be edited.
@@ -271,26 +271,24 @@ impl Store {
 
     /// Copies a campaign into a new Defined one; all but the acknowledgement.
     pub async fn clone_campaign(&self, id: CampaignId, name: Option<String>, by: By) -> Result<Campaign> {
-        let made = self
-            .write(move |c| {
-                let source = load(c, id)?;
-                lifecycle::transition(source.definition.channel, source.status, Cause::Act(Action::Clone))?;
-                let mut d = source.definition;
-                // What was frozen into it is the account's of that day, and not what somebody wrote.
-                if let Some(written) = written(c, id)? {
-                    (d.window, d.time_zone) = (written.window, written.time_zone);
-                }
-                d.opt_in_acknowledged = false;
-                d.name = match name {
-                    Some(name) => name,
-                    None => free_name(c, &format!("Copy of {}", d.name))?,
-                };
-                let copy = insert(c, &d, Deed::CampaignCloned, &by)?;
-                full(c, load(c, copy)?)
-            })
-            .await?;
-        self.changed(made.id);
-        Ok(made)
+        self.write_begun(move |c, effects| {
+            let source = load(c, id)?;
+            lifecycle::transition(source.definition.channel, source.status, Cause::Act(Action::Clone))?;
+            let mut d = source.definition;
+            // What was frozen into it is the account's of that day, and not what somebody wrote.
+            if let Some(written) = written(c, id)? {
+                (d.window, d.time_zone) = (written.window, written.time_zone);
+            }
+            d.opt_in_acknowledged = false;
+            d.name = match name {
+                Some(name) => name,
+                None => free_name(c, &format!("Copy of {}", d.name))?,
+            };
+            let copy = insert(c, &d, Deed::CampaignCloned, &by)?;
+            effects.push(Effect::Told(Change::Campaign(copy)));
+            full(c, load(c, copy)?)
+        })
+        .await
     }
 
     /// A campaign with its totals.

@@ -1,5 +1,7 @@
 //! The engine's turn: results, receipts, put-backs and new claims, all in one transaction.
 
+use super::writer::Effect;
+use crate::Change;
 use std::{
     cell::OnceCell,
     collections::{BTreeSet, HashMap, HashSet, hash_map::Entry},
@@ -35,18 +37,14 @@ impl Store {
         // The input comes back with the answer, so that nothing is lost where the commit fails.
         let cycle = Arc::new(cycle);
         let theirs = cycle.clone();
-        let store = self.clone();
-        let committed = self.write_begun(move |c| Turn::new(c, &worker, now)?.run(&theirs));
+        let committed = self.write_begun(move |c, effects| {
+            let (cycled, heard) = Turn::new(c, &worker, now)?.run(&theirs)?;
+            effects.extend(heard.into_iter().map(|(number, held)| Effect::OptOuts(number, held)));
+            effects.extend(cycled.changed.iter().map(|id| Effect::Told(Change::Campaign(*id))));
+            Ok(cycled)
+        });
         async move {
-            let result = committed.await.map(|(cycled, heard)| {
-                for (number, held) in heard {
-                    store.inner.opt_outs.set(number, held);
-                }
-                for campaign in &cycled.changed {
-                    store.changed(*campaign);
-                }
-                cycled
-            });
+            let result = committed.await;
             (Arc::try_unwrap(cycle).unwrap_or_else(|shared| (*shared).clone()), result)
         }
     }

@@ -4,6 +4,8 @@
 //! stay invisible until one small transaction at the end makes the campaign Scheduled. What a crash
 //! leaves behind is swept before the next try.
 
+use super::writer::Effect;
+use crate::Change;
 use std::collections::HashMap;
 
 use campaign::{
@@ -213,11 +215,9 @@ impl Store {
     /// Freezes the audience and plans the waves: Defined → Scheduled.
     pub async fn schedule(&self, id: CampaignId, by: By) -> Result<Campaign> {
         let store = self.clone();
-        let scheduled = tokio::task::spawn_blocking(move || store.schedule_now(id, by))
+        tokio::task::spawn_blocking(move || store.schedule_now(id, by))
             .await
-            .map_err(|e| StoreError::Database(e.to_string()))?;
-        self.changed(id);
-        scheduled
+            .map_err(|e| StoreError::Database(e.to_string()))?
     }
 
     fn schedule_now(&self, id: CampaignId, by: By) -> Result<Campaign> {
@@ -243,7 +243,8 @@ impl Store {
             let audience = self.copy(c, id, &definition, &fields, &groups, &place)?;
             Ok((old.version, written, definition, fields, groups, waves, audience, begun))
         })?;
-        self.inner.writer.run_now(Lane::Urgent, move |c| {
+        self.inner.writer.run_now(Lane::Urgent, move |c, effects| {
+            effects.push(Effect::Told(Change::Campaign(id)));
             let current = load(c, id)?;
             if current.version != version {
                 return Err(StoreError::Stale { now: current.version });
@@ -284,7 +285,7 @@ impl Store {
     /// Removes what an interrupted freeze left.
     fn sweep(&self, id: CampaignId) -> Result<()> {
         loop {
-            let gone = self.inner.writer.run_now(Lane::Bulk, move |c| {
+            let gone = self.inner.writer.run_now(Lane::Bulk, move |c, _| {
                 Ok(c.execute(
                     "DELETE FROM audience WHERE campaign_id = ?1 AND seq IN
                          (SELECT seq FROM audience WHERE campaign_id = ?1 LIMIT ?2)",
@@ -334,7 +335,7 @@ impl Store {
 
     fn append(&self, id: CampaignId, mut chunk: Vec<Row>) -> Result<()> {
         chunk.sort_unstable_by_key(|r| r.seq);
-        self.inner.writer.run_now(Lane::Bulk, move |c| {
+        self.inner.writer.run_now(Lane::Bulk, move |c, _| {
             let mut insert = c.prepare_cached(
                 "INSERT INTO audience (campaign_id, seq, number, fields) VALUES (?1, ?2, ?3, ?4)",
             )?;

@@ -5,6 +5,7 @@
 //! them; an import that was interrupted goes on behind the last part that was stored whole, and what it stored of the
 //! next one is stored again, which changes nothing.
 
+use super::writer::Effect;
 use std::collections::{HashMap, HashSet};
 
 use campaign::{ImportId, ListId, SkipReason};
@@ -209,7 +210,7 @@ impl Store {
             if step.is_empty() {
                 break;
             }
-            let held = self.inner.writer.run_now(Lane::Bulk, move |c| {
+            self.inner.writer.run_now(Lane::Bulk, move |c, effects| {
                 let held = match find(c, import)?.into {
                     ImportTarget::List(list) => {
                         join(c, list, &step)?;
@@ -221,12 +222,10 @@ impl Store {
                     "UPDATE import SET rows = rows + ?2, accepted = accepted + ?2 WHERE id = ?1",
                 )?
                 .execute((import.0, step.len() as i64))?;
-                Ok(held)
+                effects.extend(held.into_iter().map(|(number, purposes)| Effect::OptOuts(number, purposes)));
+                effects.push(Effect::Told(Change::Import(import)));
+                Ok(())
             })?;
-            for (number, purposes) in held {
-                self.inner.opt_outs.set(number, purposes);
-            }
-            self.tell(Change::Import(import));
         }
         let mut errors = errors.into_iter();
         loop {
@@ -234,10 +233,13 @@ impl Store {
             if step.is_empty() {
                 break;
             }
-            self.inner.writer.run_now(Lane::Bulk, move |c| refuse(c, import, &step))?;
-            self.tell(Change::Import(import));
+            self.inner.writer.run_now(Lane::Bulk, move |c, effects| {
+                effects.push(Effect::Told(Change::Import(import)));
+                refuse(c, import, &step)
+            })?;
         }
-        self.inner.writer.run_now(Lane::Bulk, move |c| {
+        self.inner.writer.run_now(Lane::Bulk, move |c, effects| {
+            effects.push(Effect::Told(Change::Import(import)));
             for left in &left_out {
                 c.prepare_cached(
                     "INSERT INTO import_left_out VALUES (?1, ?2, ?3, ?4)
@@ -255,9 +257,7 @@ impl Store {
             )?
             .execute((import.0, read))?;
             Ok(())
-        })?;
-        self.tell(Change::Import(import));
-        Ok(())
+        })
     }
 
     /// Ends an import: done, or failed with the reason. For a thread that may block.
@@ -267,7 +267,8 @@ impl Store {
         fields: Vec<String>,
         failed: Option<String>,
     ) -> Result<ImportState> {
-        let ended = self.inner.writer.run_now(Lane::Bulk, move |c| {
+        self.inner.writer.run_now(Lane::Bulk, move |c, effects| {
+            effects.push(Effect::Told(Change::Import(import)));
             let stage = if failed.is_some() { ImportStage::Failed } else { ImportStage::Done };
             c.execute(
                 "UPDATE import SET state = ?2, error = ?3 WHERE id = ?1",
@@ -277,9 +278,7 @@ impl Store {
                 c.execute("INSERT INTO field VALUES (?1) ON CONFLICT DO NOTHING", [field])?;
             }
             find(c, import)
-        });
-        self.tell(Change::Import(import));
-        ended
+        })
     }
 
     /// Imports that an end of the program interrupted and that can go on, each with its plan; those without a

@@ -85,7 +85,7 @@ impl Store {
         let before = per.map_or(i64::MAX, |per| ms(now) - per.as_millis() as i64);
         let mut from = Some(0_i64);
         while let Some(at) = from {
-            from = self.inner.writer.run_now(Lane::Bulk, move |c| {
+            from = self.inner.writer.run_now(Lane::Bulk, move |c, _| {
                 let next: Option<i64> = c
                     .prepare_cached(
                         "SELECT max(number) FROM (SELECT number FROM contact_log WHERE number > ?1 ORDER BY number LIMIT ?2)",

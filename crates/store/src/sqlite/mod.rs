@@ -52,7 +52,7 @@ use crate::{Change, Definition, Result, StoreError};
 pub use home::Unsent;
 pub use idempotency::KeyInUse;
 pub use opt_out::OptOuts;
-use writer::{Lane, Writer};
+use writer::{Effect, Lane, Writer};
 
 /// The name of the database in the data folder.
 const FILE: &str = "carillon.db";
@@ -85,15 +85,28 @@ struct Inner {
     /// Campaigns whose audience is being frozen at this moment.
     freezing: Mutex<HashSet<CampaignId>>,
     opt_outs: OptOuts,
+    news: Arc<News>,
     /// Idempotency keys whose first request is being answered.
     keys: Mutex<HashSet<String>>,
-    changes: broadcast::Sender<Change>,
-    /// How many there were.
-    change_count: AtomicU64,
     /// Held by whoever brings the names of contacts up to date.
     naming: Mutex<()>,
     /// Definitions of campaigns at work, by version: the engine asks for them every turn.
     frozen: Mutex<HashMap<CampaignId, Frozen>>,
+}
+
+/// What changed, for whoever listens.
+struct News {
+    changes: broadcast::Sender<Change>,
+    /// How many there were.
+    count: AtomicU64,
+}
+
+impl News {
+    fn tell(&self, change: Change) {
+        self.count.fetch_add(1, Ordering::AcqRel);
+        // Nobody listening is no error.
+        let _ = self.changes.send(change);
+    }
 }
 
 #[derive(Clone)]
@@ -115,17 +128,26 @@ impl Store {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         migrate(&connection)?;
         home::settle_in(&connection, folder)?;
+        let opt_outs = OptOuts::default();
+        let news = Arc::new(News {
+            changes: broadcast::channel(CHANGES).0,
+            // Another process begins elsewhere, so that nobody takes its count for the one before it.
+            count: AtomicU64::new(Timestamp::now().as_microsecond().unsigned_abs()),
+        });
+        let (held, told) = (opt_outs.clone(), news.clone());
+        let writer = Writer::start(connection, move |effect| match effect {
+            Effect::Told(change) => told.tell(change),
+            Effect::OptOuts(number, purposes) => held.set(number, purposes),
+        })?;
         Ok(Self {
             inner: Arc::new(Inner {
                 path,
-                writer: Writer::start(connection)?,
+                writer,
                 readers: Mutex::default(),
                 freezing: Mutex::default(),
-                opt_outs: OptOuts::default(),
+                opt_outs,
+                news,
                 keys: Mutex::default(),
-                changes: broadcast::channel(CHANGES).0,
-                // Another process begins elsewhere, so that nobody takes its count for the one before it.
-                change_count: AtomicU64::new(Timestamp::now().as_microsecond().unsigned_abs()),
                 naming: Mutex::default(),
                 frozen: Mutex::default(),
             }),
@@ -137,13 +159,14 @@ impl Store {
         &self,
         f: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.inner.writer.run(Lane::Urgent, f).await
+        self.write_begun(move |c, _| f(c)).await
     }
 
-    /// [`Store::write`], queued when this returns.
+    /// [`Store::write`], queued when this returns, and with what follows from the commit: `f` names it, and it follows
+    /// whether or not the answer is waited for.
     fn write_begun<T: Send + 'static, F>(&self, f: F) -> impl Future<Output = Result<T>> + use<T, F>
     where
-        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+        F: FnOnce(&Connection, &mut Vec<Effect>) -> Result<T> + Send + 'static,
     {
         self.inner.writer.begin(Lane::Urgent, f)
     }
@@ -178,23 +201,13 @@ impl Store {
 
     /// What changes from now on: each after the commit that changed it.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
-        self.inner.changes.subscribe()
+        self.inner.news.changes.subscribe()
     }
 
     /// A number that grows with every change, and is another in every process: whoever looks before it reads knows
     /// afterwards whether it missed any.
     pub fn change_count(&self) -> u64 {
-        self.inner.change_count.load(Ordering::Acquire)
-    }
-
-    fn changed(&self, id: CampaignId) {
-        self.tell(Change::Campaign(id));
-    }
-
-    fn tell(&self, change: Change) {
-        self.inner.change_count.fetch_add(1, Ordering::AcqRel);
-        // Nobody listening is no error.
-        let _ = self.inner.changes.send(change);
+        self.inner.news.count.load(Ordering::Acquire)
     }
 
     /// [`Store::write`] of something that changes a campaign.
@@ -203,9 +216,16 @@ impl Store {
         id: CampaignId,
         f: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let result = self.write(f).await;
-        self.changed(id);
-        result
+        self.write_begun(move |c, effects| {
+            effects.push(Effect::Told(Change::Campaign(id)));
+            f(c)
+        })
+        .await
+    }
+
+    /// Answers when nothing can be stored any more, which ends the program.
+    pub fn ended(&self) -> impl Future<Output = ()> + use<> {
+        self.inner.writer.ended()
     }
 
     fn frozen(&self) -> MutexGuard<'_, HashMap<CampaignId, Frozen>> {

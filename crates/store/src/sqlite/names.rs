@@ -41,7 +41,7 @@ impl Store {
                 slices.push(entries.split_off(entries.len().saturating_sub(SLICE)));
             }
             for slice in slices.into_iter().rev() {
-                self.inner.writer.run_now(Lane::Bulk, move |c| {
+                self.inner.writer.run_now(Lane::Bulk, move |c, _| {
                     let mut insert = c.prepare_cached(
                         "INSERT INTO contact_name SELECT ?1, number FROM contact WHERE number = ?2 AND fields = ?3
                          ON CONFLICT DO NOTHING",
@@ -52,7 +52,7 @@ impl Store {
                     Ok(())
                 })?;
             }
-            self.inner.writer.run_now(Lane::Bulk, move |c| {
+            self.inner.writer.run_now(Lane::Bulk, move |c, _| {
                 Ok(c.execute("DELETE FROM name_due WHERE id <= ?1", [last])?)
             })?;
         }

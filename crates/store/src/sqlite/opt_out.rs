@@ -6,11 +6,11 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use campaign::Msisdn;
+use campaign::{Msisdn, SkipReason};
 use rusqlite::Connection;
 use serde_json::json;
 
-use super::{Store, audit, ms, webhooks};
+use super::{Store, audit, ms, webhooks, writer::Effect};
 use crate::{Barred, By, Deed, Level, Result};
 
 /// Numbers that were suppressed since this process opened the store, and the purposes that this holds for. What
@@ -42,7 +42,7 @@ impl OptOuts {
 pub(super) type Held = (Msisdn, Vec<String>);
 
 /// Suppresses a number on a channel (sms, voice, all), for a purpose or, where that is empty, for every one; says
-/// whether that is new.
+/// whether that is new. Each reason stands by itself, so that lifting one leaves the others.
 pub(super) fn add(
     c: &Connection,
     number: Msisdn,
@@ -71,45 +71,56 @@ impl Store {
         self.inner.opt_outs.clone()
     }
 
-    /// Puts a number on the do-not-contact list. When this answers, nothing
-    /// more is written to it.
+    /// Puts a number on the do-not-contact list for a reason, beside any other that it is there for. When this
+    /// answers, nothing more is written to it.
     pub async fn suppress(&self, number: Msisdn, barred: Barred, reason: &'static str, by: By) -> Result<()> {
         let now = by.at;
-        let held = self
-            .write(move |c| {
-                if add(c, number, (barred.word(), ""), reason, ms(now))? {
-                    audit::note(c, &by, Deed::NumberBlocked, number)?;
-                    webhooks::tell(
-                        c,
-                        Level::Person,
-                        "person.blocked",
-                        ms(now),
-                        || json!({"number": number.to_string(), "channel": barred, "reason": reason}),
-                    )?;
-                }
-                purposes(c, number)
-            })
-            .await?;
-        self.inner.opt_outs.set(number, held);
-        Ok(())
+        self.write_begun(move |c, effects| {
+            if add(c, number, (barred.word(), ""), reason, ms(now))? {
+                audit::note(c, &by, Deed::NumberBlocked, number)?;
+                webhooks::tell(
+                    c,
+                    Level::Person,
+                    "person.blocked",
+                    ms(now),
+                    || json!({"number": number.to_string(), "channel": barred, "reason": reason}),
+                )?;
+            }
+            effects.push(Effect::OptOuts(number, purposes(c, number)?));
+            Ok(())
+        })
+        .await
     }
 
-    /// Lifts a suppression; says whether there was one.
-    pub async fn unsuppress(&self, number: Msisdn, barred: Barred, by: By) -> Result<bool> {
-        let (there, left) = self
-            .write(move |c| {
-                let there = c.execute(
-                    "DELETE FROM suppression WHERE number = ?1 AND channel = ?2",
-                    (number.digits(), barred.word()),
-                )? > 0;
-                if there {
-                    audit::note(c, &by, Deed::BlockLifted, number)?;
-                }
-                let left = purposes(c, number)?;
-                Ok((there, left))
-            })
-            .await?;
-        self.inner.opt_outs.set(number, left);
-        Ok(there)
+    /// Lifts what a number is on the do-not-contact list for, one reason alone: a block is the operator's to lift, an
+    /// opt-out only the person's ([`opt_in`]). Says whether there was such a row.
+    pub async fn unsuppress(
+        &self,
+        number: Msisdn,
+        barred: Barred,
+        reason: &'static str,
+        by: By,
+    ) -> Result<bool> {
+        self.write_begun(move |c, effects| {
+            let there = c.execute(
+                "DELETE FROM suppression WHERE number = ?1 AND channel = ?2 AND reason = ?3",
+                (number.digits(), barred.word(), reason),
+            )? > 0;
+            if there {
+                audit::note(c, &by, Deed::BlockLifted, number)?;
+            }
+            effects.push(Effect::OptOuts(number, purposes(c, number)?));
+            Ok(there)
+        })
+        .await
     }
+}
+
+/// The person asked to be written to again: their own opt-outs are lifted, a block by the operator stays. Says whether
+/// there were any.
+pub(super) fn opt_in(c: &Connection, number: Msisdn) -> Result<bool> {
+    let lifted = c
+        .prepare_cached("DELETE FROM suppression WHERE number = ?1 AND reason = ?2")?
+        .execute((number.digits(), SkipReason::OptedOut.word()))?;
+    Ok(lifted > 0)
 }

@@ -3,6 +3,8 @@
 //! Keeps: a recipient keeps its sender for as long as the pool does; one that is taken out of its pool is replaced
 //! wherever it was dealt, with a line in the campaign's history.
 
+use super::writer::Effect;
+use crate::Change;
 use std::num::NonZeroU32;
 
 use campaign::{CampaignId, PoolId, PoolSender, SendAs, Sender, Senders, Status, pool};
@@ -189,27 +191,22 @@ impl Store {
     /// replaced in those that were scheduled before.
     pub async fn edit_pool(&self, id: PoolId, config: PoolConfig, by: By) -> Result<Pool> {
         Problem::none(config.problems())?;
-        let (pool, changed) = self
-            .write(move |c| {
-                let known = c
-                    .execute("UPDATE pool SET name = ?2 WHERE id = ?1", (id.0, &config.name))
-                    .map_err(|e| campaigns::taken(e, &config.name))?;
-                if known == 0 {
-                    return Err(StoreError::NotFound("pool of senders"));
-                }
-                put(c, id, &config.senders)?;
-                let users = users(c, id)?;
-                for (campaign, status) in &users {
-                    replace(c, *campaign, *status, &config.senders, &by)?;
-                }
-                audit::note(c, &by, Deed::PoolChanged, id)?;
-                Ok((Pool { id, config }, users))
-            })
-            .await?;
-        for (campaign, _) in changed {
-            self.changed(campaign);
-        }
-        Ok(pool)
+        self.write_begun(move |c, effects| {
+            let known = c
+                .execute("UPDATE pool SET name = ?2 WHERE id = ?1", (id.0, &config.name))
+                .map_err(|e| campaigns::taken(e, &config.name))?;
+            if known == 0 {
+                return Err(StoreError::NotFound("pool of senders"));
+            }
+            put(c, id, &config.senders)?;
+            for (campaign, status) in users(c, id)? {
+                replace(c, campaign, status, &config.senders, &by)?;
+                effects.push(Effect::Told(Change::Campaign(campaign)));
+            }
+            audit::note(c, &by, Deed::PoolChanged, id)?;
+            Ok(Pool { id, config })
+        })
+        .await
     }
 
     /// Removes a pool.

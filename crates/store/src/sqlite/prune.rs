@@ -1,5 +1,6 @@
 //! Drops what has had its time: keys of receipts after a week, marks of waves that nothing follows any more.
 
+use super::writer::Effect;
 use campaign::CampaignId;
 use jiff::{SignedDuration, Timestamp};
 
@@ -32,7 +33,7 @@ impl Store {
                 .collect::<rusqlite::Result<_>>()?)
         })?;
         for id in finished {
-            self.inner.writer.run_now(Lane::Bulk, move |c| {
+            self.inner.writer.run_now(Lane::Bulk, move |c, _| {
                 c.prepare_cached(
                     "DELETE FROM wave_mark WHERE wave_id IN (SELECT id FROM wave WHERE campaign_id = ?1)",
                 )?
@@ -41,12 +42,13 @@ impl Store {
             })?;
         }
         let parts_before = ms(now) - PARTS_WITHIN.as_millis() as i64;
-        let close = move |c: &_| reply::close_parts(c, parts_before, ms(now));
-        for (number, held) in self.inner.writer.run_now(Lane::Bulk, close)? {
-            self.inner.opt_outs.set(number, held);
-        }
+        self.inner.writer.run_now(Lane::Bulk, move |c, effects| {
+            let held = reply::close_parts(c, parts_before, ms(now))?;
+            effects.extend(held.into_iter().map(|(number, held)| Effect::OptOuts(number, held)));
+            Ok(())
+        })?;
         let doubts_before = ms(now) - DOUBTS_WITHIN.as_millis() as i64;
-        self.inner.writer.run_now(Lane::Bulk, move |c| {
+        self.inner.writer.run_now(Lane::Bulk, move |c, _| {
             c.execute("DELETE FROM in_doubt WHERE at < ?1", [doubts_before])?;
             Ok(())
         })?;
@@ -57,7 +59,7 @@ impl Store {
         let mut gone = 0;
         while let Some(at) = from {
             // A walk along the primary key: an index by time would cost every message more than this does.
-            let (next, dropped) = self.inner.writer.run_now(Lane::Bulk, move |c| {
+            let (next, dropped) = self.inner.writer.run_now(Lane::Bulk, move |c, _| {
                 let last: Option<(i64, String, i64)> = c
                     .prepare_cached(include_str!("sql/receipt_key_step.sql"))?
                     .query_map((at.0, &at.1, at.2, STEP), |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?

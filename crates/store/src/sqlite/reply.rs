@@ -1,7 +1,7 @@
 //! Replies: the parts of a long one put together, keywords carried out in the transaction that stores them.
 
 use campaign::{
-    CampaignId, Msisdn, RouteId,
+    CampaignId, Msisdn, RouteId, SkipReason,
     keyword::{self, Keyword},
     msisdn::Country,
 };
@@ -183,18 +183,16 @@ fn hear_whole(c: &Connection, reply: &Mo, settings: &Settings, now: i64) -> Resu
             let channel = if settings.opt_out_holds_for == OptOutScope::Everything { "all" } else { "sms" };
             let scope = (channel, purpose.as_deref().unwrap_or_default());
             // Whoever is opted out and says so again was told already.
-            if opt_out::add(c, reply.number, scope, "opted_out", now)? {
+            if opt_out::add(c, reply.number, scope, SkipReason::OptedOut.word(), now)? {
                 answer::queue(c, id, reply, Keyword::OptOut, settings, now)?;
             }
             Some(opt_out::purposes(c, reply.number)?)
         }
         // Lifts what a reply had set; a number that was blocked by a person stays blocked.
         Some(Keyword::OptIn) => {
-            let lifted = c
-                .prepare_cached("DELETE FROM suppression WHERE number = ?1 AND reason = 'opted_out'")?
-                .execute([number])?;
+            let lifted = opt_out::opt_in(c, reply.number)?;
             let held = opt_out::purposes(c, reply.number)?;
-            if lifted > 0 && held.is_empty() {
+            if lifted && held.is_empty() {
                 answer::queue(c, id, reply, Keyword::OptIn, settings, now)?;
             }
             Some(held)

@@ -2,6 +2,7 @@
 //! nothing is told that did not happen and nothing that happened is left out. While nobody listens, nothing
 //! is written.
 
+use super::writer::Effect;
 use campaign::{CampaignId, Msisdn, Outcome, WebhookId};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -168,9 +169,11 @@ impl Store {
         id: WebhookId,
         f: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let result = self.write(f).await;
-        self.tell(Change::Webhook(id));
-        result
+        self.write_begun(move |c, effects| {
+            effects.push(Effect::Told(Change::Webhook(id)));
+            f(c)
+        })
+        .await
     }
 
     /// Every webhook.
@@ -357,7 +360,7 @@ impl Store {
     pub(super) fn prune_events(&self, now: Timestamp) -> Result<()> {
         let before = ms(now) - KEPT_FOR.as_millis() as i64;
         loop {
-            let gone = self.inner.writer.run_now(Lane::Bulk, move |c| {
+            let gone = self.inner.writer.run_now(Lane::Bulk, move |c, _| {
                 let last: Option<i64> = c
                     .prepare_cached(
                         "SELECT max(id) FROM (SELECT id FROM webhook_event WHERE at < ?1 AND state <> 'queued' ORDER BY id LIMIT ?2)",

@@ -1,17 +1,22 @@
 //! The one writer. Urgent work (cycles, stops, opt-outs, everything a person waits for) goes before bulk
 //! work (freeze, import), and what waits together is committed together: one sync to the disk for all.
+//!
+//! Keeps: nothing runs outside a transaction, and what must follow a commit follows it at once, in the order of the
+//! commits, whether or not the asker still listens: jobs name their effects and this thread applies them.
 
 use std::{
     collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
+use campaign::Msisdn;
 use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
-use crate::{Result, StoreError};
+use crate::{Change, Result, StoreError};
 
-/// Jobs that share a commit at most; keeps the first of them from waiting long.
+/// The most jobs that share a commit; keeps the first of them from waiting long.
 const MOST_IN_GROUP: usize = 64;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,9 +25,26 @@ pub(super) enum Lane {
     Bulk,
 }
 
-type Answer = Box<dyn FnOnce(std::result::Result<(), String>) + Send>;
-/// Runs in a savepoint; says whether to keep what it did, and how to answer once that is committed.
-type Job = Box<dyn FnOnce(&Connection) -> (bool, Answer) + Send>;
+/// What follows from a commit, in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Something changed that others listen for.
+    Told(Change),
+    /// The purposes that nothing may be sent to a number for any more; none: it may be written to.
+    OptOuts(Msisdn, Vec<String>),
+}
+
+type Effects = Vec<Effect>;
+type Answer = Box<dyn FnOnce(Result<()>) + Send>;
+/// Runs in a savepoint, or only answers where there is no transaction; says whether to keep what it did, what follows
+/// from it, and how to answer once that is committed.
+type Job = Box<dyn FnOnce(Result<&Connection>) -> Done + Send>;
+
+struct Done {
+    keep: bool,
+    effects: Effects,
+    answer: Answer,
+}
 
 #[derive(Default)]
 struct Queue {
@@ -52,70 +74,78 @@ impl Shared {
 pub(super) struct Writer {
     shared: Arc<Shared>,
     thread: Option<std::thread::JoinHandle<()>>,
+    /// Closed when the thread has ended.
+    ended: watch::Receiver<()>,
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> Result<Self> {
+    /// Starts the thread; `apply` does what follows from commits.
+    pub(super) fn start(connection: Connection, apply: impl Fn(Effect) + Send + 'static) -> Result<Self> {
         let shared = Arc::new(Shared { queue: Mutex::default(), ready: Condvar::new() });
-        let theirs = shared.clone();
+        let (alive, ended) = watch::channel(());
+        let theirs = Ending { shared: shared.clone(), _alive: alive };
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || run(&connection, &theirs))
+            .spawn(move || run(&connection, &theirs.shared, &apply))
             .map_err(|e| StoreError::Database(e.to_string()))?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { shared, thread: Some(thread), ended })
     }
 
-    pub(super) async fn run<T: Send + 'static>(
-        &self,
-        lane: Lane,
-        f: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        self.begin(lane, f).await
+    /// Answers when the thread has ended: nothing can be stored from then on.
+    pub(super) fn ended(&self) -> impl Future<Output = ()> + use<> {
+        let mut ended = self.ended.clone();
+        async move { while ended.changed().await.is_ok() {} }
     }
 
-    /// [`Writer::run`], queued when this returns.
+    /// Runs `f` in a transaction, queued when this returns; the answer comes after the commit and its effects.
     pub(super) fn begin<T: Send + 'static, F>(
         &self,
         lane: Lane,
         f: F,
     ) -> impl Future<Output = Result<T>> + use<T, F>
     where
-        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+        F: FnOnce(&Connection, &mut Effects) -> Result<T> + Send + 'static,
     {
         let answer = self.enqueue(lane, f);
-        async { answer.await.unwrap_or_else(|_| Err(StoreError::Database("the writer has ended".into()))) }
+        async { answer.await.unwrap_or_else(|_| Err(ended())) }
     }
 
-    /// [`Writer::run`] for threads that may block.
+    /// [`Writer::begin`] for threads that may block.
     pub(super) fn run_now<T: Send + 'static>(
         &self,
         lane: Lane,
-        f: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+        f: impl FnOnce(&Connection, &mut Effects) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.enqueue(lane, f)
-            .blocking_recv()
-            .unwrap_or_else(|_| Err(StoreError::Database("the writer has ended".into())))
+        self.enqueue(lane, f).blocking_recv().unwrap_or_else(|_| Err(ended()))
     }
 
     fn enqueue<T: Send + 'static>(
         &self,
         lane: Lane,
-        f: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+        f: impl FnOnce(&Connection, &mut Effects) -> Result<T> + Send + 'static,
     ) -> oneshot::Receiver<Result<T>> {
         let (tx, rx) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
-            let result = f(connection);
-            let keep = result.is_ok();
-            let answer: Answer = Box::new(move |committed| {
-                let _ = tx.send(match committed {
-                    Ok(()) => result,
-                    Err(e) if e.contains("full") => Err(StoreError::DiskFull),
-                    Err(e) => Err(StoreError::Database(e)),
-                });
+            let mut effects = Effects::new();
+            let result = connection.and_then(|connection| {
+                catch_unwind(AssertUnwindSafe(|| f(connection, &mut effects))).unwrap_or_else(|_| {
+                    Err(StoreError::Database("a fault of this program; nothing of it was stored".into()))
+                })
             });
-            (keep, answer)
+            let keep = result.is_ok();
+            if !keep {
+                effects.clear();
+            }
+            let answer: Answer = Box::new(move |committed| {
+                // Whoever asked may have gone.
+                let _ = tx.send(committed.and(result));
+            });
+            Done { keep, effects, answer }
         });
         let mut queue = self.shared.lock();
+        if queue.closed {
+            return rx;
+        }
         match lane {
             Lane::Urgent => queue.urgent.push_back(job),
             Lane::Bulk => queue.bulk.push_back(job),
@@ -124,6 +154,10 @@ impl Writer {
         self.shared.ready.notify_one();
         rx
     }
+}
+
+fn ended() -> StoreError {
+    StoreError::Database("the writer has ended".into())
 }
 
 impl Drop for Writer {
@@ -138,7 +172,19 @@ impl Drop for Writer {
     }
 }
 
-fn run(connection: &Connection, shared: &Shared) {
+/// However the thread ends: who waits hears of it, and nobody queues for it any more.
+struct Ending {
+    shared: Arc<Shared>,
+    _alive: watch::Sender<()>,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        *self.shared.lock() = Queue { closed: true, ..Queue::default() };
+    }
+}
+
+fn run(connection: &Connection, shared: &Shared, apply: &impl Fn(Effect)) {
     loop {
         let mut queue = shared.lock();
         let first = loop {
@@ -151,48 +197,139 @@ fn run(connection: &Connection, shared: &Shared) {
             queue = shared.ready.wait(queue).unwrap_or_else(PoisonError::into_inner);
         };
         drop(queue);
-        let mut answers = Vec::new();
-        let committed = group(connection, shared, first, &mut answers).map_err(|e| e.to_string());
+        let mut done = Vec::new();
+        let committed = group(connection, shared, first, &mut done);
         if committed.is_err() && !connection.is_autocommit() {
             let _ = connection.execute_batch("ROLLBACK");
         }
-        for answer in answers {
+        for Done { effects, answer, .. } in done {
+            if committed.is_ok() {
+                effects.into_iter().for_each(apply);
+            }
             answer(committed.clone());
         }
     }
 }
 
 /// Runs `first` and what else is urgent in one transaction, each in a savepoint of its own.
-fn group(
-    connection: &Connection,
-    shared: &Shared,
-    first: Job,
-    answers: &mut Vec<Answer>,
-) -> rusqlite::Result<()> {
-    let begun = connection.execute_batch("BEGIN IMMEDIATE");
+fn group(connection: &Connection, shared: &Shared, first: Job, done: &mut Vec<Done>) -> Result<()> {
+    if let Err(e) = connection.execute_batch("BEGIN IMMEDIATE") {
+        // All that waits is answered, rather than each after a time-out of its own.
+        let e = StoreError::from(e);
+        let waiting: Vec<Job> = shared.lock().urgent.drain(..).collect();
+        done.extend(std::iter::once(first).chain(waiting).map(|job| job(Err(e.clone()))));
+        return Err(e);
+    }
     let mut next = Some(first);
     while let Some(job) = next {
-        if begun.is_ok() {
-            connection.prepare_cached("SAVEPOINT job")?.execute([])?;
+        connection.prepare_cached("SAVEPOINT job")?.execute([])?;
+        let ran = job(Ok(connection));
+        let keep = ran.keep;
+        done.push(ran);
+        if connection.is_autocommit() {
+            // A full disk rolls the whole transaction back, with what others did in it.
+            return Err(StoreError::DiskFull);
         }
-        let (keep, answer) = job(connection);
-        answers.push(answer);
-        if begun.is_ok() {
-            if !keep && !connection.is_autocommit() {
-                connection.prepare_cached("ROLLBACK TO job")?.execute([])?;
-            }
-            if connection.is_autocommit() {
-                // A full disk rolls the whole transaction back, with what others did in it.
-                return Err(rusqlite::Error::SqliteFailure(
-                    rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL),
-                    Some("database or disk is full".into()),
-                ));
-            }
-            connection.prepare_cached("RELEASE job")?.execute([])?;
+        if !keep {
+            connection.prepare_cached("ROLLBACK TO job")?.execute([])?;
         }
-        next = if answers.len() < MOST_IN_GROUP { shared.lock().urgent.pop_front() } else { None };
+        connection.prepare_cached("RELEASE job")?.execute([])?;
+        next = if done.len() < MOST_IN_GROUP { shared.lock().urgent.pop_front() } else { None };
     }
-    begun?;
     connection.prepare_cached("COMMIT")?.execute([])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, time::Duration};
+
+    use campaign::CampaignId;
+
+    use super::*;
+
+    fn open(folder: &Path) -> Connection {
+        let connection = Connection::open(folder.join("data")).unwrap();
+        connection.busy_timeout(Duration::ZERO).unwrap();
+        connection.execute_batch("CREATE TABLE IF NOT EXISTS seen (n INTEGER)").unwrap();
+        connection
+    }
+
+    fn writer(folder: &Path) -> (Writer, Arc<Mutex<Vec<Effect>>>) {
+        let applied: Arc<Mutex<Vec<Effect>>> = Arc::default();
+        let theirs = applied.clone();
+        (Writer::start(open(folder), move |effect| theirs.lock().unwrap().push(effect)).unwrap(), applied)
+    }
+
+    fn note(n: i64) -> impl FnOnce(&Connection, &mut Effects) -> Result<()> + Send + 'static {
+        move |c, effects| {
+            effects.push(Effect::Told(Change::Campaign(CampaignId(n))));
+            c.execute("INSERT INTO seen VALUES (?1)", [n])?;
+            Ok(())
+        }
+    }
+
+    fn seen(folder: &Path) -> Vec<i64> {
+        let c = open(folder);
+        let mut statement = c.prepare("SELECT n FROM seen ORDER BY n").unwrap();
+        statement.query_map([], |r| r.get(0)).unwrap().map(|n| n.unwrap()).collect()
+    }
+
+    fn told(n: i64) -> Effect {
+        Effect::Told(Change::Campaign(CampaignId(n)))
+    }
+
+    #[tokio::test]
+    async fn where_no_transaction_begins_nothing_runs_and_everybody_is_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, applied) = writer(folder.path());
+        let other = open(folder.path());
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        for answer in [writer.begin(Lane::Urgent, note(1)), writer.begin(Lane::Bulk, note(2))] {
+            assert!(matches!(answer.await, Err(StoreError::Database(_))));
+        }
+        other.execute_batch("COMMIT").unwrap();
+        assert_eq!((seen(folder.path()), applied.lock().unwrap().len()), (vec![], 0));
+        writer.begin(Lane::Urgent, note(3)).await.unwrap();
+        assert_eq!((seen(folder.path()), applied.lock().unwrap().clone()), (vec![3], vec![told(3)]));
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_is_undone_and_answered_and_its_neighbours_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, applied) = writer(folder.path());
+        let before = writer.begin(Lane::Urgent, note(1));
+        let panics = writer.begin(Lane::Urgent, |c, effects| -> Result<()> {
+            note(2)(c, effects)?;
+            panic!("as a job must not")
+        });
+        let after = writer.begin(Lane::Urgent, note(3));
+        assert!(before.await.is_ok() && after.await.is_ok());
+        assert!(matches!(panics.await, Err(StoreError::Database(_))));
+        assert_eq!(
+            (seen(folder.path()), applied.lock().unwrap().clone()),
+            (vec![1, 3], vec![told(1), told(3)])
+        );
+    }
+
+    #[tokio::test]
+    async fn effects_follow_in_the_order_of_commits_whoever_listens() {
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, applied) = writer(folder.path());
+        for n in 1..=20 {
+            drop(writer.begin(Lane::Urgent, note(n)));
+        }
+        writer.begin(Lane::Urgent, note(21)).await.unwrap();
+        assert_eq!(applied.lock().unwrap().clone(), (1..=21).map(told).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_thread_is_heard_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let ends = Writer::start(open(folder.path()), |_| panic!("as an effect must not")).unwrap();
+        let ended = ends.ended();
+        assert!(ends.begin(Lane::Urgent, note(1)).await.is_err());
+        ended.await;
+        assert!(ends.begin(Lane::Urgent, note(2)).await.is_err());
+    }
 }

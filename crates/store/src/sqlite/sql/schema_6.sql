@@ -65,3 +65,12 @@ INSERT OR IGNORE INTO in_doubt
         (SELECT ltrim(sender, '+') FROM campaign c WHERE c.id = d.campaign_id), ''), at
     FROM in_doubt_5 d;
 DROP TABLE in_doubt_5;
+
+-- A number may be on the do-not-contact list for several reasons, each lifted by its own kind alone.
+ALTER TABLE suppression RENAME TO suppression_5;
+CREATE TABLE suppression (
+    number INTEGER NOT NULL, channel TEXT NOT NULL, purpose TEXT NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (number, channel, purpose, reason)
+) WITHOUT ROWID;
+INSERT INTO suppression SELECT number, channel, purpose, reason, at FROM suppression_5;
+DROP TABLE suppression_5;
