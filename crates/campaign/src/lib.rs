@@ -7,6 +7,7 @@ pub mod course;
 pub mod field;
 pub mod id;
 pub mod keyword;
+pub mod lateness;
 pub mod lifecycle;
 pub mod money;
 pub mod msisdn;

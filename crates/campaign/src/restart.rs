@@ -8,16 +8,16 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{Send, WaveId, ZoneGroup, schedule::Delay};
+use crate::{Send, ZoneGroup, schedule::Delay};
 
 /// A campaign that was stopped for longer than ten years goes on at once.
 const LONGEST_STOP_DAYS: i32 = 3653;
 
-/// A wave that a stop closed, with something left in it.
+/// What a stop closed with something left in it: a wave, or the retries of one group. `P` names it.
 #[derive(Debug, Clone)]
-pub struct ClosedWave {
-    /// The wave.
-    pub id: WaveId,
+pub struct Closed<P> {
+    /// Which it is.
+    pub part: P,
     /// Its message.
     pub message_no: u32,
     /// Where its recipients are.
@@ -28,11 +28,11 @@ pub struct ClosedWave {
     pub remaining: i64,
 }
 
-/// A new due time for one wave.
+/// A new due time for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rebuilt {
-    /// The wave.
-    pub id: WaveId,
+pub struct Rebuilt<P> {
+    /// Which it is.
+    pub part: P,
     /// Its message.
     pub message_no: u32,
     /// When it may go on.
@@ -41,32 +41,32 @@ pub struct Rebuilt {
     pub remaining: i64,
 }
 
-/// Rebuilds the schedule of `waves`. `sends` are the campaign's messages in order; `changed` holds the
+/// Rebuilds the schedule of what was closed. `sends` are the campaign's messages in order; `changed` holds the
 /// messages whose schedule the user replaced (those begin anew from it).
-pub fn rebuild(
-    waves: &[ClosedWave],
+pub fn rebuild<P: Clone>(
+    closed: &[Closed<P>],
     sends: &[Send],
     changed: &BTreeMap<u32, Send>,
     now: Timestamp,
-) -> Vec<Rebuilt> {
+) -> Vec<Rebuilt<P>> {
     let send_of = |n: u32| changed.get(&n).or_else(|| sends.get(n as usize - 1)).unwrap_or(&Send::Now);
-    let past = |w: &&ClosedWave| w.due_at < now && !changed.contains_key(&w.message_no);
-    let is_local = |w: &ClosedWave| matches!(send_of(w.message_no), Send::Local { .. });
-    let offset = waves
+    let past = |w: &&Closed<P>| w.due_at < now && !changed.contains_key(&w.message_no);
+    let is_local = |w: &Closed<P>| matches!(send_of(w.message_no), Send::Local { .. });
+    let offset = closed
         .iter()
         .filter(past)
         .filter(|w| !is_local(w) && !send_of(w.message_no).is_after())
         .map(|w| now.duration_since(w.due_at))
         .max()
         .unwrap_or(SignedDuration::ZERO);
-    let days = waves
+    let days = closed
         .iter()
         .filter(past)
         .filter(|w| is_local(w))
         .map(|w| (1..=LONGEST_STOP_DAYS).find(|days| add_days(w, *days) >= now).unwrap_or(LONGEST_STOP_DAYS))
         .max()
         .unwrap_or(0);
-    waves
+    closed
         .iter()
         .map(|w| {
             let send = send_of(w.message_no);
@@ -77,12 +77,12 @@ pub fn rebuild(
                 Send::Local { .. } => add_days(w, days),
                 Send::Now | Send::At(_) => w.due_at.saturating_add(offset).unwrap_or(now),
             };
-            Rebuilt { id: w.id, message_no: w.message_no, due_at, remaining: w.remaining }
+            Rebuilt { part: w.part.clone(), message_no: w.message_no, due_at, remaining: w.remaining }
         })
         .collect()
 }
 
-fn add_days(wave: &ClosedWave, days: i32) -> Timestamp {
+fn add_days<P>(wave: &Closed<P>, days: i32) -> Timestamp {
     Send::After { delay: Delay::Days(days), time: None }.due_after(&wave.zones, wave.due_at)
 }
 
@@ -94,9 +94,9 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn wave(id: i64, message_no: u32, due_at: &str) -> ClosedWave {
-        ClosedWave {
-            id: WaveId(id),
+    fn wave(part: i64, message_no: u32, due_at: &str) -> Closed<i64> {
+        Closed {
+            part,
             message_no,
             zones: ZoneGroup::parse("America/New_York").unwrap(),
             due_at: at(due_at),
@@ -104,7 +104,7 @@ mod tests {
         }
     }
 
-    fn due(rebuilt: &[Rebuilt]) -> Vec<String> {
+    fn due(rebuilt: &[Rebuilt<i64>]) -> Vec<String> {
         rebuilt.iter().map(|r| r.due_at.to_string()).collect()
     }
 

@@ -6,7 +6,7 @@ use campaign::{RouteId, Sender};
 use jiff::{SignedDuration, Timestamp};
 use store::{Answer, AnswerFate, Cycle};
 
-use crate::{Attempt, Batch, Engine, Job, Outgoing, Refusal, RouteState, dispatch::soonest};
+use crate::{Attempt, Batch, Engine, Job, Outgoing, Refusal, RouteState, choose::Key, dispatch::soonest};
 
 /// The wait after a refusal that is not the recipient's: a few tries before it is too late.
 const BACKOFF: SignedDuration = SignedDuration::from_secs(15);
@@ -41,8 +41,8 @@ impl Engine {
             return self.answered(answer.id, None, now);
         };
         let sender = Arc::new(sender);
-        port.rate.take(1);
-        self.paces.take(&sender, 1);
+        self.limits.take(&Key::Route(answer.route), 1, now);
+        self.limits.take(&Key::Sender(sender.clone()), 1, now);
         port.route.submit(Batch {
             job: Job::Answer,
             send_before: answer.send_before,

@@ -1,263 +1,424 @@
-//! Whom to claim for: due waves and retries within budget, rate and windows, each campaign in its turn.
+//! Whom to claim for: a pure answer to plain facts.
+//!
+//! What is due of each campaign is looked at first (waves in order, by what their windows, leaders and lateness allow),
+//! then each route's room is divided among the campaigns that have something to send, those first that were served
+//! longest ago, so that a campaign of next year takes no share of today's rate and a small one is not starved. Within a
+//! campaign retries that are due go first, then what follows an earlier message (its distance was promised), then the
+//! rest by due time. Every campaign that sends nothing has a reason.
 
-use std::collections::HashMap;
-
-use campaign::{CampaignId, RouteId, Status, WaveId, ZoneGroup, window::Opening};
-use jiff::{SignedDuration, Timestamp};
-use store::{ClaimRequest, Cycle, Held, Wave, Work};
-
-use crate::{
-    RouteState,
-    dispatch::{Engine, PROBE_EVERY, lock, soonest},
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
 };
 
-/// Messages in one claim at most.
-const LARGEST_CLAIM: u32 = 1_000;
-/// How often it is stored that a route had room: what a crash adds to lateness at most.
-const ALIVE_EVERY: SignedDuration = SignedDuration::from_secs(1);
+use campaign::{
+    CampaignId, RouteId, Sender, Senders, Status, WaveId, ZoneGroup, lateness::is_late, window::Opening,
+};
+use jiff::{SignedDuration, Timestamp};
+use store::{ClaimRequest, Held, RetriesOf, Wave, Work};
 
-/// Why a campaign does not send at this moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WaitingReason {
-    /// Its time has not come.
-    NotDue,
-    /// Outside the sending window.
-    WindowClosed,
-    /// The route has no connection.
-    RouteDown,
-    /// The far end refuses, in its words.
-    RouteRefuses(String),
-    /// The disk is nearly full: what is sent could not be accounted for.
-    DiskFull,
-    /// Held until a person releases it: nothing was dispatched for too long.
-    Late,
-    /// The pilot is sent; a person looks at it and releases the rest.
-    Pilot,
+use crate::{
+    RouteState, Waiting, WaitingReason,
+    limits::{Grant, Limits},
+    refusal::{Refusals, Stream},
+    waiting,
+};
+
+/// The most messages in one claim.
+const LARGEST_CLAIM: u32 = 1_000;
+/// A rate that is used up is told where it lets nothing of a campaign go for so long.
+const RATE_IS_TOLD_AFTER: SignedDuration = SignedDuration::from_secs(2);
+/// How often it is looked whether a leader has come further.
+const LEADER_EVERY: SignedDuration = SignedDuration::from_secs(1);
+
+/// What a limit is kept for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Key {
+    /// Segments over a route: a second, and claimed and not yet committed.
+    Route(RouteId),
+    /// Segments as a sender that has a rate of its own, over all campaigns and routes.
+    Sender(Arc<Sender>),
 }
 
-impl WaitingReason {
-    /// The word used in the API.
-    pub const fn word(&self) -> &'static str {
-        match self {
-            Self::NotDue => "not_due",
-            Self::WindowClosed => "window_closed",
-            Self::RouteDown => "route_down",
-            Self::RouteRefuses(_) => "route_refuses",
-            Self::DiskFull => "disk_full",
-            Self::Late => "late",
-            Self::Pilot => "pilot",
-        }
+/// A route as it stands.
+#[derive(Debug, Clone)]
+pub(crate) struct PortFacts {
+    pub(crate) state: RouteState,
+    /// Its settings were changed: it claims nothing more.
+    pub(crate) outdated: bool,
+    /// When it last had room to send.
+    pub(crate) alive_at: Timestamp,
+}
+
+/// When a campaign last had something claimed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Served {
+    pub(crate) turn: u64,
+    pub(crate) at: Timestamp,
+}
+
+/// All that a choice is made from.
+pub(crate) struct Facts<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) work: &'a [Work],
+    /// The routes that are connected here.
+    pub(crate) ports: &'a BTreeMap<RouteId, PortFacts>,
+    pub(crate) limits: &'a Limits<Key>,
+    pub(crate) refusals: &'a Refusals,
+    /// Segments that a message of each campaign counts as.
+    pub(crate) segments: &'a HashMap<CampaignId, u32>,
+    pub(crate) served: &'a HashMap<CampaignId, Served>,
+}
+
+/// What is to be done.
+#[derive(Debug, Default)]
+pub(crate) struct Asks {
+    /// Campaigns whose first delivery has come due.
+    pub(crate) due: Vec<CampaignId>,
+    pub(crate) claims: Vec<ClaimRequest>,
+    /// Waves to be held, as they are late.
+    pub(crate) late: Vec<(CampaignId, WaveId)>,
+    /// Waiting streams that try one message.
+    pub(crate) probes: Vec<Stream>,
+    pub(crate) waiting: HashMap<CampaignId, Vec<Waiting>>,
+    /// When it is worth looking again; none: when something is reported or changed.
+    pub(crate) wake: Option<Timestamp>,
+}
+
+impl Asks {
+    fn wake_at(&mut self, at: Timestamp) {
+        self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
     }
 }
 
-/// Why, and until when if that is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiting {
-    /// Why.
-    pub reason: WaitingReason,
-    /// Until when.
-    pub until: Option<Timestamp>,
+/// What one campaign has to send.
+struct Demand<'a> {
+    work: &'a Work,
+    /// Waves that may be claimed, with whom the leader must have settled by when.
+    waves: Vec<(&'a Wave, Option<Timestamp>)>,
+    waits: Vec<Waiting>,
 }
 
-impl Engine {
-    /// Decides what to claim at `now`.
-    pub(crate) fn choose(
-        &mut self,
-        work: &[Work],
-        asks: &mut Cycle,
-        wake: &mut Option<Timestamp>,
-        now: Timestamp,
-    ) {
-        self.turn += 1;
-        let mut waiting = HashMap::new();
-        for w in work {
-            if w.status == Status::Scheduled && w.waves.iter().any(|wave| wave.due_at <= now) {
-                asks.due.push(w.id);
-            }
+impl Demand<'_> {
+    fn is_empty(&self) -> bool {
+        self.waves.is_empty() && self.work.retries_due == 0 && self.work.parked.is_empty()
+    }
+}
+
+/// Decides what to claim.
+pub(crate) fn choose(facts: &Facts<'_>) -> Asks {
+    let mut asks = Asks::default();
+    let mut by_route: BTreeMap<RouteId, Vec<Demand<'_>>> = BTreeMap::new();
+    for work in facts.work {
+        if work.status == Status::Scheduled && work.waves.iter().any(|wave| wave.due_at <= facts.now) {
+            asks.due.push(work.id);
         }
-        let mut outstanding: HashMap<RouteId, u32> = HashMap::new();
-        for open in self.open.values() {
-            *outstanding.entry(open.route).or_default() += open.unsettled.len() as u32 * open.segments;
+        for at in work.next_due.into_iter().chain(work.next_retry) {
+            asks.wake_at(at);
         }
-        let segments: HashMap<CampaignId, u32> = work.iter().map(|w| (w.id, self.segments_of(w))).collect();
-        for (id, port) in &mut self.ports {
-            let mine: Vec<&Work> = work.iter().filter(|w| w.definition.route_id == Some(*id)).collect();
-            if mine.is_empty() {
-                continue;
+        // A scheduled campaign has a route.
+        let Some(route) = work.definition.route_id else { continue };
+        let demand = look(facts, work, facts.ports.get(&route), &mut asks);
+        by_route.entry(route).or_default().push(demand);
+    }
+    let mut rooms = Rooms { facts, used: HashMap::new() };
+    for (route, demands) in by_route {
+        match facts.ports.get(&route) {
+            Some(port) if port.state == RouteState::Connected && !port.outdated => {
+                divide(facts, route, port, demands, &mut rooms, &mut asks);
             }
-            let state = port.route.state();
-            let connected = state == RouteState::Connected && !port.outdated;
-            let mut room = port
-                .budget
-                .saturating_sub(outstanding.get(id).copied().unwrap_or(0))
-                .min(port.rate.room(now));
-            // Each campaign in turn begins, and none takes more than its share while others wait.
-            let share = room.div_ceil(mine.len() as u32).max(1);
-            let mut queueing = false;
-            for turn in 0..mine.len() {
-                let w = mine[(self.turn + turn) % mine.len()];
-                let mut waits = Vec::new();
-                let mut chooser = Chooser {
-                    w,
-                    alive_at: port.alive_at,
-                    now,
-                    wake,
-                    late: &mut asks.late,
-                    waits: &mut waits,
+            port => {
+                let reason = match port.map(|port| &port.state) {
+                    None => WaitingReason::Disabled,
+                    Some(RouteState::Refused(words)) => WaitingReason::RouteRefuses(words.clone()),
+                    Some(_) => WaitingReason::RouteDown,
                 };
-                let ready = chooser.ready();
-                if !connected && (!ready.is_empty() || w.next_retry.is_some_and(|at| at <= now)) {
-                    let reason = match &state {
-                        RouteState::Refused(words) => WaitingReason::RouteRefuses(words.clone()),
-                        _ => WaitingReason::RouteDown,
+                for demand in demands {
+                    let waits = if demand.is_empty() {
+                        demand.waits
+                    } else {
+                        vec![Waiting { reason: reason.clone(), until: None }]
                     };
-                    waits = vec![Waiting { reason, until: None }];
+                    asks.waiting.insert(demand.work.id, waits);
                 }
-                // Room is in segments, claims are in messages; one with more than the room goes alone.
-                let each = segments[&w.id];
-                let within = |room: u32| if room == 0 { 0 } else { (room / each).max(1) };
-                if connected && !ready.is_empty() {
-                    // It sends: what else of it is not due yet is no reason. What is held still waits for a person.
-                    waits.retain(|wait| matches!(wait.reason, WaitingReason::Late | WaitingReason::Pilot));
-                }
-                let mut most = within(share.min(room)).min(LARGEST_CLAIM);
-                let mut pace = self.paces.room(&w.senders, now);
-                if let Some(refusing) = self.refusing.get_mut(&w.id)
-                    && let Some(probe_at) = refusing.probe_at
-                {
-                    waits.push(Waiting {
-                        reason: WaitingReason::RouteRefuses(refusing.words.clone()),
-                        until: Some(probe_at),
-                    });
-                    most = most.min(u32::from(probe_at <= now));
-                    if most == 1 {
-                        refusing.probe_at = Some(now + PROBE_EVERY);
-                    }
-                    soonest(wake, probe_at.max(now + SignedDuration::from_millis(1)));
-                }
-                waiting.insert(w.id, waits);
-                if !connected {
+            }
+        }
+    }
+    asks
+}
+
+/// What may go of one campaign, and why the rest may not.
+fn look<'a>(facts: &Facts<'_>, work: &'a Work, port: Option<&PortFacts>, asks: &mut Asks) -> Demand<'a> {
+    let now = facts.now;
+    let alive_at = port.map_or(Timestamp::MIN, |port| port.alive_at);
+    let (mut waves, mut waits) = (Vec::new(), Vec::new());
+    if let Some(due) = work.next_due {
+        waiting::add(&mut waits, WaitingReason::NotDue, Some(due));
+    }
+    if work.retries_held {
+        waiting::add(&mut waits, WaitingReason::Late, None);
+    }
+    for wave in &work.waves {
+        if let Some(held) = wave.held {
+            let reason = match held {
+                Held::Late => WaitingReason::Late,
+                Held::Pilot => WaitingReason::Pilot,
+            };
+            waiting::add(&mut waits, reason, None);
+            continue;
+        }
+        let send = &work.definition.messages[wave.message_no as usize - 1].send;
+        if wave.bound <= wave.next_seq {
+            // Whoever waits for a leader takes nothing, and is not late while it does.
+            waiting::add(&mut waits, WaitingReason::EarlierMessage, None);
+            if send.is_after() {
+                asks.wake_at(now + LEADER_EVERY);
+            }
+            continue;
+        }
+        // Names were checked when the audience was frozen.
+        let Ok(zones) = ZoneGroup::parse(&wave.zones) else { continue };
+        let mut opened = Timestamp::MIN;
+        if let Some(window) = &work.definition.window {
+            match window.at(&zones, now) {
+                Opening::Open { since, .. } => opened = since,
+                Opening::Closed { next } => {
+                    waiting::add(&mut waits, WaitingReason::WindowClosed, Some(next));
+                    asks.wake_at(next);
                     continue;
                 }
-                let again = if w.next_retry.is_some_and(|at| at <= now) { pace.grant_any(most) } else { 0 };
-                if again > 0 {
-                    asks.claims.push(ClaimRequest::Retries { campaign: w.id, epoch: w.epoch, most: again });
-                    room = room.saturating_sub(again * each);
-                    most = within(share.min(room)).min(most);
-                    if self.refusing.get(&w.id).is_some_and(|r| r.probe_at.is_some()) {
-                        most = 0;
-                    }
+                Opening::Never => {
+                    waiting::add(&mut waits, WaitingReason::WindowClosed, None);
+                    continue;
                 }
-                for (wave, settled_before) in ready {
-                    let take = most.min((wave.to_seq - wave.next_seq) as u32);
-                    if take == 0 {
-                        queueing = true;
-                        continue;
-                    }
-                    let take = pace.grant(&w.senders, wave.next_seq, take);
-                    if take == 0 {
-                        continue;
-                    }
-                    asks.claims.push(ClaimRequest::Wave {
-                        campaign: w.id,
-                        epoch: w.epoch,
-                        wave: wave.id,
-                        most: take,
-                        settled_before,
-                    });
-                    most -= take;
-                    room = room.saturating_sub(take * each);
-                }
-                if let Some(next) = pace.next {
-                    soonest(wake, next.max(now + SignedDuration::from_millis(1)));
-                }
-            }
-            if connected {
-                port.alive_at = now;
-                if now.duration_since(port.alive_stored) >= ALIVE_EVERY {
-                    port.alive_stored = now;
-                    asks.alive.push(*id);
-                }
-            }
-            if queueing {
-                soonest(wake, port.rate.next().max(now + SignedDuration::from_millis(1)));
             }
         }
-        for at in work.iter().filter_map(|w| w.next_retry).filter(|at| *at > now) {
-            soonest(wake, at);
+        let could_go = [wave.due_at, opened, work.restarted_at.unwrap_or(Timestamp::MIN)];
+        if is_late(could_go, alive_at, now, work.definition.lateness_limit) {
+            asks.late.push((work.id, wave.id));
+            waiting::add(&mut waits, WaitingReason::Late, None);
+            continue;
         }
-        *lock(&self.desk.waiting) = waiting;
+        if send.is_after() {
+            asks.wake_at(now + LEADER_EVERY);
+        }
+        waves.push((wave, send.is_after().then(|| send.settled_before(&zones, now))));
+    }
+    // What follows keeps its distance; all else goes by its due time.
+    waves.sort_by_key(|(wave, follows)| {
+        (follows.is_none(), wave.due_at, wave.message_no, wave.next_seq, wave.id)
+    });
+    if waves.is_empty()
+        && waits.is_empty()
+        && let Some(at) = work.next_retry
+    {
+        waiting::add(&mut waits, WaitingReason::NotDue, Some(at));
+    }
+    Demand { work, waves, waits }
+}
+
+/// Divides a route's room among the campaigns that have something to send.
+fn divide(
+    facts: &Facts<'_>,
+    route: RouteId,
+    port: &PortFacts,
+    demands: Vec<Demand<'_>>,
+    rooms: &mut Rooms<'_>,
+    asks: &mut Asks,
+) {
+    let (idle, mut hungry): (Vec<_>, Vec<_>) = demands.into_iter().partition(Demand::is_empty);
+    asks.waiting.extend(idle.into_iter().map(|demand| (demand.work.id, demand.waits)));
+    let room = rooms.left(&Key::Route(route));
+    let mut left = room.granted;
+    hungry
+        .sort_by_key(|demand| (facts.served.get(&demand.work.id).map(|served| served.turn), demand.work.id));
+    let count = hungry.len();
+    for (at, mut demand) in hungry.into_iter().enumerate() {
+        let id = demand.work.id;
+        // Room is in segments, claims are in messages; a message larger than the room is sent alone.
+        let each = facts.segments.get(&id).copied().unwrap_or(1).max(1);
+        let share = left.div_ceil((count - at) as u32);
+        let most = if share == 0 { 0 } else { (share / each).clamp(1, LARGEST_CLAIM) };
+        let mut claims = Claims { most, taken: 0, next: None, asks };
+        claims.claim(facts, port, &mut demand, rooms);
+        let Claims { taken, next, .. } = claims;
+        left = left.saturating_sub(taken.saturating_mul(each));
+        if taken > 0 {
+            // It sends: what else of it is not due yet is no reason. What waits for a person still does.
+            demand.waits.retain(|wait| {
+                matches!(
+                    wait.reason,
+                    WaitingReason::Late | WaitingReason::Pilot | WaitingReason::RouteRefuses(_)
+                )
+            });
+        } else if most == 0 || next.is_some() {
+            let until = next.or(room.next);
+            let since = facts.served.get(&id).map(|served| served.at);
+            let due = demand.waves.iter().map(|(wave, _)| wave.due_at).min();
+            let waited = since
+                .into_iter()
+                .chain(due)
+                .max()
+                .is_none_or(|since| facts.now.duration_since(since) >= RATE_IS_TOLD_AFTER);
+            if waited {
+                waiting::add(&mut demand.waits, WaitingReason::Rate, until);
+            }
+        }
+        if let Some(next) = next {
+            asks.wake_at(next);
+        }
+        asks.waiting.insert(id, demand.waits);
+    }
+    // By the rate only where the rate is what lacks: results wake by themselves.
+    if count > 0
+        && left == 0
+        && let Some(next) = room.next
+    {
+        asks.wake_at(next);
     }
 }
 
-/// Looks through one campaign's waves.
-struct Chooser<'w, 'a> {
-    w: &'w Work,
-    alive_at: Timestamp,
-    now: Timestamp,
-    wake: &'a mut Option<Timestamp>,
-    late: &'a mut Vec<WaveId>,
-    waits: &'a mut Vec<Waiting>,
+/// The claims for one campaign.
+struct Claims<'a> {
+    /// Messages that may still be claimed.
+    most: u32,
+    taken: u32,
+    /// When a sender that has no room has more.
+    next: Option<Timestamp>,
+    asks: &'a mut Asks,
 }
 
-impl<'w> Chooser<'w, '_> {
-    /// The waves that may be claimed now, with the bound for followers.
-    fn ready(&mut self) -> Vec<(&'w Wave, Option<Timestamp>)> {
-        let mut ready = Vec::new();
-        for wave in &self.w.waves {
-            if let Some(held) = wave.held {
-                let reason = match held {
-                    Held::Late => WaitingReason::Late,
-                    Held::Pilot => WaitingReason::Pilot,
+impl Claims<'_> {
+    fn claim(&mut self, facts: &Facts<'_>, port: &PortFacts, demand: &mut Demand<'_>, rooms: &mut Rooms<'_>) {
+        let work = demand.work;
+        let senders = &work.senders;
+        let stream = |sender: &Arc<Sender>| Stream { campaign: work.id, sender: sender.clone() };
+        let mut going = 0;
+        let mut probe = None;
+        for (sender, _) in senders.all() {
+            let stream = stream(sender);
+            let Some(wait) = facts.refusals.wait(&stream) else {
+                going += 1;
+                continue;
+            };
+            let reason = WaitingReason::RouteRefuses(wait.words.clone());
+            waiting::add(&mut demand.waits, reason, Some(wait.probe_at));
+            if wait.probe_at > facts.now {
+                self.asks.wake_at(wait.probe_at);
+            } else if self.most > 0 {
+                probe.get_or_insert_with(|| sender.clone());
+                self.asks.probes.push(stream);
+            }
+        }
+        if going == 0 {
+            // Only the probe goes: of those who were never refused, if there are any.
+            self.most = u32::from(probe.is_some());
+            self.waves(demand, rooms);
+        }
+        let retries = |most, of| ClaimRequest::Retries {
+            campaign: work.id,
+            epoch: work.epoch,
+            most,
+            of,
+            alive_at: port.alive_at,
+        };
+        for parked in &work.parked {
+            let waits = facts.refusals.wait(&stream(&parked.sender)).is_some();
+            let most = match (waits, &probe) {
+                (false, _) => parked.count,
+                // Who was set aside has the probe where no wave brings one.
+                (true, Some(probe)) if *probe == parked.sender => u32::from(demand.waves.is_empty()),
+                (true, _) => 0,
+            };
+            let most = rooms.grant_any(senders, most.min(self.most), &mut self.next);
+            if most > 0 {
+                self.take(retries(most, RetriesOf::Parked(parked.sender.clone())), most);
+            }
+        }
+        let dated = rooms.grant_any(senders, work.retries_due.min(self.most), &mut self.next);
+        if dated > 0 {
+            self.take(retries(dated, RetriesOf::Dated), dated);
+        }
+        if going > 0 {
+            self.waves(demand, rooms);
+        }
+    }
+
+    fn waves(&mut self, demand: &Demand<'_>, rooms: &mut Rooms<'_>) {
+        let work = demand.work;
+        for (wave, settled_before) in &demand.waves {
+            let there = (wave.bound - wave.next_seq).clamp(0, i64::from(self.most)) as u32;
+            let take = rooms.grant(&work.senders, wave.next_seq, there, &mut self.next);
+            if take > 0 {
+                let request = ClaimRequest::Wave {
+                    campaign: work.id,
+                    epoch: work.epoch,
+                    wave: wave.id,
+                    most: take,
+                    settled_before: *settled_before,
                 };
-                self.wait(reason, None);
-                continue;
+                self.take(request, take);
             }
-            if wave.due_at > self.now {
-                self.wait(WaitingReason::NotDue, Some(wave.due_at));
-                soonest(self.wake, wave.due_at);
-                continue;
-            }
-            // Names were checked when the audience was frozen.
-            let Ok(zones) = ZoneGroup::parse(&wave.zones) else { continue };
-            let mut since = wave.due_at;
-            if let Some(window) = &self.w.definition.window {
-                match window.at(&zones, self.now) {
-                    Opening::Open { since: opened, .. } => since = since.max(opened),
-                    Opening::Closed { next } => {
-                        self.wait(WaitingReason::WindowClosed, Some(next));
-                        soonest(self.wake, next);
-                        continue;
-                    }
-                    Opening::Never => {
-                        self.wait(WaitingReason::WindowClosed, None);
-                        continue;
-                    }
-                }
-            }
-            // Queueing while the route had room to send is not lateness.
-            let base = since.max(self.alive_at).max(self.w.restarted_at.unwrap_or(Timestamp::MIN));
-            let send = &self.w.definition.messages[wave.message_no as usize - 1].send;
-            if self.now.duration_since(base) > self.w.definition.lateness_limit {
-                self.late.push(wave.id);
-                self.wait(WaitingReason::Late, None);
-                continue;
-            }
-            if send.is_after() {
-                // What its leader has not settled long enough ago is looked for again every second.
-                soonest(self.wake, self.now + SignedDuration::from_secs(1));
-            }
-            ready.push((wave, send.is_after().then(|| send.settled_before(&zones, self.now))));
         }
-        ready
     }
 
-    fn wait(&mut self, reason: WaitingReason, until: Option<Timestamp>) {
-        match self.waits.iter_mut().find(|w| w.reason == reason) {
-            Some(known) => {
-                known.until = known.until.into_iter().chain(until).min();
-            }
-            None => self.waits.push(Waiting { reason, until }),
+    fn take(&mut self, request: ClaimRequest, messages: u32) {
+        self.most -= messages;
+        self.taken += messages;
+        self.asks.claims.push(request);
+    }
+}
+
+/// What the limits leave while a choice is made: what one campaign is granted, the next does not have.
+struct Rooms<'a> {
+    facts: &'a Facts<'a>,
+    used: HashMap<Key, u32>,
+}
+
+impl Rooms<'_> {
+    fn left(&self, key: &Key) -> Grant {
+        let room = self.facts.limits.room(key, self.facts.now);
+        Grant { granted: room.granted.saturating_sub(self.used.get(key).copied().unwrap_or(0)), ..room }
+    }
+
+    /// How many recipients from `seq` on, at most `most`, can be written to before a sender has no room.
+    fn grant(&mut self, senders: &Senders, seq: i64, most: u32, next: &mut Option<Timestamp>) -> u32 {
+        if !senders.are_paced() {
+            return most;
         }
+        let before = self.of_senders(senders);
+        let mut rooms = before.clone();
+        let mut granted = most;
+        for at in 0..most {
+            let room = &mut rooms[senders.index(seq + i64::from(at))];
+            if room.granted == 0 {
+                *next = next.iter().copied().chain(room.next).min();
+                granted = at;
+                break;
+            }
+            room.granted -= 1;
+        }
+        for ((sender, _), (before, room)) in senders.all().iter().zip(before.iter().zip(&rooms)) {
+            *self.used.entry(Key::Sender(sender.clone())).or_default() += before.granted - room.granted;
+        }
+        granted
+    }
+
+    fn of_senders(&self, senders: &Senders) -> Vec<Grant> {
+        senders.all().iter().map(|(sender, _)| self.left(&Key::Sender(sender.clone()))).collect()
+    }
+
+    /// How many recipients of whom it is not known who writes to them, at most `most`. Whose room they take is known once
+    /// they are claimed; until then it stays.
+    fn grant_any(&self, senders: &Senders, most: u32, next: &mut Option<Timestamp>) -> u32 {
+        if !senders.are_paced() || most == 0 {
+            return most;
+        }
+        let rooms = self.of_senders(senders);
+        let granted = most.min(rooms.iter().fold(0, |sum: u32, room| sum.saturating_add(room.granted)));
+        if granted == 0 {
+            *next = next.iter().copied().chain(rooms.iter().filter_map(|room| room.next)).min();
+        }
+        granted
     }
 }

@@ -7,20 +7,25 @@ use std::{
 
 use campaign::{CampaignId, ClaimId, Msisdn, RouteId, Senders, text::Text};
 use jiff::{SignedDuration, Timestamp};
-use store::{By, Claimed, Cycle, Cycled, Result, RouteConfig, Settled, Store, StoreError, Work};
+use store::{
+    By, Claimed, ClockStep, Cycle, Cycled, Fault, Result, RouteConfig, Settled, Store, StoreError, Tries,
+    Unwritten, Work,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Ack, Attempt, Connect, Job, Refusal, Report, Reports, Route, Traffic, Waiting, WaitingReason, fate,
-    pace::Paces,
-    rate::Rate,
+    Ack, Attempt, Connect, Job, Refusal, Report, Reports, Route, RouteState, Traffic, Waiting, WaitingReason,
+    choose::{Asks, Facts, Key, PortFacts, Served, choose},
+    fate,
+    limits::{Limit, Limits},
+    refusal::{Refusals, Stream},
     service::{Command, Handle, Stopping},
 };
 
-/// So many refusals of the route's or sender's kind in a row, and the campaign waits.
-const REFUSALS_IN_A_ROW: u32 = 20;
-/// How often a waiting campaign tries one message.
-pub(crate) const PROBE_EVERY: SignedDuration = SignedDuration::from_mins(1);
+/// How often it is stored that a route had room: the most that a crash adds to lateness.
+const ALIVE_EVERY: SignedDuration = SignedDuration::from_secs(1);
+/// How often a campaign is tried again whose data could not be read or stored.
+const FAULT_EVERY: SignedDuration = SignedDuration::from_mins(1);
 /// How long to wait after the store could not commit (full disk).
 pub(crate) const AFTER_FAILURE: SignedDuration = SignedDuration::from_secs(1);
 /// Space that must be free before anything is claimed: sending stops before accounting does.
@@ -44,8 +49,6 @@ pub(crate) struct Port {
     config: RouteConfig,
     /// Its settings were changed: claims nothing more, and goes once all it has is accounted for.
     pub(crate) outdated: bool,
-    pub(crate) budget: u32,
-    pub(crate) rate: Rate,
     /// When it last had room to send: before this engine, as stored.
     pub(crate) alive_at: Timestamp,
     pub(crate) alive_stored: Timestamp,
@@ -59,14 +62,16 @@ pub(crate) struct Open {
     pub(crate) senders: Arc<Senders>,
     /// What each message counts in the route's budget.
     pub(crate) segments: u32,
-    pub(crate) unsettled: BTreeMap<i64, (Msisdn, u32)>,
+    pub(crate) unsettled: BTreeMap<i64, (Msisdn, Tries)>,
 }
 
-#[derive(Default)]
-pub(crate) struct Refusing {
-    in_a_row: u32,
-    pub(crate) words: String,
-    pub(crate) probe_at: Option<Timestamp>,
+/// A campaign whose data could not be read or stored.
+pub(crate) struct Faulty {
+    words: String,
+    /// When it is tried again.
+    until: Timestamp,
+    /// What of it waits to be stored.
+    unstored: Cycle,
 }
 
 /// The dispatching engine of one process.
@@ -87,15 +92,19 @@ pub struct Engine {
     storing: Vec<Ack>,
     /// Claimed, not yet rendered and handed over.
     pub(crate) claimed: Vec<(Work, Claimed)>,
-    pub(crate) texts: HashMap<(CampaignId, i64), Arc<Vec<Text>>>,
+    pub(crate) texts: HashMap<(CampaignId, i64), Arc<Vec<Option<Text>>>>,
     /// The most segments that a message of each campaign came to.
     pub(crate) segments: HashMap<CampaignId, u32>,
-    pub(crate) refusing: HashMap<CampaignId, Refusing>,
-    /// What senders with a rate of their own may still send.
-    pub(crate) paces: Paces,
+    pub(crate) refusals: Refusals,
+    pub(crate) limits: Limits<Key>,
+    /// When each campaign last had something claimed.
+    served: HashMap<CampaignId, Served>,
+    pub(crate) faulty: HashMap<CampaignId, Faulty>,
+    /// The clock was set, which the store is not told of yet.
+    stepped: Option<ClockStep>,
     pub(crate) stopping: HashMap<CampaignId, Stopping>,
     pub(crate) desk: Arc<Desk>,
-    pub(crate) turn: usize,
+    turn: u64,
     /// Claims nothing more: the process is about to end.
     pub(crate) closing: bool,
     /// Answers to replies that are with a route, by id, and which route that is.
@@ -135,8 +144,11 @@ impl Engine {
             claimed: Vec::new(),
             texts: HashMap::new(),
             segments: HashMap::new(),
-            refusing: HashMap::new(),
-            paces: Paces::default(),
+            refusals: Refusals::default(),
+            limits: Limits::default(),
+            served: HashMap::new(),
+            faulty: HashMap::new(),
+            stepped: None,
             stopping: HashMap::new(),
             desk: Arc::default(),
             turn: 0,
@@ -168,12 +180,16 @@ impl Engine {
             let route = (self.connect)(&stored, self.sender.clone(), self.store.opt_outs());
             lock(&self.desk.routes).insert(stored.id, route.clone());
             let alive_at = alive.get(&stored.id.0).copied().unwrap_or(Timestamp::MIN);
+            let limit = Limit {
+                per_second: Some(stored.config.rate_per_second),
+                at_once: Some(stored.config.claim_budget()),
+            };
+            self.limits.forget(&Key::Route(stored.id));
+            self.limits.set(Key::Route(stored.id), limit, now);
             self.ports.insert(
                 stored.id,
                 Port {
                     route,
-                    budget: stored.config.claim_budget(),
-                    rate: Rate::new(stored.config.rate_per_second, now),
                     config: stored.config,
                     outdated: false,
                     alive_at,
@@ -185,7 +201,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Lets outdated routes go that have nothing left, and connects them anew.
+    /// Releases outdated routes that have nothing left, and connects them anew.
     async fn renew_routes(&mut self, now: Timestamp) -> Result<()> {
         let busy = |id: &RouteId| {
             self.open.values().any(|o| o.route == *id) || self.answering.values().any(|route| route == id)
@@ -233,31 +249,31 @@ impl Engine {
     pub async fn cycle(&mut self, now: Timestamp) -> Result<Option<Timestamp>> {
         self.gather(now);
         self.renew_routes(now).await?;
-        let agenda = self.store.agenda().await?;
+        let agenda = self.store.agenda(now).await?;
         let work = agenda.campaigns;
-        let mut asks = Cycle::default();
-        let mut wake = None;
+        let (mut cycle, mut wake) = (Cycle::default(), None);
         if self.closing {
             // Only what was handed over is still accounted for.
         } else if self.store.free_space()? >= RESERVE_BYTES {
-            self.choose(&work, &mut asks, &mut wake, now);
-            self.choose_answers(&agenda.answers, &mut asks, &mut wake, now);
+            wake = self.ask(&work, &agenda.faults, &mut cycle, now);
+            self.choose_answers(&agenda.answers, &mut cycle, &mut wake, now);
         } else {
             let waits = vec![Waiting { reason: WaitingReason::DiskFull, until: None }];
             *lock(&self.desk.waiting) = work.iter().map(|w| (w.id, waits.clone())).collect();
             soonest(&mut wake, now + AFTER_FAILURE);
         }
+        self.take_up_faulty(now, &mut wake);
         // Results make retries and free followers, which the work that was read does not show yet.
         let news = !self.pending.settled.is_empty()
             || !self.pending.unwritten.is_empty()
             || !self.pending.replies.is_empty();
-        let committing = self.begin_turn(asks, now);
+        let committing = self.begin_turn(cycle, now);
         // While that is on its way to the disk, what the turn before claimed is rendered and handed over.
         for (work, claim) in std::mem::take(&mut self.claimed) {
             self.hand_over(&work, claim, now);
         }
         let cycled = match committing {
-            Some(committing) => self.end_turn(committing.await),
+            Some(committing) => self.end_turn(committing.await, now),
             None => Ok(Cycled::default()),
         };
         let Cycled { claimed, answers, .. } = match cycled {
@@ -271,19 +287,99 @@ impl Engine {
         for answer in answers {
             self.answer(answer, now);
         }
+        self.turn += 1;
         for claim in claimed {
             if let Some(work) = work.iter().find(|w| w.id == claim.campaign) {
-                self.accept(work.clone(), claim);
+                self.served.insert(work.id, Served { turn: self.turn, at: now });
+                self.accept(work.clone(), claim, now);
             }
         }
         self.show_traffic();
         let live: HashSet<_> = work.iter().map(|w| w.id).collect();
         self.texts.retain(|(id, _), _| live.contains(id));
-        self.refusing.retain(|id, _| live.contains(id));
+        self.refusals.retain(|id| live.contains(&id));
         self.segments.retain(|id, _| live.contains(id));
+        self.served.retain(|id, _| live.contains(id));
         let more =
             !self.pending.settled.is_empty() || !self.pending.answered.is_empty() || !self.reports.is_empty();
         Ok(if more { Some(now) } else { wake })
+    }
+
+    /// Asks for what is to be claimed, and shows why campaigns wait. Answers when it is worth asking again.
+    fn ask(
+        &mut self,
+        work: &[Work],
+        faults: &[Fault],
+        cycle: &mut Cycle,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        self.limits.advance(now);
+        let mut under_way: HashMap<RouteId, u32> = self.ports.keys().map(|id| (*id, 0)).collect();
+        for open in self.open.values() {
+            *under_way.entry(open.route).or_default() += open.unsettled.len() as u32 * open.segments;
+        }
+        for (route, units) in under_way {
+            self.limits.under_way(&Key::Route(route), units);
+        }
+        let mut segments = HashMap::with_capacity(work.len());
+        for w in work {
+            segments.insert(w.id, self.segments_of(w));
+            for (sender, rate) in w.senders.all().iter().filter(|(_, rate)| rate.is_some()) {
+                let limit = Limit { per_second: rate.map(std::num::NonZero::get), at_once: None };
+                self.limits.set(Key::Sender(sender.clone()), limit, now);
+            }
+        }
+        let ports: BTreeMap<RouteId, PortFacts> = self
+            .ports
+            .iter()
+            .map(|(id, port)| {
+                let state = port.route.state();
+                (*id, PortFacts { state, outdated: port.outdated, alive_at: port.alive_at })
+            })
+            .collect();
+        let sound: Vec<Work> = work.iter().filter(|w| !self.faulty.contains_key(&w.id)).cloned().collect();
+        let Asks { due, claims, late, probes, mut waiting, wake } = choose(&Facts {
+            now,
+            work: &sound,
+            ports: &ports,
+            limits: &self.limits,
+            refusals: &self.refusals,
+            segments: &segments,
+            served: &self.served,
+        });
+        for stream in probes {
+            self.refusals.probe(&stream, now);
+        }
+        for (id, port) in &mut self.ports {
+            if port.outdated || ports.get(id).is_none_or(|facts| facts.state != RouteState::Connected) {
+                continue;
+            }
+            port.alive_at = now;
+            if now.duration_since(port.alive_stored).abs() >= ALIVE_EVERY {
+                port.alive_stored = now;
+                cycle.alive.push(*id);
+            }
+        }
+        let fault =
+            |words: &str, until| vec![Waiting { reason: WaitingReason::Fault(words.to_owned()), until }];
+        waiting.extend(faults.iter().map(|f| (f.campaign, fault(&f.words, None))));
+        waiting.extend(self.faulty.iter().map(|(id, f)| (*id, fault(&f.words, Some(f.until)))));
+        *lock(&self.desk.waiting) = waiting;
+        (cycle.claims, cycle.due, cycle.late) = (claims, due, late);
+        wake
+    }
+
+    /// The machine's clock was set by `by`; without that it would show `from`. What is waited for keeps its length.
+    pub fn clock_stepped(&mut self, from: Timestamp, by: SignedDuration) {
+        for port in self.ports.values_mut() {
+            port.alive_at = port.alive_at.saturating_add(by).unwrap_or(from);
+            port.alive_stored = port.alive_stored.saturating_add(by).unwrap_or(from);
+        }
+        self.refusals.shift(by);
+        self.stepped = Some(match self.stepped.take() {
+            Some(before) => ClockStep { from: before.from, by: before.by + by },
+            None => ClockStep { from, by },
+        });
     }
 
     /// Puts what the routes carry where others may look at it.
@@ -312,10 +408,10 @@ impl Engine {
                 self.pending.replies.push(reply);
                 self.acks.push(ack);
             }
-            Report::Unwritten { job: Job::Claim { claim, .. }, from_seq } => {
+            Report::Unwritten { job: Job::Claim { claim, .. }, from_seq: from } => {
                 if let Some(open) = self.open.get_mut(&claim) {
-                    open.unsettled.split_off(&from_seq);
-                    self.pending.unwritten.push((claim, from_seq));
+                    open.unsettled.split_off(&from);
+                    self.pending.unwritten.push(Unwritten { campaign: open.campaign, claim, from });
                 }
             }
             Report::Result { job: Job::Claim { claim, .. }, seq, attempt } => {
@@ -329,42 +425,25 @@ impl Engine {
 
     fn result(&mut self, claim: ClaimId, seq: i64, attempt: Attempt, now: Timestamp) {
         let Some(open) = self.open.get_mut(&claim) else { return };
-        let Some((number, before)) = open.unsettled.remove(&seq) else { return };
-        let campaign = open.campaign;
-        if let Some(port) = self.ports.get_mut(&open.route) {
+        let Some((number, mut tries)) = open.unsettled.remove(&seq) else { return };
+        let (campaign, route, message_no) = (open.campaign, open.route, open.message_no);
+        let stream = Stream { campaign, sender: open.senders.of(seq).clone() };
+        if let Some(port) = self.ports.get_mut(&route) {
             port.traffic.take(&attempt, now);
         }
         match &attempt {
-            Attempt::Accepted { .. } => {
-                self.refusing.remove(&campaign);
-            }
-            Attempt::Refused { kind: Refusal::Route, words, .. } => {
-                let refusing = self.refusing.entry(campaign).or_default();
-                refusing.in_a_row += 1;
-                refusing.words.clone_from(words);
-                if refusing.in_a_row >= REFUSALS_IN_A_ROW && refusing.probe_at.is_none() {
-                    refusing.probe_at = Some(now + PROBE_EVERY);
-                }
-            }
+            Attempt::Accepted { .. } => self.refusals.accepted(&stream, route, now),
             Attempt::Refused { kind: Refusal::Throttled, .. } => {
-                if let Some(port) = self.ports.get_mut(&open.route) {
-                    port.rate.slow_down(now);
-                }
+                self.limits.slow_down(&Key::Route(route), now);
             }
-            Attempt::Refused { kind: Refusal::Recipient, .. } | Attempt::OptedOut | Attempt::Lost { .. } => {}
+            Attempt::Refused { .. } | Attempt::OptedOut | Attempt::Lost { .. } => {}
         }
-        let (fate, attempts) = fate::of(attempt, before, now);
-        let (message_no, sender) = (open.message_no, Some(open.senders.of(seq).clone()));
-        self.pending.settled.push(Settled {
-            claim,
-            campaign,
-            message_no,
-            seq,
-            number,
-            sender,
-            fate,
-            attempts,
+        let fate = fate::of(attempt, &mut tries, now, |kind, words, tries| {
+            let listed = kind != Refusal::Unlisted;
+            self.refusals.refused(&stream, route, seq, (listed, words), tries, now)
         });
+        let sender = Some(stream.sender);
+        self.pending.settled.push(Settled { claim, campaign, message_no, seq, number, sender, fate, tries });
     }
 
     /// Begins to store what is pending together with `asks`; nothing, where there is nothing.
@@ -387,27 +466,39 @@ impl Engine {
         cycle.late = asks.late;
         cycle.alive = asks.alive;
         cycle.answer = asks.answer;
+        cycle.stepped = self.stepped.take();
         // Acknowledged once this turn is stored; what comes meanwhile waits for the next.
         self.storing = std::mem::take(&mut self.acks);
         (!cycle.is_empty()).then(|| self.store.cycle(cycle, self.worker.clone(), now))
     }
 
     /// Takes note of a stored turn; what could not be stored stays pending.
-    fn end_turn(&mut self, (back, result): (Cycle, Result<Cycled>)) -> Result<Cycled> {
+    fn end_turn(&mut self, (mut back, result): (Cycle, Result<Cycled>), now: Timestamp) -> Result<Cycled> {
         match result {
             Ok(cycled) => {
                 for ack in self.storing.drain(..) {
                     ack.stored();
                 }
+                for Fault { campaign, words } in &cycled.faults {
+                    tracing::error!(%campaign, error = words, "nothing of a campaign could be stored; it waits");
+                    let unstored = back.take_campaign(*campaign);
+                    self.set_aside(*campaign, words, unstored, now);
+                }
                 // What was handed over meanwhile may be settled already, and waits for the next turn.
-                let settled = self.pending.settled.iter().map(|s| s.claim);
-                let waiting: HashSet<ClaimId> =
-                    settled.chain(self.pending.unwritten.iter().map(|(id, _)| *id)).collect();
+                let unstored = self.faulty.values().map(|faulty| &faulty.unstored);
+                let waiting: HashSet<ClaimId> = std::iter::once(&self.pending)
+                    .chain(unstored)
+                    .flat_map(|cycle| {
+                        let settled = cycle.settled.iter().map(|s| s.claim);
+                        settled.chain(cycle.unwritten.iter().map(|u| u.claim))
+                    })
+                    .collect();
                 self.open.retain(|id, open| !open.unsettled.is_empty() || waiting.contains(id));
                 Ok(cycled)
             }
             Err(e) => {
                 let meanwhile = std::mem::take(&mut self.pending);
+                self.stepped = back.stepped.take().or(self.stepped.take());
                 self.pending = Cycle {
                     claims: Vec::new(),
                     due: Vec::new(),
@@ -422,6 +513,35 @@ impl Engine {
                 self.acks.append(&mut self.storing);
                 Err(e)
             }
+        }
+    }
+
+    /// Keeps what could not be stored of a campaign until it is tried again.
+    fn set_aside(&mut self, campaign: CampaignId, words: &str, unstored: Cycle, now: Timestamp) {
+        let until = now.saturating_add(FAULT_EVERY).unwrap_or(now);
+        let faulty = self.faulty.entry(campaign).or_insert_with(|| Faulty {
+            words: String::new(),
+            until,
+            unstored: Cycle::default(),
+        });
+        words.clone_into(&mut faulty.words);
+        faulty.until = until;
+        faulty.unstored.settled.extend(unstored.settled);
+        faulty.unstored.unwritten.extend(unstored.unwritten);
+    }
+
+    /// Takes up again what could not be stored and whose minute is over; the rest of those campaigns waits beside it.
+    fn take_up_faulty(&mut self, now: Timestamp, wake: &mut Option<Timestamp>) {
+        let due = |faulty: &Faulty| faulty.until <= now;
+        for (_, faulty) in self.faulty.extract_if(|_, faulty| due(faulty)) {
+            self.pending.settled.extend(faulty.unstored.settled);
+            self.pending.unwritten.extend(faulty.unstored.unwritten);
+        }
+        for (id, faulty) in &mut self.faulty {
+            let more = self.pending.take_campaign(*id);
+            faulty.unstored.settled.extend(more.settled);
+            faulty.unstored.unwritten.extend(more.unwritten);
+            soonest(wake, faulty.until);
         }
     }
 }

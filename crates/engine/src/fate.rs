@@ -1,52 +1,56 @@
-//! What an attempt means for the delivery: settled, or to be tried again and when.
+//! What an attempt means for the delivery: settled, to be tried again and when, or set aside.
 
 use campaign::{Outcome, SkipReason};
 use jiff::{SignedDuration, Timestamp};
-use store::Fate;
+use store::{Fate, Tries};
 
-use crate::{Attempt, Refusal};
+use crate::{Attempt, Refusal, refusal::Verdict};
 
 /// First wait after throttling; doubles with each attempt.
 const FIRST_BACKOFF: SignedDuration = SignedDuration::from_secs(1);
 /// The longest wait between two attempts.
 const LONGEST_BACKOFF: SignedDuration = SignedDuration::from_mins(5);
-/// After so many throttled attempts (about an hour) it has failed.
-const MOST_ATTEMPTS: u32 = 20;
 
-/// The fate of a message after an attempt, and how many attempts count from now on.
-pub(crate) fn of(attempt: Attempt, before: u32, now: Timestamp) -> (Fate, u32) {
+/// The fate of a message after an attempt, which `tries` counts. A refusal that may be the recipient's or the route's is
+/// `judge`d.
+pub(crate) fn of(
+    attempt: Attempt,
+    tries: &mut Tries,
+    now: Timestamp,
+    judge: impl FnOnce(Refusal, &str, &mut Tries) -> Verdict,
+) -> Fate {
     let settled = |outcome, code, detail, provider_ids: Vec<String>| {
         let parts = provider_ids.len().max(1) as u32;
         Fate::Final { outcome, reason: None, code, detail, provider_ids, parts }
     };
+    let before = tries.attempts;
+    if !matches!(attempt, Attempt::OptedOut) {
+        tries.attempts += 1;
+    }
     match attempt {
-        Attempt::Accepted { provider_ids } => (settled(Outcome::Sent, None, None, provider_ids), before + 1),
-        Attempt::OptedOut => (
-            Fate::Final {
-                outcome: Outcome::Skipped,
-                reason: Some(SkipReason::OptedOut),
-                code: None,
-                detail: None,
-                provider_ids: Vec::new(),
-                parts: 0,
-            },
-            before,
-        ),
-        Attempt::Lost { words } => (settled(Outcome::InDoubt, None, Some(words), Vec::new()), before + 1),
+        Attempt::Accepted { provider_ids } => settled(Outcome::Sent, None, None, provider_ids),
+        Attempt::OptedOut => Fate::Final {
+            outcome: Outcome::Skipped,
+            reason: Some(SkipReason::OptedOut),
+            code: None,
+            detail: None,
+            provider_ids: Vec::new(),
+            parts: 0,
+        },
+        Attempt::Lost { words } => settled(Outcome::InDoubt, None, Some(words), Vec::new()),
         Attempt::Refused { kind: Refusal::Recipient, status, words } => {
-            (settled(Outcome::Failed, Some(status), Some(words), Vec::new()), before + 1)
+            settled(Outcome::Failed, Some(status), Some(words), Vec::new())
         }
-        Attempt::Refused { kind: Refusal::Throttled, status, words } if before + 1 >= MOST_ATTEMPTS => {
-            (settled(Outcome::Failed, Some(status), Some(words), Vec::new()), before + 1)
-        }
+        // However long it takes: being too fast is never the recipient's fault.
         Attempt::Refused { kind: Refusal::Throttled, words, .. } => {
             let wait = (FIRST_BACKOFF * 2_i32.saturating_pow(before.min(16))).min(LONGEST_BACKOFF);
-            (Fate::Again { due_at: now.saturating_add(wait).unwrap_or(now), detail: words }, before + 1)
+            Fate::Again { due_at: now.saturating_add(wait).unwrap_or(now), detail: words }
         }
-        // Nothing counted: a wrong sender id never burns an audience.
-        Attempt::Refused { kind: Refusal::Route, words, .. } => {
-            (Fate::Again { due_at: now, detail: words }, before)
-        }
+        Attempt::Refused { kind, status, words } => match judge(kind, &words, tries) {
+            Verdict::Failed => settled(Outcome::Failed, Some(status), Some(words), Vec::new()),
+            Verdict::AskAgain(due_at) | Verdict::Later(due_at) => Fate::Again { due_at, detail: words },
+            Verdict::Parked => Fate::Parked { tried: true, detail: words },
+        },
     }
 }
 
@@ -55,24 +59,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn throttling_waits_longer_each_time_and_ends() {
+    fn throttling_waits_longer_each_time_and_uses_nobody_up() {
         let now: Timestamp = "2026-11-24T15:00:00Z".parse().unwrap();
-        let throttled =
-            || Attempt::Refused { kind: Refusal::Throttled, status: 0x58, words: "throttled".into() };
+        let mut tries = Tries::default();
         let mut waits = Vec::new();
-        let mut attempts = 0;
-        loop {
-            let (fate, counted) = of(throttled(), attempts, now);
-            attempts = counted;
-            match fate {
-                Fate::Again { due_at, .. } => waits.push(due_at.duration_since(now).as_secs()),
-                Fate::Final { outcome, code, .. } => {
-                    assert_eq!((outcome, code), (Outcome::Failed, Some(0x58)));
-                    break;
-                }
-            }
+        for _ in 0..1_000 {
+            let throttled =
+                Attempt::Refused { kind: Refusal::Throttled, status: 0x58, words: "throttled".into() };
+            let fate = of(throttled, &mut tries, now, |_, _, _| Verdict::Failed);
+            let Fate::Again { due_at, .. } = fate else { panic!("{fate:?}") };
+            waits.push(due_at.duration_since(now).as_secs());
         }
         assert_eq!(waits[..10], [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]);
-        assert_eq!(waits.len(), 19);
+        assert!(waits[10..].iter().all(|wait| *wait == 300));
+        assert_eq!(tries, Tries { attempts: 1_000, refusals: 0, refused_at: None });
     }
 }

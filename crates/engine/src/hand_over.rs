@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use campaign::{CampaignId, Outcome, SkipReason, ZoneGroup, segment, text::RenderError, window::Opening};
+use campaign::{
+    CampaignId, ClaimId, Outcome, Sender, SkipReason, ZoneGroup, segment, text::RenderError, window::Opening,
+};
 use jiff::{SignedDuration, Timestamp};
-use store::{Claimed, Fate, Settled, Work};
+use store::{Claimed, Fate, Recipient, Settled, Unwritten, Work};
 
-use crate::{Batch, Engine, Job, Outgoing, dispatch::Open};
+use crate::{Batch, Engine, Job, Outgoing, choose::Key, dispatch::Open, refusal::Stream};
 
 /// How long a claim may lie unwritten with its route before it goes back (architecture.md, leases).
 const LEASE: SignedDuration = SignedDuration::from_secs(10);
 
 impl Engine {
     /// Takes on what was claimed: it is handed over with the next turn.
-    pub(crate) fn accept(&mut self, work: Work, claim: Claimed) {
+    pub(crate) fn accept(&mut self, work: Work, claim: Claimed, now: Timestamp) {
         let Some(route) = work.definition.route_id else {
             // A scheduled campaign has one; one that has not keeps its messages.
             return self.return_claim(&claim);
@@ -27,15 +29,13 @@ impl Engine {
                 route,
                 senders: work.senders.clone(),
                 segments,
-                unsettled: claim.recipients.iter().map(|r| (r.seq, (r.number, r.attempts))).collect(),
+                unsettled: claim.recipients.iter().map(|r| (r.seq, (r.number, r.tries))).collect(),
             },
         );
-        if let Some(port) = self.ports.get_mut(&route) {
-            port.rate.take(claim.recipients.len());
-        }
+        self.limits.take(&Key::Route(route), claim.recipients.len() as u32, now);
         if work.senders.are_paced() {
             for r in &claim.recipients {
-                self.paces.take(work.senders.of(r.seq), 1);
+                self.limits.take(&Key::Sender(work.senders.of(r.seq).clone()), 1, now);
             }
         }
         self.claimed.push((work, claim));
@@ -62,7 +62,9 @@ impl Engine {
         if let Some(open) = self.open.get_mut(&claim.id) {
             open.unsettled.clear();
         }
-        self.pending.unwritten.extend(claim.recipients.first().map(|r| (claim.id, r.seq)));
+        let (campaign, claim_id) = (claim.campaign, claim.id);
+        let tail = |from| Unwritten { campaign, claim: claim_id, from };
+        self.pending.unwritten.extend(claim.recipients.first().map(|r| tail(r.seq)));
     }
 
     /// Renders what was claimed and hands it to the route.
@@ -71,12 +73,25 @@ impl Engine {
         let send_before = send_before(work, &claim, now);
         let texts = self.texts.entry((work.id, work.epoch)).or_insert_with(|| {
             // Checked at save and at schedule; one that cannot be read any more sends nothing.
-            Arc::new(work.definition.messages.iter().filter_map(|m| m.parse().ok()).collect())
+            Arc::new(work.definition.messages.iter().map(|m| m.parse().ok()).collect())
         });
-        let text = texts.get(claim.message_no as usize - 1).cloned();
+        let text = texts.get(claim.message_no as usize - 1).cloned().flatten();
+        let stream = |sender: &Arc<Sender>| Stream { campaign: work.id, sender: sender.clone() };
+        let refused = work.senders.all().iter().any(|(s, _)| self.refusals.wait(&stream(s)).is_some());
         let mut messages = Vec::with_capacity(claim.recipients.len());
         let (mut segments, mut most) = (0, 1);
         for r in claim.recipients {
+            if refused && let Err(detail) = self.refusals.may_go(&stream(work.senders.of(r.seq))) {
+                // Its sender was refused since this was chosen: set aside, nothing counted.
+                self.settle_unsent(
+                    work,
+                    claim.id,
+                    claim.message_no,
+                    &r,
+                    Fate::Parked { tried: false, detail },
+                );
+                continue;
+            }
             let (reason, detail) = match text.as_ref().map(|t| t.render(&work.fields, r.values())) {
                 Some(Ok(text)) => {
                     let size = segment::measure(&text).map_or(1, |size| size.segments);
@@ -84,7 +99,9 @@ impl Engine {
                     most = most.max(size as u32);
                     let sender = work.senders.of(r.seq).clone();
                     // One was taken with the claim.
-                    self.paces.take(&sender, size.saturating_sub(1));
+                    if work.senders.are_paced() {
+                        self.limits.take(&Key::Sender(sender.clone()), size.saturating_sub(1) as u32, now);
+                    }
                     messages.push(Outgoing { seq: r.seq, sender, number: r.number, text });
                     continue;
                 }
@@ -92,22 +109,10 @@ impl Engine {
                 Some(Err(RenderError::Broken(why))) => (None, Some(why)),
                 None => (None, Some("the text cannot be read".to_owned())),
             };
-            if let Some(open) = self.open.get_mut(&claim.id) {
-                open.unsettled.remove(&r.seq);
-            }
             let outcome = if reason.is_some() { Outcome::Skipped } else { Outcome::Failed };
             let fate =
                 Fate::Final { outcome, reason, code: None, detail, provider_ids: Vec::new(), parts: 0 };
-            self.pending.settled.push(Settled {
-                claim: claim.id,
-                campaign: work.id,
-                message_no: claim.message_no,
-                seq: r.seq,
-                number: r.number,
-                sender: None,
-                fate,
-                attempts: r.attempts + 1,
-            });
+            self.settle_unsent(work, claim.id, claim.message_no, &r, fate);
         }
         let known = self.segments.entry(work.id).or_insert(1);
         *known = most.max(*known);
@@ -115,7 +120,7 @@ impl Engine {
             && !messages.is_empty()
         {
             // One each was taken with the claim.
-            port.rate.take(segments - messages.len());
+            self.limits.take(&Key::Route(id), (segments - messages.len()) as u32, now);
             port.route.submit(Batch {
                 job: Job::Claim { campaign: work.id, claim: claim.id },
                 send_before,
@@ -125,6 +130,33 @@ impl Engine {
                 messages,
             });
         }
+    }
+}
+
+impl Engine {
+    /// What became of a message that is not handed over.
+    fn settle_unsent(&mut self, work: &Work, claim: ClaimId, message_no: u32, r: &Recipient, fate: Fate) {
+        if let Some(open) = self.open.get_mut(&claim) {
+            open.unsettled.remove(&r.seq);
+        }
+        let mut tries = r.tries;
+        let sender = match fate {
+            Fate::Parked { .. } => Some(work.senders.of(r.seq).clone()),
+            Fate::Final { .. } | Fate::Again { .. } => {
+                tries.attempts += 1;
+                None
+            }
+        };
+        self.pending.settled.push(Settled {
+            claim,
+            campaign: work.id,
+            message_no,
+            seq: r.seq,
+            number: r.number,
+            sender,
+            fate,
+            tries,
+        });
     }
 }
 

@@ -10,13 +10,13 @@ mod choose;
 mod dispatch;
 mod fate;
 mod hand_over;
-mod pace;
-mod rate;
+mod limits;
+mod refusal;
 mod route;
 mod service;
 mod traffic;
+mod waiting;
 
-pub use choose::{Waiting, WaitingReason};
 pub use dispatch::Engine;
 pub use service::Handle;
 pub use store::{
@@ -24,5 +24,6 @@ pub use store::{
     Route as StoredRoute, RouteConfig, RouteKind, SmppConfig,
 };
 pub use traffic::{Refused, Traffic};
+pub use waiting::{Waiting, WaitingReason};
 
 pub use route::{Ack, Attempt, Batch, Connect, Job, Outgoing, Report, Reports, Route, RouteState, Trouble};

@@ -7,8 +7,8 @@ use engine::Refusal;
 /// `ESME_RTHROTTLED`.
 pub(crate) const THROTTLED: u32 = 0x58;
 
-/// (status, whose fault, words). What is not listed counts as the route's: nothing is burned by a code
-/// that nobody knows.
+/// (status, whose fault, words). What is not listed is judged by evidence: nothing is burned by a code
+/// that nobody knows, and nobody is held up by it.
 const STATUSES: &[(u32, Refusal, &str)] = &[
     (0x01, Refusal::Recipient, "the text is too long for the SMSC"),
     (0x0A, Refusal::Route, "the SMSC does not accept this sender"),
@@ -30,7 +30,7 @@ const STATUSES: &[(u32, Refusal, &str)] = &[
 /// Whose fault a status is, and what it says; `own` is what the route's SMSC means otherwise.
 pub(crate) fn of(status: u32, own: &BTreeMap<u32, Refusal>) -> (Refusal, String) {
     let known = STATUSES.iter().find(|s| s.0 == status);
-    let kind = own.get(&status).copied().or_else(|| known.map(|s| s.1)).unwrap_or(Refusal::Route);
+    let kind = own.get(&status).copied().or_else(|| known.map(|s| s.1)).unwrap_or(Refusal::Unlisted);
     let words = known
         .map_or_else(|| format!("the SMSC refused with command status {status:#010x}"), |s| s.2.to_owned());
     (kind, words)

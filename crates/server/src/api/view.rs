@@ -1,7 +1,7 @@
 //! Campaigns and routes as the API shows them.
 
 use campaign::{Action, CampaignId, RouteId, Status, Totals};
-use engine::{Handle, WaitingReason};
+use engine::Handle;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -120,10 +120,7 @@ pub(crate) fn waiting(engine: &Handle, c: &Campaign) -> Vec<WaitingView> {
         .waiting(c.id)
         .into_iter()
         .map(|w| {
-            let detail = match &w.reason {
-                WaitingReason::RouteRefuses(words) => Some(words.clone()),
-                _ => None,
-            };
+            let detail = w.reason.detail().map(str::to_owned);
             WaitingView { reason: w.reason.word(), until: w.until, detail }
         })
         .collect()

@@ -85,6 +85,7 @@ pub(super) fn refusal(kind: impl Given<store::Refusal>) -> Cow<'static, str> {
             store::Refusal::Recipient => "recipient",
             store::Refusal::Throttled => "throttled",
             store::Refusal::Route => "route",
+            store::Refusal::Unlisted => "unlisted",
         },
     )
 }

@@ -3,12 +3,12 @@
 use std::{num::NonZeroU32, sync::Arc};
 
 use campaign::{
-    Channel, ListId, RouteId, Send, SendAs, Tlvs, Window,
+    Channel, ListId, RouteId, Send, SendAs, Tlvs, Window, ZoneGroup,
     money::Money,
     placeholder, segment,
     text::{BadText, Text},
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One thing that is wrong with an input.
@@ -131,6 +131,14 @@ impl Definition {
     /// What it is for; empty: not said, so that every opt-out counts.
     pub fn purpose(&self) -> &str {
         self.purpose.as_deref().unwrap_or_default()
+    }
+
+    /// By when the message before must have been settled for a recipient of `zones` (a [`ZoneGroup`] name) to get
+    /// message `n` at `now`; none where message `n` has a time of its own.
+    pub fn settled_before(&self, n: u32, zones: &str, now: Timestamp) -> Option<Timestamp> {
+        let send = &self.messages.get((n as usize).checked_sub(1)?)?.send;
+        // Names were checked when the audience was frozen.
+        send.is_after().then(|| ZoneGroup::parse(zones).map_or(now, |zones| send.settled_before(&zones, now)))
     }
 }
 

@@ -128,8 +128,10 @@ pub enum Refusal {
     Recipient,
     /// We are too fast, or a queue is full: again later.
     Throttled,
-    /// The route's or sender's: put back, nothing counted.
+    /// The route's or sender's: put back, nothing counted while nothing of that sender is accepted.
     Route,
+    /// In no table: the recipient's until evidence says otherwise.
+    Unlisted,
 }
 
 /// What a SMSC means by command statuses of its own.

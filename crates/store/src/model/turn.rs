@@ -1,11 +1,14 @@
 //! What the engine and the store tell each other.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use campaign::{
     Address, CampaignId, ClaimId, Msisdn, Outcome, RouteId, Sender, Senders, SkipReason, Status, WaveId,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Answer, AnswerFate, Definition, Reply};
 
@@ -16,6 +19,17 @@ pub struct Agenda {
     pub campaigns: Vec<Work>,
     /// Routes with answers to replies in their queue, and when the first is due.
     pub answers: Vec<(RouteId, Timestamp)>,
+    /// Campaigns that could not be read, and why: they wait, the others go on.
+    pub faults: Vec<Fault>,
+}
+
+/// A campaign whose data could not be read or stored, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// What failed.
+    pub words: String,
 }
 
 /// What a campaign needs of the engine: its frozen definition and its open work.
@@ -35,14 +49,31 @@ pub struct Work {
     pub fields: Arc<[String]>,
     /// When it was last restarted.
     pub restarted_at: Option<Timestamp>,
-    /// Waves with something left.
+    /// Waves with something left that are due or held.
     pub waves: Vec<Wave>,
-    /// The due times of retries, by message: how many are due at or before each look.
+    /// When the next wave that is not due yet comes due.
+    pub next_due: Option<Timestamp>,
+    /// Retries that are due, as far as one claim can take them.
+    pub retries_due: u32,
+    /// When the next retry that is not due yet comes due.
     pub next_retry: Option<Timestamp>,
+    /// Whether retries wait for a person's release, because they are late.
+    pub retries_held: bool,
+    /// Senders whose messages were set aside while the carrier refused them.
+    pub parked: Vec<Parked>,
+}
+
+/// What was set aside of one sender.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parked {
+    /// The sender.
+    pub sender: Arc<Sender>,
+    /// How many, as far as one claim can take them.
+    pub count: u32,
 }
 
 /// An open wave.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wave {
     /// Its id.
     pub id: WaveId,
@@ -56,6 +87,8 @@ pub struct Wave {
     pub held: Option<Held>,
     /// The first that was never claimed.
     pub next_seq: i64,
+    /// One past the last that may be claimed now: its end, or as far as the message before has come.
+    pub bound: i64,
     /// One past its last.
     pub to_seq: i64,
 }
@@ -82,7 +115,7 @@ impl Held {
 }
 
 /// A request to take the next part of a wave, or of the retries that are due.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClaimRequest {
     /// The next part of a wave.
     Wave {
@@ -92,7 +125,7 @@ pub enum ClaimRequest {
         epoch: i64,
         /// The wave.
         wave: WaveId,
-        /// At most so many.
+        /// The most to claim.
         most: u32,
         /// For a message after another: only whom the one before was settled for by then.
         settled_before: Option<Timestamp>,
@@ -103,9 +136,31 @@ pub enum ClaimRequest {
         campaign: CampaignId,
         /// The epoch.
         epoch: i64,
-        /// At most so many.
+        /// The most to claim.
         most: u32,
+        /// Which of them.
+        of: RetriesOf,
+        /// When its route last had room: what was due before is not late by the time until then.
+        alive_at: Timestamp,
     },
+}
+
+impl ClaimRequest {
+    /// The campaign that is claimed for.
+    pub const fn campaign(&self) -> CampaignId {
+        match self {
+            Self::Wave { campaign, .. } | Self::Retries { campaign, .. } => *campaign,
+        }
+    }
+}
+
+/// Which retries to claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RetriesOf {
+    /// Those that have a date, by date.
+    Dated,
+    /// Those that were set aside of one sender: first who was never refused, then who was asked longest ago.
+    Parked(Arc<Sender>),
 }
 
 /// A claim: who is to get what.
@@ -135,8 +190,19 @@ pub struct Recipient {
     pub number: Msisdn,
     /// The values of the campaign's fields, in their order, as a JSON array.
     pub fields: Option<Box<str>>,
-    /// Attempts so far.
+    /// What was tried so far.
+    pub tries: Tries,
+}
+
+/// What was tried for one message to one recipient.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tries {
+    /// Attempts of any kind.
     pub attempts: u32,
+    /// Refusals that count for the recipient: others were accepted meanwhile.
+    pub refusals: u32,
+    /// When it was first refused for what may be its own fault or its route's.
+    pub refused_at: Option<Timestamp>,
 }
 
 impl Recipient {
@@ -164,8 +230,8 @@ pub struct Settled {
     pub sender: Option<Arc<Sender>>,
     /// What became of it.
     pub fate: Fate,
-    /// Attempts including this one.
-    pub attempts: u32,
+    /// What was tried, this attempt included.
+    pub tries: Tries,
 }
 
 /// What became of an attempt.
@@ -190,6 +256,13 @@ pub enum Fate {
     Again {
         /// When.
         due_at: Timestamp,
+        /// Why, in words.
+        detail: String,
+    },
+    /// Set aside until its sender is accepted again.
+    Parked {
+        /// Whether this was an attempt.
+        tried: bool,
         /// Why, in words.
         detail: String,
     },
@@ -226,23 +299,70 @@ pub struct Cycle {
     pub replies: Vec<Reply>,
     /// Receipts.
     pub receipts: Vec<Receipt>,
-    /// Claims whose tail from this seq on was not written and goes back.
-    pub unwritten: Vec<(ClaimId, i64)>,
+    /// Claims whose tail was not written and goes back.
+    pub unwritten: Vec<Unwritten>,
     /// What to claim.
     pub claims: Vec<ClaimRequest>,
     /// Campaigns whose first delivery has come due.
     pub due: Vec<CampaignId>,
     /// Waves found late: held from now on.
-    pub late: Vec<WaveId>,
+    pub late: Vec<(CampaignId, WaveId)>,
     /// Routes that had room to send.
     pub alive: Vec<RouteId>,
+    /// The clock of the machine was set: what was to be tried again soon is dated anew.
+    pub stepped: Option<ClockStep>,
     /// What became of answers to replies, by id.
     pub answered: Vec<(i64, AnswerFate)>,
     /// Routes that answers are to be taken for.
     pub answer: Vec<RouteId>,
 }
 
+/// The tail of a claim that was not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unwritten {
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// The claim.
+    pub claim: ClaimId,
+    /// The first that was not written.
+    pub from: i64,
+}
+
+/// The machine's clock was set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockStep {
+    /// What it would show now, had it not been set.
+    pub from: Timestamp,
+    /// By how much it was set forward; negative: back.
+    pub by: SignedDuration,
+}
+
 impl Cycle {
+    /// Splits off what belongs to `campaign`.
+    #[must_use]
+    pub fn take_campaign(&mut self, campaign: CampaignId) -> Self {
+        let settled: Vec<_> = self.settled.extract_if(.., |s| s.campaign == campaign).collect();
+        let claims: HashSet<ClaimId> = settled.iter().map(|s| s.claim).collect();
+        Self {
+            low: self.low.extract_if(.., |(claim, _)| claims.contains(claim)).collect(),
+            settled,
+            unwritten: self.unwritten.extract_if(.., |u| u.campaign == campaign).collect(),
+            claims: self.claims.extract_if(.., |request| request.campaign() == campaign).collect(),
+            due: self.due.extract_if(.., |due| *due == campaign).collect(),
+            late: self.late.extract_if(.., |(late, _)| *late == campaign).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// The campaigns that it concerns, receipts and replies left out.
+    pub fn campaigns(&self) -> BTreeSet<CampaignId> {
+        let settled = self.settled.iter().map(|s| s.campaign);
+        let unwritten = self.unwritten.iter().map(|u| u.campaign);
+        let claims = self.claims.iter().map(ClaimRequest::campaign);
+        let late = self.late.iter().map(|(campaign, _)| *campaign);
+        settled.chain(unwritten).chain(claims).chain(late).chain(self.due.iter().copied()).collect()
+    }
+
     /// Whether there is nothing to store.
     pub fn is_empty(&self) -> bool {
         self.settled.is_empty()
@@ -253,6 +373,7 @@ impl Cycle {
             && self.due.is_empty()
             && self.late.is_empty()
             && self.alive.is_empty()
+            && self.stepped.is_none()
             && self.answered.is_empty()
             && self.answer.is_empty()
     }
@@ -267,4 +388,6 @@ pub struct Cycled {
     pub answers: Vec<Answer>,
     /// Campaigns whose status or totals changed.
     pub changed: Vec<CampaignId>,
+    /// Campaigns of which nothing of this turn could be stored.
+    pub faults: Vec<Fault>,
 }

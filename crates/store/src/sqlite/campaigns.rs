@@ -30,10 +30,11 @@ pub(super) struct Loaded {
     pub(super) scheduled_at: Option<i64>,
     pub(super) started_at: Option<i64>,
     pub(super) finished_at: Option<i64>,
+    pub(super) restarted_at: Option<i64>,
 }
 
 const COLUMNS: &str = "id, definition, status, archived_from, version, epoch, fields, audience, created_at, scheduled_at, \
-                       started_at, finished_at, created_by, starts_at";
+                       started_at, finished_at, created_by, starts_at, restarted_at";
 
 fn row(r: &Row<'_>) -> rusqlite::Result<Loaded> {
     let json = |at: usize, e: serde_json::Error| {
@@ -56,6 +57,7 @@ fn row(r: &Row<'_>) -> rusqlite::Result<Loaded> {
         finished_at: r.get(11)?,
         created_by: r.get(12)?,
         starts_at: r.get(13)?,
+        restarted_at: r.get(14)?,
     })
 }
 
@@ -101,7 +103,8 @@ pub(super) fn active(c: &Connection) -> Result<Vec<CampaignId>> {
 pub(super) fn full(c: &Connection, l: Loaded) -> Result<Campaign> {
     let totals = totals(c, l.id, l.definition.messages.len())?;
     let held = c
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM wave WHERE campaign_id = ?1 AND open AND held AND next_seq < to_seq)")?
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM wave WHERE campaign_id = ?1 AND open AND held AND next_seq < to_seq)
+                 OR EXISTS (SELECT 1 FROM retry WHERE campaign_id = ?1 AND open AND held)")?
         .query_row([l.id.0], |r| r.get(0))?;
     Ok(Campaign {
         id: l.id,

@@ -2,17 +2,18 @@
 
 use campaign::{
     CampaignId, ClaimId, Msisdn, Outcome, SkipReason, WaveId,
+    lateness::is_late,
     outcome::{Follow, follow},
     window::Opening,
 };
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     dispatch::{Turn, zones_of},
     ms, people, time,
 };
-use crate::{ClaimRequest, Claimed, Fate, Recipient, Result, Settings, Settled};
+use crate::{ClaimRequest, Claimed, Fate, Recipient, Result, RetriesOf, Settings, Settled, Tries};
 
 /// How often a retry is looked at whose window never opens.
 const A_DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -27,13 +28,23 @@ enum Decision {
     After(i64),
 }
 
+/// A retry that may go.
+struct DueRetry {
+    message_no: u32,
+    seq: i64,
+    due_at: i64,
+    tries: Tries,
+}
+
 impl Turn<'_> {
     pub(super) fn claim(&mut self, request: &ClaimRequest) -> Result<Option<Claimed>> {
         match request {
             ClaimRequest::Wave { campaign, epoch, wave, most, settled_before } => {
                 self.claim_wave(*campaign, *epoch, *wave, *most, *settled_before)
             }
-            ClaimRequest::Retries { campaign, epoch, most } => self.claim_retries(*campaign, *epoch, *most),
+            ClaimRequest::Retries { campaign, epoch, most, of, alive_at } => {
+                self.claim_retries(*campaign, *epoch, *most, of, *alive_at)
+            }
         }
     }
 
@@ -45,7 +56,7 @@ impl Turn<'_> {
         most: u32,
         settled_before: Option<Timestamp>,
     ) -> Result<Option<Claimed>> {
-        let Some(bound) = self.bound(wave, settled_before)? else { return Ok(None) };
+        let Some(bound) = bound(self.c, wave, settled_before)? else { return Ok(None) };
         let before: Option<i64> = self
             .c
             .prepare_cached("SELECT next_seq FROM wave WHERE id = ?1")?
@@ -54,7 +65,7 @@ impl Turn<'_> {
         let moved: Option<(u32, i64)> = self
             .c
             .prepare_cached(include_str!("sql/claim_wave.sql"))?
-            .query_row((wave.0, most, bound, epoch), |r| Ok((r.get(1)?, r.get(3)?)))
+            .query_row((wave.0, most, bound, epoch, self.now), |r| Ok((r.get(1)?, r.get(3)?)))
             .optional()?;
         let (Some(from), Some((message_no, to))) = (before, moved) else { return Ok(None) };
         self.touched.insert(campaign.0);
@@ -90,75 +101,36 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Up to which seq a wave may be claimed: a message never overtakes the one before it.
-    fn bound(&self, wave: WaveId, settled_before: Option<Timestamp>) -> Result<Option<i64>> {
-        let row: Option<(i64, u32, i64, i64)> = self
-            .c
-            .prepare_cached("SELECT campaign_id, message_no, from_seq, to_seq FROM wave WHERE id = ?1")?
-            .query_row([wave.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))
-            .optional()?;
-        let Some((campaign, message, from, to)) = row else { return Ok(None) };
-        if message == 1 {
-            return Ok(Some(to));
-        }
-        // Leaders may be cut finer than their follower: the run of settled ones from the start counts.
-        let leaders: Vec<(i64, i64, i64)> = self
-            .c
-            .prepare_cached(
-                "SELECT id, to_seq, settled_to FROM wave WHERE campaign_id = ?1 AND message_no = ?2 - 1
-                 AND from_seq < ?4 AND to_seq > ?3 ORDER BY from_seq",
-            )?
-            .query_map((campaign, message, from, to), |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
-            .collect::<rusqlite::Result<_>>()?;
-        let mut bound = from;
-        for (leader, end, settled) in leaders {
-            let stood = match settled_before {
-                None => settled,
-                Some(at) => self
-                    .c
-                    .prepare_cached(
-                        "SELECT settled_to FROM wave_mark WHERE wave_id = ?1 AND at <= ?2 ORDER BY at DESC LIMIT 1",
-                    )?
-                    .query_row((leader, ms(at)), |r| r.get(0))
-                    .optional()?
-                    .unwrap_or(bound),
-            };
-            bound = bound.max(stood.min(to));
-            if stood < end {
-                break;
-            }
-        }
-        Ok(Some(bound))
-    }
-
-    fn claim_retries(&mut self, campaign: CampaignId, epoch: i64, most: u32) -> Result<Option<Claimed>> {
+    fn claim_retries(
+        &mut self,
+        campaign: CampaignId,
+        epoch: i64,
+        most: u32,
+        of: &RetriesOf,
+        alive_at: Timestamp,
+    ) -> Result<Option<Claimed>> {
         let known = self.know(campaign)?;
         if known.epoch != epoch || !known.active {
             return Ok(None);
         }
-        let due: Vec<(u32, i64, u32)> = self
-            .c
-            .prepare_cached(
-                "SELECT message_no, seq, attempts FROM retry WHERE campaign_id = ?1 AND due_at <= ?2 AND open
-                 AND claim_id IS NULL ORDER BY due_at LIMIT ?3",
-            )?
-            .query_map((campaign.0, self.now, most), |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
-            .collect::<rusqlite::Result<_>>()?;
-        let Some(message_no) = due.first().map(|d| d.0) else { return Ok(None) };
+        let due = self.retries(campaign, most, of)?;
+        let Some(message_no) = due.first().map(|d| d.message_no) else { return Ok(None) };
         self.touched.insert(campaign.0);
         let (mut recipients, mut skipped) = (Vec::new(), Vec::new());
         let mut send_before: Option<Timestamp> = None;
-        let mut due: Vec<_> = due.into_iter().filter(|d| d.0 == message_no).collect();
-        due.sort_unstable_by_key(|d| d.1);
-        for (_, seq, attempts) in due {
+        let mut due: Vec<_> = due.into_iter().filter(|d| d.message_no == message_no).collect();
+        due.sort_unstable_by_key(|d| d.seq);
+        for DueRetry { seq, due_at, tries, .. } in due {
             // A retry obeys the window as a first attempt does.
             let opening = match (&known.definition.window, zones_of(self.c, campaign, seq)?) {
                 (Some(window), Some(zones)) => Some(window.at(&zones, time(self.now))),
                 _ => None,
             };
+            let mut opened = Timestamp::MIN;
             let next = match opening {
                 None => None,
-                Some(Opening::Open { until, .. }) => {
+                Some(Opening::Open { since, until }) => {
+                    opened = since;
                     send_before = Some(send_before.map_or(until, |at| at.min(until)));
                     None
                 }
@@ -168,12 +140,21 @@ impl Turn<'_> {
             };
             if let Some(next) = next {
                 self.c
-                    .prepare_cached("UPDATE retry SET due_at = ?4 WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3")?
+                    .prepare_cached("UPDATE retry SET due_at = ?4, parked = NULL WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3")?
                     .execute((campaign.0, message_no, seq, ms(next)))?;
                 continue;
             }
+            let could_go = [time(due_at), opened, known.restarted_at];
+            if is_late(could_go, alive_at, time(self.now), known.definition.lateness_limit) {
+                self.c
+                    .prepare_cached(
+                        "UPDATE retry SET held = 1 WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3",
+                    )?
+                    .execute((campaign.0, message_no, seq))?;
+                continue;
+            }
             for (mut recipient, decision) in self.recipients(campaign, message_no, seq, seq + 1)? {
-                recipient.attempts = attempts;
+                recipient.tries = tries;
                 match decision {
                     Decision::Goes | Decision::After(_) => recipients.push(recipient),
                     Decision::Waits => {
@@ -200,6 +181,33 @@ impl Turn<'_> {
                 .execute((campaign.0, message_no, r.seq, id.0))?;
         }
         Ok(Some(Claimed { id, campaign, message_no, wave: None, send_before, recipients }))
+    }
+
+    /// The retries of a campaign that may go, at most `most`.
+    fn retries(&self, campaign: CampaignId, most: u32, of: &RetriesOf) -> Result<Vec<DueRetry>> {
+        let read = |r: &Row<'_>| {
+            let tries = Tries {
+                attempts: r.get(3)?,
+                refusals: r.get(4)?,
+                refused_at: r.get::<_, Option<i64>>(5)?.map(time),
+            };
+            Ok(DueRetry { message_no: r.get(0)?, seq: r.get(1)?, due_at: r.get(2)?, tries })
+        };
+        let rows = match of {
+            RetriesOf::Dated => self
+                .c
+                .prepare_cached(include_str!("sql/retries_due.sql"))?
+                .query_map((campaign.0, self.now), read)?
+                .take(most as usize)
+                .collect::<rusqlite::Result<_>>()?,
+            RetriesOf::Parked(sender) => self
+                .c
+                .prepare_cached(include_str!("sql/retries_parked.sql"))?
+                .query_map((campaign.0, sender.to_string()), read)?
+                .take(most as usize)
+                .collect::<rusqlite::Result<_>>()?,
+        };
+        Ok(rows)
     }
 
     fn add_claim(
@@ -260,8 +268,12 @@ impl Turn<'_> {
         while let Some(row) = rows.next()? {
             let fields: Option<Box<str>> = row.get_ref(2)?.as_str().ok().map(Box::from);
             let deleted = fields.as_deref() == Some(people::DELETED);
-            let recipient =
-                Recipient { seq: row.get(0)?, number: Msisdn::from_digits(row.get(1)?), fields, attempts: 0 };
+            let recipient = Recipient {
+                seq: row.get(0)?,
+                number: Msisdn::from_digits(row.get(1)?),
+                fields,
+                tries: Tries::default(),
+            };
             let suppressed: Option<String> = row.get(3)?;
             let previous: Option<u8> = row.get(4)?;
             let waits: Option<i64> = row.get(6)?;
@@ -297,6 +309,44 @@ impl Turn<'_> {
     }
 }
 
+/// Up to which seq a wave may be claimed: a message never overtakes the one before it.
+pub(super) fn bound(c: &Connection, wave: WaveId, settled_before: Option<Timestamp>) -> Result<Option<i64>> {
+    let row: Option<(i64, u32, i64, i64)> = c
+        .prepare_cached("SELECT campaign_id, message_no, from_seq, to_seq FROM wave WHERE id = ?1")?
+        .query_row([wave.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))
+        .optional()?;
+    let Some((campaign, message, from, to)) = row else { return Ok(None) };
+    if message == 1 {
+        return Ok(Some(to));
+    }
+    // Leaders may be cut finer than their follower: the run of settled ones from the start counts.
+    let leaders: Vec<(i64, i64, i64)> = c
+        .prepare_cached(
+            "SELECT id, to_seq, settled_to FROM wave WHERE campaign_id = ?1 AND message_no = ?2 - 1
+             AND from_seq < ?4 AND to_seq > ?3 ORDER BY from_seq",
+        )?
+        .query_map((campaign, message, from, to), |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut bound = from;
+    for (leader, end, settled) in leaders {
+        let stood = match settled_before {
+            None => settled,
+            Some(at) => c
+                .prepare_cached(
+                    "SELECT settled_to FROM wave_mark WHERE wave_id = ?1 AND at <= ?2 ORDER BY at DESC LIMIT 1",
+                )?
+                .query_row((leader, ms(at)), |r| r.get(0))
+                .optional()?
+                .unwrap_or(bound),
+        };
+        bound = bound.max(stood.min(to));
+        if stood < end {
+            break;
+        }
+    }
+    Ok(Some(bound))
+}
+
 /// What is left out by a rule.
 fn skip(campaign: CampaignId, message_no: u32, r: &Recipient, reason: SkipReason) -> Settled {
     Settled {
@@ -314,6 +364,6 @@ fn skip(campaign: CampaignId, message_no: u32, r: &Recipient, reason: SkipReason
             provider_ids: Vec::new(),
             parts: 0,
         },
-        attempts: r.attempts,
+        tries: r.tries,
     }
 }

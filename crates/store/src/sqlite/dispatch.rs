@@ -1,7 +1,5 @@
 //! The engine's turn: results, receipts, put-backs and new claims, all in one transaction.
 
-use super::writer::Effect;
-use crate::Change;
 use std::{
     cell::OnceCell,
     collections::{BTreeSet, HashMap, HashSet, hash_map::Entry},
@@ -10,17 +8,23 @@ use std::{
 };
 
 use campaign::{CampaignId, ClaimId, Outcome, SkipReason, ZoneGroup, lifecycle::Cause};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params, types::ToSqlOutput};
 
 use super::{
     Store, answer, bulk, campaigns, freeze, limit, ms, operate, opt_out, reply, settings, tally::Deltas,
-    time, webhooks::News,
+    time, webhooks::News, writer::Effect,
 };
 use crate::{
-    By, Cycle, Cycled, Definition, Fate, Held, Result, Settings, Settled,
+    By, Change, ClockStep, Cycle, Cycled, Definition, Fate, Fault, Held, Result, Settings, Settled,
+    StoreError, Unwritten,
     provider_id::{folded, spelling},
 };
+
+/// Attempts that are kept a message; one that is throttled for days would fill the disk.
+const ATTEMPTS_KEPT: u32 = 50;
+/// What is dated so soon was dated by a wait after a refusal, and moves with a clock that is set.
+const BACKOFF_DATED: SignedDuration = SignedDuration::from_mins(5);
 
 /// Who does what nobody asked for at that moment, as histories name it.
 const ENGINE: &str = "engine";
@@ -38,7 +42,7 @@ impl Store {
         let cycle = Arc::new(cycle);
         let theirs = cycle.clone();
         let committed = self.write_begun(move |c, effects| {
-            let (cycled, heard) = Turn::new(c, &worker, now)?.run(&theirs)?;
+            let (cycled, heard) = turn(c, &worker, now, &theirs)?;
             effects.extend(heard.into_iter().map(|(number, held)| Effect::OptOuts(number, held)));
             effects.extend(cycled.changed.iter().map(|id| Effect::Told(Change::Campaign(*id))));
             Ok(cycled)
@@ -50,12 +54,80 @@ impl Store {
     }
 }
 
+type Ran = (Cycled, Vec<opt_out::Held>);
+
+/// Runs a turn whole. Where something of it cannot be stored, each campaign is tried by itself, so that one row costs
+/// its campaign and nobody else.
+fn turn(c: &Connection, worker: &str, now: Timestamp, cycle: &Cycle) -> Result<Ran> {
+    match within(c, || Turn::new(c, worker, now)?.run(cycle)) {
+        Ok(ran) => Ok(ran),
+        Err(StoreError::DiskFull) => Err(StoreError::DiskFull),
+        Err(whole) => {
+            let mut rest = cycle.clone();
+            let (mut all, mut heard) = (Cycled::default(), Vec::new());
+            let mut stored = false;
+            let mut take = |part: &Cycle| match within(c, || Turn::new(c, worker, now)?.run(part)) {
+                Ok((cycled, held)) => {
+                    stored = true;
+                    all.claimed.extend(cycled.claimed);
+                    all.answers.extend(cycled.answers);
+                    all.changed.extend(cycled.changed);
+                    heard.extend(held);
+                    None
+                }
+                Err(e) => Some(e),
+            };
+            let mut faults = Vec::new();
+            for campaign in cycle.campaigns() {
+                if let Some(e) = take(&rest.take_campaign(campaign)) {
+                    faults.push(Fault { campaign, words: e.to_string() });
+                }
+            }
+            // A receipt or reply that cannot be stored is left out: asked for again, it would fail again.
+            for receipt in std::mem::take(&mut rest.receipts) {
+                if let Some(e) = take(&Cycle { receipts: vec![receipt], ..Cycle::default() }) {
+                    tracing::error!(error = %e, "a receipt could not be stored and is left out");
+                }
+            }
+            for reply in std::mem::take(&mut rest.replies) {
+                if let Some(e) = take(&Cycle { replies: vec![reply], ..Cycle::default() }) {
+                    tracing::error!(error = %e, "a reply could not be stored and is left out");
+                }
+            }
+            if let Some(e) = take(&rest) {
+                return Err(e);
+            }
+            // Where nothing at all can be stored it is not the campaigns' fault.
+            if !stored || c.is_autocommit() {
+                return Err(whole);
+            }
+            all.faults = faults;
+            Ok((all, heard))
+        }
+    }
+}
+
+/// Runs `f` in a savepoint: kept where it succeeds, undone where it fails.
+fn within<T>(c: &Connection, f: impl FnOnce() -> Result<T>) -> Result<T> {
+    c.prepare_cached("SAVEPOINT turn")?.execute([])?;
+    let result = f();
+    // A full disk rolls the whole transaction back, savepoints and all.
+    if !c.is_autocommit() {
+        if result.is_err() {
+            c.prepare_cached("ROLLBACK TO turn")?.execute([])?;
+        }
+        c.prepare_cached("RELEASE turn")?.execute([])?;
+    }
+    result
+}
+
 /// What a turn knows of a campaign.
 pub(super) struct Known {
     pub(super) definition: Definition,
     pub(super) epoch: i64,
     /// Scheduled or Running: what is to be tried again stays open.
     pub(super) active: bool,
+    pub(super) restarted_at: Timestamp,
     route: i64,
 }
 
@@ -110,10 +182,21 @@ impl<'a> Turn<'a> {
 
     fn run(mut self, cycle: &Cycle) -> Result<(Cycled, Vec<opt_out::Held>)> {
         for campaign in &cycle.due {
-            operate::step(self.c, *campaign, Cause::Due, &By::new(ENGINE, time(self.now)))?;
+            match operate::step(self.c, *campaign, Cause::Due, &By::new(ENGINE, time(self.now))) {
+                // Stopped or archived in the moment in which it came due: nothing is due of it any more.
+                Ok(_) | Err(StoreError::NotAllowed(_)) => {}
+                Err(e) => return Err(e),
+            }
             self.touched.insert(campaign.0);
         }
-        for wave in &cycle.late {
+        if let Some(ClockStep { from, by }) = cycle.stepped {
+            self.c.prepare_cached(include_str!("sql/retries_redate.sql"))?.execute((
+                by.as_millis() as i64,
+                ms(from),
+                ms(from.saturating_add(BACKOFF_DATED).unwrap_or(from)),
+            ))?;
+        }
+        for (_, wave) in &cycle.late {
             self.c
                 .prepare_cached("UPDATE wave SET held = ?2 WHERE id = ?1 AND open")?
                 .execute((wave.0, Held::Late.code()))?;
@@ -124,7 +207,7 @@ impl<'a> Turn<'a> {
                 .execute((route.0, self.now))?;
         }
         self.settle(&cycle.settled, &cycle.low)?;
-        for (claim, from) in &cycle.unwritten {
+        for Unwritten { claim, from, .. } in &cycle.unwritten {
             self.put_back(*claim, *from)?;
         }
         for receipt in &cycle.receipts {
@@ -145,7 +228,8 @@ impl<'a> Turn<'a> {
         for route in &cycle.answer {
             answers.extend(answer::take(self.c, *route, self.now)?);
         }
-        Ok((Cycled { claimed, answers, changed: self.finish()? }, keywords))
+        let changed = self.finish()?;
+        Ok((Cycled { claimed, answers, changed, faults: Vec::new() }, keywords))
     }
 
     /// Brings `settled_to` of the touched waves, the totals and the statuses up to date.
@@ -177,6 +261,7 @@ impl<'a> Turn<'a> {
         let known = Rc::new(Known {
             epoch: row.epoch,
             active: matches!(row.status, campaign::Status::Scheduled | campaign::Status::Running),
+            restarted_at: row.restarted_at.map_or(Timestamp::MIN, time),
             route: row.definition.route_id.map_or(0, |r| r.0),
             definition: row.definition,
         });
@@ -218,20 +303,10 @@ impl<'a> Turn<'a> {
                     }
                     finals.push(s);
                 }
-                Fate::Again { due_at, detail } => {
-                    let open = self.know(s.campaign)?.active;
-                    self.c
-                        .prepare_cached("INSERT OR REPLACE INTO attempt VALUES (?1, ?2, ?3, ?4, ?5)")?
-                        .execute((key.0, key.1, key.2, self.now, detail))?;
-                    self.c.prepare_cached(include_str!("sql/retry_again.sql"))?.execute(params![
-                        key.0,
-                        key.1,
-                        key.2,
-                        ms(*due_at),
-                        s.attempts,
-                        open,
-                        detail
-                    ])?;
+                Fate::Again { due_at, detail } => self.again(s, ms(*due_at), detail, None, true)?,
+                Fate::Parked { tried, detail } => {
+                    let sender = s.sender.as_ref().map(ToString::to_string);
+                    self.again(s, self.now, detail, sender.as_deref(), *tried)?;
                 }
             }
         }
@@ -242,6 +317,37 @@ impl<'a> Turn<'a> {
         for (claim, settled) in left {
             self.shrink_claim(claim, settled)?;
         }
+        Ok(())
+    }
+
+    /// A message that is to be tried again, or set aside until `parked` is accepted.
+    fn again(
+        &mut self,
+        s: &Settled,
+        due: i64,
+        detail: &str,
+        parked: Option<&str>,
+        tried: bool,
+    ) -> Result<()> {
+        let open = self.know(s.campaign)?.active;
+        let Settled { campaign, message_no, seq, tries, .. } = s;
+        if tried && tries.attempts <= ATTEMPTS_KEPT {
+            self.c
+                .prepare_cached("INSERT OR REPLACE INTO attempt VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute((campaign.0, message_no, seq, self.now, detail))?;
+        }
+        self.c.prepare_cached(include_str!("sql/retry_again.sql"))?.execute(params![
+            campaign.0,
+            message_no,
+            seq,
+            due,
+            tries.attempts,
+            open,
+            detail,
+            tries.refusals,
+            tries.refused_at.map(ms),
+            parked,
+        ])?;
         Ok(())
     }
 
@@ -291,7 +397,7 @@ impl<'a> Turn<'a> {
                 bulk::text_or_null(provider_ids.first().map(String::as_str)),
                 ToSqlOutput::from(*parts),
                 ToSqlOutput::from(receipts),
-                ToSqlOutput::from(s.attempts),
+                ToSqlOutput::from(s.tries.attempts),
                 now.clone(),
                 now.clone(),
             ]);

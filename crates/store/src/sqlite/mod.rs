@@ -1,5 +1,6 @@
 //! SQLite: WAL with synchronous=FULL, one writer thread that takes whole batches, readers beside it.
 
+mod agenda;
 mod answer;
 mod audience;
 mod audit;
@@ -26,7 +27,9 @@ mod pools;
 mod prune;
 mod put_back;
 mod receipts;
+mod recover;
 mod reply;
+mod restart;
 mod settings;
 mod tally;
 mod users;
@@ -37,18 +40,19 @@ use std::{
     collections::{HashMap, HashSet},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use campaign::{CampaignId, Senders};
+use campaign::CampaignId;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::broadcast;
 
-use crate::{Change, Definition, Result, StoreError};
+use crate::{Change, Result, StoreError};
+use agenda::Frozen;
 pub use home::Unsent;
 pub use idempotency::KeyInUse;
 pub use opt_out::OptOuts;
@@ -107,14 +111,6 @@ impl News {
         // Nobody listening is no error.
         let _ = self.changes.send(change);
     }
-}
-
-#[derive(Clone)]
-struct Frozen {
-    version: i64,
-    definition: Arc<Definition>,
-    senders: Arc<Senders>,
-    fields: Arc<[String]>,
 }
 
 impl Store {
@@ -226,10 +222,6 @@ impl Store {
     /// Answers when nothing can be stored any more, which ends the program.
     pub fn ended(&self) -> impl Future<Output = ()> + use<> {
         self.inner.writer.ended()
-    }
-
-    fn frozen(&self) -> MutexGuard<'_, HashMap<CampaignId, Frozen>> {
-        self.inner.frozen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the data lies.

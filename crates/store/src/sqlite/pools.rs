@@ -152,6 +152,7 @@ fn replace(c: &Connection, id: CampaignId, status: Status, pool: &[PoolSender], 
     }
     // Whoever read the campaign before reads it anew.
     c.execute("UPDATE campaign SET version = version + 1 WHERE id = ?1", [id.0])?;
+    operate::reshape(c, id)?;
     Ok(())
 }
 

@@ -1,4 +1,7 @@
 //! What a claim had not written goes back: the wave steps back, or its gaps become waves of their own.
+//!
+//! Keeps: waves stay tens. What is cut is joined again as soon as neighbours differ in nothing but their range, so a
+//! line that drops every few seconds leaves as many waves as a line that holds.
 
 use campaign::ClaimId;
 use rusqlite::OptionalExtension;
@@ -39,11 +42,13 @@ impl Turn<'_> {
                     "UPDATE wave SET next_seq = ?2, settled_to = min(settled_to, ?2) WHERE id = ?1",
                 )?
                 .execute((wave, from))?;
+            self.join(campaign, message, from, to)?;
         } else {
             // Rows inside the tail would be claimed twice: only the gaps between them become waves.
             for (a, b) in gaps {
                 self.carve(campaign, message, a, b)?;
             }
+            self.join(campaign, message, from, to)?;
         }
         self.shrink_claim(claim.0, unsettled)
     }
@@ -70,8 +75,7 @@ impl Turn<'_> {
         Ok(gaps)
     }
 
-    /// Makes `[from, to)` of a message a wave of its own that was never claimed. Later messages are cut
-    /// at the same places, so that a follower's leader always has its very range.
+    /// Makes `[from, to)` of a message a wave of its own that was never claimed.
     fn carve(&mut self, campaign: i64, message: u32, from: i64, to: i64) -> Result<()> {
         for at in [from, to] {
             self.cut(campaign, message, at)?;
@@ -85,42 +89,137 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Cuts the waves of `message` and all later ones that hold `at` in their middle.
+    /// Cuts the wave of `message` that holds `at` in its middle.
     fn cut(&mut self, campaign: i64, message: u32, at: i64) -> Result<()> {
-        let whole: Vec<i64> = self
+        let whole: Option<i64> = self
             .c
             .prepare_cached(
-                "SELECT id FROM wave WHERE campaign_id = ?1 AND message_no >= ?2 AND from_seq < ?3 AND to_seq > ?3",
+                "SELECT id FROM wave WHERE campaign_id = ?1 AND message_no = ?2 AND from_seq < ?3 AND to_seq > ?3",
             )?
-            .query_map((campaign, message, at), |r| r.get(0))?
+            .query_row((campaign, message, at), |r| r.get(0))
+            .optional()?;
+        let Some(wave) = whole else { return Ok(()) };
+        self.c
+            .prepare_cached(
+                "INSERT INTO wave (campaign_id, message_no, grp, from_seq, to_seq, next_seq, settled_to, due_at, open, held)
+                 SELECT campaign_id, message_no, grp, ?2, to_seq, max(next_seq, ?2), max(settled_to, ?2), due_at, open, held
+                 FROM wave WHERE id = ?1",
+            )?
+            .execute((wave, at))?;
+        let right = self.c.last_insert_rowid();
+        self.c
+            .prepare_cached(
+                "UPDATE wave SET to_seq = ?2, next_seq = min(next_seq, ?2), settled_to = min(settled_to, ?2) WHERE id = ?1",
+            )?
+            .execute((wave, at))?;
+        self.c
+            .prepare_cached("UPDATE claim SET wave_id = ?3 WHERE wave_id = ?1 AND from_seq >= ?2")?
+            .execute((wave, at, right))?;
+        self.c
+            .prepare_cached(
+                "INSERT INTO wave_mark SELECT ?2, at, max(settled_to, ?3) FROM wave_mark WHERE wave_id = ?1 ",
+            )?
+            .execute((wave, right, at))?;
+        self.c
+            .prepare_cached("UPDATE wave_mark SET settled_to = min(settled_to, ?2) WHERE wave_id = ?1")?
+            .execute((wave, at))?;
+        self.waves.extend([wave, right]);
+        Ok(())
+    }
+
+    /// Joins the waves of a message that touch `[from, to]` wherever neighbours can be one wave.
+    fn join(&mut self, campaign: i64, message: u32, from: i64, to: i64) -> Result<()> {
+        let touching: Vec<Piece> = self
+            .c
+            .prepare_cached(include_str!("sql/waves_touching.sql"))?
+            .query_map((campaign, message, from, to), |r| {
+                Ok(Piece {
+                    id: r.get(0)?,
+                    range: Range { from: r.get(1)?, next: r.get(2)?, to: r.get(3)? },
+                    alike: (r.get(4)?, r.get(5)?, r.get(6)?, r.get(7)?),
+                })
+            })?
             .collect::<rusqlite::Result<_>>()?;
-        for wave in whole {
-            self.c
-                .prepare_cached(
-                    "INSERT INTO wave (campaign_id, message_no, grp, from_seq, to_seq, next_seq, settled_to, due_at, open, held)
-                     SELECT campaign_id, message_no, grp, ?2, to_seq, max(next_seq, ?2), max(settled_to, ?2), due_at, open, held
-                     FROM wave WHERE id = ?1",
-                )?
-                .execute((wave, at))?;
-            let right = self.c.last_insert_rowid();
-            self.c
-                .prepare_cached(
-                    "UPDATE wave SET to_seq = ?2, next_seq = min(next_seq, ?2), settled_to = min(settled_to, ?2) WHERE id = ?1",
-                )?
-                .execute((wave, at))?;
-            self.c
-                .prepare_cached("UPDATE claim SET wave_id = ?3 WHERE wave_id = ?1 AND from_seq >= ?2")?
-                .execute((wave, at, right))?;
-            self.c
-                .prepare_cached(
-                    "INSERT INTO wave_mark SELECT ?2, at, max(settled_to, ?3) FROM wave_mark WHERE wave_id = ?1 ",
-                )?
-                .execute((wave, right, at))?;
-            self.c
-                .prepare_cached("UPDATE wave_mark SET settled_to = min(settled_to, ?2) WHERE wave_id = ?1")?
-                .execute((wave, at))?;
-            self.waves.extend([wave, right]);
+        let mut pieces = touching.into_iter();
+        let Some(mut left) = pieces.next() else { return Ok(()) };
+        for right in pieces {
+            match (left.alike == right.alike).then(|| left.range.joined(right.range)).flatten() {
+                Some(range) => {
+                    self.swallow(left.id, right.id, range)?;
+                    left.range = range;
+                }
+                None => left = right,
+            }
         }
         Ok(())
+    }
+
+    /// Makes `left` the wave over `range`, in which `right` ends up.
+    fn swallow(&mut self, left: i64, right: i64, range: Range) -> Result<()> {
+        self.c.prepare_cached("UPDATE claim SET wave_id = ?1 WHERE wave_id = ?2")?.execute((left, right))?;
+        self.c.prepare_cached(include_str!("sql/wave_marks_join.sql"))?.execute((left, right))?;
+        self.c.prepare_cached("DELETE FROM wave_mark WHERE wave_id = ?1")?.execute([right])?;
+        self.c.prepare_cached("DELETE FROM wave WHERE id = ?1")?.execute([right])?;
+        // How far it is settled follows from its claims, at the turn's end.
+        self.c
+            .prepare_cached(
+                "UPDATE wave SET to_seq = ?2, next_seq = ?3, settled_to = from_seq WHERE id = ?1",
+            )?
+            .execute((left, range.to, range.next))?;
+        self.waves.remove(&right);
+        self.waves.insert(left);
+        Ok(())
+    }
+}
+
+/// A wave that may be joined with its neighbour: where both are alike in all but their range.
+struct Piece {
+    id: i64,
+    range: Range,
+    /// Group, due time, open, held.
+    alike: (i64, i64, bool, u8),
+}
+
+/// What a wave covers, and the first of it that was never claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Range {
+    from: i64,
+    next: i64,
+    to: i64,
+}
+
+impl Range {
+    /// Both as one, where `right` follows at once and nothing unclaimed lies before something claimed.
+    fn joined(self, right: Self) -> Option<Self> {
+        let next = if self.next == self.to {
+            right.next
+        } else if right.next == right.from {
+            self.next
+        } else {
+            return None;
+        };
+        (self.to == right.from).then_some(Self { from: self.from, next, to: right.to })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_joined_where_nothing_unclaimed_lies_before_something_claimed() {
+        let range = |from, next, to| Range { from, next, to };
+        let cases = [
+            ("both claimed", range(0, 10, 10), range(10, 20, 20), Some(range(0, 20, 20))),
+            ("the left claimed", range(0, 10, 10), range(10, 13, 20), Some(range(0, 13, 20))),
+            ("both untouched", range(0, 0, 10), range(10, 10, 20), Some(range(0, 0, 20))),
+            ("the right untouched", range(0, 4, 10), range(10, 10, 20), Some(range(0, 4, 20))),
+            ("the right claimed in part", range(0, 4, 10), range(10, 13, 20), None),
+            ("the right claimed", range(0, 4, 10), range(10, 20, 20), None),
+            ("apart", range(0, 10, 10), range(11, 11, 20), None),
+        ];
+        for (what, left, right, joined) in cases {
+            assert_eq!(left.joined(right), joined, "{what}");
+        }
     }
 }

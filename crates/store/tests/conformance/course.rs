@@ -63,7 +63,7 @@ async fn a_stop_cancels_the_unsent_and_a_restart_sends_exactly_those() {
             cycle.settled.push(settle(claim, at, sent(&format!("{}-{at}", claim.id))));
             done.push(claim.recipients[at].seq);
         }
-        cycle.unwritten.push((claim.id, claim.recipients[2].seq));
+        cycle.unwritten.push(unwritten(claim, claim.recipients[2].seq));
     }
     w.cycle(cycle).await;
     assert!(!w.data.store.is_draining(id).await.unwrap());
@@ -89,7 +89,7 @@ async fn a_tail_in_the_middle_of_a_wave_becomes_a_wave_of_its_own_with_its_follo
     for claim in &first {
         cycle.settled.push(settle(claim, 0, sent(&format!("x{}", claim.id))));
         cycle.low.push((claim.id, claim.recipients[1].seq));
-        cycle.unwritten.push((claim.id, claim.recipients[1].seq));
+        cycle.unwritten.push(unwritten(claim, claim.recipients[1].seq));
     }
     w.cycle(cycle).await;
     w.data.assert_sound().await;
@@ -149,7 +149,7 @@ async fn a_follower_of_a_retry_waits_without_a_date_and_a_failure_ends_the_seque
     w.data.assert_sound().await;
     let later = World { now: due_at, ..w };
     let retry = later.claim(id, 100).await;
-    assert_eq!((retry.len(), retry[0].message_no, retry[0].recipients[0].attempts), (1, 1, 1));
+    assert_eq!((retry.len(), retry[0].message_no, retry[0].recipients[0].tries.attempts), (1, 1, 1));
     later.cycle(all_sent(&retry)).await;
     let follower = later.claim(id, 100).await;
     assert_eq!((follower.len(), follower[0].message_no), (1, 2));
@@ -191,8 +191,11 @@ async fn actions_that_the_status_does_not_allow_are_refused() {
     assert!(w.data.store.restart(id, std::collections::BTreeMap::new(), false, by(w.now)).await.is_err());
     let send: Send = serde_json::from_str(r#"{"at":"2026-12-02T10:00:00Z"}"#).unwrap();
     w.data.store.adjust(id, 1, send, by(w.now)).await.unwrap();
-    let work = w.data.store.agenda().await.unwrap().campaigns;
-    assert_eq!(work[0].waves[0].due_at.to_string(), "2026-12-02T10:00:00Z");
+    let work = w.data.store.agenda(w.now).await.unwrap().campaigns;
+    assert_eq!(
+        (work[0].waves.len(), work[0].next_due.unwrap().to_string().as_str()),
+        (0, "2026-12-02T10:00:00Z")
+    );
     let c = w.data.store.archive(id, by(w.now)).await.unwrap();
     assert_eq!((c.status, c.archived_from), (Status::Archived, Some(Status::Scheduled)));
     assert_eq!(c.sum(), Totals { cancelled: 3, ..Totals::default() });

@@ -22,7 +22,8 @@ use serde_json::json;
 use store::{
     AnswerFate, Barred, CampaignFilter, CampaignSort, ClaimRequest, Claimed, Consent, Cycle, Cycled,
     Definition, DeliveryFilter, DeliveryRow, Fate, ImportChunk, ImportPlan, ImportTarget, NewContact, Part,
-    Place, Receipt, Reply, ReplyFilter, Settled, Store, StoreError, Stored, Unsent, WindowDelay,
+    Place, Receipt, Reply, ReplyFilter, RetriesOf, Settled, Store, StoreError, Stored, Tries, Unsent,
+    Unwritten, WindowDelay,
 };
 
 struct World {
@@ -57,7 +58,8 @@ impl World {
 
     /// Claims from every open wave and from retries, at most `most` each.
     async fn claim(&self, id: CampaignId, most: u32) -> Vec<Claimed> {
-        let Some(work) = self.data.store.agenda().await.unwrap().campaigns.into_iter().find(|w| w.id == id)
+        let Some(work) =
+            self.data.store.agenda(self.now).await.unwrap().campaigns.into_iter().find(|w| w.id == id)
         else {
             return Vec::new();
         };
@@ -65,7 +67,13 @@ impl World {
         if work.status == Status::Scheduled {
             cycle.due.push(id);
         }
-        cycle.claims.push(ClaimRequest::Retries { campaign: id, epoch: work.epoch, most });
+        cycle.claims.push(ClaimRequest::Retries {
+            campaign: id,
+            epoch: work.epoch,
+            most,
+            of: RetriesOf::Dated,
+            alive_at: self.now,
+        });
         cycle.claims.extend(work.waves.iter().map(|wave| ClaimRequest::Wave {
             campaign: id,
             epoch: work.epoch,
@@ -106,8 +114,13 @@ fn settle(claim: &Claimed, at: usize, fate: Fate) -> Settled {
         number: r.number,
         sender: Some(Arc::new(Sender::try_from(SENDER.to_owned()).unwrap())),
         fate,
-        attempts: r.attempts + 1,
+        tries: Tries { attempts: r.tries.attempts + 1, ..r.tries },
     }
+}
+
+/// From `from` on nothing of a claim was written.
+fn unwritten(claim: &Claimed, from: i64) -> Unwritten {
+    Unwritten { campaign: claim.campaign, claim: claim.id, from }
 }
 
 /// Refused by the carrier.

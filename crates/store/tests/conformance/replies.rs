@@ -25,7 +25,7 @@ async fn an_opt_out_is_confirmed_once_and_help_is_answered_in_the_contacts_langu
     assert_eq!(again[0].id, help[0].id);
     // The program ends: what was handed over is in doubt, for good.
     w.data.store.recover("next".into(), w.now).await.unwrap();
-    assert!(w.data.store.agenda().await.unwrap().answers.is_empty());
+    assert!(w.data.store.agenda(w.now).await.unwrap().answers.is_empty());
     let fields = Some(r#"{"language":"fr-CA"}"#.to_owned());
     w.data.import(vec![NewContact { number: number(1), zones: None, fields, consent: None }]).await;
     let later = World { now: w.now + SignedDuration::from_mins(11), ..w };
@@ -39,7 +39,7 @@ async fn an_answer_that_could_not_leave_within_five_minutes_is_dropped() {
     let later = World { now: w.now + SignedDuration::from_mins(5), ..w };
     let late = later.cycle(Cycle { answer: vec![later.data.route], ..Cycle::default() }).await.answers;
     assert!(late.is_empty());
-    assert!(later.data.store.agenda().await.unwrap().answers.is_empty());
+    assert!(later.data.store.agenda(later.now).await.unwrap().answers.is_empty());
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ async fn what_did_not_leave_does_not_count_towards_the_limit() {
         };
         cycle.settled.push(settle(&claim, 0, refused));
         cycle.settled.push(settle(&claim, 1, sent(&format!("x{}", claim.id))));
-        cycle.unwritten.push((claim.id, claim.recipients[2].seq));
+        cycle.unwritten.push(unwritten(&claim, claim.recipients[2].seq));
     }
     w.cycle(cycle).await;
     w.data.store.stop(first, by(w.now)).await.unwrap();

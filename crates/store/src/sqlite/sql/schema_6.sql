@@ -74,3 +74,20 @@ CREATE TABLE suppression (
 ) WITHOUT ROWID;
 INSERT INTO suppression SELECT number, channel, purpose, reason, at FROM suppression_5;
 DROP TABLE suppression_5;
+
+-- Retries: what counts for the recipient, what was set aside while the carrier refused its sender, what is late.
+ALTER TABLE retry ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;  -- refusals while others were accepted
+ALTER TABLE retry ADD COLUMN refused_at INTEGER;                   -- the first refusal that was not throttling
+ALTER TABLE retry ADD COLUMN parked TEXT;                          -- the sender that it waits for
+ALTER TABLE retry ADD COLUMN held INTEGER NOT NULL DEFAULT 0;      -- late: waits for a person
+DROP INDEX retry_due;
+CREATE INDEX retry_due ON retry (campaign_id, due_at)
+    WHERE open AND claim_id IS NULL AND due_at IS NOT NULL AND parked IS NULL AND NOT held;
+CREATE INDEX retry_parked ON retry (campaign_id, parked, refused_at, due_at)
+    WHERE open AND claim_id IS NULL AND parked IS NOT NULL AND NOT held;
+CREATE INDEX retry_held ON retry (campaign_id) WHERE open AND held;
+CREATE INDEX retry_claim ON retry (claim_id) WHERE claim_id IS NOT NULL;
+-- The agenda reads what is due of a campaign, and when the next comes due.
+DROP INDEX wave_open;
+CREATE INDEX wave_due ON wave (campaign_id, due_at) WHERE open AND next_seq < to_seq;
+CREATE INDEX wave_held ON wave (campaign_id) WHERE open AND held AND next_seq < to_seq;

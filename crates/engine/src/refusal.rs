@@ -1,0 +1,282 @@
+//! Refusals by evidence: whose fault it is that a carrier refuses, where its status does not tell.
+//!
+//! A status that names the recipient ends its message at once, one that names our speed slows us down. What is left
+//! ([`Refusal::Route`]: the sender's, the route's, or in no table) is judged by what else happens:
+//!
+//! - Where others are accepted it is the recipient's. It is asked three times, well apart, then it has failed.
+//! - While nothing is accepted it counts for nobody. After 20 different recipients in a row, or when one is refused again,
+//!   that sender's part of the campaign waits; once a minute one message is tried, of those who were never refused
+//!   first. One that is accepted ends the wait. Who was refused for a day in which nothing was accepted has failed.
+//!
+//! Evidence is kept by campaign and sender, as texts and senders are what carriers refuse for. For a status that no table
+//! lists, what the route accepted of others counts too: it is the recipient's until evidence says otherwise.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use campaign::{CampaignId, RouteId, Sender};
+use jiff::{SignedDuration, Timestamp};
+use store::Tries;
+
+/// Different recipients refused in a row, and the sender's part of the campaign waits.
+const REFUSED_IN_A_ROW: usize = 20;
+/// How often a waiting one tries a message.
+pub(crate) const PROBE_EVERY: SignedDuration = SignedDuration::from_mins(1);
+/// The waits between the three times that a recipient is asked.
+const ASK_AGAIN_AFTER: [SignedDuration; 2] = [SignedDuration::from_secs(5), SignedDuration::from_secs(15)];
+/// Who was refused for so long while nothing was accepted has failed.
+const NOTHING_ACCEPTED: SignedDuration = SignedDuration::from_hours(24);
+
+/// What is written as one sender in one campaign.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Stream {
+    pub(crate) campaign: CampaignId,
+    pub(crate) sender: Arc<Sender>,
+}
+
+/// A stream that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wait {
+    /// What the carrier says.
+    pub(crate) words: String,
+    /// When the next message is tried.
+    pub(crate) probe_at: Timestamp,
+    /// One may be handed over though the stream waits: the probe that was chosen.
+    pub(crate) probing: bool,
+}
+
+/// What a refusal means for its message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is the recipient's: it has failed.
+    Failed,
+    /// It counts for the recipient, who is asked again then.
+    AskAgain(Timestamp),
+    /// It counts for nobody: tried again then, before the stream waits.
+    Later(Timestamp),
+    /// It counts for nobody, and the stream waits.
+    Parked,
+}
+
+#[derive(Debug, Default)]
+struct Evidence {
+    /// Recipients that were refused since the last one was accepted, no more than make it wait.
+    in_a_row: HashSet<i64>,
+    accepted: bool,
+    wait: Option<Wait>,
+}
+
+/// What carriers refused and accepted lately.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals {
+    streams: HashMap<Stream, Evidence>,
+    /// Routes that accepted anything, and when last.
+    accepted: HashMap<RouteId, Timestamp>,
+}
+
+impl Refusals {
+    /// The wait of a stream, if it waits.
+    pub(crate) fn wait(&self, stream: &Stream) -> Option<&Wait> {
+        self.streams.get(stream)?.wait.as_ref()
+    }
+
+    /// A message of a stream was accepted: it waits no longer.
+    pub(crate) fn accepted(&mut self, stream: &Stream, route: RouteId, now: Timestamp) {
+        self.accepted.insert(route, now);
+        match self.streams.get_mut(stream) {
+            Some(known) => {
+                known.accepted = true;
+                known.in_a_row.clear();
+                known.wait = None;
+            }
+            None => {
+                self.streams.insert(stream.clone(), Evidence { accepted: true, ..Evidence::default() });
+            }
+        }
+    }
+
+    /// A message was refused for what may be the recipient's fault or the route's; `tries` is brought up to date.
+    pub(crate) fn refused(
+        &mut self,
+        stream: &Stream,
+        route: RouteId,
+        seq: i64,
+        (listed, words): (bool, &str),
+        tries: &mut Tries,
+        now: Timestamp,
+    ) -> Verdict {
+        let others = !listed && self.accepted.contains_key(&route);
+        let known = self.streams.entry(stream.clone()).or_default();
+        let before = tries.refused_at.replace(tries.refused_at.unwrap_or(now));
+        // Who was refused before says nothing new of the others.
+        if before.is_none() && known.in_a_row.len() < REFUSED_IN_A_ROW {
+            known.in_a_row.insert(seq);
+        }
+        let many = known.in_a_row.len() >= REFUSED_IN_A_ROW;
+        if (known.accepted || others) && !many && known.wait.is_none() {
+            tries.refusals += 1;
+            return match ASK_AGAIN_AFTER.get(tries.refusals as usize - 1) {
+                Some(wait) => Verdict::AskAgain(now.saturating_add(*wait).unwrap_or(now)),
+                None => Verdict::Failed,
+            };
+        }
+        if before.is_some_and(|first| now.duration_since(first) >= NOTHING_ACCEPTED) {
+            return Verdict::Failed;
+        }
+        let probe_at = now.saturating_add(PROBE_EVERY).unwrap_or(now);
+        if many || before.is_some() || known.wait.is_some() {
+            let wait = known.wait.get_or_insert(Wait { words: String::new(), probe_at, probing: false });
+            words.clone_into(&mut wait.words);
+            return Verdict::Parked;
+        }
+        Verdict::Later(probe_at)
+    }
+
+    /// The probe of a waiting stream was chosen; the next is due a minute later.
+    pub(crate) fn probe(&mut self, stream: &Stream, now: Timestamp) {
+        if let Some(wait) = self.streams.get_mut(stream).and_then(|known| known.wait.as_mut()) {
+            wait.probing = true;
+            wait.probe_at = now.saturating_add(PROBE_EVERY).unwrap_or(now);
+        }
+    }
+
+    /// Whether a message of a stream may be handed over; a waiting one has one probe.
+    pub(crate) fn may_go(&mut self, stream: &Stream) -> Result<(), String> {
+        match self.streams.get_mut(stream).and_then(|known| known.wait.as_mut()) {
+            Some(wait) if wait.probing => {
+                wait.probing = false;
+                Ok(())
+            }
+            Some(wait) => Err(wait.words.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// The clock was set: waits keep their lengths.
+    pub(crate) fn shift(&mut self, by: SignedDuration) {
+        for wait in self.streams.values_mut().filter_map(|known| known.wait.as_mut()) {
+            wait.probe_at = wait.probe_at.saturating_add(by).unwrap_or(wait.probe_at);
+        }
+    }
+
+    /// Forgets campaigns that are not at work.
+    pub(crate) fn retain(&mut self, at_work: impl Fn(CampaignId) -> bool) {
+        self.streams.retain(|stream, _| at_work(stream.campaign));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUTE: RouteId = RouteId(1);
+
+    struct World {
+        refusals: Refusals,
+        stream: Stream,
+        now: Timestamp,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let sender = Arc::new(Sender::Alphanumeric("CLINIC".into()));
+            Self {
+                refusals: Refusals::default(),
+                stream: Stream { campaign: CampaignId(1), sender },
+                now: "2026-11-24T15:00:00Z".parse().unwrap(),
+            }
+        }
+
+        fn accept(&mut self) {
+            self.refusals.accepted(&self.stream.clone(), ROUTE, self.now);
+        }
+
+        fn refuse(&mut self, seq: i64, tries: &mut Tries, listed: bool) -> Verdict {
+            self.refusals.refused(&self.stream.clone(), ROUTE, seq, (listed, "no"), tries, self.now)
+        }
+
+        fn after(&self, seconds: i64) -> Timestamp {
+            self.now + SignedDuration::from_secs(seconds)
+        }
+
+        fn waits(&self) -> bool {
+            self.refusals.wait(&self.stream).is_some()
+        }
+    }
+
+    #[test]
+    fn where_others_are_accepted_one_is_asked_three_times_and_holds_nobody_up() {
+        for listed in [true, false] {
+            let (mut w, mut tries) = (World::new(), Tries::default());
+            w.accept();
+            for wait in [5, 15] {
+                assert_eq!(w.refuse(7, &mut tries, listed), Verdict::AskAgain(w.after(wait)));
+                w.now = w.after(wait);
+            }
+            assert_eq!(w.refuse(7, &mut tries, listed), Verdict::Failed);
+            assert!(!w.waits());
+        }
+    }
+
+    #[test]
+    fn twenty_in_a_row_are_counted_by_recipient_and_never_by_retry() {
+        let mut w = World::new();
+        w.accept();
+        let mut one = Tries::default();
+        for seq in 0..19 {
+            let mut tries = Tries::default();
+            w.refuse(seq, if seq == 0 { &mut one } else { &mut tries }, true);
+        }
+        // The first is asked again: it says nothing new.
+        assert!(matches!(w.refuse(0, &mut one, true), Verdict::AskAgain(_)));
+        assert!(!w.waits());
+        assert_eq!(w.refuse(19, &mut Tries::default(), true), Verdict::Parked);
+        assert!(w.waits());
+        // What was under way counts for nobody.
+        let mut on_its_way = Tries::default();
+        assert_eq!(w.refuse(20, &mut on_its_way, true), Verdict::Parked);
+        assert_eq!(on_its_way.refusals, 0);
+        w.accept();
+        assert!(!w.waits());
+    }
+
+    #[test]
+    fn while_nothing_is_accepted_it_counts_for_nobody_and_after_a_day_it_has_failed() {
+        let (mut w, mut tries) = (World::new(), Tries::default());
+        assert_eq!(w.refuse(1, &mut tries, true), Verdict::Later(w.after(60)));
+        w.now = w.after(60);
+        assert_eq!(w.refuse(1, &mut tries, true), Verdict::Parked);
+        assert_eq!(tries.refusals, 0);
+        w.now = w.after(24 * 3600 - 61);
+        assert_eq!(w.refuse(1, &mut tries, true), Verdict::Parked);
+        w.now = w.after(1);
+        assert_eq!(w.refuse(1, &mut tries, true), Verdict::Failed);
+    }
+
+    #[test]
+    fn an_unlisted_status_is_the_recipients_where_the_route_accepts_others() {
+        let mut w = World::new();
+        let other = Stream { campaign: CampaignId(2), ..w.stream.clone() };
+        w.refusals.accepted(&other, ROUTE, w.now);
+        assert!(matches!(w.refuse(1, &mut Tries::default(), false), Verdict::AskAgain(_)));
+        // A wrong sender is this campaign's alone, whatever the route accepts of others.
+        let mut w = World::new();
+        w.refusals.accepted(&other, ROUTE, w.now);
+        assert!(matches!(w.refuse(1, &mut Tries::default(), true), Verdict::Later(_)));
+    }
+
+    #[test]
+    fn a_waiting_stream_hands_over_its_probe_and_nothing_else() {
+        let (mut w, mut tries) = (World::new(), Tries::default());
+        w.refuse(1, &mut tries, true);
+        w.refuse(1, &mut tries, true);
+        let stream = w.stream.clone();
+        assert_eq!(w.refusals.may_go(&stream), Err("no".into()));
+        w.refusals.probe(&stream, w.now);
+        assert_eq!(w.refusals.wait(&stream).unwrap().probe_at, w.after(60));
+        assert_eq!(w.refusals.may_go(&stream), Ok(()));
+        assert_eq!(w.refusals.may_go(&stream), Err("no".into()));
+    }
+}

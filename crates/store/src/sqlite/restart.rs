@@ -1,0 +1,213 @@
+//! Restart: what a stop cancelled is planned anew, waves and retries alike, and opened again.
+
+use std::collections::BTreeMap;
+
+use campaign::{
+    Action, CampaignId, Outcome, Send, SkipReason, WaveId,
+    lifecycle::{self, Cause},
+    restart::{self, Closed, Rebuilt},
+    wave::{self, Group},
+};
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use super::{
+    Store, campaigns,
+    campaigns::{full, load},
+    dispatch, freeze, ms,
+    operate::step,
+    tally::Deltas,
+    time,
+};
+use crate::{By, Campaign, Problem, RebuiltMessage, Result, StoreError};
+
+/// What a stop closed.
+#[derive(Clone)]
+enum Part {
+    Wave(WaveId),
+    /// The retries of a message to one group, the first of them due at `first`.
+    Retries {
+        from: i64,
+        to: i64,
+        first: Timestamp,
+    },
+}
+
+/// What a stop closed of a campaign, with something left in it.
+fn closed(c: &Connection, id: CampaignId, groups: &[Group], messages: u32) -> Result<Vec<Closed<Part>>> {
+    let rows: Vec<(i64, u32, String, i64, i64)> = c
+        .prepare_cached(
+            "SELECT w.id, w.message_no, g.zones, w.due_at, w.to_seq - w.next_seq
+             FROM wave w JOIN audience_group g USING (campaign_id, grp)
+             WHERE w.campaign_id = ?1 AND NOT w.open AND w.next_seq < w.to_seq ORDER BY w.message_no, w.from_seq",
+        )?
+        .query_map([id.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut closed = Vec::with_capacity(rows.len());
+    for (wave, message_no, zones, due_at, remaining) in rows {
+        let (part, zones) = (Part::Wave(WaveId(wave)), freeze::zone(&zones)?);
+        closed.push(Closed { part, message_no, zones, due_at: time(due_at), remaining });
+    }
+    for message_no in 1..=messages {
+        for group in groups {
+            let (remaining, first): (i64, Option<i64>) = c
+                .prepare_cached(
+                    "SELECT count(*), min(due_at) FROM retry
+                     WHERE campaign_id = ?1 AND message_no = ?2 AND seq >= ?3 AND seq < ?4 AND NOT open",
+                )?
+                .query_row((id.0, message_no, group.from_seq, group.to_seq), |r| {
+                    Ok((r.get(0)?, r.get(1)?))
+                })?;
+            if remaining > 0 {
+                let first = first.map_or(Timestamp::MIN, time);
+                let part = Part::Retries { from: group.from_seq, to: group.to_seq, first };
+                let zones = group.zones.clone();
+                closed.push(Closed { part, message_no, zones, due_at: first, remaining });
+            }
+        }
+    }
+    Ok(closed)
+}
+
+fn rebuild(
+    c: &Connection,
+    id: CampaignId,
+    changed: &BTreeMap<u32, Send>,
+    now: Timestamp,
+) -> Result<Vec<Rebuilt<Part>>> {
+    let old = load(c, id)?;
+    lifecycle::transition(old.definition.channel, old.status, Cause::Act(Action::Restart))?;
+    let groups = freeze::groups(c, id)?;
+    let mut problems = Vec::new();
+    for (n, send) in changed {
+        let field = format!("messages[n={n}].send");
+        if *n == 0 || *n as usize > old.definition.messages.len() {
+            problems.push(Problem::new(field, format!("there is no message {n}")));
+        } else if *n == 1 && send.is_after() {
+            problems.push(Problem::new(field, wave::PlanError::FirstFollows));
+        } else if let Err(e) = wave::check(send, &groups, now) {
+            problems.push(Problem::new(field, e));
+        }
+    }
+    Problem::none(problems)?;
+    let sends: Vec<Send> = old.definition.messages.into_iter().map(|m| m.send).collect();
+    let closed = closed(c, id, &groups, sends.len() as u32)?;
+    Ok(restart::rebuild(&closed, &sends, changed, now))
+}
+
+impl Store {
+    /// What a restart would plan, per message.
+    pub async fn restart_plan(
+        &self,
+        id: CampaignId,
+        changed: BTreeMap<u32, Send>,
+        now: Timestamp,
+    ) -> Result<Vec<RebuiltMessage>> {
+        self.read(move |c| {
+            let mut messages: BTreeMap<u32, RebuiltMessage> = BTreeMap::new();
+            for r in rebuild(c, id, &changed, now)? {
+                // What waits for the message before it has no date of its own.
+                let due_at = r.due_at.max(now);
+                let m = messages.entry(r.message_no).or_insert(RebuiltMessage {
+                    n: r.message_no,
+                    remaining: 0,
+                    first_due: due_at,
+                    last_due: due_at,
+                });
+                m.remaining += r.remaining;
+                m.first_due = m.first_due.min(due_at);
+                m.last_due = m.last_due.max(due_at);
+            }
+            Ok(messages.into_values().collect())
+        })
+        .await
+    }
+
+    /// Restarts a stopped campaign with a rebuilt schedule. `include_failed` tries those again that the
+    /// SMSC refused.
+    pub async fn restart(
+        &self,
+        id: CampaignId,
+        changed: BTreeMap<u32, Send>,
+        include_failed: bool,
+        by: By,
+    ) -> Result<Campaign> {
+        self.change(id, move |c| {
+            let now = by.at;
+            if c.prepare_cached("SELECT 1 FROM claim WHERE campaign_id = ?1")?.exists([id.0])? {
+                return Err(StoreError::Busy);
+            }
+            let rebuilt = rebuild(c, id, &changed, now)?;
+            step(c, id, Cause::Act(Action::Restart), &by)?;
+            c.execute("UPDATE campaign SET restarted_at = ?2 WHERE id = ?1", (id.0, ms(now)))?;
+            c.execute("UPDATE wave SET open = 1 WHERE campaign_id = ?1", [id.0])?;
+            c.execute("UPDATE retry SET open = 1, held = 0 WHERE campaign_id = ?1", [id.0])?;
+            for r in rebuilt {
+                match r.part {
+                    Part::Wave(wave) => {
+                        c.prepare_cached("UPDATE wave SET due_at = ?2 WHERE id = ?1")?
+                            .execute((wave.0, ms(r.due_at)))?;
+                    }
+                    Part::Retries { from, to, first } => {
+                        // They keep their distances, but for a message with a new time.
+                        let anew = changed.contains_key(&r.message_no).then_some(ms(r.due_at));
+                        let by = r.due_at.duration_since(first).as_millis() as i64;
+                        c.prepare_cached(include_str!("sql/retries_restart.sql"))?.execute((
+                            id.0,
+                            r.message_no,
+                            from,
+                            to,
+                            anew,
+                            by,
+                        ))?;
+                    }
+                }
+            }
+            if !changed.is_empty() {
+                let mut d = load(c, id)?.definition;
+                for (n, send) in &changed {
+                    d.messages[*n as usize - 1].send = send.clone();
+                }
+                let json = campaigns::encode(&d)?;
+                c.execute("UPDATE campaign SET definition = ?2 WHERE id = ?1", (id.0, json))?;
+            }
+            if include_failed {
+                try_failed_again(c, id, &changed, now)?;
+            }
+            dispatch::complete(c, id.0, ms(now))?;
+            full(c, load(c, id)?)
+        })
+        .await
+    }
+}
+
+/// Those that the SMSC refused become retries: due at once, or at their message's new time.
+fn try_failed_again(
+    c: &Connection,
+    id: CampaignId,
+    changed: &BTreeMap<u32, Send>,
+    now: Timestamp,
+) -> Result<()> {
+    let failed = Outcome::Failed;
+    let groups = freeze::groups(c, id)?;
+    let due = |message: u32, seq: i64| {
+        let group = groups.iter().find(|g| (g.from_seq..g.to_seq).contains(&seq))?;
+        changed.get(&message)?.due(&group.zones, now)
+    };
+    let rows: Vec<(u32, i64, Option<String>, i64, u32)> = c
+        .prepare_cached(
+            "SELECT message_no, seq, reason, changed_at, attempts FROM delivery WHERE campaign_id = ?1 AND outcome = ?2
+             AND coalesce(detail, '') NOT LIKE 'partial%'",
+        )?
+        .query_map((id.0, failed.code()), |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut deltas = Deltas::default();
+    for (message, seq, reason, changed_at, attempts) in rows {
+        deltas.add(id.0, message, failed, reason.as_deref().and_then(SkipReason::from_word), changed_at, -1);
+        c.prepare_cached("DELETE FROM delivery WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3")?
+            .execute((id.0, message, seq))?;
+        c.prepare_cached("INSERT INTO retry (campaign_id, message_no, seq, due_at, attempts, open) VALUES (?1, ?2, ?3, ?4, ?5, 1)")?
+            .execute((id.0, message, seq, ms(due(message, seq).unwrap_or(now)), attempts))?;
+    }
+    deltas.apply(c)
+}
