@@ -28,8 +28,8 @@ use crate::{
 const LARGEST_CLAIM: u32 = 1_000;
 /// A rate that is used up is told where it lets nothing of a campaign go for so long.
 const RATE_IS_TOLD_AFTER: SignedDuration = SignedDuration::from_secs(2);
-/// How often it is looked whether a leader has come further.
-const LEADER_EVERY: SignedDuration = SignedDuration::from_secs(1);
+/// The soonest that is looked again for what a clock between two milliseconds holds back.
+const SOON: SignedDuration = SignedDuration::from_millis(1);
 
 /// What a limit is kept for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -170,9 +170,9 @@ fn look<'a>(facts: &Facts<'_>, work: &'a Work, port: Option<&PortFacts>, asks: &
         let send = &work.definition.messages[wave.message_no as usize - 1].send;
         if wave.bound <= wave.next_seq {
             // Whoever waits for a leader takes nothing, and is not late while it does.
-            waiting::add(&mut waits, WaitingReason::EarlierMessage, None);
-            if send.is_after() {
-                asks.wake_at(now + LEADER_EVERY);
+            waiting::add(&mut waits, WaitingReason::EarlierMessage, wave.bound_moves_at);
+            if let Some(at) = wave.bound_moves_at {
+                asks.wake_at(at.max(now + SOON));
             }
             continue;
         }
@@ -198,9 +198,6 @@ fn look<'a>(facts: &Facts<'_>, work: &'a Work, port: Option<&PortFacts>, asks: &
             asks.late.push((work.id, wave.id));
             waiting::add(&mut waits, WaitingReason::Late, None);
             continue;
-        }
-        if send.is_after() {
-            asks.wake_at(now + LEADER_EVERY);
         }
         waves.push((wave, send.is_after().then(|| send.settled_before(&zones, now))));
     }

@@ -18,7 +18,7 @@ use crate::{
     choose::{Asks, Facts, Key, PortFacts, Served, choose},
     fate,
     limits::{Limit, Limits},
-    refusal::{Refusals, Stream},
+    refusal::{Refusals, Refused, Stream},
     service::{Command, Handle, Stopping},
 };
 
@@ -96,6 +96,8 @@ pub struct Engine {
     /// The most segments that a message of each campaign came to.
     pub(crate) segments: HashMap<CampaignId, u32>,
     pub(crate) refusals: Refusals,
+    /// Campaigns with recipients who can be asked now and were not yet.
+    asking: HashSet<CampaignId>,
     pub(crate) limits: Limits<Key>,
     /// When each campaign last had something claimed.
     served: HashMap<CampaignId, Served>,
@@ -145,6 +147,7 @@ impl Engine {
             texts: HashMap::new(),
             segments: HashMap::new(),
             refusals: Refusals::default(),
+            asking: HashSet::new(),
             limits: Limits::default(),
             served: HashMap::new(),
             faulty: HashMap::new(),
@@ -338,6 +341,9 @@ impl Engine {
             })
             .collect();
         let sound: Vec<Work> = work.iter().filter(|w| !self.faulty.contains_key(&w.id)).cloned().collect();
+        let unasked =
+            |w: &&Work| w.waves.iter().any(|wave| wave.held.is_none() && wave.next_seq < wave.bound);
+        self.asking = sound.iter().filter(unasked).map(|w| w.id).collect();
         let Asks { due, claims, late, probes, mut waiting, wake } = choose(&Facts {
             now,
             work: &sound,
@@ -440,7 +446,8 @@ impl Engine {
         }
         let fate = fate::of(attempt, &mut tries, now, |kind, words, tries| {
             let listed = kind != Refusal::Unlisted;
-            self.refusals.refused(&stream, route, seq, (listed, words), tries, now)
+            let others_left = self.asking.contains(&campaign);
+            self.refusals.refused(&stream, Refused { route, seq, listed, words, others_left }, tries, now)
         });
         let sender = Some(stream.sender);
         self.pending.settled.push(Settled { claim, campaign, message_no, seq, number, sender, fate, tries });

@@ -3,7 +3,8 @@
 //! A status that names the recipient ends its message at once, one that names our speed slows us down. What is left
 //! ([`Refusal::Route`]: the sender's, the route's, or in no table) is judged by what else happens:
 //!
-//! - Where others are accepted it is the recipient's. It is asked three times, well apart, then it has failed.
+//! - Where others are accepted it is the recipient's. It is asked three times, well apart, then it has failed. Being
+//!   asked again counts only where others were accepted meanwhile, or where no others are left to ask.
 //! - While nothing is accepted it counts for nobody. After 20 different recipients in a row, or when one is refused again,
 //!   that sender's part of the campaign waits; once a minute one message is tried, of those who were never refused
 //!   first. One that is accepted ends the wait. Who was refused for a day in which nothing was accepted has failed.
@@ -60,11 +61,24 @@ pub(crate) enum Verdict {
     Parked,
 }
 
+/// What was refused.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Refused<'a> {
+    pub(crate) route: RouteId,
+    pub(crate) seq: i64,
+    /// Whether a table says whose fault the status is.
+    pub(crate) listed: bool,
+    pub(crate) words: &'a str,
+    /// Whether there are others of the campaign who can be asked now and were not yet.
+    pub(crate) others_left: bool,
+}
+
 #[derive(Debug, Default)]
 struct Evidence {
     /// Recipients that were refused since the last one was accepted, no more than make it wait.
     in_a_row: HashSet<i64>,
-    accepted: bool,
+    /// When one was last accepted.
+    accepted: Option<Timestamp>,
     wait: Option<Wait>,
 }
 
@@ -87,12 +101,12 @@ impl Refusals {
         self.accepted.insert(route, now);
         match self.streams.get_mut(stream) {
             Some(known) => {
-                known.accepted = true;
+                known.accepted = Some(now);
                 known.in_a_row.clear();
                 known.wait = None;
             }
             None => {
-                self.streams.insert(stream.clone(), Evidence { accepted: true, ..Evidence::default() });
+                self.streams.insert(stream.clone(), Evidence { accepted: Some(now), ..Evidence::default() });
             }
         }
     }
@@ -101,37 +115,47 @@ impl Refusals {
     pub(crate) fn refused(
         &mut self,
         stream: &Stream,
-        route: RouteId,
-        seq: i64,
-        (listed, words): (bool, &str),
+        refused: Refused<'_>,
         tries: &mut Tries,
         now: Timestamp,
     ) -> Verdict {
-        let others = !listed && self.accepted.contains_key(&route);
+        let of_others = if refused.listed { None } else { self.accepted.get(&refused.route).copied() };
         let known = self.streams.entry(stream.clone()).or_default();
+        let accepted = known.accepted.max(of_others);
         let before = tries.refused_at.replace(tries.refused_at.unwrap_or(now));
-        // Who was refused before says nothing new of the others.
-        if before.is_none() && known.in_a_row.len() < REFUSED_IN_A_ROW {
-            known.in_a_row.insert(seq);
+        // Who was refused while others were accepted says nothing new of the others.
+        if tries.refusals == 0 && known.in_a_row.len() < REFUSED_IN_A_ROW {
+            known.in_a_row.insert(refused.seq);
         }
         let many = known.in_a_row.len() >= REFUSED_IN_A_ROW;
-        if (known.accepted || others) && !many && known.wait.is_none() {
+        let later = |wait| now.saturating_add(wait).unwrap_or(now);
+        if let Some(accepted) = accepted
+            && !many
+            && known.wait.is_none()
+        {
+            let meanwhile = before.is_none_or(|first| accepted >= first) || !refused.others_left;
+            if !meanwhile {
+                return Verdict::Later(later(PROBE_EVERY));
+            }
             tries.refusals += 1;
             return match ASK_AGAIN_AFTER.get(tries.refusals as usize - 1) {
-                Some(wait) => Verdict::AskAgain(now.saturating_add(*wait).unwrap_or(now)),
+                Some(wait) => Verdict::AskAgain(later(*wait)),
                 None => Verdict::Failed,
             };
         }
-        if before.is_some_and(|first| now.duration_since(first) >= NOTHING_ACCEPTED) {
+        if before.is_some_and(|first| accepted.is_some_and(|accepted| accepted >= first)) {
+            // Others were accepted since: the day begins anew.
+            tries.refused_at = Some(now);
+        } else if before.is_some_and(|first| now.duration_since(first) >= NOTHING_ACCEPTED) {
             return Verdict::Failed;
         }
-        let probe_at = now.saturating_add(PROBE_EVERY).unwrap_or(now);
         if many || before.is_some() || known.wait.is_some() {
+            let probe_at = later(PROBE_EVERY);
             let wait = known.wait.get_or_insert(Wait { words: String::new(), probe_at, probing: false });
-            words.clone_into(&mut wait.words);
+            refused.words.clone_into(&mut wait.words);
             return Verdict::Parked;
         }
-        Verdict::Later(probe_at)
+        Verdict::Later(later(PROBE_EVERY))
     }
 
     /// The probe of a waiting stream was chosen; the next is due a minute later.
@@ -156,9 +180,14 @@ impl Refusals {
 
     /// The clock was set: waits keep their lengths.
     pub(crate) fn shift(&mut self, by: SignedDuration) {
-        for wait in self.streams.values_mut().filter_map(|known| known.wait.as_mut()) {
-            wait.probe_at = wait.probe_at.saturating_add(by).unwrap_or(wait.probe_at);
+        let shifted = |at: Timestamp| at.saturating_add(by).unwrap_or(at);
+        for known in self.streams.values_mut() {
+            known.accepted = known.accepted.map(shifted);
+            if let Some(wait) = &mut known.wait {
+                wait.probe_at = shifted(wait.probe_at);
+            }
         }
+        self.accepted.values_mut().for_each(|at| *at = shifted(*at));
     }
 
     /// Forgets campaigns that are not at work.
@@ -194,7 +223,8 @@ mod tests {
         }
 
         fn refuse(&mut self, seq: i64, tries: &mut Tries, listed: bool) -> Verdict {
-            self.refusals.refused(&self.stream.clone(), ROUTE, seq, (listed, "no"), tries, self.now)
+            let refused = Refused { route: ROUTE, seq, listed, words: "no", others_left: true };
+            self.refusals.refused(&self.stream.clone(), refused, tries, self.now)
         }
 
         fn after(&self, seconds: i64) -> Timestamp {
@@ -214,9 +244,26 @@ mod tests {
             for wait in [5, 15] {
                 assert_eq!(w.refuse(7, &mut tries, listed), Verdict::AskAgain(w.after(wait)));
                 w.now = w.after(wait);
+                w.accept();
             }
             assert_eq!(w.refuse(7, &mut tries, listed), Verdict::Failed);
             assert!(!w.waits());
+        }
+    }
+
+    #[test]
+    fn being_asked_again_counts_where_others_were_accepted_meanwhile_or_none_are_left() {
+        for others_left in [true, false] {
+            let (mut w, mut tries) = (World::new(), Tries::default());
+            w.accept();
+            w.now = w.after(1);
+            assert_eq!(w.refuse(7, &mut tries, true), Verdict::AskAgain(w.after(5)));
+            w.now = w.after(5);
+            let refused = Refused { route: ROUTE, seq: 7, listed: true, words: "no", others_left };
+            let verdict = w.refusals.refused(&w.stream.clone(), refused, &mut tries, w.now);
+            let expected =
+                if others_left { Verdict::Later(w.after(60)) } else { Verdict::AskAgain(w.after(15)) };
+            assert_eq!((verdict, tries.refusals), (expected, if others_left { 1 } else { 2 }));
         }
     }
 

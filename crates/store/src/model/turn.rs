@@ -89,6 +89,8 @@ pub struct Wave {
     pub next_seq: i64,
     /// One past the last that may be claimed now: its end, or as far as the message before has come.
     pub bound: i64,
+    /// When the bound moves, as far as that is known: the message before is far enough, and its distance is not over.
+    pub bound_moves_at: Option<Timestamp>,
     /// One past its last.
     pub to_seq: i64,
 }

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::{
     Store, answer,
     campaigns::{active, load},
-    claim, ms, pools, time,
+    claim, freeze, ms, pools, time,
 };
 use crate::{Agenda, Definition, Fault, Held, Parked, Result, StoreError, Wave, Work};
 
@@ -125,6 +125,7 @@ fn waves(c: &Connection, id: CampaignId, definition: &Definition, now: Timestamp
                 held: Held::from_code(r.get(4)?),
                 next_seq: r.get(5)?,
                 bound: r.get(6)?,
+                bound_moves_at: None,
                 to_seq: r.get(6)?,
             })
         })?
@@ -132,6 +133,13 @@ fn waves(c: &Connection, id: CampaignId, definition: &Definition, now: Timestamp
     for wave in waves.iter_mut().filter(|w| w.message_no > 1 && w.held.is_none()) {
         let settled_before = definition.settled_before(wave.message_no, &wave.zones, now);
         wave.bound = claim::bound(c, wave.id, settled_before)?.unwrap_or(wave.to_seq);
+        if let Some(since) = settled_before
+            && wave.bound <= wave.next_seq
+            && let Some(settled_at) = claim::next_mark(c, id, wave, since)?
+        {
+            let send = &definition.messages[wave.message_no as usize - 1].send;
+            wave.bound_moves_at = Some(send.due_after(&freeze::zone(&wave.zones)?, settled_at));
+        }
     }
     Ok(waves)
 }

@@ -13,7 +13,7 @@ use super::{
     dispatch::{Turn, zones_of},
     ms, people, time,
 };
-use crate::{ClaimRequest, Claimed, Fate, Recipient, Result, RetriesOf, Settings, Settled, Tries};
+use crate::{ClaimRequest, Claimed, Fate, Recipient, Result, RetriesOf, Settings, Settled, Tries, Wave};
 
 /// How often a retry is looked at whose window never opens.
 const A_DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -345,6 +345,24 @@ pub(super) fn bound(c: &Connection, wave: WaveId, settled_before: Option<Timesta
         }
     }
     Ok(Some(bound))
+}
+
+/// When the message before was settled beyond where `wave` is held up by it, after `since`.
+pub(super) fn next_mark(
+    c: &Connection,
+    campaign: CampaignId,
+    wave: &Wave,
+    since: Timestamp,
+) -> Result<Option<Timestamp>> {
+    let at: Option<i64> = c
+        .prepare_cached(
+            "SELECT at FROM wave_mark WHERE at > ?4 AND settled_to > ?3 AND wave_id = (SELECT id FROM wave
+                 WHERE campaign_id = ?1 AND message_no = ?2 AND from_seq <= ?3 AND to_seq > ?3)
+             ORDER BY at LIMIT 1",
+        )?
+        .query_row((campaign.0, wave.message_no - 1, wave.bound, ms(since)), |r| r.get(0))
+        .optional()?;
+    Ok(at.map(time))
 }
 
 /// What is left out by a rule.

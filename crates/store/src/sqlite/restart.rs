@@ -34,7 +34,13 @@ enum Part {
 }
 
 /// What a stop closed of a campaign, with something left in it.
-fn closed(c: &Connection, id: CampaignId, groups: &[Group], messages: u32) -> Result<Vec<Closed<Part>>> {
+fn closed(
+    c: &Connection,
+    id: CampaignId,
+    groups: &[Group],
+    messages: u32,
+    now: Timestamp,
+) -> Result<Vec<Closed<Part>>> {
     let rows: Vec<(i64, u32, String, i64, i64)> = c
         .prepare_cached(
             "SELECT w.id, w.message_no, g.zones, w.due_at, w.to_seq - w.next_seq
@@ -59,7 +65,8 @@ fn closed(c: &Connection, id: CampaignId, groups: &[Group], messages: u32) -> Re
                     Ok((r.get(0)?, r.get(1)?))
                 })?;
             if remaining > 0 {
-                let first = first.map_or(Timestamp::MIN, time);
+                // What waits for the message before it has no date, and moves nobody else's.
+                let first = first.map_or(now, time);
                 let part = Part::Retries { from: group.from_seq, to: group.to_seq, first };
                 let zones = group.zones.clone();
                 closed.push(Closed { part, message_no, zones, due_at: first, remaining });
@@ -91,7 +98,7 @@ fn rebuild(
     }
     Problem::none(problems)?;
     let sends: Vec<Send> = old.definition.messages.into_iter().map(|m| m.send).collect();
-    let closed = closed(c, id, &groups, sends.len() as u32)?;
+    let closed = closed(c, id, &groups, sends.len() as u32, now)?;
     Ok(restart::rebuild(&closed, &sends, changed, now))
 }
 
@@ -141,7 +148,11 @@ impl Store {
             step(c, id, Cause::Act(Action::Restart), &by)?;
             c.execute("UPDATE campaign SET restarted_at = ?2 WHERE id = ?1", (id.0, ms(now)))?;
             c.execute("UPDATE wave SET open = 1 WHERE campaign_id = ?1", [id.0])?;
-            c.execute("UPDATE retry SET open = 1, held = 0 WHERE campaign_id = ?1", [id.0])?;
+            // Whoever was refused before the stop is asked as if for the first time.
+            c.execute(
+                "UPDATE retry SET open = 1, held = 0, refusals = 0, refused_at = NULL, parked = NULL WHERE campaign_id = ?1",
+                [id.0],
+            )?;
             for r in rebuilt {
                 match r.part {
                     Part::Wave(wave) => {
