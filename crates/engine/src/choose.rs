@@ -419,3 +419,6 @@ impl Rooms<'_> {
         granted
     }
 }
+
+#[cfg(test)]
+mod tests;
