@@ -10,8 +10,12 @@ mod simulate;
 
 use std::process::ExitCode;
 
+use rustix::{fs::Mode, process::umask};
+
 #[tokio::main]
 async fn main() -> ExitCode {
+    // Whatever it writes (the database and its log, copies, uploads, rows that were refused) is its owner's to read.
+    umask(Mode::RWXG | Mode::RWXO);
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("CARILLON_LOG")

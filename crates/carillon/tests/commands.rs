@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 use std::{
+    fs::Permissions,
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Command, Output},
 };
@@ -56,6 +58,49 @@ fn a_backup_is_a_whole_database_and_never_overwrites() {
     let again = carillon(&["backup", name], data.path());
     assert_eq!(again.status.code(), Some(1));
     assert!(text(&again.stderr).contains("exists; choose another name"));
+}
+
+/// What others may do with a file or a folder and with everything in it, by name.
+fn open_to_others(path: &Path) -> Vec<String> {
+    let found = std::fs::metadata(path).unwrap();
+    let mode = found.permissions().mode() & 0o777;
+    let mut open = Vec::new();
+    if mode & 0o077 != 0 {
+        open.push(format!("{} {mode:o}", path.display()));
+    }
+    if found.is_dir() {
+        open.extend(
+            std::fs::read_dir(path).unwrap().flat_map(|entry| open_to_others(&entry.unwrap().path())),
+        );
+    }
+    open
+}
+
+#[test]
+fn whatever_is_written_is_its_owners_alone_and_a_folder_that_was_open_is_closed() {
+    let above = tempfile::tempdir().unwrap();
+    let (data, copy) = (above.path().join("data"), above.path().join("copy.db"));
+    let csv = above.path().join("contacts.csv");
+    std::fs::write(&csv, "phone\n+12025550001\nnobody\n").unwrap();
+    std::fs::create_dir(&data).unwrap();
+    std::fs::set_permissions(&data, Permissions::from_mode(0o755)).unwrap();
+    let made = carillon(&["token", "create", "--name", "ana"], &data);
+    assert!(made.status.success());
+    assert!(text(&made.stderr).contains("was open to others (mode 0755)"), "{}", text(&made.stderr));
+    carillon(&["import", csv.to_str().unwrap(), "--list", "All"], &data);
+    assert!(carillon(&["backup", copy.to_str().unwrap()], &data).status.success());
+    for written in [data, copy, above.path().join("contacts.csv.errors.csv")] {
+        assert_eq!(open_to_others(&written), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_folder_that_is_everybodys_is_refused() {
+    let shared = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(shared.path(), Permissions::from_mode(0o1777)).unwrap();
+    let refused = carillon(&["token", "create", "--name", "ana"], shared.path());
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("give the data a folder of its own"), "{}", text(&refused.stderr));
 }
 
 #[test]

@@ -156,7 +156,10 @@ impl From<StoreError> for Problem {
                 )
             },
             StoreError::Invalid(errors) => Self::invalid(errors),
-            StoreError::DiskFull | StoreError::Database(_) | StoreError::MayNotDispatch(_) => Self::new(
+            StoreError::DiskFull
+            | StoreError::Database(_)
+            | StoreError::Folder(_)
+            | StoreError::MayNotDispatch(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "/problems/unavailable",
                 "The database cannot be used at this moment",

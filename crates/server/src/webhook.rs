@@ -15,7 +15,7 @@ use standardwebhooks::{
     HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook as Signer,
 };
 use store::{
-    AfterTry, By, EventTry, Level, OutgoingEvent, Problem as FieldProblem, Store, StoreError, Webhook,
+    AfterTry, By, EventTry, Level, OutgoingEvent, Problem as FieldProblem, Secret, Store, StoreError, Webhook,
 };
 use tokio::task::JoinSet;
 
@@ -54,7 +54,7 @@ pub(crate) async fn add(
     url: &str,
     levels: Vec<Level>,
     by: By,
-) -> store::Result<(Webhook, String)> {
+) -> store::Result<(Webhook, Secret)> {
     let mut problems = Vec::new();
     let parsed = reqwest::Url::parse(url.trim()).ok();
     let parsed = parsed.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
@@ -67,7 +67,7 @@ pub(crate) async fn add(
     FieldProblem::none(problems)?;
     let mut key = [0; SECRET_BYTES];
     rand::rng().fill(&mut key);
-    let secret = format!("whsec_{}", BASE64_STANDARD.encode(key));
+    let secret = Secret::from(format!("whsec_{}", BASE64_STANDARD.encode(key)));
     let url = parsed.map(String::from).unwrap_or_default();
     Ok((store.add_webhook(url, levels, secret.clone(), by).await?, secret))
 }
@@ -134,8 +134,8 @@ impl Courier {
         Ok(())
     }
 
-    async fn round(&self, id: WebhookId, url: &str, secret: &str, now: Timestamp) -> store::Result<()> {
-        let signer = Signer::new(secret).map_err(|e| StoreError::Database(e.to_string()))?;
+    async fn round(&self, id: WebhookId, url: &str, secret: &Secret, now: Timestamp) -> store::Result<()> {
+        let signer = Signer::new(secret.expose()).map_err(|e| StoreError::Database(e.to_string()))?;
         let events = self.store.events_due(id, now, TAKEN).await?;
         let tried: Vec<_> = stream::iter(events)
             .map(|event| {

@@ -166,6 +166,8 @@ async fn what_is_not_taken_is_tried_again_by_the_clock_and_given_up_at_last() {
     let hook = store.add_webhook(url, vec![Level::Person], SECRET.into(), fixture::by(begin)).await.unwrap();
     let courier = Courier::new(store.clone()).unwrap();
     store.test_webhook(hook.id, fixture::by(begin)).await.unwrap();
+    let due = format!("{:?}", store.webhooks_due(begin).await.unwrap());
+    assert!(due.contains("Secret(***)") && !due.contains("whsec_"), "{due}");
     let mut now = begin;
     for tries in 1..=10 {
         courier.tell(now).await.unwrap();

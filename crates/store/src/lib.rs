@@ -43,6 +43,9 @@ pub enum StoreError {
     /// This process may not send from this data.
     #[error("{0}")]
     MayNotDispatch(&'static str),
+    /// The data folder cannot be used as it is.
+    #[error("{0}")]
+    Folder(String),
     /// No space is left.
     #[error("the disk is full: sending waits; free some space and it goes on by itself")]
     DiskFull,

@@ -7,7 +7,7 @@ use axum::{
 };
 use campaign::WebhookId;
 use serde::{Deserialize, Serialize};
-use store::{EventRow, Level, Webhook};
+use store::{EventRow, Level, Secret, Webhook};
 use utoipa::ToSchema;
 
 use super::{Page, WebhookPath, limit};
@@ -42,7 +42,7 @@ pub(super) struct NewWebhook {
 pub(super) struct MadeWebhook {
     #[serde(flatten)]
     webhook: Webhook,
-    secret: String,
+    secret: Secret,
 }
 
 /// Adds a webhook. Its secret, which signs what is posted, is answered this once.

@@ -68,9 +68,10 @@ async fn all(State(app): State<App>, caller: Caller) -> Shown {
 
 async fn add(State(app): State<App>, caller: Caller, Posted(form): Posted<NewWebhook>) -> Shown {
     match webhook::add(&app.store, &form.url, form.levels.clone(), caller.by()).await {
-        Ok((_, secret)) => {
-            Ok(page(&WebhooksPage { secret: Some(secret), ..WebhooksPage::new(&app, caller).await? }))
-        }
+        Ok((_, secret)) => Ok(page(&WebhooksPage {
+            secret: Some(secret.expose().to_owned()),
+            ..WebhooksPage::new(&app, caller).await?
+        })),
         Err(StoreError::Invalid(problems)) => {
             let page =
                 WebhooksPage { form, wrong: Wrong(problems), ..WebhooksPage::new(&app, caller).await? };

@@ -12,6 +12,7 @@ mod contacts;
 mod deliveries;
 mod dispatch;
 mod doubts;
+mod folder;
 mod forecast;
 mod freeze;
 mod home;
@@ -114,10 +115,12 @@ impl News {
 }
 
 impl Store {
-    /// Opens the database in `folder`, making both where they are missing.
+    /// Opens the database in `folder`, making both where they are missing; the folder is its owner's alone from then on.
+    ///
+    /// # Errors
+    /// [`StoreError::Folder`] where the folder can be neither made nor closed to others.
     pub fn open(folder: &Path) -> Result<Self> {
-        std::fs::create_dir_all(folder)
-            .map_err(|e| StoreError::Database(format!("cannot make {}: {e}", folder.display())))?;
+        folder::closed(folder)?;
         let path = folder.join(FILE);
         let connection = Connection::open(&path)?;
         configure(&connection)?;

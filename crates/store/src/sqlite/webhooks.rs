@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Store, audit, dispatch::Turn, ms, time, writer::Lane};
 use crate::{
-    AfterTry, By, Change, Deed, EventRow, EventTry, Level, OutgoingEvent, Result, StoreError, Webhook,
+    AfterTry, By, Change, Deed, EventRow, EventTry, Level, OutgoingEvent, Result, Secret, StoreError, Webhook,
 };
 
 /// Deliveries that are told together at most.
@@ -196,7 +196,7 @@ impl Store {
         &self,
         url: String,
         mut levels: Vec<Level>,
-        secret: String,
+        secret: Secret,
         by: By,
     ) -> Result<Webhook> {
         levels.sort_unstable();
@@ -205,7 +205,7 @@ impl Store {
         self.write(move |c| {
             c.execute(
                 "INSERT INTO webhook (url, secret, levels, created_at) VALUES (?1, ?2, ?3, ?4)",
-                (url, secret, levels, ms(by.at)),
+                (url, secret.expose(), levels, ms(by.at)),
             )?;
             let id = WebhookId(c.last_insert_rowid());
             audit::note(c, &by, Deed::WebhookAdded, id)?;
@@ -248,13 +248,15 @@ impl Store {
     }
 
     /// Webhooks with something to be told at `now`: where, and with which secret.
-    pub async fn webhooks_due(&self, now: Timestamp) -> Result<Vec<(WebhookId, String, String)>> {
+    pub async fn webhooks_due(&self, now: Timestamp) -> Result<Vec<(WebhookId, String, Secret)>> {
         self.read(move |c| {
             Ok(c.prepare_cached(
                 "SELECT id, url, secret FROM webhook w WHERE off IS NULL AND EXISTS
                      (SELECT 1 FROM webhook_event e WHERE e.webhook_id = w.id AND e.state = 'queued' AND e.due_at <= ?1)",
             )?
-            .query_map([ms(now)], |r| Ok((WebhookId(r.get(0)?), r.get(1)?, r.get(2)?)))?
+            .query_map([ms(now)], |r| {
+                Ok((WebhookId(r.get(0)?), r.get(1)?, Secret::from(r.get::<_, String>(2)?)))
+            })?
             .collect::<rusqlite::Result<_>>()?)
         })
         .await

@@ -1,0 +1,102 @@
+//! The data folder, closed to everybody but its owner: passwords of carriers, secrets of webhooks and people's numbers
+//! lie in it in clear. A folder that others may look into is closed; one that cannot be closed is refused.
+
+use std::{
+    fs::{self, DirBuilder, Permissions},
+    io,
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    path::Path,
+};
+
+use crate::{Result, StoreError};
+
+/// Its owner may do everything, others nothing.
+const CLOSED: u32 = 0o700;
+/// The bits of a mode that let anybody else in.
+const OTHERS: u32 = 0o077;
+/// The bit of a folder that is everybody's by design, such as `/tmp`.
+const STICKY: u32 = 0o1000;
+
+/// Makes `folder` where it is missing, and closes it where it is open to others.
+pub(super) fn closed(folder: &Path) -> Result<()> {
+    let refuse = |what: &str, e: io::Error| {
+        StoreError::Folder(format!("the data folder {} {what}: {e}", folder.display()))
+    };
+    if let Some(parent) = folder.parent() {
+        // Those above it are others' as well; their modes are the system's affair.
+        fs::create_dir_all(parent).map_err(|e| refuse("cannot be made", e))?;
+    }
+    match DirBuilder::new().mode(CLOSED).create(folder) {
+        Ok(()) => return Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(e) => return Err(refuse("cannot be made", e)),
+    }
+    let found = fs::metadata(folder).map_err(|e| refuse("cannot be read", e))?;
+    if !found.is_dir() {
+        return Err(StoreError::Folder(format!("{} is a file; name a folder", folder.display())));
+    }
+    let mode = found.permissions().mode();
+    if mode & OTHERS == 0 {
+        return Ok(());
+    }
+    if mode & STICKY != 0 || folder.canonicalize().is_ok_and(|whole| whole.parent().is_none()) {
+        return Err(StoreError::Folder(format!(
+            "{} is shared by everybody on this machine; give the data a folder of its own",
+            folder.display()
+        )));
+    }
+    fs::set_permissions(folder, Permissions::from_mode(CLOSED)).map_err(|e| {
+        refuse(&format!("is open to others (mode {:04o}) and cannot be closed", mode & 0o7777), e)
+    })?;
+    tracing::warn!(
+        "the data folder {} was open to others (mode {:04o}); it is now its owner's alone (0700)",
+        folder.display(),
+        mode & 0o7777
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn a_new_folder_is_its_owners_alone_and_a_wide_one_is_closed() {
+        let above = tempfile::tempdir().unwrap();
+        let new = above.path().join("several/deep");
+        closed(&new).unwrap();
+        assert_eq!(mode(&new), CLOSED);
+        for wide in [0o755, 0o777, 0o750, 0o701, 0o710, 0o770, 0o2755] {
+            fs::set_permissions(&new, Permissions::from_mode(wide)).unwrap();
+            closed(&new).unwrap();
+            assert_eq!(mode(&new), CLOSED, "{wide:o}");
+        }
+        fs::set_permissions(&new, Permissions::from_mode(0o500)).unwrap();
+        closed(&new).unwrap();
+        assert_eq!(mode(&new), 0o500, "one that is closed already is left as it is");
+    }
+
+    #[test]
+    fn a_folder_that_is_everybodys_is_refused_and_left_as_it_is() {
+        let shared = tempfile::tempdir().unwrap();
+        fs::set_permissions(shared.path(), Permissions::from_mode(0o1777)).unwrap();
+        let refused = closed(shared.path()).unwrap_err().to_string();
+        assert!(refused.contains("give the data a folder of its own"), "{refused}");
+        assert_eq!(mode(shared.path()), 0o1777);
+        assert!(closed(Path::new("/")).is_err());
+    }
+
+    #[test]
+    fn what_is_no_folder_is_refused_with_its_name() {
+        let above = tempfile::tempdir().unwrap();
+        let file = above.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(closed(&file.join("data")).unwrap_err().to_string().contains("file/data"));
+        assert!(closed(&file).unwrap_err().to_string().contains("is a file"));
+        assert_eq!(mode(&file) & 0o111, 0, "the file is left as it is");
+    }
+}
