@@ -14,6 +14,11 @@ lint:
 faults:
     cargo test -p carillon --test faults
 
+# Fifty simulated weeks of faults, and an hour of a line that drops every three seconds.
+week:
+    CARILLON_WEEKS=50 cargo test --release -p engine --test week
+    CARILLON_MINUTES=60 cargo test --release -p engine --test simulated drops
+
 # Every table of docs/performance.md.
 bench:
     cargo build --release -p bench

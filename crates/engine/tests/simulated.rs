@@ -81,9 +81,16 @@ impl World {
         people: i64,
         answer: impl Fn(Msisdn, usize) -> Attempt + std::marker::Send + Sync + 'static,
     ) -> Self {
+        Self::on(json!({"rate_per_second": 10_000, "claim_budget": 400}), people, answer).await
+    }
+
+    async fn on(
+        route: Value,
+        people: i64,
+        answer: impl Fn(Msisdn, usize) -> Attempt + std::marker::Send + Sync + 'static,
+    ) -> Self {
         let now = fixture::tuesday();
         let zones = ["America/New_York", "America/Los_Angeles", "Europe/Berlin"];
-        let route = json!({"rate_per_second": 10_000, "claim_budget": 400});
         let data = Data::with(fixture::people(people, &zones), route, now).await;
         let made: Arc<Mutex<Option<Arc<Phone>>>> = Arc::default();
         let theirs = made.clone();
@@ -456,5 +463,54 @@ async fn a_sender_that_is_taken_out_of_its_pool_is_replaced_and_the_history_says
         w.data.store.remove_pool(pool.id, fixture::by(w.now)).await.map_err(|e| e.to_string()),
         Ok(())
     );
+    w.data.assert_sound().await;
+}
+
+impl Phone {
+    /// The line drops: of what is held, a third was read and the rest was never written.
+    fn drop_line(&self) {
+        *self.state.lock().unwrap() = RouteState::Connecting;
+        for batch in self.holds.lock().unwrap().take().unwrap_or_default() {
+            let (read, unwritten) = batch.messages.split_at(batch.messages.len().div_ceil(3));
+            for m in read {
+                let mut got = self.got.lock().unwrap();
+                got.push((m.number, m.text.clone()));
+                let attempt = (self.answer)(m.number, got.len());
+                self.reports.send(Report::Result { job: batch.job, seq: m.seq, attempt }).unwrap();
+            }
+            if let Some(first) = unwritten.first() {
+                self.reports.send(Report::Unwritten { job: batch.job, from_seq: first.seq }).unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_line_that_drops_every_three_seconds_leaves_tens_of_waves() {
+    const RATE: i64 = 25;
+    let route = json!({"rate_per_second": RATE, "claim_budget": 400});
+    let mut w = World::on(route, 20_000, accept).await;
+    let sends = r#"[{"now":true},{"after":"PT1M"},{"after":"PT1M"},{"after":"PT1M"},{"after":"PT1M"}]"#;
+    let id = w.schedule("Drops", sends, any_time()).await;
+    // An hour by `just week`; as many drops as tell growth from none otherwise.
+    let minutes = std::env::var("CARILLON_MINUTES").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
+    let (end, mut up) = (w.now + SignedDuration::from_mins(minutes), 0);
+    while w.now < end {
+        *w.phone.state.lock().unwrap() = RouteState::Connected;
+        w.run_until(w.now + SignedDuration::from_millis(2_300)).await;
+        *w.phone.holds.lock().unwrap() = Some(Vec::new());
+        w.run_until(w.now + SignedDuration::from_millis(200)).await;
+        w.phone.drop_line();
+        w.run_until(w.now + SignedDuration::from_millis(500)).await;
+        up += 2_500;
+    }
+    let waves: i64 = rusqlite::Connection::open(w.data.folder.path().join("carillon.db"))
+        .unwrap()
+        .query_row("SELECT count(*) FROM wave", [], |r| r.get(0))
+        .unwrap();
+    assert!(waves < 100, "{waves} waves");
+    let sent = w.totals(id).await.sent;
+    assert!(sent * 1_000 * 10 >= RATE * up * 8, "{sent} sent while the line was up for {up} ms");
+    assert!(w.most_to_one_number() <= 5, "somebody got a message twice");
     w.data.assert_sound().await;
 }

@@ -115,14 +115,7 @@ impl Turn<'_> {
         self.c
             .prepare_cached("UPDATE claim SET wave_id = ?3 WHERE wave_id = ?1 AND from_seq >= ?2")?
             .execute((wave, at, right))?;
-        self.c
-            .prepare_cached(
-                "INSERT INTO wave_mark SELECT ?2, at, max(settled_to, ?3) FROM wave_mark WHERE wave_id = ?1 ",
-            )?
-            .execute((wave, right, at))?;
-        self.c
-            .prepare_cached("UPDATE wave_mark SET settled_to = min(settled_to, ?2) WHERE wave_id = ?1")?
-            .execute((wave, at))?;
+        self.cut_marks(wave, right, at)?;
         self.waves.extend([wave, right]);
         Ok(())
     }
@@ -157,8 +150,7 @@ impl Turn<'_> {
     /// Makes `left` the wave over `range`, in which `right` ends up.
     fn swallow(&mut self, left: i64, right: i64, range: Range) -> Result<()> {
         self.c.prepare_cached("UPDATE claim SET wave_id = ?1 WHERE wave_id = ?2")?.execute((left, right))?;
-        self.c.prepare_cached(include_str!("sql/wave_marks_join.sql"))?.execute((left, right))?;
-        self.c.prepare_cached("DELETE FROM wave_mark WHERE wave_id = ?1")?.execute([right])?;
+        self.join_marks(left, right)?;
         self.c.prepare_cached("DELETE FROM wave WHERE id = ?1")?.execute([right])?;
         // How far it is settled follows from its claims, at the turn's end.
         self.c
@@ -169,6 +161,61 @@ impl Turn<'_> {
         self.waves.remove(&right);
         self.waves.insert(left);
         Ok(())
+    }
+}
+
+impl Turn<'_> {
+    /// The marks of a wave that was cut at `at`: the left's up to where it was through, the right's from there on.
+    fn cut_marks(&self, left: i64, right: i64, at: i64) -> Result<()> {
+        let Some(through) = self.through(left, at)? else { return Ok(()) };
+        self.c
+            .prepare_cached("UPDATE wave_mark SET wave_id = ?2 WHERE wave_id = ?1 AND at >= ?3")?
+            .execute((left, right, through))?;
+        self.c.prepare_cached("INSERT INTO wave_mark VALUES (?1, ?2, ?3)")?.execute((left, through, at))?;
+        Ok(())
+    }
+
+    /// The marks of two neighbours that become one: at the left's place until it was through, then at the right's. What
+    /// the right had settled before that counts from then on.
+    fn join_marks(&self, left: i64, right: i64) -> Result<()> {
+        let end: i64 = self
+            .c
+            .prepare_cached("SELECT to_seq FROM wave WHERE id = ?1")?
+            .query_row([left], |r| r.get(0))?;
+        if let Some(through) = self.through(left, end)? {
+            let stood: Option<i64> = self
+                .c
+                .prepare_cached(
+                    "SELECT settled_to FROM wave_mark WHERE wave_id = ?1 AND at <= ?2 ORDER BY at DESC LIMIT 1",
+                )?
+                .query_row((right, through), |r| r.get(0))
+                .optional()?;
+            self.c
+                .prepare_cached("DELETE FROM wave_mark WHERE wave_id = ?1 AND at >= ?2")?
+                .execute((left, through))?;
+            self.c.prepare_cached("INSERT INTO wave_mark VALUES (?1, ?2, ?3)")?.execute((
+                left,
+                through,
+                stood.unwrap_or(end),
+            ))?;
+            self.c
+                .prepare_cached("UPDATE wave_mark SET wave_id = ?1 WHERE wave_id = ?2 AND at > ?3")?
+                .execute((left, right, through))?;
+        }
+        self.c.prepare_cached("DELETE FROM wave_mark WHERE wave_id = ?1")?.execute([right])?;
+        Ok(())
+    }
+
+    /// When a wave's first mark at or beyond `seq` was left.
+    fn through(&self, wave: i64, seq: i64) -> Result<Option<i64>> {
+        // Marks only grow, so the last that is not there yet is next to it.
+        Ok(self
+            .c
+            .prepare_cached(
+                "SELECT at FROM wave_mark WHERE wave_id = ?1 AND settled_to >= ?2 ORDER BY at LIMIT 1",
+            )?
+            .query_row((wave, seq), |r| r.get(0))
+            .optional()?)
     }
 }
 
