@@ -29,7 +29,7 @@ const LARGEST_CLAIM: u32 = 1_000;
 /// A rate that is used up is told where it lets nothing of a campaign go for so long.
 const RATE_IS_TOLD_AFTER: SignedDuration = SignedDuration::from_secs(2);
 /// The soonest that is looked again for what a clock between two milliseconds holds back.
-const SOON: SignedDuration = SignedDuration::from_millis(1);
+pub(crate) const SOON: SignedDuration = SignedDuration::from_millis(1);
 
 /// What a limit is kept for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     Ack, Attempt, Connect, Job, Refusal, Report, Reports, Route, RouteState, Traffic, Waiting, WaitingReason,
-    choose::{Asks, Facts, Key, PortFacts, Served, choose},
+    choose::{Asks, Facts, Key, PortFacts, SOON, Served, choose},
     fate,
     limits::{Limit, Limits},
     refusal::{Refusals, Refused, Stream},
@@ -270,6 +270,7 @@ impl Engine {
         let news = !self.pending.settled.is_empty()
             || !self.pending.unwritten.is_empty()
             || !self.pending.replies.is_empty();
+        let asked = !cycle.claims.is_empty();
         let committing = self.begin_turn(cycle, now);
         // While that is on its way to the disk, what the turn before claimed is rendered and handed over.
         for (work, claim) in std::mem::take(&mut self.claimed) {
@@ -286,6 +287,9 @@ impl Engine {
         };
         if news || !claimed.is_empty() {
             wake = Some(now);
+        } else if asked {
+            // Nobody of what was asked for could go: they were skipped, held or dated anew, which is to be looked at.
+            soonest(&mut wake, now + SOON);
         }
         for answer in answers {
             self.answer(answer, now);

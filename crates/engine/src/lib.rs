@@ -7,6 +7,7 @@
 
 mod answer;
 mod choose;
+mod clock;
 mod dispatch;
 mod fate;
 mod hand_over;

@@ -1,6 +1,9 @@
 //! The engine as it runs: turns whenever something is reported, changed, due or ordered.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use campaign::{CampaignId, RouteId};
 use jiff::{SignedDuration, Timestamp};
@@ -9,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     Engine, Route, RouteState, Traffic, Waiting,
+    clock::Watch,
     dispatch::{AFTER_FAILURE, Desk, lock},
 };
 
@@ -17,9 +21,9 @@ const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(1);
 /// How long reports are gathered before a turn when nothing is leaving.
 const GATHER: Duration = Duration::from_millis(2);
 /// How often what is too old is dropped.
-const PRUNE_EVERY: SignedDuration = SignedDuration::from_hours(24);
+const PRUNE_EVERY: Duration = Duration::from_secs(24 * 3_600);
 /// How long a shut-down waits for answers; what has none by then is In doubt after the next start.
-const SHUT_DOWN_WITHIN: SignedDuration = SignedDuration::from_secs(5);
+const SHUT_DOWN_WITHIN: Duration = Duration::from_secs(5);
 
 /// A stop under way.
 pub(crate) struct Stopping {
@@ -109,10 +113,15 @@ impl Engine {
     pub async fn run(mut self) {
         // Registered before the first look: a change in between is not missed.
         let mut changes = self.store.changes();
-        let mut closes_at = None;
-        let mut prune_at = Timestamp::now();
+        let mut closes_at: Option<Instant> = None;
+        let mut prune_at = Instant::now();
+        let mut watch = Watch::begin();
         loop {
-            let now = Timestamp::now();
+            let (now, set) = watch.now();
+            if let Some((from, by)) = set {
+                tracing::warn!(by = %by, "the machine's clock was set");
+                self.clock_stepped(from, by);
+            }
             let wake = match self.cycle(now).await {
                 Ok(wake) => wake,
                 Err(e) => {
@@ -121,13 +130,13 @@ impl Engine {
                 }
             };
             self.answer_stops();
-            if prune_at <= now {
-                prune_at = now + PRUNE_EVERY;
+            if prune_at <= Instant::now() {
+                prune_at = Instant::now() + PRUNE_EVERY;
                 self.prune(now);
             }
             if self.closing
                 && (self.open.is_empty() && self.answering.is_empty()
-                    || closes_at.is_some_and(|at| at <= now))
+                    || closes_at.is_some_and(|at| at <= Instant::now()))
             {
                 return;
             }
@@ -143,7 +152,7 @@ impl Engine {
                 }
                 Some(command) = self.commands.recv() => {
                     if matches!(command, Command::ShutDown) {
-                        closes_at = Some(Timestamp::now() + SHUT_DOWN_WITHIN);
+                        closes_at = Some(Instant::now() + SHUT_DOWN_WITHIN);
                     }
                     self.obey(command, Timestamp::now()).await;
                 }
@@ -205,10 +214,12 @@ impl Engine {
 
     /// Answers the stops that are fenced and wholly accounted for.
     fn answer_stops(&mut self) {
-        let open = &self.open;
-        for (_, stopping) in
-            self.stopping.extract_if(|id, s| s.fenced && !open.values().any(|o| o.campaign == *id))
-        {
+        let (open, faulty) = (&self.open, &self.faulty);
+        // What cannot be stored of a campaign was reported all the same: nothing of it can leave.
+        let under_way = |id: &CampaignId| {
+            open.values().any(|o| o.campaign == *id && !(o.unsettled.is_empty() && faulty.contains_key(id)))
+        };
+        for (_, stopping) in self.stopping.extract_if(|id, s| s.fenced && !under_way(id)) {
             for answer in stopping.answers {
                 let _ = answer.send(());
             }

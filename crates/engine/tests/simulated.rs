@@ -514,3 +514,94 @@ async fn a_line_that_drops_every_three_seconds_leaves_tens_of_waves() {
     assert!(w.most_to_one_number() <= 5, "somebody got a message twice");
     w.data.assert_sound().await;
 }
+
+#[tokio::test]
+async fn a_row_that_cannot_be_stored_costs_its_campaign_and_nobody_else() {
+    let mut w = World::with(30, accept).await;
+    let broken = w.schedule("Broken", NOW, any_time()).await;
+    let sound = w.schedule("Sound", NOW, any_time()).await;
+    let raw = rusqlite::Connection::open(w.data.folder.path().join("carillon.db")).unwrap();
+    let row = "INSERT INTO delivery (campaign_id, message_no, seq, outcome, parts, parts_left, attempts, sent_at, changed_at)
+        VALUES (?1, 1, 7, 4, 1, 0, 1, 0, 0)";
+    raw.execute(row, [broken.0]).unwrap();
+    w.run_until(w.now + SignedDuration::from_mins(5)).await;
+    assert_eq!(w.totals(sound).await, Totals { sent: 30, ..Totals::default() });
+    assert_eq!(w.status(sound).await, Status::Completed);
+    assert_eq!(w.status(broken).await, Status::Running);
+    let waiting = w.waiting(broken);
+    assert!(
+        matches!(&waiting[0].reason, WaitingReason::Fault(words) if words.contains("delivery")),
+        "{waiting:?}"
+    );
+    // Stop is answered though what was sent cannot be stored yet.
+    let mut stopped = w.engine.stop(broken, fixture::by(w.now)).await.unwrap();
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+        w.engine.cycle(w.now).await.unwrap();
+        w.engine.attend(w.now).await;
+    }
+    assert_eq!(stopped.try_recv(), Ok(()));
+    raw.execute("DELETE FROM delivery WHERE campaign_id = ?1", [broken.0]).unwrap();
+    w.run_until(w.now + SignedDuration::from_mins(2)).await;
+    assert_eq!((w.totals(broken).await.sent, w.most_to_one_number()), (30, 2));
+    w.data.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_campaign_that_cannot_be_read_waits_alone() {
+    let mut w = World::with(30, accept).await;
+    let broken = w.schedule("Broken", NOW, any_time()).await;
+    let sound = w.schedule("Sound", NOW, any_time()).await;
+    let raw = rusqlite::Connection::open(w.data.folder.path().join("carillon.db")).unwrap();
+    let whole: String =
+        raw.query_row("SELECT definition FROM campaign WHERE id = ?1", [broken.0], |r| r.get(0)).unwrap();
+    let write = |text: &str| {
+        let sql = "UPDATE campaign SET definition = ?2, version = version + 1 WHERE id = ?1";
+        raw.execute(sql, (broken.0, text)).unwrap()
+    };
+    write(&whole.replace("+12025550100", "no sender at all, and far too long for one"));
+    w.run_until(w.now + SignedDuration::from_mins(5)).await;
+    assert_eq!(w.status(sound).await, Status::Completed);
+    assert!(matches!(w.waiting(broken)[0].reason, WaitingReason::Fault(_)), "{:?}", w.waiting(broken));
+    write(&whole);
+    w.run_until(w.now + SignedDuration::from_mins(5)).await;
+    assert_eq!(w.status(broken).await, Status::Completed);
+}
+
+#[tokio::test]
+async fn ten_that_were_throttled_are_late_after_a_night_and_go_when_released() {
+    let mut w = World::with(10, |_, nth| match nth {
+        1..=10 => Attempt::Refused { kind: Refusal::Throttled, status: 0x58, words: "throttled".into() },
+        _ => accept(Msisdn::from_digits(1), nth),
+    })
+    .await;
+    let id = w.schedule("Night", NOW, any_time()).await;
+    while w.phone.got.lock().unwrap().len() < 10 {
+        w.engine.cycle(w.now).await.unwrap();
+    }
+    w.engine.cycle(w.now).await.unwrap();
+    // The program was down for three days.
+    w.now += SignedDuration::from_hours(72);
+    w.run_for(1).await;
+    assert_eq!(w.phone.got.lock().unwrap().len(), 10);
+    assert!(w.data.store.campaign(id).await.unwrap().held);
+    assert_eq!(w.waiting(id)[0].reason, WaitingReason::Late);
+    w.data.store.release(id, fixture::by(w.now)).await.unwrap();
+    w.run_for(1).await;
+    assert_eq!((w.totals(id).await.sent, w.status(id).await), (10, Status::Completed));
+    w.data.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_second_message_keeps_its_distance_though_the_first_is_not_through() {
+    let mut w = World::on(json!({"rate_per_second": 1, "claim_budget": 400}), 4_000, accept).await;
+    let mut definition = w.data.definition("One", r#"[{"now":true},{"after":"PT10M"}]"#, any_time());
+    definition.messages[1].text = "Two".into();
+    let id = w.data.store.create_campaign(definition, fixture::by(w.now)).await.unwrap().id;
+    w.data.store.schedule(id, fixture::by(w.now)).await.unwrap();
+    let twos = |w: &World| w.phone.got.lock().unwrap().iter().filter(|(_, text)| &**text == "Two").count();
+    w.run_until(w.now + SignedDuration::from_mins(10)).await;
+    assert_eq!(twos(&w), 0);
+    w.run_until(w.now + SignedDuration::from_secs(30)).await;
+    assert!((20..=32).contains(&twos(&w)), "{} of the second message", twos(&w));
+}
