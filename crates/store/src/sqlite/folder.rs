@@ -14,8 +14,10 @@ use crate::{Result, StoreError};
 const CLOSED: u32 = 0o700;
 /// The bits of a mode that let anybody else in.
 const OTHERS: u32 = 0o077;
-/// The bit of a folder that is everybody's by design, such as `/tmp`.
-const STICKY: u32 = 0o1000;
+/// Folders that are everybody's by design (FHS 3.0 §3.18, §4.8.2, §5.15; `/dev/shm` of glibc): closing one would break
+/// the machine for the others.
+const EVERYBODYS: [&str; 8] =
+    ["/", "/tmp", "/var/tmp", "/usr/tmp", "/dev/shm", "/run/lock", "/var/lock", "/var/crash"];
 
 /// Makes `folder` where it is missing, and closes it where it is open to others.
 pub(super) fn closed(folder: &Path) -> Result<()> {
@@ -39,7 +41,7 @@ pub(super) fn closed(folder: &Path) -> Result<()> {
     if mode & OTHERS == 0 {
         return Ok(());
     }
-    if mode & STICKY != 0 || folder.canonicalize().is_ok_and(|whole| whole.parent().is_none()) {
+    if folder.canonicalize().is_ok_and(|whole| EVERYBODYS.iter().any(|shared| whole == Path::new(shared))) {
         return Err(StoreError::Folder(format!(
             "{} is shared by everybody on this machine; give the data a folder of its own",
             folder.display()
@@ -70,7 +72,8 @@ mod tests {
         let new = above.path().join("several/deep");
         closed(&new).unwrap();
         assert_eq!(mode(&new), CLOSED);
-        for wide in [0o755, 0o777, 0o750, 0o701, 0o710, 0o770, 0o2755] {
+        // The last is a freshly mounted tmpfs, such as a container's.
+        for wide in [0o755, 0o777, 0o750, 0o701, 0o710, 0o770, 0o2755, 0o1777] {
             fs::set_permissions(&new, Permissions::from_mode(wide)).unwrap();
             closed(&new).unwrap();
             assert_eq!(mode(&new), CLOSED, "{wide:o}");
@@ -82,12 +85,12 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_everybodys_is_refused_and_left_as_it_is() {
-        let shared = tempfile::tempdir().unwrap();
-        fs::set_permissions(shared.path(), Permissions::from_mode(0o1777)).unwrap();
-        let refused = closed(shared.path()).unwrap_err().to_string();
-        assert!(refused.contains("give the data a folder of its own"), "{refused}");
-        assert_eq!(mode(shared.path()), 0o1777);
-        assert!(closed(Path::new("/")).is_err());
+        for shared in ["/", "/tmp", "/tmp/../tmp/", "/var/tmp", "/dev/shm"] {
+            let before = mode(Path::new(shared));
+            let refused = closed(Path::new(shared)).unwrap_err().to_string();
+            assert!(refused.contains("give the data a folder of its own"), "{refused}");
+            assert_eq!(mode(Path::new(shared)), before);
+        }
     }
 
     #[test]
