@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Channel;
+
 /// A settled delivery as it stands in the database. Pending, Sending and Cancelled are never stored:
 /// they are what open waves, claims and closed waves hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,6 +24,130 @@ pub enum Outcome {
     InDoubt = 6,
 }
 
+/// Where a delivery stands: settled with a row, or derived from what holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Has a row.
+    Settled(Outcome),
+    /// Not yet due, waiting, or to be tried again.
+    Pending,
+    /// On its way to the SMSC.
+    Sending,
+    /// Left unsent by a stop or an archiving.
+    Cancelled,
+}
+
+/// What an outcome is to whoever looks at a campaign: what charts tell apart, from the ground up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It was reached.
+    Good,
+    /// It is on its way.
+    UnderWay,
+    /// It failed.
+    Bad,
+    /// Nothing came of it, or nobody knows.
+    Nothing,
+}
+
+/// One row of [`TABLE`].
+#[derive(Debug)]
+pub struct Row {
+    /// Where the delivery stands.
+    pub place: Place,
+    /// The number that stands for it in the database and its statements; those without a row lie beyond the outcomes.
+    pub code: u8,
+    /// The word used in the API, on pages and by the command line.
+    pub word: &'static str,
+    /// The channels that have it.
+    pub channels: &'static [Channel],
+    /// What it is to whoever looks.
+    pub kind: Kind,
+    /// Later news that change it: the first final receipt wins, In doubt gives way to whatever really happened, all else
+    /// stands.
+    pub gives_way_to: &'static [Outcome],
+}
+
+const SMS: &[Channel] = &[Channel::Sms];
+
+const fn row(
+    place: Place,
+    code: u8,
+    word: &'static str,
+    channels: &'static [Channel],
+    kind: Kind,
+    gives_way_to: &'static [Outcome],
+) -> Row {
+    Row { place, code, word, channels, kind, gives_way_to }
+}
+
+/// Every place of a delivery, in the order in which pages show them. Totals, charts, filters, pages, the API and the
+/// command line read it; an outcome that is not here does not exist.
+pub const TABLE: [Row; 9] = {
+    use Kind::{Bad, Good, Nothing, UnderWay};
+    use Outcome::{Delivered, Failed, InDoubt, Sent, Skipped, Undelivered};
+    use Place::{Cancelled, Pending, Sending, Settled};
+    [
+        row(Settled(Delivered), 2, "delivered", SMS, Good, &[]),
+        row(Settled(Sent), 1, "sent", SMS, UnderWay, &[Delivered, Undelivered]),
+        row(Settled(Undelivered), 3, "undelivered", SMS, Bad, &[]),
+        row(Settled(Failed), 4, "failed", SMS, Bad, &[]),
+        row(Settled(InDoubt), 6, "in_doubt", SMS, Nothing, &[Sent, Delivered, Undelivered, Failed]),
+        row(Settled(Skipped), 5, "skipped", SMS, Nothing, &[]),
+        row(Cancelled, 102, "cancelled", SMS, Nothing, &[]),
+        row(Sending, 101, "sending", SMS, UnderWay, &[]),
+        row(Pending, 100, "pending", SMS, UnderWay, &[]),
+    ]
+};
+
+impl Kind {
+    /// From the ground up.
+    pub const ALL: [Self; 4] = [Self::Good, Self::UnderWay, Self::Bad, Self::Nothing];
+
+    /// As style sheets name it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::UnderWay => "under-way",
+            Self::Bad => "bad",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
+impl Place {
+    /// Its row; every place has one, as a test shows.
+    pub fn row(self) -> &'static Row {
+        TABLE.iter().find(|row| row.place == self).unwrap_or(&TABLE[0])
+    }
+
+    /// The word used in the API.
+    pub fn word(self) -> &'static str {
+        self.row().word
+    }
+
+    /// The number that stands for it in statements of the database.
+    pub fn code(self) -> u8 {
+        self.row().code
+    }
+
+    /// Reads [`Place::code`] back.
+    pub fn from_code(code: u8) -> Option<Self> {
+        TABLE.iter().find(|row| row.code == code).map(|row| row.place)
+    }
+
+    /// Reads [`Place::word`] back.
+    pub fn from_word(word: &str) -> Option<Self> {
+        TABLE.iter().find(|row| row.word == word).map(|row| row.place)
+    }
+}
+
+impl Serialize for Place {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(self.word())
+    }
+}
+
 impl Outcome {
     /// Every outcome, in the order of their numbers.
     pub const ALL: [Self; 6] =
@@ -38,15 +164,8 @@ impl Outcome {
     }
 
     /// The word used in the API.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Sent => "sent",
-            Self::Delivered => "delivered",
-            Self::Undelivered => "undelivered",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-            Self::InDoubt => "in_doubt",
-        }
+    pub fn word(self) -> &'static str {
+        Place::Settled(self).word()
     }
 
     /// Reads [`Outcome::word`] back.
@@ -54,16 +173,14 @@ impl Outcome {
         Self::ALL.into_iter().find(|o| o.word() == word)
     }
 
-    /// Whether news of `later` changes a delivery that stands at `self`. The first final receipt wins;
-    /// In doubt gives way to whatever really happened; everything else stands.
-    pub const fn gives_way_to(self, later: Self) -> bool {
-        match self {
-            Self::Sent => matches!(later, Self::Delivered | Self::Undelivered),
-            Self::InDoubt => {
-                matches!(later, Self::Sent | Self::Delivered | Self::Undelivered | Self::Failed)
-            }
-            Self::Delivered | Self::Undelivered | Self::Failed | Self::Skipped => false,
-        }
+    /// What it is to whoever looks at a campaign.
+    pub fn kind(self) -> Kind {
+        Place::Settled(self).row().kind
+    }
+
+    /// Whether news of `later` changes a delivery that stands at `self`.
+    pub fn gives_way_to(self, later: Self) -> bool {
+        Place::Settled(self).row().gives_way_to.contains(&later)
     }
 }
 
@@ -183,39 +300,35 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// The count of a stored outcome.
-    pub fn of(&mut self, outcome: Outcome) -> &mut i64 {
-        match outcome {
-            Outcome::Sent => &mut self.sent,
-            Outcome::Delivered => &mut self.delivered,
-            Outcome::Undelivered => &mut self.undelivered,
-            Outcome::Failed => &mut self.failed,
-            Outcome::Skipped => &mut self.skipped,
-            Outcome::InDoubt => &mut self.in_doubt,
+    /// The count of a place.
+    pub fn at(&mut self, place: Place) -> &mut i64 {
+        match place {
+            Place::Pending => &mut self.pending,
+            Place::Sending => &mut self.sending,
+            Place::Cancelled => &mut self.cancelled,
+            Place::Settled(Outcome::Sent) => &mut self.sent,
+            Place::Settled(Outcome::Delivered) => &mut self.delivered,
+            Place::Settled(Outcome::Undelivered) => &mut self.undelivered,
+            Place::Settled(Outcome::Failed) => &mut self.failed,
+            Place::Settled(Outcome::Skipped) => &mut self.skipped,
+            Place::Settled(Outcome::InDoubt) => &mut self.in_doubt,
         }
+    }
+
+    /// Every count with its row, in the table's order.
+    pub fn counts(mut self) -> impl Iterator<Item = (&'static Row, i64)> {
+        TABLE.iter().map(move |row| (row, *self.at(row.place)))
     }
 
     /// All deliveries.
     pub fn sum(&self) -> i64 {
-        self.pending
-            + self.sending
-            + self.sent
-            + self.delivered
-            + self.undelivered
-            + self.failed
-            + self.skipped
-            + self.cancelled
-            + self.in_doubt
+        self.counts().map(|(_, count)| count).sum()
     }
 
     /// Adds another count to this one.
     pub fn add(&mut self, other: &Self) {
-        self.pending += other.pending;
-        self.sending += other.sending;
-        self.cancelled += other.cancelled;
-        let mut other = *other;
-        for outcome in Outcome::ALL {
-            *self.of(outcome) += *other.of(outcome);
+        for (row, count) in other.counts() {
+            *self.at(row.place) += count;
         }
     }
 }
@@ -223,6 +336,32 @@ impl Totals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_place_has_one_row_and_one_word() {
+        let settled = Outcome::ALL.map(Place::Settled);
+        let places: Vec<Place> =
+            settled.into_iter().chain([Place::Pending, Place::Sending, Place::Cancelled]).collect();
+        assert_eq!(places.len(), TABLE.len());
+        for place in places {
+            assert_eq!(TABLE.iter().filter(|row| row.place == place).count(), 1, "{place:?}");
+            assert_eq!(Place::from_word(place.word()), Some(place));
+            assert_eq!(Place::from_code(place.code()), Some(place));
+            assert!(!matches!(place, Place::Settled(outcome) if outcome.code() != place.code()), "{place:?}");
+        }
+    }
+
+    #[test]
+    fn totals_add_up_place_by_place() {
+        let (mut sum, mut one) = (Totals::default(), Totals::default());
+        for (at, row) in TABLE.iter().enumerate() {
+            *one.at(row.place) = 1 << at;
+        }
+        sum.add(&one);
+        sum.add(&one);
+        assert_eq!((one.sum(), sum.sum()), (511, 1_022));
+        assert!(sum.counts().enumerate().all(|(at, (_, count))| count == 2 << at));
+    }
 
     #[test]
     fn the_first_final_receipt_wins_and_doubt_gives_way() {

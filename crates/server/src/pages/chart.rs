@@ -2,7 +2,7 @@
 //! the page's script makes them the reader's own, as all others.
 
 use askama::Template;
-use campaign::Outcome;
+use campaign::{Outcome, outcome::Kind};
 use jiff::Timestamp;
 
 use super::{t, words};
@@ -23,18 +23,6 @@ const TIMES: i64 = 8;
 const LEVELS: i64 = 4;
 const MINUTE: i64 = 60;
 
-/// The kinds of outcome that are told apart, from the ground up.
-pub(crate) const KINDS: [&str; 4] = ["good", "under-way", "bad", "nothing"];
-
-fn kind(outcome: Outcome) -> usize {
-    match outcome {
-        Outcome::Delivered => 0,
-        Outcome::Sent => 1,
-        Outcome::Undelivered | Outcome::Failed => 2,
-        Outcome::Skipped | Outcome::InDoubt => 3,
-    }
-}
-
 /// A campaign's course as its page shows it.
 #[derive(Template)]
 #[template(path = "chart.html")]
@@ -49,6 +37,11 @@ pub(crate) struct Chart {
 }
 
 impl Chart {
+    /// The kinds that are told apart, from the ground up.
+    fn kinds(&self) -> [&'static str; Kind::ALL.len()] {
+        Kind::ALL.map(Kind::word)
+    }
+
     /// Whether each bar is a minute.
     fn a_minute(&self) -> bool {
         self.minutes == 1
@@ -60,7 +53,7 @@ struct Bar {
     to: Timestamp,
     x: i64,
     width: i64,
-    counts: [i64; KINDS.len()],
+    counts: [i64; Kind::ALL.len()],
     /// Kind, upper edge, height.
     parts: Vec<(&'static str, i64, i64)>,
 }
@@ -68,7 +61,7 @@ struct Bar {
 impl Bar {
     /// What it stands for, in words.
     fn says(&self) -> String {
-        let kinds = KINDS.iter().zip(self.counts).filter(|(_, n)| *n > 0);
+        let kinds = Kind::ALL.iter().map(|kind| kind.word()).zip(self.counts).filter(|(_, n)| *n > 0);
         kinds
             .map(|(kind, n)| format!("{} {}", t::word("chart", kind), words::grouped(n)))
             .collect::<Vec<_>>()
@@ -87,19 +80,19 @@ pub(crate) fn outcomes(course: &[(Timestamp, Outcome, i64)]) -> Option<Chart> {
     let minutes = ((last - first) / MINUTE + 1).div_euclid(BARS) + 1;
     let length = minutes * MINUTE;
     let count = (last - first) / length + 1;
-    let mut counts = vec![[0_i64; KINDS.len()]; count as usize];
+    let mut counts = vec![[0_i64; Kind::ALL.len()]; count as usize];
     for (at, outcome, n) in course {
-        counts[((at.as_second() - first) / length) as usize][kind(*outcome)] += n;
+        counts[((at.as_second() - first) / length) as usize][outcome.kind() as usize] += n;
     }
     let highest = counts.iter().map(|bar| bar.iter().sum::<i64>()).max().unwrap_or(1).max(1);
     let scaled = |n: i64| n * (BOTTOM - TOP) / highest;
     // The axis ends with the last bar: nothing of it lies in the future.
     let width = ((SIZE.0 - LEFT - 8) / count).clamp(1, WIDEST);
     let at = |bar: i64| Timestamp::from_second(first + bar * length).unwrap_or(Timestamp::UNIX_EPOCH);
-    let bar = |(i, counts): (i64, [i64; KINDS.len()])| {
+    let bar = |(i, counts): (i64, [i64; Kind::ALL.len()])| {
         let mut below = 0;
         let mut parts = Vec::new();
-        for (kind, n) in KINDS.into_iter().zip(counts).filter(|(_, n)| *n > 0) {
+        for (kind, n) in Kind::ALL.map(Kind::word).into_iter().zip(counts).filter(|(_, n)| *n > 0) {
             let (from, to) = (scaled(below), scaled(below + n));
             parts.push((kind, BOTTOM - to, to - from));
             below += n;

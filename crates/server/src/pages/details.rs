@@ -13,6 +13,7 @@ use axum::{
 use campaign::{
     Action, CampaignId, Outcome, SendAs, Status, Totals,
     lifecycle::{self, Cause},
+    outcome::TABLE,
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde::Deserialize;
@@ -101,8 +102,8 @@ struct Details {
 }
 
 impl Details {
-    fn outcomes(&self) -> [(&'static str, i64); 9] {
-        of(&self.row.totals)
+    fn outcomes(&self) -> Vec<(&'static str, i64)> {
+        of(self.row.totals)
     }
 
     /// The outcomes that the table of messages has a column for: those that any message came to, and the usual ones.
@@ -120,7 +121,7 @@ impl Details {
     fn of_message(&self, at: impl Given<usize>) -> Vec<(&'static str, i64)> {
         let columns = self.columns();
         let totals = self.row.campaign.totals.get(at.given()).copied().unwrap_or_default();
-        of(&totals).into_iter().filter(|(word, _)| columns.contains(word)).collect()
+        of(totals).into_iter().filter(|(word, _)| columns.contains(word)).collect()
     }
 
     /// When a message goes, of what is still to come of it.
@@ -130,18 +131,8 @@ impl Details {
 }
 
 /// Totals by their words, in the order in which pages show them.
-fn of(t: &Totals) -> [(&'static str, i64); 9] {
-    [
-        ("delivered", t.delivered),
-        ("sent", t.sent),
-        ("undelivered", t.undelivered),
-        ("failed", t.failed),
-        ("in_doubt", t.in_doubt),
-        ("skipped", t.skipped),
-        ("cancelled", t.cancelled),
-        ("sending", t.sending),
-        ("pending", t.pending),
-    ]
+fn of(totals: Totals) -> Vec<(&'static str, i64)> {
+    totals.counts().map(|(row, count)| (row.word, count)).collect()
 }
 
 fn why_failed(f: &Failure) -> String {
@@ -354,10 +345,6 @@ async fn release(State(app): State<App>, caller: Caller, Path(path): Path<String
     acted(&app, caller, id, Action::Release, released.map(|c| c.id)).await
 }
 
-/// What may have become of a delivery, as the filter names it.
-const OUTCOMES: [&str; 9] =
-    ["pending", "sending", "sent", "delivered", "undelivered", "failed", "skipped", "cancelled", "in_doubt"];
-
 #[derive(Template)]
 #[template(path = "recipients.html")]
 struct Recipients {
@@ -372,6 +359,11 @@ struct Recipients {
 }
 
 impl Recipients {
+    /// What may have become of a delivery, as the filter names it.
+    fn outcomes(&self) -> impl Iterator<Item = &'static str> {
+        TABLE.iter().map(|row| row.word)
+    }
+
     fn is_message(&self, n: impl Given<usize>) -> bool {
         self.message.is_some_and(|message| message as usize == n.given())
     }

@@ -2,46 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
+pub use campaign::outcome::Place;
 use campaign::{CampaignId, Outcome};
 use jiff::Timestamp;
 use serde::Serialize;
-
-/// Where a delivery stands: settled with a row, or derived from what holds it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// Has a row.
-    Settled(Outcome),
-    /// Not yet due, waiting, or to be tried again.
-    Pending,
-    /// On its way to the SMSC.
-    Sending,
-    /// Left unsent by a stop or an archiving.
-    Cancelled,
-}
-
-impl Place {
-    /// The word used in the API.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Settled(outcome) => outcome.word(),
-            Self::Pending => "pending",
-            Self::Sending => "sending",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// Reads [`Place::word`] back.
-    pub fn from_word(word: &str) -> Option<Self> {
-        let derived = [Self::Pending, Self::Sending, Self::Cancelled];
-        derived.into_iter().chain(Outcome::ALL.map(Self::Settled)).find(|place| place.word() == word)
-    }
-}
-
-impl Serialize for Place {
-    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_str(self.word())
-    }
-}
 
 /// Where a page of deliveries begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Store, audit, contacts, ms, operate, pools, settings, time};
 use crate::{
-    By, Campaign, CampaignFilter, CampaignSort, Deed, Definition, Problem, Result, Route, RouteConfig,
+    By, Campaign, CampaignFilter, CampaignSort, Deed, Definition, Place, Problem, Result, Route, RouteConfig,
     StoreError, TimelineEntry, save,
 };
 
@@ -142,7 +142,7 @@ fn totals(c: &Connection, id: CampaignId, messages: usize) -> Result<Vec<Totals>
         "SELECT message_no, outcome, sum(count) FROM tally WHERE campaign_id = ?1 GROUP BY 1, 2",
         &|t, outcome, n| {
             if let Some(outcome) = Outcome::from_code(outcome as u8) {
-                *t.of(outcome) += n;
+                *t.at(Place::Settled(outcome)) += n;
             }
         },
     )?;

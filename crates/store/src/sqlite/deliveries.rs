@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use campaign::{CampaignId, Msisdn, Outcome, Totals};
+use campaign::{CampaignId, Msisdn, Outcome};
 use rusqlite::{Connection, Row, ToSql, named_params, params};
 
 use super::{
@@ -24,39 +24,6 @@ const MOST_NAMED: usize = 1_000;
 /// Deliveries that are looked through for the reasons of failures, and reasons that are told.
 const MOST_FAILURES: i64 = 20_000;
 const MOST_REASONS: i64 = 30;
-/// Places without a row, numbered beyond the stored outcomes.
-const PENDING: u8 = 100;
-const SENDING: u8 = 101;
-const CANCELLED: u8 = 102;
-
-impl Place {
-    const fn code(self) -> u8 {
-        match self {
-            Self::Settled(outcome) => outcome.code(),
-            Self::Pending => PENDING,
-            Self::Sending => SENDING,
-            Self::Cancelled => CANCELLED,
-        }
-    }
-
-    fn from_code(code: u8) -> Self {
-        match (Outcome::from_code(code), code) {
-            (Some(outcome), _) => Self::Settled(outcome),
-            (None, SENDING) => Self::Sending,
-            (None, CANCELLED) => Self::Cancelled,
-            (None, _) => Self::Pending,
-        }
-    }
-
-    fn count(self, totals: &mut Totals) -> i64 {
-        match self {
-            Self::Settled(outcome) => *totals.of(outcome),
-            Self::Pending => totals.pending,
-            Self::Sending => totals.sending,
-            Self::Cancelled => totals.cancelled,
-        }
-    }
-}
 
 fn row(r: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
     let number: i64 = r.get(2)?;
@@ -66,7 +33,7 @@ fn row(r: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
         message,
         seq,
         number: Msisdn::from_digits(number).to_string(),
-        outcome: Place::from_code(r.get(3)?),
+        outcome: Place::from_code(r.get(3)?).unwrap_or(Place::Pending),
         reason: r.get(4)?,
         code: r.get(5)?,
         detail: r.get(6)?,
@@ -168,8 +135,7 @@ fn page(
     for n in start..=campaign.totals.len() as u32 {
         let wanted = filter.message.is_none_or(|m| m == n);
         // Where the totals know that there is none, nothing is walked.
-        let any =
-            filter.outcome.is_none_or(|place| place.count(&mut campaign.totals[n as usize - 1].clone()) > 0);
+        let any = filter.outcome.is_none_or(|place| *campaign.totals[n as usize - 1].clone().at(place) > 0);
         if wanted && any {
             let sql = match filter.outcome {
                 Some(Place::Settled(_)) => include_str!("sql/deliveries_settled.sql"),
