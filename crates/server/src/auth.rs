@@ -97,6 +97,19 @@ async fn caller(app: &App, method: &Method, headers: &HeaderMap) -> Result<Optio
     Ok(Some(Caller { name: user.email, role: user.role }))
 }
 
+/// Says what can be done at an address to which something else was to be done.
+fn refuse_method(methods: &[&str], refuse: impl Fn(Problem) -> Response) -> Response {
+    if methods.is_empty() {
+        return refuse(Problem::forbidden("nobody may do this"));
+    }
+    let methods = methods.join(", ");
+    let mut response = refuse(Problem::no_such_method(format!("this address takes {methods}")));
+    if let Ok(methods) = HeaderValue::from_str(&methods) {
+        response.headers_mut().insert(header::ALLOW, methods);
+    }
+    response
+}
+
 /// Lets through who may.
 pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let Some(matched) = request.extensions().get::<MatchedPath>().cloned() else {
@@ -107,7 +120,7 @@ pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Ne
         if path.starts_with("/api/") { problem.into_response() } else { pages::refused(problem) }
     };
     let Some(rule) = permission::of(request.method(), matched.as_str()) else {
-        return refuse(Problem::forbidden("nobody may do this"));
+        return refuse_method(&permission::methods(matched.as_str()), refuse);
     };
     let Some(needed) = rule.role else { return next.run(request).await };
     let caller = match caller(&app, request.method(), request.headers()).await {

@@ -58,7 +58,7 @@ pub(crate) async fn keyed(State(app): State<App>, request: Request, next: Next) 
     };
     let request = Request::from_parts(parts, Body::from(bytes));
     // Whoever asked may hang up: what was begun is ended, and its answer kept.
-    tokio::spawn(answer(app, held, request, next)).await.map_err(|e| Problem::broken(e.to_string()))?
+    tokio::spawn(answer(app, held, request, next)).await.map_err(Problem::broken)?
 }
 
 async fn answer(app: App, held: KeyInUse, request: Request, next: Next) -> Result<Response, Problem> {

@@ -161,7 +161,10 @@ fn finish(
     let (fields, failed) = match read {
         Ok(Ok(fields)) => (fields, None),
         Ok(Err(why)) => (Vec::new(), Some(why)),
-        Err(e) => (Vec::new(), Some(e.to_string())),
+        Err(e) => {
+            tracing::error!(%import, error = %e, "the import could not be stored");
+            (Vec::new(), Some(e.told()))
+        }
     };
     store.end_import(import, fields, failed)
 }

@@ -3,6 +3,7 @@
 //! Keeps: a refusal changes nothing and says what to do ([`problem`]); who may do what is one table
 //! ([`auth`]). Leaves every rule of campaigns to `campaign` and `store`.
 
+mod answers;
 mod api;
 mod auth;
 mod body;
@@ -68,13 +69,14 @@ pub fn router(app: App) -> Router {
     let api = api
         .layer(middleware::from_fn_with_state(app.clone(), idempotency::keyed))
         .layer(DefaultBodyLimit::max(limits::LARGEST_JSON));
-    Router::new()
+    let router = Router::new()
         .merge(api)
         .merge(api::open(openapi))
         .merge(pages::routes().layer(DefaultBodyLimit::max(limits::LARGEST_FORM)))
         .layer(middleware::from_fn_with_state(app.clone(), auth::guard))
         .fallback(api::nothing_here)
-        .with_state(app)
+        .with_state(app);
+    answers::all(router)
 }
 
 /// Serves until the listener fails.

@@ -169,6 +169,11 @@ pub(crate) fn of(method: &Method, path: &str) -> Option<&'static Rule> {
     TABLE.iter().find(|rule| rule.method == method && rule.path == path)
 }
 
+/// What can be done at an address, by whoever may; nothing where there is no such address.
+pub(crate) fn methods(path: &str) -> Vec<&'static str> {
+    TABLE.iter().filter(|rule| rule.path == path).map(|rule| rule.method).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -102,11 +102,24 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "/problems/conflict", "Not possible at this moment", detail)
     }
 
-    /// 413.
-    pub(crate) fn broken(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed here", detail)
+    /// 405.
+    pub(crate) fn no_such_method(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "/problems/no-such-method",
+            "Not done to this address",
+            detail,
+        )
     }
 
+    /// 500. What failed is for the log alone: it may name files, statements and values.
+    pub(crate) fn broken(cause: impl std::fmt::Display) -> Self {
+        tracing::error!(%cause, "a request failed");
+        let detail = "this failed for a reason of the server's own; see the server's log";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "/problems/internal", "Something failed here", detail)
+    }
+
+    /// 413.
     pub(crate) fn too_large(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "/problems/too-large", "Too large", detail)
     }
@@ -140,7 +153,7 @@ impl Problem {
 
 impl From<StoreError> for Problem {
     fn from(e: StoreError) -> Self {
-        let detail = e.to_string();
+        let detail = e.told();
         match e {
             StoreError::NotFound(_) => Self::not_found(detail),
             StoreError::NameTaken(_) => Self::field("name", detail),
@@ -157,14 +170,13 @@ impl From<StoreError> for Problem {
             },
             StoreError::Invalid(errors) => Self::invalid(errors),
             StoreError::DiskFull
+            | StoreError::MayNotDispatch(_)
             | StoreError::Database(_)
-            | StoreError::Folder(_)
-            | StoreError::MayNotDispatch(_) => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "/problems/unavailable",
-                "The database cannot be used at this moment",
-                detail,
-            ),
+            | StoreError::Folder(_) => {
+                tracing::error!(cause = %e, "a request met a database that cannot be used");
+                let title = "The database cannot be used at this moment";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "/problems/unavailable", title, detail)
+            }
         }
     }
 }

@@ -152,11 +152,9 @@ pub async fn resume(store: &Store) -> store::Result<()> {
             Ok(file) => run(store, &import, file, plan),
             Err(e) => {
                 let store = store.clone();
-                tokio::task::spawn_blocking(move || {
-                    store.end_import(import.id, Vec::new(), Some(e.to_string()))
-                })
-                .await
-                .map_err(|e| StoreError::Database(e.to_string()))??;
+                tokio::task::spawn_blocking(move || store.end_import(import.id, Vec::new(), Some(e.told())))
+                    .await
+                    .map_err(|e| StoreError::Database(e.to_string()))??;
             }
         }
     }

@@ -7,7 +7,7 @@ mod world;
 use jiff::Timestamp;
 use reqwest::{Method, StatusCode, header, redirect::Policy};
 use serde_json::json;
-use server::permission::{Rule, TABLE};
+use server::permission::TABLE;
 use store::Role;
 use world::World;
 
@@ -95,25 +95,13 @@ async fn signed_in(w: &World, role: Role) -> Visitor<'_> {
     visitor
 }
 
-/// An address of a rule that names nothing that there is.
-fn address(rule: &Rule) -> String {
-    let part = |part: &str| match part {
-        "{name}" => "page.css".to_owned(),
-        "{number}" => "+12025559999".to_owned(),
-        "{n}" => "1".to_owned(),
-        part if part.starts_with('{') => "none".to_owned(),
-        part => part.to_owned(),
-    };
-    rule.path.split('/').map(part).collect::<Vec<_>>().join("/")
-}
-
 #[tokio::test]
 async fn at_every_address_whoever_may_not_is_refused_and_whoever_may_is_not() {
     let w = with_people().await;
     let stranger = Visitor::new(&w);
     for rule in TABLE.iter().filter(|rule| !rule.path.ends_with("/events")) {
         let method: Method = rule.method.parse().unwrap();
-        let path = address(rule);
+        let path = world::address(rule);
         let ask = |v: &Visitor<'_>| v.request(method.clone(), &path).header(header::ORIGIN, w.base());
         let unknown = stranger.see(ask(&stranger)).await;
         match rule.role {

@@ -54,11 +54,25 @@ pub enum StoreError {
     Database(String),
 }
 
+impl StoreError {
+    /// What a client of the server is told: nothing of files, statements and values of this machine.
+    pub fn told(&self) -> String {
+        match self {
+            Self::Database(_) | Self::Folder(_) => {
+                "the database cannot be used at this moment; if it stays so, see the server's log".to_owned()
+            }
+            said => said.to_string(),
+        }
+    }
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(e: rusqlite::Error) -> Self {
-        match e.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DiskFull) => Self::DiskFull,
-            _ => Self::Database(e.to_string()),
+        match (e.sqlite_error_code(), e) {
+            (Some(rusqlite::ErrorCode::DiskFull), _) => Self::DiskFull,
+            // The statement that it quotes is no help to anybody, and may hold values.
+            (_, rusqlite::Error::SqlInputError { msg, .. }) => Self::Database(msg),
+            (_, e) => Self::Database(e.to_string()),
         }
     }
 }

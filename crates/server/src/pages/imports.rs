@@ -193,7 +193,7 @@ async fn look(app: &App, import: ImportId, form: Option<&PlanForm>) -> Result<Lo
     };
     tokio::task::spawn_blocking(move || import::look(file, &columns, header))
         .await
-        .map_err(|e| Problem::broken(e.to_string()))?
+        .map_err(Problem::broken)?
         .map_err(|why| Problem::field("file", why))
 }
 

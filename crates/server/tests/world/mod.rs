@@ -10,7 +10,7 @@ use std::{
 use fixture::smsc::{PASSWORD, Smsc};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use server::{App, webhook::Courier};
+use server::{App, permission::Rule, webhook::Courier};
 use sms::SmppRoute;
 use store::{Role, Store};
 
@@ -186,4 +186,16 @@ impl World {
     pub async fn assert_sound(&self) {
         fixture::assert_sound(&self.store).await;
     }
+}
+
+/// An address of a rule that names nothing that there is.
+pub fn address(rule: &Rule) -> String {
+    let part = |part: &str| match part {
+        "{name}" => "page.css".to_owned(),
+        "{number}" => "+12025559999".to_owned(),
+        "{n}" => "1".to_owned(),
+        part if part.starts_with('{') => "none".to_owned(),
+        part => part.to_owned(),
+    };
+    rule.path.split('/').map(part).collect::<Vec<_>>().join("/")
 }
