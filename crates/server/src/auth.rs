@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use jiff::Timestamp;
-use store::{By, Role};
+use store::{ActorId, By, Role};
 
 use crate::{App, pages, permission, problem::Problem};
 
@@ -21,6 +21,8 @@ const COOKIE: &str = "carillon_session";
 /// Who calls.
 #[derive(Debug, Clone)]
 pub struct Caller {
+    /// Which account or token.
+    pub id: ActorId,
     /// As it stands in histories: a person's address, a token's name.
     pub name: String,
     /// What it may do.
@@ -30,7 +32,7 @@ pub struct Caller {
 impl Caller {
     /// What the caller does now.
     pub(crate) fn by(&self) -> By {
-        By::new(self.name.as_str(), Timestamp::now())
+        By::known(self.id, self.name.as_str(), Timestamp::now())
     }
 }
 
@@ -87,14 +89,18 @@ async fn caller(app: &App, method: &Method, headers: &HeaderMap) -> Result<Optio
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     if let Some((_, token)) = bearer {
         let known = app.store.token(token.trim()).await?;
-        return Ok(known.map(|(name, role)| Caller { name, role }));
+        return Ok(known.map(|token| Caller {
+            id: ActorId::Token(token.id),
+            name: token.name,
+            role: token.role,
+        }));
     }
     let Some(secret) = session(headers) else { return Ok(None) };
     let Some(user) = app.store.session(secret, Timestamp::now()).await? else { return Ok(None) };
     if !method.is_safe() && !from_here(headers) {
         return Err(Problem::forbidden("this request does not come from a page of this server"));
     }
-    Ok(Some(Caller { name: user.email, role: user.role }))
+    Ok(Some(Caller { id: ActorId::User(user.id), name: user.email, role: user.role }))
 }
 
 /// Says what can be done at an address to which something else was to be done.

@@ -1,4 +1,7 @@
 //! `Idempotency-Key`: the same POST gets the same answer, and is done once.
+//!
+//! Keeps: what is remembered of an answer holds no secret. One that an answer shows is put back from where it is kept, for
+//! as long as it is kept there.
 
 use axum::{
     body::{Body, to_bytes},
@@ -7,7 +10,9 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use campaign::WebhookId;
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use store::{KeyInUse, Stored};
 
@@ -30,7 +35,7 @@ pub(crate) async fn keyed(State(app): State<App>, request: Request, next: Next) 
     let bytes = to_bytes(body, LARGEST_JSON)
         .await
         .map_err(|_| Problem::too_large("a request with an Idempotency-Key may have at most 16 MB"))?;
-    let caller = parts.extensions.get::<Caller>().map(|c| c.name.clone()).unwrap_or_default();
+    let caller = parts.extensions.get::<Caller>().map(|c| c.id.to_string()).unwrap_or_default();
     let mut hash = Sha256::new();
     hash.update(parts.uri.to_string().as_bytes());
     hash.update([0]);
@@ -39,7 +44,7 @@ pub(crate) async fn keyed(State(app): State<App>, request: Request, next: Next) 
     // Keys are each caller's own.
     let held = match app.store.begin_keyed(format!("{caller}\n{key}"), print, Timestamp::now()).await? {
         Stored::Fresh(held) => held,
-        Stored::Answer { status, answer } => return Ok(replay(status, answer)),
+        Stored::Answer { status, answer } => return Ok(replay(status, with_secret(&app, answer).await)),
         Stored::OtherRequest => {
             return Err(Problem::field(
                 "Idempotency-Key",
@@ -63,14 +68,39 @@ pub(crate) async fn keyed(State(app): State<App>, request: Request, next: Next) 
 
 async fn answer(app: App, held: KeyInUse, request: Request, next: Next) -> Result<Response, Problem> {
     let (parts, body) = next.run(request).await.into_parts();
-    let bytes = to_bytes(body, usize::MAX).await.map_err(|e| Problem::unreadable(e.to_string()))?;
+    let bytes = to_bytes(body, LARGEST_JSON).await.map_err(Problem::broken)?;
     if parts.status.is_server_error() {
         app.store.drop_keyed(held).await?;
     } else {
-        let answer = String::from_utf8_lossy(&bytes).into_owned();
+        let answer = without_secret(&bytes);
         app.store.end_keyed(held, parts.status.as_u16(), answer).await?;
     }
     Ok(Response::from_parts(parts, Body::from(bytes)))
+}
+
+/// The field that shows a secret once: that of a new webhook.
+const SECRET: &str = "secret";
+
+/// What is remembered of an answer.
+fn without_secret(answer: &[u8]) -> String {
+    if let Ok(mut object) = serde_json::from_slice::<Map<String, Value>>(answer)
+        && let Some(secret) = object.get_mut(SECRET)
+    {
+        *secret = Value::Null;
+        return Value::Object(object).to_string();
+    }
+    String::from_utf8_lossy(answer).into_owned()
+}
+
+/// A remembered answer as it was given.
+async fn with_secret(app: &App, answer: String) -> String {
+    let Ok(mut object) = serde_json::from_str::<Map<String, Value>>(&answer) else { return answer };
+    let webhook = object.get("id").and_then(|id| id.as_str()?.parse::<WebhookId>().ok());
+    let (Some(webhook), Some(secret)) = (webhook, object.get_mut(SECRET)) else { return answer };
+    // One that was removed since has none.
+    let Ok(kept) = app.store.webhook_secret(webhook).await else { return answer };
+    *secret = kept.expose().into();
+    Value::Object(object).to_string()
 }
 
 fn replay(status: u16, answer: String) -> Response {

@@ -17,7 +17,7 @@ use axum::{
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use jiff::Timestamp;
 use serde::Deserialize;
-use store::{Problem as FieldProblem, Role, StoreError, User};
+use store::{ActorId, Problem as FieldProblem, Role, StoreError, User};
 
 use super::{Me, Posted, Refused, Shown, Wrong, again, page, t};
 use crate::{
@@ -137,7 +137,11 @@ struct Account {
 
 /// Whose account it is, and the hash of their password; a token has none.
 async fn own(app: &App, caller: &Caller) -> Result<(User, String), Refused> {
-    let user = app.store.user_by_email(&caller.name).await?;
+    let user = match caller.id {
+        ActorId::User(_) => app.store.user_by_email(&caller.name).await?,
+        // Whatever it is called.
+        ActorId::Token(_) => None,
+    };
     user.ok_or_else(|| Problem::not_found(t::say("no-account")).into())
 }
 

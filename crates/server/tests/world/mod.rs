@@ -98,8 +98,13 @@ impl World {
     }
 
     pub fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        self.anonymous(method, path).bearer_auth(self.token)
+    }
+
+    /// A request without a token. An address of the API; of the pages, where it begins with two slashes.
+    pub fn anonymous(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
         let path = if path.starts_with("//") { path[1..].to_owned() } else { format!("/api/v1{path}") };
-        self.client.request(method, format!("{}{path}", self.base)).bearer_auth(self.token)
+        self.client.request(method, format!("{}{path}", self.base))
     }
 
     pub async fn answer(&self, request: reqwest::RequestBuilder) -> Response {

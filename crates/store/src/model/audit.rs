@@ -1,6 +1,8 @@
 //! Who did what: the audit log.
 
-use campaign::Action;
+use std::fmt;
+
+use campaign::{Action, UserId};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -10,14 +12,40 @@ use serde::Serialize;
 pub struct By {
     /// As it stands in histories: a person's address, a token's name, `command line`.
     pub actor: String,
+    /// Which account or token that is; none for the program itself and its commands.
+    pub id: Option<ActorId>,
     /// When.
     pub at: Timestamp,
 }
 
 impl By {
-    /// `actor`, at `at`.
+    /// The program itself, or a command of it, at `at`.
     pub fn new(actor: impl Into<String>, at: Timestamp) -> Self {
-        Self { actor: actor.into(), at }
+        Self { actor: actor.into(), id: None, at }
+    }
+
+    /// An account or a token, which is called `actor`, at `at`.
+    pub fn known(id: ActorId, actor: impl Into<String>, at: Timestamp) -> Self {
+        Self { actor: actor.into(), id: Some(id), at }
+    }
+}
+
+/// Which account or token acts. Names may be alike, a token may be called as a person is; this is one's own, and is
+/// never given to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ActorId {
+    /// A person's account.
+    User(UserId),
+    /// An API token.
+    Token(i64),
+}
+
+impl fmt::Display for ActorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => write!(f, "user:{}", id.0),
+            Self::Token(id) => write!(f, "token:{id}"),
+        }
     }
 }
 
@@ -179,8 +207,10 @@ pub struct AuditEntry {
     pub id: i64,
     /// When.
     pub at: Timestamp,
-    /// Who.
+    /// Who, as they were called then.
     pub actor: String,
+    /// [`ActorId`]; none for the program itself and its commands, and before these were kept.
+    pub actor_id: Option<String>,
     /// What they did: [`Deed::word`].
     pub action: String,
     /// To what: the id of a campaign, a list, a route; a number; a name.

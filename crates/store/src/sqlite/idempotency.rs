@@ -81,3 +81,39 @@ impl Store {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::MIGRATIONS;
+
+    #[test]
+    fn answers_that_an_older_version_remembered_are_found_by_their_callers_and_lose_their_secrets() {
+        let c = rusqlite::Connection::open_in_memory().unwrap();
+        for migration in &MIGRATIONS[..6] {
+            c.execute_batch(migration).unwrap();
+        }
+        c.execute_batch(
+            "INSERT INTO user (id, email, role, password, created_at) VALUES (3, 'ana@clinic.example', 'admin', 'h', 0);
+             INSERT INTO token (id, name, scope, hash, created_at) VALUES (7, 'crm', 'write', x'01', 0);
+             INSERT INTO idempotency VALUES
+                ('ana@clinic.example' || char(10) || 'one', x'00', 201, '{\"id\":\"whk_1\",\"secret\":\"whsec_x\"}', 0),
+                ('crm' || char(10) || 'one', x'00', 201, '{\"id\":\"lst_1\"}', 0),
+                ('gone' || char(10) || 'one', x'00', 409, 'no JSON', 0);",
+        )
+        .unwrap();
+        c.execute_batch(MIGRATIONS[6]).unwrap();
+        let mut rows = c.prepare("SELECT key, answer FROM idempotency ORDER BY key").unwrap();
+        let rows: Vec<(String, String)> =
+            rows.query_map([], |r| Ok((r.get(0)?, r.get(1)?))).unwrap().map(Result::unwrap).collect();
+        let expected = [
+            ("gone\none", "no JSON"),
+            ("token:7\none", r#"{"id":"lst_1"}"#),
+            ("user:3\none", r#"{"id":"whk_1","secret":null}"#),
+        ];
+        assert_eq!(rows, expected.map(|(key, answer)| (key.to_owned(), answer.to_owned())));
+        // A number is never given again.
+        c.execute_batch("DELETE FROM token; INSERT INTO token (name, scope, hash, created_at) VALUES ('b', 'read', x'02', 0)")
+            .unwrap();
+        assert_eq!(c.query_row("SELECT id FROM token", [], |r| r.get::<_, i64>(0)).unwrap(), 8);
+    }
+}

@@ -62,13 +62,14 @@ use writer::{Effect, Lane, Writer};
 /// The name of the database in the data folder.
 const FILE: &str = "carillon.db";
 /// What brings a database from each version to the next; the first makes it.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("sql/schema.sql"),
     include_str!("sql/schema_2.sql"),
     include_str!("sql/schema_3.sql"),
     include_str!("sql/schema_4.sql"),
     include_str!("sql/schema_5.sql"),
     include_str!("sql/schema_6.sql"),
+    include_str!("sql/schema_7.sql"),
 ];
 /// Changes that a slow listener may lag behind before it is told that it missed some.
 const CHANGES: usize = 1024;

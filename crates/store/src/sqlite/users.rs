@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use sha2::{Digest, Sha256};
 
 use super::{Store, audit, ms, time};
-use crate::{By, Deed, Problem, Result, Role, StoreError, TokenRow, User};
+use crate::{ActorId, By, Deed, Problem, Result, Role, StoreError, TokenRow, User};
 
 /// A session ends when it was not used for so long,
 const IDLE: SignedDuration = SignedDuration::from_hours(12);
@@ -29,6 +29,16 @@ fn user(r: &Row<'_>) -> rusqlite::Result<User> {
         role: Role::from_word(&role).ok_or(rusqlite::Error::InvalidQuery)?,
         created_at: time(r.get(3)?),
         seen_at: r.get::<_, Option<i64>>(4)?.map(time),
+    })
+}
+
+fn token(r: &Row<'_>) -> rusqlite::Result<TokenRow> {
+    let scope: String = r.get(2)?;
+    Ok(TokenRow {
+        id: r.get(0)?,
+        name: r.get(1)?,
+        role: Role::from_scope(&scope).ok_or(rusqlite::Error::InvalidQuery)?,
+        created_at: time(r.get(3)?),
     })
 }
 
@@ -173,7 +183,7 @@ impl Store {
         self.write(move |c| {
             c.execute("DELETE FROM session WHERE created_at < ?1", [ms(now) - LONGEST.as_millis() as i64])?;
             c.execute("INSERT INTO session VALUES (?1, ?2, ?3, ?3)", (hash, id.0, ms(now)))?;
-            let by = By::new(email(c, id)?, now);
+            let by = By::known(ActorId::User(id), email(c, id)?, now);
             audit::note(c, &by, Deed::SignedIn, &by.actor)
         })
         .await
@@ -251,7 +261,7 @@ impl Store {
             let role = invited(c, &hash, ms(now))?.ok_or(StoreError::NotFound("invitation"))?;
             c.execute("DELETE FROM invitation WHERE hash = ?1", [hash])?;
             let id = insert(c, &email, role, &password, ms(now))?;
-            let by = By::new(email, now);
+            let by = By::known(ActorId::User(id), email, now);
             audit::note(c, &by, Deed::AccountMade, &by.actor)?;
             Ok(id)
         })
@@ -271,15 +281,13 @@ impl Store {
         .await
     }
 
-    /// Name and role of a token, if it is one of ours.
-    pub async fn token(&self, secret: &str) -> Result<Option<(String, Role)>> {
+    /// The token that has this secret, if it is one of ours.
+    pub async fn token(&self, secret: &str) -> Result<Option<TokenRow>> {
         let hash = hash(secret);
         self.read(move |c| {
-            let row: Option<(String, String)> = c
-                .prepare_cached("SELECT name, scope FROM token WHERE hash = ?1")?
-                .query_row([hash], |r| Ok((r.get(0)?, r.get(1)?)))
-                .optional()?;
-            Ok(row.and_then(|(name, scope)| Some((name, Role::from_scope(&scope)?))))
+            Ok(c.prepare_cached("SELECT id, name, scope, created_at FROM token WHERE hash = ?1")?
+                .query_row([hash], token)
+                .optional()?)
         })
         .await
     }
@@ -288,15 +296,7 @@ impl Store {
     pub async fn tokens(&self) -> Result<Vec<TokenRow>> {
         self.read(|c| {
             Ok(c.prepare_cached("SELECT id, name, scope, created_at FROM token ORDER BY id DESC")?
-                .query_map([], |r| {
-                    let scope: String = r.get(2)?;
-                    Ok(TokenRow {
-                        id: r.get(0)?,
-                        name: r.get(1)?,
-                        role: Role::from_scope(&scope).ok_or(rusqlite::Error::InvalidQuery)?,
-                        created_at: time(r.get(3)?),
-                    })
-                })?
+                .query_map([], token)?
                 .collect::<rusqlite::Result<_>>()?)
         })
         .await

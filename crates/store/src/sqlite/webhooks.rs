@@ -247,6 +247,18 @@ impl Store {
         .await
     }
 
+    /// The secret of a webhook, for whoever made it and asks again with the same key.
+    pub async fn webhook_secret(&self, id: WebhookId) -> Result<Secret> {
+        self.read(move |c| {
+            let secret: Option<String> = c
+                .prepare_cached("SELECT secret FROM webhook WHERE id = ?1")?
+                .query_row([id.0], |r| r.get(0))
+                .optional()?;
+            secret.map(Secret::from).ok_or(StoreError::NotFound("webhook"))
+        })
+        .await
+    }
+
     /// Webhooks with something to be told at `now`: where, and with which secret.
     pub async fn webhooks_due(&self, now: Timestamp) -> Result<Vec<(WebhookId, String, Secret)>> {
         self.read(move |c| {

@@ -1,0 +1,26 @@
+-- Version 7: who acts is known by a number that no name can be mistaken for, and that is never given again.
+CREATE TABLE token_numbered (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, scope TEXT NOT NULL, hash BLOB NOT NULL UNIQUE,
+    created_at INTEGER NOT NULL
+);
+INSERT INTO token_numbered SELECT id, name, scope, hash, created_at FROM token;
+DROP TABLE token;
+ALTER TABLE token_numbered RENAME TO token;
+CREATE TABLE user_numbered (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL UNIQUE, role TEXT NOT NULL, password TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+);
+INSERT INTO user_numbered SELECT id, email, role, password, created_at FROM user;
+DROP TABLE user;
+ALTER TABLE user_numbered RENAME TO user;
+-- "user:3", "token:7"; none for the program itself and its commands.
+ALTER TABLE audit ADD COLUMN actor_id TEXT;
+
+-- Answers that are remembered: each caller's keys go by its number, and no secret stands in them.
+UPDATE idempotency SET key = coalesce(
+        (SELECT 'user:' || id FROM user WHERE email = substr(key, 1, instr(key, char(10)) - 1)),
+        (SELECT 'token:' || min(id) FROM token WHERE name = substr(key, 1, instr(key, char(10)) - 1)),
+        substr(key, 1, instr(key, char(10)) - 1)
+    ) || substr(key, instr(key, char(10)));
+UPDATE idempotency SET answer = json_set(answer, '$.secret', NULL)
+WHERE json_valid(answer) AND json_extract(answer, '$.secret') IS NOT NULL;
