@@ -1,7 +1,10 @@
 //! Sending windows: the hours and weekdays in which a recipient may be messaged, in the recipient's own
 //! time zone. Default 08:00–21:00 every day (47 CFR 64.1200(c)(1)).
 
-use jiff::{Timestamp, civil, tz::TimeZone};
+use jiff::{
+    SignedDuration, Timestamp, civil,
+    tz::{Offset, TimeZone},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::ZoneGroup;
@@ -182,35 +185,95 @@ impl Window {
         }
     }
 
-    fn in_zone(&self, zone: &TimeZone, instant: Timestamp) -> Opening {
-        let today = zone.to_datetime(instant).date();
-        // A local day can lie outside the calendar only at its very ends, years from any campaign.
-        let mut day = today;
-        for _ in 0..=8 + self.except.len() {
-            let on = self.days[day.weekday().to_monday_zero_offset() as usize];
-            if on && self.except.binary_search(&day).is_err() {
-                let (opens, closes) = (local(zone, day, self.from), local(zone, day, self.to));
-                if instant < opens {
-                    return Opening::Closed { next: opens };
+    /// The window's state in one zone, decided by what its clocks show at each instant: an hour that comes twice may
+    /// open it twice, one that is left out opens nothing.
+    fn in_zone(&self, zone: &TimeZone, now: Timestamp) -> Opening {
+        let mut instant = now;
+        // A week until its day comes again, another for each date that is left out, and where clocks that go forward
+        // leave it out.
+        let mut days = 7 * (3 + self.except.len());
+        while days > 0 {
+            let span = Span::around(zone, instant);
+            // A local day can lie outside the calendar only at its very ends, years from any campaign.
+            let mut day = span.offset.to_datetime(instant).date();
+            while days > 0 && span.at(day, 0) < span.to {
+                days -= 1;
+                if let Some((opens, closes)) = self.hours(&span, day)
+                    && instant < closes
+                {
+                    if instant < opens {
+                        return Opening::Closed { next: opens };
+                    }
+                    if instant > now {
+                        return Opening::Closed { next: instant };
+                    }
+                    return self.whole(zone, day, opens, closes);
                 }
-                if instant < closes {
-                    return Opening::Open { since: opens, until: closes };
-                }
+                let Ok(next) = day.tomorrow() else { return Opening::Never };
+                day = next;
             }
-            let Ok(next) = day.tomorrow() else { break };
-            day = next;
+            if span.to == Timestamp::MAX {
+                break;
+            }
+            instant = span.to;
         }
         Opening::Never
     }
+
+    /// The hours of `day` in which the window is open, as far as they lie in `span`.
+    fn hours(&self, span: &Span, day: civil::Date) -> Option<(Timestamp, Timestamp)> {
+        let on = self.days[day.weekday().to_monday_zero_offset() as usize];
+        if !on || self.except.binary_search(&day).is_ok() {
+            return None;
+        }
+        let (opens, closes) = (span.at(day, self.from).max(span.from), span.at(day, self.to).min(span.to));
+        (opens < closes).then_some((opens, closes))
+    }
+
+    /// The opening of `day` that has the hours from `since` to `until`, over changes of clocks that keep it open.
+    fn whole(&self, zone: &TimeZone, day: civil::Date, since: Timestamp, until: Timestamp) -> Opening {
+        let (mut since, mut until) = (since, until);
+        while let Some((opens, closes)) =
+            since.checked_sub(MOMENT).ok().and_then(|before| self.hours(&Span::around(zone, before), day))
+            && closes == since
+        {
+            since = opens;
+        }
+        while let Some((opens, closes)) = self.hours(&Span::around(zone, until), day)
+            && opens == until
+        {
+            until = closes;
+        }
+        Opening::Open { since, until }
+    }
 }
 
-/// The instant of `minutes` after midnight on `day`. A local time that does not exist moves forward, a
-/// repeated one is the first.
-fn local(zone: &TimeZone, day: civil::Date, minutes: u16) -> Timestamp {
-    let (day, minutes) =
-        if minutes == MINUTES_A_DAY { (day.tomorrow().unwrap_or(day), 0) } else { (day, minutes) };
-    let time = civil::time((minutes / 60) as i8, (minutes % 60) as i8, 0, 0);
-    instant_of(zone, day.to_datetime(time))
+/// The shortest time there is.
+const MOMENT: SignedDuration = SignedDuration::from_nanos(1);
+
+/// A time in which a zone's clocks keep one offset.
+struct Span {
+    from: Timestamp,
+    to: Timestamp,
+    offset: Offset,
+}
+
+impl Span {
+    fn around(zone: &TimeZone, instant: Timestamp) -> Self {
+        let after = instant.checked_add(MOMENT).unwrap_or(instant);
+        Self {
+            from: zone.preceding(after).next().map_or(Timestamp::MIN, |change| change.timestamp()),
+            to: zone.following(instant).next().map_or(Timestamp::MAX, |change| change.timestamp()),
+            offset: zone.to_offset(instant),
+        }
+    }
+
+    /// When clocks of this offset show `minutes` after midnight on `day`.
+    fn at(&self, day: civil::Date, minutes: u16) -> Timestamp {
+        let midnight = day.to_datetime(civil::Time::midnight());
+        let local = midnight.checked_add(SignedDuration::from_mins(minutes.into()));
+        local.and_then(|local| self.offset.to_timestamp(local)).unwrap_or(Timestamp::MAX)
+    }
 }
 
 /// The instant of a local time: one that does not exist moves forward, a repeated one is the first.
@@ -256,9 +319,21 @@ mod tests {
         // 2027-03-14 springs forward, 2026-11-01 falls back.
         assert_eq!(w.not_before(&ny, at("2027-03-14T05:00:00Z")), Some(at("2027-03-14T12:00:00Z")));
         assert_eq!(w.not_before(&ny, at("2026-11-01T05:00:00Z")), Some(at("2026-11-01T13:00:00Z")));
-        // 02:30 does not exist on that day: the window opens at 03:30, not an hour early.
+        // 02:30 does not exist on that day: clocks that show 03:00 are within the window.
         let night = Window::new([true; 7], 150, 240).unwrap();
-        assert_eq!(night.not_before(&ny, at("2027-03-14T06:00:00Z")), Some(at("2027-03-14T07:30:00Z")));
+        assert_eq!(night.not_before(&ny, at("2027-03-14T06:00:00Z")), Some(at("2027-03-14T07:00:00Z")));
+        // What lies within the hour that is left out does not open on that day.
+        let gone = Window::new([true; 7], 130, 150).unwrap();
+        assert_eq!(gone.not_before(&ny, at("2027-03-14T06:00:00Z")), Some(at("2027-03-15T06:10:00Z")));
+        // 01:15 comes twice, and is outside both times.
+        let late = Window::new([true; 7], 90, 150).unwrap();
+        let opens = |text: &str| late.not_before(&ny, at(text)).unwrap().to_string();
+        assert_eq!(opens("2026-11-01T05:15:00Z"), "2026-11-01T05:30:00Z");
+        assert_eq!(opens("2026-11-01T06:15:00Z"), "2026-11-01T06:30:00Z");
+        assert_eq!(
+            late.at(&ny, at("2026-11-01T05:45:00Z")),
+            Opening::Open { since: at("2026-11-01T05:30:00Z"), until: at("2026-11-01T06:00:00Z") }
+        );
     }
 
     #[test]
@@ -292,6 +367,15 @@ mod tests {
         let next = |text: &str| w.not_before(&berlin, at(text)).unwrap().to_string();
         assert_eq!(next("2026-12-24T10:00:00Z"), "2026-12-24T10:00:00Z");
         assert_eq!(next("2026-12-25T10:00:00Z"), "2026-12-27T07:00:00Z");
+        // A weekly day that is left out comes again a week later.
+        let mondays: Window = serde_json::from_str(
+            r#"{"days":["mon"],"from":"08:00","to":"21:00","except":["2026-12-21","2026-12-28"]}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            mondays.not_before(&berlin, at("2026-12-15T10:00:00Z")).unwrap().to_string(),
+            "2027-01-04T07:00:00Z"
+        );
         // Eve in New York is of no use to whoever may be in Berlin.
         let both = group("Europe/Berlin&America/New_York");
         assert_eq!(
@@ -307,6 +391,59 @@ mod tests {
         assert!(bad(r#"{"days":[],"from":"08:00","to":"21:00"}"#).contains("at least one"));
         assert!(bad(r#"{"from":"8 am","to":"21:00"}"#).contains("not a time of day"));
         assert!(bad(r#"{"from":"21:00","to":"08:00"}"#).contains("must end after"));
+    }
+
+    /// Whether a zone's clocks show an hour of the window, and on which day.
+    fn shows(w: &Window, zone: &TimeZone, instant: Timestamp) -> Option<civil::Date> {
+        let local = zone.to_datetime(instant);
+        let minute = local.hour() as u16 * 60 + local.minute() as u16;
+        let on = w.days[local.weekday().to_monday_zero_offset() as usize];
+        (on && minute >= w.from && minute < w.to).then_some(local.date())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// Every second of the nights in which clocks change, in zones that change them by an hour, by half of one, at
+        /// midnight, to the other side of the date line, or for a month of fasting.
+        #[test]
+        fn every_second_of_a_night_of_changed_clocks_is_as_its_clocks_show(
+            name in prop::sample::select(vec![
+                "America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "America/Havana", "Asia/Beirut",
+                "Africa/Cairo", "America/St_Johns", "Pacific/Chatham", "Africa/Casablanca", "Pacific/Apia",
+            ]),
+            before in 1_320_000_000i64..1_860_000_000,
+            days in prop::array::uniform7(prop::bool::weighted(0.8)),
+            from in 0u16..300,
+            length in 1u16..300,
+        ) {
+            prop_assume!(days.contains(&true));
+            let w = Window::new(days, from, from + length).unwrap();
+            let (g, zone) = (group(name), TimeZone::get(name).unwrap());
+            let Some(change) = zone.following(Timestamp::from_second(before).unwrap()).next() else { return Ok(()) };
+            let begin = change.timestamp() - SignedDuration::from_mins(150);
+            let second = |n: i64| begin + SignedDuration::from_secs(n);
+            let shown: Vec<_> = (0..5 * 3_600).map(|n| shows(&w, &zone, second(n))).collect();
+            let mut first = 0;
+            while first < shown.len() {
+                // A run of seconds in which nothing changes.
+                let last = shown[first..].iter().position(|s| *s != shown[first]).map(|n| first + n);
+                let end = last.unwrap_or(shown.len());
+                for n in first..end {
+                    match (w.at(&g, second(n as i64)), shown[first]) {
+                        (Opening::Open { since, until }, Some(_)) => {
+                            prop_assert!(first == 0 || since == second(first as i64), "{since} {}", second(n as i64));
+                            prop_assert!(last.is_none_or(|last| until == second(last as i64)), "{until}");
+                        }
+                        (Opening::Closed { next }, None) => {
+                            prop_assert!(last.is_none_or(|last| next == second(last as i64)), "{next}");
+                        }
+                        (said, shown) => prop_assert!(false, "{said:?} at {}, clocks show {shown:?}", second(n as i64)),
+                    }
+                }
+                first = end;
+            }
+        }
     }
 
     proptest! {
