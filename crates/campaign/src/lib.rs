@@ -3,9 +3,11 @@
 //! What every other part must not get wrong stands here, once.
 
 pub mod address;
+pub mod content;
 pub mod course;
 pub mod field;
 pub mod id;
+pub mod iso_duration;
 pub mod keyword;
 pub mod lateness;
 pub mod lifecycle;
@@ -14,6 +16,7 @@ pub mod msisdn;
 pub mod outcome;
 pub mod placeholder;
 pub mod pool;
+pub mod problem;
 pub mod restart;
 pub mod schedule;
 pub mod segment;
@@ -25,11 +28,13 @@ pub mod window;
 pub mod zone;
 
 pub use address::Address;
+pub use content::Content;
 pub use id::{CampaignId, ClaimId, ImportId, ListId, PoolId, RouteId, UserId, WaveId, WebhookId};
 pub use lifecycle::{Action, Channel, Status, Transition};
 pub use msisdn::Msisdn;
 pub use outcome::{Outcome, SkipReason, Totals};
 pub use pool::{PoolSender, Senders};
+pub use problem::Problem;
 pub use schedule::Send;
 pub use sender::{SendAs, Sender};
 pub use tlv::Tlvs;

@@ -167,7 +167,7 @@ fn look<'a>(facts: &Facts<'_>, work: &'a Work, port: Option<&PortFacts>, asks: &
             waiting::add(&mut waits, reason, None);
             continue;
         }
-        let send = &work.definition.messages[wave.message_no as usize - 1].send;
+        let Some(send) = work.definition.content.send(wave.message_no) else { continue };
         if wave.bound <= wave.next_seq {
             // Whoever waits for a leader takes nothing, and is not late while it does.
             waiting::add(&mut waits, WaitingReason::EarlierMessage, wave.bound_moves_at);

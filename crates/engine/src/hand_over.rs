@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use campaign::{
-    CampaignId, ClaimId, Outcome, Sender, SkipReason, ZoneGroup, segment, text::RenderError, window::Opening,
+    CampaignId, ClaimId, Content, Outcome, Sender, SkipReason, ZoneGroup, content::Sms, segment,
+    text::RenderError, window::Opening,
 };
 use jiff::{SignedDuration, Timestamp};
 use store::{Claimed, Fate, Recipient, Settled, Unwritten, Work};
@@ -44,10 +45,10 @@ impl Engine {
     /// Segments that a message of a campaign counts as before it is rendered: as many as the longest so far,
     /// or as its bare text has.
     pub(crate) fn segments_of(&mut self, work: &Work) -> u32 {
-        *self.segments.entry(work.id).or_insert_with(|| {
-            let sizes = work.definition.messages.iter().filter_map(|m| segment::measure(&m.text).ok());
-            sizes.map(|size| size.segments as u32).max().unwrap_or(1).max(1)
-        })
+        *self
+            .segments
+            .entry(work.id)
+            .or_insert_with(|| work.definition.content.units().into_iter().max().unwrap_or(1).max(1))
     }
 
     /// Puts back what was claimed of a campaign and not handed over.
@@ -69,11 +70,17 @@ impl Engine {
 
     /// Renders what was claimed and hands it to the route.
     pub(crate) fn hand_over(&mut self, work: &Work, claim: Claimed, now: Timestamp) {
+        match &work.definition.content {
+            Content::Sms(sms) => self.hand_over_texts(work, sms, claim, now),
+        }
+    }
+
+    fn hand_over_texts(&mut self, work: &Work, sms: &Sms, claim: Claimed, now: Timestamp) {
         let Some(id) = work.definition.route_id else { return self.return_claim(&claim) };
         let send_before = send_before(work, &claim, now);
         let texts = self.texts.entry((work.id, work.epoch)).or_insert_with(|| {
             // Checked at save and at schedule; one that cannot be read any more sends nothing.
-            Arc::new(work.definition.messages.iter().map(|m| m.parse().ok()).collect())
+            Arc::new(sms.messages.iter().map(|m| m.parse().ok()).collect())
         });
         let text = texts.get(claim.message_no as usize - 1).cloned().flatten();
         let stream = |sender: &Arc<Sender>| Stream { campaign: work.id, sender: sender.clone() };
@@ -125,8 +132,8 @@ impl Engine {
                 job: Job::Claim { campaign: work.id, claim: claim.id },
                 send_before,
                 purpose: work.definition.purpose().into(),
-                validity: work.definition.validity,
-                tlvs: work.definition.tlvs.clone(),
+                validity: sms.validity,
+                tlvs: sms.tlvs.clone(),
                 messages,
             });
         }

@@ -596,7 +596,7 @@ async fn ten_that_were_throttled_are_late_after_a_night_and_go_when_released() {
 async fn a_second_message_keeps_its_distance_though_the_first_is_not_through() {
     let mut w = World::on(json!({"rate_per_second": 1, "claim_budget": 400}), 4_000, accept).await;
     let mut definition = w.data.definition("One", r#"[{"now":true},{"after":"PT10M"}]"#, any_time());
-    definition.messages[1].text = "Two".into();
+    fixture::sms(&mut definition).messages[1].text = "Two".into();
     let id = w.data.store.create_campaign(definition, fixture::by(w.now)).await.unwrap().id;
     w.data.store.schedule(id, fixture::by(w.now)).await.unwrap();
     let twos = |w: &World| w.phone.got.lock().unwrap().iter().filter(|(_, text)| &**text == "Two").count();

@@ -223,7 +223,7 @@ impl Week {
             more["sender"] = json!({"pool": pool.id});
         }
         let mut definition = self.data.definition(name, sends, more);
-        for (n, message) in definition.messages.iter_mut().enumerate() {
+        for (n, message) in fixture::sms(&mut definition).messages.iter_mut().enumerate() {
             message.text = format!("{name} {}", n + 1);
         }
         let id = self.data.store.create_campaign(definition, by(self.now)).await.unwrap().id;
@@ -347,7 +347,7 @@ impl Week {
     async fn assert_sound(&self) {
         for id in self.campaigns.values() {
             let c = self.data.store.campaign(*id).await.unwrap();
-            assert_eq!(c.sum().sum(), PEOPLE * c.definition.messages.len() as i64, "{}", c.definition.name);
+            assert_eq!(c.sum().sum(), PEOPLE * c.totals.len() as i64, "{}", c.definition.name);
         }
         self.data.assert_sound().await;
     }
@@ -398,7 +398,7 @@ impl Week {
             let c = self.data.store.campaign(*id).await.unwrap();
             let filter = store::DeliveryFilter::default();
             let rows = self.data.store.deliveries(*id, filter, 1_000).await.unwrap().0;
-            assert_eq!(rows.len() as i64, PEOPLE * c.definition.messages.len() as i64);
+            assert_eq!(rows.len() as i64, PEOPLE * c.totals.len() as i64);
             // Where nobody else is left to ask, a carrier that refuses for half a minute looks like numbers that it refuses.
             let mut at_the_end = BTreeSet::new();
             for row in rows {

@@ -7,7 +7,7 @@ use axum::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
-use store::StoreError;
+use store::{Definition, StoreError};
 
 use crate::problem::Problem;
 
@@ -59,6 +59,11 @@ pub(crate) fn merged<T: Serialize>(current: &T, change: Value) -> Result<Value, 
 /// [`merged`], read.
 pub(crate) fn changed<T: Serialize + DeserializeOwned>(current: &T, change: Value) -> Result<T, Problem> {
     decode(merged(current, change)?)
+}
+
+/// A campaign's definition; each field that is wrong is named.
+pub(crate) fn definition(value: Value) -> Result<Definition, Problem> {
+    Definition::read(value).map_err(|problem| Problem::field(&problem.field, problem.message))
 }
 
 /// The query of an address.

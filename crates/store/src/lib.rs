@@ -66,6 +66,12 @@ impl StoreError {
     }
 }
 
+impl From<Vec<Problem>> for StoreError {
+    fn from(problems: Vec<Problem>) -> Self {
+        Self::Invalid(problems)
+    }
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(e: rusqlite::Error) -> Self {
         match (e.sqlite_error_code(), e) {

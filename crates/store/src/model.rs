@@ -6,6 +6,7 @@ mod change;
 mod contact;
 mod definition;
 mod delivery;
+mod flat;
 mod pool;
 mod reply;
 mod route;
@@ -16,7 +17,6 @@ mod turn;
 mod user;
 mod webhook;
 
-use self::definition::iso_duration;
 pub use self::{
     audit::*, campaign::*, change::*, contact::*, definition::*, delivery::*, pool::*, reply::*, route::*,
     secret::Secret, settings::*, smpp::*, turn::*, user::*, webhook::*,

@@ -1,14 +1,11 @@
 //! What must be right before something is saved. What is only missing is named at schedule.
 
-use campaign::{Channel, ZoneGroup, wave::PlanError};
-use jiff::SignedDuration;
+use campaign::ZoneGroup;
 
 use crate::{Definition, Problem, RouteConfig, RouteKind};
 
 /// Fields that every contact may have.
 pub const KNOWN_FIELDS: [&str; 5] = ["email", "first_name", "language", "last_name", "time_zone"];
-/// Product document §3.
-const MOST_MESSAGES: usize = 20;
 /// Lists of one campaign at most.
 const MOST_LISTS: usize = 5_000;
 /// Longest name of a campaign, list or route, in characters.
@@ -17,10 +14,6 @@ pub const LONGEST_NAME: usize = 200;
 const MOST_PER_SECOND: u32 = 10_000_000;
 /// Messages of a route that may lie in memory at once.
 const MOST_CLAIMED: u32 = 1_000_000;
-
-const SHORTEST_VALIDITY: SignedDuration = SignedDuration::from_mins(1);
-/// Days have two digits, and no months stand before them (SMPP 3.4 §7.1.1).
-const LONGEST_VALIDITY: SignedDuration = SignedDuration::from_hours(31 * 24);
 
 /// A name as it is kept: without spaces around it, and with one between its words.
 pub(crate) fn tidy(name: &str) -> String {
@@ -60,9 +53,6 @@ fn name(name: &str, problems: &mut Vec<Problem>) {
 pub(crate) fn definition(d: &Definition, fields: &[String]) -> Vec<Problem> {
     let mut problems = Vec::new();
     name(&d.name, &mut problems);
-    if d.channel == Channel::Voice {
-        problems.push(Problem::new("channel", "voice campaigns are not supported yet; use sms"));
-    }
     if let Some(zone) = &d.time_zone
         && let Err(e) = ZoneGroup::parse(zone)
     {
@@ -74,26 +64,7 @@ pub(crate) fn definition(d: &Definition, fields: &[String]) -> Vec<Problem> {
             format!("{} lists are too many: at most {MOST_LISTS}", d.list_ids.len()),
         ));
     }
-    if d.messages.len() > MOST_MESSAGES {
-        problems.push(Problem::new(
-            "messages",
-            format!("{} messages are too many: at most {MOST_MESSAGES}", d.messages.len()),
-        ));
-    }
-    for (i, message) in d.messages.iter().enumerate() {
-        let checked = message.parse().and_then(|text| text.check(fields));
-        if let Err(e) = checked {
-            problems.push(Problem::new(format!("messages[{i}].text"), e));
-        }
-    }
-    if let Some(validity) = d.validity
-        && !(SHORTEST_VALIDITY..=LONGEST_VALIDITY).contains(&validity)
-    {
-        problems.push(Problem::new("validity", "must be from one minute (PT1M) to 31 days (P31D)"));
-    }
-    if d.messages.first().is_some_and(|m| m.send.is_after()) {
-        problems.push(Problem::new("messages[0].send", PlanError::FirstFollows));
-    }
+    problems.extend(d.content.problems(fields));
     problems
 }
 

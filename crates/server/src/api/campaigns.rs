@@ -12,14 +12,14 @@ use campaign::{CampaignId, Channel, Send, Status};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::{Campaign, Definition, ReplyFilter, ReplyRow, StoreError, TimelineEntry};
+use store::{Campaign, ReplyFilter, ReplyRow, StoreError, TimelineEntry};
 use utoipa::ToSchema;
 
 use super::{CampaignPath, Page, limit, view::CampaignView};
 use crate::{
     App,
     auth::Caller,
-    body::{Body, Query, changed},
+    body::{Body, Query, definition, merged},
     problem::{Answer, Problem},
 };
 
@@ -95,9 +95,9 @@ pub(super) async fn list(
 pub(super) async fn create(
     State(app): State<App>,
     caller: Caller,
-    Body(definition): Body<Definition>,
+    Body(body): Body<Value>,
 ) -> Answer<(StatusCode, Json<CampaignView>)> {
-    let campaign = app.store.create_campaign(definition, caller.by()).await?;
+    let campaign = app.store.create_campaign(definition(body)?, caller.by()).await?;
     Ok((StatusCode::CREATED, Json(CampaignView::of(&app, campaign))))
 }
 
@@ -123,7 +123,7 @@ pub(super) async fn edit(
         .and_then(|change| change.remove("version"))
         .and_then(|version| version.as_i64())
         .ok_or_else(|| Problem::field("version", "say which version you read"))?;
-    let definition = changed(&app.store.campaign(id).await?.definition, change)?;
+    let definition = definition(merged(&app.store.campaign(id).await?.definition, change)?)?;
     let edited = app.store.edit_campaign(id, version, definition, caller.by()).await;
     acted(&app, id, edited).await
 }

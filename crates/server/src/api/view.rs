@@ -1,6 +1,6 @@
 //! Campaigns and routes as the API shows them.
 
-use campaign::{Action, CampaignId, RouteId, Status, Totals};
+use campaign::{Action, CampaignId, Content, RouteId, Status, Totals};
 use engine::Handle;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -74,14 +74,15 @@ pub(crate) struct MessageView {
 impl CampaignView {
     pub(crate) fn of(app: &App, c: Campaign) -> Self {
         let waiting = app.engine.get().map(|e| waiting(e, &c)).unwrap_or_default();
-        let (actions, totals, warnings) = (c.available_actions(), c.sum(), c.definition.warnings());
+        let (actions, totals, warnings) = (c.available_actions(), c.sum(), c.definition.content.warnings());
         // A definition is an object of plain values.
         let mut definition = match serde_json::to_value(&c.definition) {
             Ok(Value::Object(map)) => map,
             _ => Map::new(),
         };
         definition.remove("messages");
-        let messages = c.definition.messages.into_iter().zip(c.totals).enumerate();
+        let Content::Sms(sms) = c.definition.content;
+        let messages = sms.messages.into_iter().zip(c.totals).enumerate();
         Self {
             id: c.id,
             definition,

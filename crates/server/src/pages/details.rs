@@ -177,7 +177,7 @@ async fn read(app: &App, caller: Caller, id: CampaignId, did: &str) -> Result<De
         me: Me::new(caller, "campaigns"),
         seen,
         timeline: app.store.timeline(id).await?,
-        sends: row.campaign.definition.messages.iter().map(|m| words::send(&m.send)).collect(),
+        sends: row.campaign.definition.content.sends().iter().map(words::send).collect(),
         skips: app.store.skips(id).await?,
         failures: if any_failed { app.store.failures(id).await? } else { Vec::new() },
         chart: chart::outcomes(&app.store.course(id).await?),
@@ -195,7 +195,7 @@ async fn read(app: &App, caller: Caller, id: CampaignId, did: &str) -> Result<De
 
 /// As whom a campaign is sent, the sender or the pool's name.
 async fn send_as(app: &App, d: &Definition) -> store::Result<Option<String>> {
-    Ok(match &d.sender {
+    Ok(match d.content.send_as() {
         Some(SendAs::One(sender)) => Some(sender.to_string()),
         Some(SendAs::Pool(pool)) => match app.store.pool(*pool).await {
             Ok(pool) => Some(pool.config.name),
@@ -305,7 +305,7 @@ struct Confirm {
 async fn confirm(app: &App, caller: Caller, path: &str, action: Action) -> Shown {
     let id = id(path)?;
     let campaign = app.store.campaign(id).await?;
-    let channel = campaign.definition.channel;
+    let channel = campaign.definition.channel();
     if let Err(e) = lifecycle::transition(channel, campaign.status, Cause::Act(action)) {
         return acted(app, caller, id, action, Err(e.into())).await;
     }

@@ -10,12 +10,12 @@ use axum::{
     routing::get,
 };
 use campaign::{
-    Action, CampaignId, ListId, PoolId, RouteId, SendAs, Window,
+    Action, CampaignId, Content, ListId, PoolId, RouteId, SendAs, Window,
     lifecycle::{self, Cause},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::{By, Campaign, Definition, Problem as FieldProblem, StoreError};
+use store::{By, Campaign, Problem as FieldProblem, StoreError};
 
 use super::{
     Me, PostedTwo, Refused, Shown, Wrong, again,
@@ -62,7 +62,7 @@ struct DetailsForm {
 impl DetailsForm {
     fn of(c: &Campaign) -> Self {
         let d = &c.definition;
-        let (sender, pool) = match &d.sender {
+        let (sender, pool) = match d.content.send_as() {
             Some(SendAs::One(sender)) => (Some(sender.to_string()), None),
             Some(SendAs::Pool(pool)) => (None, Some(pool.to_string())),
             None => (None, None),
@@ -166,7 +166,7 @@ fn wrong(problem: Problem) -> Result<Wrong, Refused> {
 /// Only what its status lets be edited.
 async fn editable(app: &App, id: CampaignId) -> store::Result<Campaign> {
     let campaign = app.store.campaign(id).await?;
-    lifecycle::transition(campaign.definition.channel, campaign.status, Cause::Act(Action::Edit))?;
+    lifecycle::transition(campaign.definition.channel(), campaign.status, Cause::Act(Action::Edit))?;
     Ok(campaign)
 }
 
@@ -184,7 +184,7 @@ async fn create(
     let form = DetailsForm { hours, ..form };
     let by = caller.by();
     let made = async {
-        let definition: Definition = body::decode(form.change())?;
+        let definition = body::definition(form.change())?;
         Ok::<_, Problem>(app.store.create_campaign(definition, by).await?)
     };
     match made.await {
@@ -218,7 +218,7 @@ async fn save(
     by: By,
 ) -> Result<Campaign, Problem> {
     let current = editable(app, id).await?;
-    let definition = body::changed(&current.definition, change)?;
+    let definition = body::definition(body::merged(&current.definition, change)?)?;
     let version = if over { current.version } else { version };
     Ok(app.store.edit_campaign(id, version, definition, by).await?)
 }
@@ -347,7 +347,8 @@ async fn messages(State(app): State<App>, caller: Caller, Path(path): Path<Strin
     let zone = zone(&app, &campaign.definition).await?;
     let reader = Reader::of(&app, &campaign, "").await?;
     let mut all = Vec::new();
-    for m in &campaign.definition.messages {
+    let Content::Sms(sms) = &campaign.definition.content;
+    for m in &sms.messages {
         let preview = Some(reader.look(&app, &m.text, m.template).await?);
         let send = SendForm::of(&m.send, &zone);
         all.push(MessageForm { text: m.text.clone(), plain: !m.template, send, preview });

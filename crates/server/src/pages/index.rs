@@ -164,7 +164,7 @@ impl Row {
 
     /// Every action with its word, its text, and why it is not offered.
     pub(super) fn menu(&self) -> Vec<Entry> {
-        let channel = self.campaign.definition.channel;
+        let channel = self.campaign.definition.channel();
         // Nothing is held most of the time: then nobody looks for its release.
         let shown = |a: &&Action| **a != Action::Release || self.actions.contains(a);
         Action::ALL

@@ -51,14 +51,14 @@ impl Schedule {
     async fn new(app: &App, caller: Caller, id: CampaignId) -> store::Result<Self> {
         let campaign = app.store.campaign(id).await?;
         let d = &campaign.definition;
-        lifecycle::transition(d.channel, campaign.status, Cause::Act(Action::Schedule))?;
+        lifecycle::transition(d.channel(), campaign.status, Cause::Act(Action::Schedule))?;
         let currency = app.store.settings().await?.currency;
         let (forecast, wrong) = match app.store.forecast(id, Timestamp::now()).await {
             Ok(forecast) => (Some(forecast), Wrong::default()),
             Err(StoreError::Invalid(problems)) => (None, Wrong(problems)),
             Err(e) => return Err(e),
         };
-        let sends = d.messages.iter().map(|m| words::send(&m.send)).collect();
+        let sends = d.content.sends().iter().map(words::send).collect();
         Ok(Self {
             me: Me::new(caller, "campaigns"),
             id,
@@ -137,15 +137,16 @@ impl Times {
     async fn new(app: &App, caller: Caller, id: CampaignId, action: Action) -> store::Result<Self> {
         let campaign = app.store.campaign(id).await?;
         let d = &campaign.definition;
-        lifecycle::transition(d.channel, campaign.status, Cause::Act(action))?;
+        lifecycle::transition(d.channel(), campaign.status, Cause::Act(action))?;
         let zone = zone(app, d).await?;
-        let timed = d.messages.iter().enumerate().map(|(i, m)| Timed {
-            n: i + 1,
-            text: m.text.clone(),
-            now: words::send(&m.send),
-            send: SendForm { keeps: true, kind: "keep".to_owned(), ..SendForm::of(&m.send, &zone) },
-            rebuilt: None,
-        });
+        let timed =
+            d.content.texts().into_iter().zip(d.content.sends()).enumerate().map(|(i, (text, send))| Timed {
+                n: i + 1,
+                text: text.to_owned(),
+                now: words::send(&send),
+                send: SendForm { keeps: true, kind: "keep".to_owned(), ..SendForm::of(&send, &zone) },
+                rebuilt: None,
+            });
         Ok(Self {
             me: Me::new(caller, "campaigns"),
             messages: timed.collect(),

@@ -42,7 +42,7 @@ pub struct Campaign {
 impl Campaign {
     /// What a person can do with it now.
     pub fn available_actions(&self) -> Vec<Action> {
-        lifecycle::available_actions(self.definition.channel, self.status, self.held)
+        lifecycle::available_actions(self.definition.channel(), self.status, self.held)
     }
 
     /// Totals over all messages.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use campaign::{RouteId, money::Money};
-use serde::{Deserialize, Deserializer, Serialize, de::Error};
-use serde_json::{Map, Value};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
-use super::{Problem, SmppConfig};
+use super::{Problem, SmppConfig, flat};
 
 /// Fields that every route has; all others are its kind's.
 const COMMON: [&str; 5] = ["name", "rate_per_second", "claim_budget", "price_per_segment", "disabled"];
@@ -72,17 +72,15 @@ impl RouteConfig {
     /// # Errors
     /// What is wrong, with its field.
     pub fn read(value: Value) -> Result<Self, Problem> {
-        let Value::Object(whole) = value else { return Err(Problem::new("", "a route must be an object")) };
-        let (common, mut own): (Map<_, _>, Map<_, _>) =
-            whole.into_iter().partition(|(field, _)| COMMON.contains(&field.as_str()));
+        let (common, mut own) = flat::parts(value, &COMMON, "route")?;
         let kind = match own.remove("kind") {
-            Some(Value::String(word)) if word == "smpp" => RouteKind::Smpp(Box::new(part(own)?)),
+            Some(Value::String(word)) if word == "smpp" => RouteKind::Smpp(Box::new(flat::part(own)?)),
             Some(other) => {
                 return Err(Problem::new("kind", format!("{other} is no kind of route; use \"smpp\"")));
             }
             None => return Err(Problem::new("kind", "say which kind of route it is: \"smpp\"")),
         };
-        let Common { name, rate_per_second, claim_budget, price_per_segment, disabled } = part(common)?;
+        let Common { name, rate_per_second, claim_budget, price_per_segment, disabled } = flat::part(common)?;
         Ok(Self { name, rate_per_second, claim_budget, price_per_segment, disabled, kind })
     }
 
@@ -102,21 +100,9 @@ impl RouteConfig {
     }
 }
 
-fn part<T: serde::de::DeserializeOwned>(fields: Map<String, Value>) -> Result<T, Problem> {
-    serde_path_to_error::deserialize(Value::Object(fields)).map_err(|e| {
-        let path = e.path().to_string();
-        Problem::new(if path == "." { String::new() } else { path }, e.into_inner())
-    })
-}
-
 impl<'de> Deserialize<'de> for RouteConfig {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        Self::read(Value::deserialize(d)?).map_err(|problem| {
-            D::Error::custom(match problem.field.as_str() {
-                "" => problem.message,
-                field => format!("{field}: {}", problem.message),
-            })
-        })
+        Self::read(Value::deserialize(d)?).map_err(|problem| flat::error(&problem))
     }
 }
 

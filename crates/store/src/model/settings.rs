@@ -6,7 +6,7 @@ use campaign::{Sender, Window, ZoneGroup, keyword, msisdn::Country, segment};
 use jiff::{SignedDuration, civil::Date};
 use serde::{Deserialize, Serialize};
 
-use super::{AnswerTexts, Problem, iso_duration};
+use super::{AnswerTexts, Problem};
 
 /// Contacts whose language is not known, or has no texts of its own, are answered in this one.
 pub const DEFAULT_LANGUAGE: &str = "en";
@@ -70,7 +70,7 @@ pub struct Limit {
     /// At most so many messages
     pub messages: NonZeroU32,
     /// in any period of this length: up to a year.
-    #[serde(with = "iso_duration")]
+    #[serde(with = "campaign::iso_duration")]
     pub per: SignedDuration,
 }
 

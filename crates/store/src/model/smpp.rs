@@ -4,7 +4,7 @@ use campaign::{Tlvs, msisdn::Country};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::{Problem, Refusals, Secret, iso_duration};
+use super::{Problem, Refusals, Secret};
 
 /// SMPP 3.4 §5.2.1, without the closing zero.
 const LONGEST_SYSTEM_ID: usize = 15;
@@ -100,13 +100,13 @@ pub struct SmppConfig {
     #[serde(default, skip_serializing_if = "Tlvs::is_empty")]
     pub tlvs: Tlvs,
     /// After so much silence the far end is asked whether it lives.
-    #[serde(default = "quarter_minute", with = "iso_duration")]
+    #[serde(default = "quarter_minute", with = "campaign::iso_duration")]
     pub enquire_interval: SignedDuration,
     /// How long a message may be unanswered; then it is In doubt.
-    #[serde(default = "half_minute", with = "iso_duration")]
+    #[serde(default = "half_minute", with = "campaign::iso_duration")]
     pub answer_timeout: SignedDuration,
     /// How long connecting and binding may take.
-    #[serde(default = "ten_seconds", with = "iso_duration")]
+    #[serde(default = "ten_seconds", with = "campaign::iso_duration")]
     pub bind_timeout: SignedDuration,
     /// Whose fault a command status is, where this SMSC means another than usual.
     #[serde(default)]

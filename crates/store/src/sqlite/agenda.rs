@@ -136,8 +136,8 @@ fn waves(c: &Connection, id: CampaignId, definition: &Definition, now: Timestamp
         if let Some(since) = settled_before
             && wave.bound <= wave.next_seq
             && let Some(settled_at) = claim::next_mark(c, id, wave, since)?
+            && let Some(send) = definition.content.send(wave.message_no)
         {
-            let send = &definition.messages[wave.message_no as usize - 1].send;
             wave.bound_moves_at = Some(send.due_after(&freeze::zone(&wave.zones)?, settled_at));
         }
     }

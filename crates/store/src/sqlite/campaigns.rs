@@ -101,7 +101,7 @@ pub(super) fn active(c: &Connection) -> Result<Vec<CampaignId>> {
 }
 
 pub(super) fn full(c: &Connection, l: Loaded) -> Result<Campaign> {
-    let totals = totals(c, l.id, l.definition.messages.len())?;
+    let totals = totals(c, l.id, l.definition.content.deliveries())?;
     let held = c
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM wave WHERE campaign_id = ?1 AND open AND held AND next_seq < to_seq)
                  OR EXISTS (SELECT 1 FROM retry WHERE campaign_id = ?1 AND open AND held)")?
@@ -125,8 +125,8 @@ pub(super) fn full(c: &Connection, l: Loaded) -> Result<Campaign> {
 }
 
 /// Totals of each message: stored outcomes from the tally, the rest from waves, claims and retries.
-fn totals(c: &Connection, id: CampaignId, messages: usize) -> Result<Vec<Totals>> {
-    let mut totals = vec![Totals::default(); messages];
+fn totals(c: &Connection, id: CampaignId, deliveries: usize) -> Result<Vec<Totals>> {
+    let mut totals = vec![Totals::default(); deliveries];
     let mut add = |sql: &str, put: &dyn Fn(&mut Totals, i64, i64)| -> Result<()> {
         let mut statement = c.prepare_cached(sql)?;
         let mut rows = statement.query([id.0])?;
@@ -196,12 +196,12 @@ fn check(c: &Connection, d: &Definition) -> Result<()> {
     {
         problems.push(Problem::new("route_id", format!("there is no route {route}")));
     }
-    if let Some(SendAs::Pool(pool)) = &d.sender
+    if let Some(SendAs::Pool(pool)) = d.content.send_as()
         && !exists("SELECT 1 FROM pool WHERE id = ?1", pool.0)?
     {
         problems.push(Problem::new("sender.pool", format!("there is no pool {pool}")));
     }
-    Problem::none(problems)
+    Ok(Problem::none(problems)?)
 }
 
 /// Refuses a name that another campaign has, whatever its case.
@@ -220,7 +220,7 @@ fn insert(c: &Connection, d: &Definition, deed: Deed, by: &By) -> Result<Campaig
     c.execute(
         "INSERT INTO campaign (name, name_key, channel, status, version, epoch, definition, created_at, created_by)
          VALUES (?1, ?2, ?3, 'defined', 1, 0, ?4, ?5, ?6)",
-        (&d.name, key, d.channel.word(), encode(d)?, ms(by.at), &by.actor),
+        (&d.name, key, d.channel().word(), encode(d)?, ms(by.at), &by.actor),
     )
     .map_err(|e| taken(e, &d.name))?;
     let id = CampaignId(c.last_insert_rowid());
@@ -253,7 +253,7 @@ impl Store {
         }
         self.change(id, move |c| {
             let old = load(c, id)?;
-            lifecycle::transition(old.definition.channel, old.status, Cause::Act(Action::Edit))?;
+            lifecycle::transition(old.definition.channel(), old.status, Cause::Act(Action::Edit))?;
             if old.version != version {
                 return Err(StoreError::Stale { now: old.version });
             }
@@ -276,7 +276,7 @@ impl Store {
     pub async fn clone_campaign(&self, id: CampaignId, name: Option<String>, by: By) -> Result<Campaign> {
         self.write_begun(move |c, effects| {
             let source = load(c, id)?;
-            lifecycle::transition(source.definition.channel, source.status, Cause::Act(Action::Clone))?;
+            lifecycle::transition(source.definition.channel(), source.status, Cause::Act(Action::Clone))?;
             let mut d = source.definition;
             // What was frozen into it is the account's of that day, and not what somebody wrote.
             if let Some(written) = written(c, id)? {

@@ -252,7 +252,7 @@ impl Turn<'_> {
     ) -> Result<Vec<(Recipient, Decision)>> {
         let Settings { limit, require_consent, .. } = *self.settings()?;
         let known = self.know(campaign)?;
-        let (go_on, purpose) = (known.definition.go_on_after_failure, known.definition.purpose());
+        let (go_on, purpose) = (known.definition.content.goes_on_after_failure(), known.definition.purpose());
         let sql = if message_no == 1 {
             include_str!("sql/claim_read_first.sql")
         } else {

@@ -473,8 +473,8 @@ impl<'a> Turn<'a> {
     ) -> Result<i64> {
         let Some(zones) = zones_of(self.c, campaign, seq)? else { return Ok(settled) };
         let known = self.know(campaign)?;
-        let next = known.definition.messages.get(n as usize);
-        Ok(next.map_or(settled, |m| ms(m.send.due_after(&zones, time(settled)))))
+        let next = known.definition.content.send(n + 1);
+        Ok(next.map_or(settled, |send| ms(send.due_after(&zones, time(settled)))))
     }
 }
 

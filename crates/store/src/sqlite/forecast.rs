@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use campaign::{
     Action, CampaignId, ListId, Msisdn, Send, SkipReason,
+    content::Complete,
     course::{self, Course, Plan},
     lifecycle::{self, Cause},
-    segment,
-    text::{RenderError, Text},
+    text::RenderError,
     wave::{self, Group, PlannedWave},
 };
 use jiff::Timestamp;
@@ -35,7 +35,7 @@ impl Store {
     pub async fn forecast(&self, id: CampaignId, now: Timestamp) -> Result<Forecast> {
         self.read(move |c| {
             let old = load(c, id)?;
-            lifecycle::transition(old.definition.channel, old.status, Cause::Act(Action::Schedule))?;
+            lifecycle::transition(old.definition.channel(), old.status, Cause::Act(Action::Schedule))?;
             forecast(c, &freeze::frozen(c, old.definition)?, now)
         })
         .await
@@ -73,18 +73,18 @@ pub(super) fn rate(c: &Connection, d: &Definition) -> Result<f64> {
 }
 
 fn forecast(c: &Connection, d: &Definition, now: Timestamp) -> Result<Forecast> {
-    let texts = freeze::complete(d)?;
+    let content = freeze::ready(d)?;
     let (groups, _) = freeze::count(c, d)?;
     let waves = freeze::plan(d, &groups, now)?;
     let audience: i64 = groups.iter().map(|g| g.to_seq - g.from_seq).sum();
     let mut excluded = excluded(c, d)?;
     let eligible = audience - excluded.values().sum::<i64>();
-    let seen = render(c, d, &texts)?;
+    let seen = render(c, d, &content)?;
     let whole = |n: i64| if seen.looked_at == 0 { 0 } else { n * eligible / seen.looked_at };
     if seen.lacking > 0 {
         excluded.insert(SkipReason::MissingField.word().to_owned(), whole(seen.lacking));
     }
-    let segments: Vec<i64> = seen.segments.iter().map(|n| whole(*n)).collect();
+    let segments: Vec<i64> = seen.units.iter().map(|n| whole(*n)).collect();
     let price = route(c, d)?.and_then(|route| route.price_per_segment);
     let cost = price.map(|price| price.times(segments.iter().sum()));
     let each: Vec<f64> = segments.iter().map(|n| *n as f64 / audience.max(1) as f64).collect();
@@ -102,13 +102,13 @@ fn forecast(c: &Connection, d: &Definition, now: Timestamp) -> Result<Forecast> 
         last_send: course.span().map(|span| span.last),
         times: times(&course),
         delayed: delayed(&course),
-        warnings: d.warnings(),
+        warnings: d.content.warnings(),
     })
 }
 
 /// The course of what is planned.
 fn planned(d: &Definition, waves: &[PlannedWave], groups: &[Group], rate: f64, segments: &[f64]) -> Course {
-    let sends: Vec<Send> = d.messages.iter().map(|m| m.send.clone()).collect();
+    let sends = d.content.sends();
     let (pieces, due) = wave::pieces(waves);
     let due = |message, group, _| due.get(&(message, group)).copied().unwrap_or(Timestamp::MIN);
     course::course(
@@ -145,16 +145,16 @@ impl Store {
     ) -> Result<Forecast> {
         self.read(move |c| {
             let old = load(c, id)?;
-            lifecycle::transition(old.definition.channel, old.status, Cause::Act(Action::Adjust))?;
+            lifecycle::transition(old.definition.channel(), old.status, Cause::Act(Action::Adjust))?;
             let mut d = old.definition;
             let groups = freeze::groups(c, id)?;
             let mut problems = Vec::new();
             for (n, send) in changed {
-                let Some(message) = d.messages.get_mut(n as usize - 1) else { continue };
+                let Some(old) = d.content.send_mut(n) else { continue };
                 if let Err(e) = wave::check(&send, &groups, now) {
                     problems.push(Problem::new(format!("messages[n={n}].send"), e));
                 }
-                message.send = send;
+                *old = send;
             }
             Problem::none(problems)?;
             forecast(c, &d, now)
@@ -183,7 +183,7 @@ impl Store {
         let text = text.parse().and_then(|text| text.check(&known).map(|()| text));
         let text = text.map_err(|e| StoreError::Invalid(vec![Problem::new("text", e)]))?;
         self.read(move |c| {
-            let fields: std::sync::Arc<[String]> = freeze::fields(std::slice::from_ref(&text)).into();
+            let fields: std::sync::Arc<[String]> = text.fields().into();
             let mut preview = Preview::default();
             for number in &chosen {
                 let json: Option<Option<String>> = c
@@ -256,8 +256,8 @@ fn excluded(c: &Connection, d: &Definition) -> Result<BTreeMap<String, i64>> {
 
 /// What rendering for the first recipients showed.
 struct Rendered {
-    /// Segments of each message.
-    segments: Vec<i64>,
+    /// What each delivery counts as, over all of them.
+    units: Vec<i64>,
     /// How many lack a field of a message.
     lacking: i64,
     /// How many lack one of every message.
@@ -266,9 +266,9 @@ struct Rendered {
 }
 
 /// Renders the texts for the first recipients that nothing keeps from getting them.
-fn render(c: &Connection, d: &Definition, texts: &[Text]) -> Result<Rendered> {
+fn render(c: &Connection, d: &Definition, content: &Complete) -> Result<Rendered> {
     let no_consent = settings::read(c)?.require_consent;
-    let fields: std::sync::Arc<[String]> = freeze::fields(texts).into();
+    let fields: std::sync::Arc<[String]> = content.fields().into();
     let sql = format!(
         "SELECT c.fields FROM ({}) m JOIN contact c USING (number) WHERE ({SUPPRESSED}) IS NULL
            AND (NOT ?2 OR EXISTS (SELECT 1 FROM consent k WHERE k.number = m.number)) LIMIT {RENDERED}",
@@ -276,22 +276,20 @@ fn render(c: &Connection, d: &Definition, texts: &[Text]) -> Result<Rendered> {
     );
     let mut statement = c.prepare(&sql)?;
     let mut rows = statement.query((d.purpose(), no_consent))?;
-    let mut seen = Rendered { segments: vec![0; texts.len()], lacking: 0, nothing: 0, looked_at: 0 };
+    let mut seen = Rendered { units: vec![0; content.deliveries()], lacking: 0, nothing: 0, looked_at: 0 };
     while let Some(r) = rows.next()? {
         seen.looked_at += 1;
         let values = values(r.get_ref(0)?.as_str().ok(), &fields);
         let mut lacks = 0;
-        for (at, text) in texts.iter().enumerate() {
-            match text.render(&fields, values.clone()) {
-                Ok(text) => {
-                    seen.segments[at] += segment::measure(&text).map_or(0, |size| size.segments as i64);
-                }
+        for (at, units) in seen.units.iter_mut().enumerate() {
+            match content.units(at, &fields, values.clone()) {
+                Ok(more) => *units += more,
                 Err(RenderError::MissingField) => lacks += 1,
                 Err(RenderError::Broken(_)) => {}
             }
         }
         seen.lacking += i64::from(lacks > 0);
-        seen.nothing += i64::from(lacks == texts.len());
+        seen.nothing += i64::from(lacks == content.deliveries());
     }
     Ok(seen)
 }

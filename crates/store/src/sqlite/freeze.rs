@@ -10,8 +10,8 @@ use std::collections::HashMap;
 
 use campaign::{
     Action, CampaignId, ListId, Msisdn, Window, ZoneGroup,
+    content::Complete,
     lifecycle::{self, Cause},
-    text::Text,
     wave::{self, Group, PlannedWave},
 };
 use jiff::Timestamp;
@@ -109,7 +109,7 @@ pub(super) fn count(c: &Connection, d: &Definition) -> Result<(Vec<Group>, HashM
 }
 
 /// What is missing before a campaign can be scheduled.
-pub(super) fn complete(d: &Definition) -> Result<Vec<Text>> {
+pub(super) fn ready(d: &Definition) -> Result<Complete> {
     let mut problems = Vec::new();
     let mut need = |ok: bool, field: &str, message: &str| {
         if !ok {
@@ -122,18 +122,14 @@ pub(super) fn complete(d: &Definition) -> Result<Vec<Text>> {
         "acknowledge that you are required to obtain and store opt-in approval for every number texted",
     );
     need(d.route_id.is_some(), "route_id", "choose the route that carries it");
-    need(d.sender.is_some(), "sender", "choose the number or name it is sent as");
-    need(!d.list_ids.is_empty(), "list_ids", "choose at least one contact list");
-    need(!d.messages.is_empty(), "messages", "write at least one message");
-    let mut texts = Vec::new();
-    for (i, m) in d.messages.iter().enumerate() {
-        match m.parse() {
-            Ok(text) => texts.push(text),
-            Err(e) => problems.push(Problem::new(format!("messages[{i}].text"), e)),
-        }
+    let content = d.content.complete().map_err(|more| problems.extend(more));
+    if d.list_ids.is_empty() {
+        problems.push(Problem::new("list_ids", "choose at least one contact list"));
     }
-    Problem::none(problems)?;
-    Ok(texts)
+    match content {
+        Ok(content) if problems.is_empty() => Ok(content),
+        _ => Err(problems.into()),
+    }
 }
 
 pub(super) fn plan(d: &Definition, groups: &[Group], now: Timestamp) -> Result<Vec<PlannedWave>> {
@@ -143,7 +139,7 @@ pub(super) fn plan(d: &Definition, groups: &[Group], now: Timestamp) -> Result<V
             "the audience is empty: the lists have no contacts; import some first",
         )]));
     }
-    let sends: Vec<_> = d.messages.iter().map(|m| m.send.clone()).collect();
+    let sends = d.content.sends();
     let waves = wave::plan(groups, &sends, d.window.as_ref(), now)
         .map_err(|e| StoreError::Invalid(vec![Problem::new("messages", e)]))?;
     Ok(pilot(d, waves))
@@ -229,8 +225,8 @@ impl Store {
         let (version, written, definition, fields, groups, waves, audience, begun) = self.read_now(|c| {
             let begun: i64 = c.query_row("SELECT coalesce(max(id), 0) FROM audit", [], |r| r.get(0))?;
             let old = load(c, id)?;
-            lifecycle::transition(old.definition.channel, old.status, Cause::Act(Action::Schedule))?;
-            let texts = complete(&old.definition)?;
+            lifecycle::transition(old.definition.channel(), old.status, Cause::Act(Action::Schedule))?;
+            let content = ready(&old.definition)?;
             let written = campaigns::encode(&old.definition)?;
             let definition = frozen(c, old.definition)?;
             let (groups, place) = count(c, &definition)?;
@@ -238,7 +234,7 @@ impl Store {
             if definition.max_cost.is_some() {
                 super::forecast::within_budget(c, &definition, now)?;
             }
-            let fields = fields(&texts);
+            let fields = content.fields();
             self.sweep(id)?;
             let audience = self.copy(c, id, &definition, &fields, &groups, &place)?;
             Ok((old.version, written, definition, fields, groups, waves, audience, begun))
@@ -345,14 +341,6 @@ impl Store {
             Ok(())
         })
     }
-}
-
-/// The fields that texts use, each once, in order.
-pub(super) fn fields(texts: &[Text]) -> Vec<String> {
-    let mut fields: Vec<String> = texts.iter().flat_map(|t| t.fields().iter().cloned()).collect();
-    fields.sort();
-    fields.dedup();
-    fields
 }
 
 /// The values of `fields`, as a JSON array, out of a contact's JSON object.

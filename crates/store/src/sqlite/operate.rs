@@ -20,7 +20,7 @@ use crate::{By, Campaign, Deed, Level, Problem, Result, StoreError};
 pub(super) fn step(c: &Connection, id: CampaignId, cause: Cause, by: &By) -> Result<Transition> {
     let now = ms(by.at);
     let old = load(c, id)?;
-    let t = lifecycle::transition(old.definition.channel, old.status, cause)?;
+    let t = lifecycle::transition(old.definition.channel(), old.status, cause)?;
     let archived_from = (t.to() == Status::Archived).then(|| t.from().word());
     c.prepare_cached(
         "UPDATE campaign SET status = ?2, archived_from = ?3, version = version + 1,
@@ -133,19 +133,15 @@ impl Store {
         self.change(id, move |c| {
             let now = by.at;
             let mut old = load(c, id)?;
-            lifecycle::transition(old.definition.channel, old.status, Cause::Act(Action::Adjust))?;
-            let at = n as usize;
-            let Some(message) = at.checked_sub(1).and_then(|i| old.definition.messages.get_mut(i)) else {
-                return Err(StoreError::NotFound("message"));
-            };
-            message.send = send;
-            let sends: Vec<Send> = old.definition.messages.iter().map(|m| m.send.clone()).collect();
+            lifecycle::transition(old.definition.channel(), old.status, Cause::Act(Action::Adjust))?;
+            *old.definition.content.send_mut(n).ok_or(StoreError::NotFound("message"))? = send.clone();
+            let sends = old.definition.content.sends();
             let groups = super::freeze::groups(c, id)?;
             // Only the changed message is held against the clock; planning anew gives all their due times.
             let problem = |e: wave::PlanError| StoreError::Invalid(vec![Problem::new("send", e)]);
-            wave::check(&sends[at - 1], &groups, now).map_err(problem)?;
+            wave::check(&send, &groups, now).map_err(problem)?;
             let planned_at = old.scheduled_at.map_or(now, time);
-            let plan_from = if at == 1 { now } else { planned_at };
+            let plan_from = if n == 1 { now } else { planned_at };
             let waves = wave::plan(&groups, &sends, old.definition.window.as_ref(), plan_from).map_err(problem)?;
             let waves = super::freeze::pilot(&old.definition, waves);
             for w in waves.iter().filter(|w| w.message_no >= n) {

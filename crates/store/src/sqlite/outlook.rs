@@ -1,9 +1,8 @@
 //! What is still to come of a campaign that is scheduled or runs: the course of what is left of its waves.
 
 use campaign::{
-    CampaignId, Send, Status,
+    CampaignId, Status,
     course::{self, Piece, Plan},
-    segment,
 };
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -61,7 +60,7 @@ impl Store {
             }
             let d = campaign.definition;
             let groups = freeze::groups(c, id)?;
-            let sends: Vec<Send> = d.messages.iter().map(|m| m.send.clone()).collect();
+            let sends = d.content.sends();
             let all = waves(c, id)?;
             let mut pieces = Vec::new();
             let mut push = |w: &WaveRow, from: i64, to: i64, due: Timestamp| {
@@ -94,11 +93,7 @@ impl Store {
                 let wave = all.iter().rfind(|w| w.message == message && w.from <= from);
                 wave.map_or(now, |w| w.due.max(now))
             };
-            let each: Vec<f64> = d
-                .messages
-                .iter()
-                .map(|m| segment::measure(&m.text).map_or(1.0, |size| size.segments as f64))
-                .collect();
+            let each: Vec<f64> = d.content.units().into_iter().map(f64::from).collect();
             let rate = forecast::rate(c, &d)?;
             let plan =
                 Plan { sends: &sends, groups: &groups, window: d.window.as_ref(), rate, segments: &each, due: &due };

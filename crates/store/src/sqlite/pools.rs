@@ -48,7 +48,7 @@ fn put(c: &Connection, id: PoolId, senders: &[PoolSender]) -> Result<()> {
 
 /// Deals the senders of a campaign's pool to the places of its audience.
 pub(super) fn freeze(c: &Connection, id: CampaignId, d: &Definition) -> Result<()> {
-    let Some(SendAs::Pool(pool)) = &d.sender else { return Ok(()) };
+    let Some(SendAs::Pool(pool)) = d.content.send_as() else { return Ok(()) };
     let senders = find(c, *pool)?.config.senders;
     let rates: Vec<NonZeroU32> = senders.iter().map(|one| one.rate_per_second).collect();
     for (slot, at) in pool::deal(&rates).into_iter().enumerate() {
@@ -65,7 +65,7 @@ pub(super) fn freeze(c: &Connection, id: CampaignId, d: &Definition) -> Result<(
 
 /// As whom a campaign is sent; none before that is known.
 pub(super) fn of(c: &Connection, id: CampaignId, d: &Definition) -> Result<Option<Senders>> {
-    match &d.sender {
+    match d.content.send_as() {
         Some(SendAs::One(sender)) => Ok(Some(Senders::one(sender.clone()))),
         Some(SendAs::Pool(_)) => {
             let places = senders(
@@ -81,7 +81,7 @@ pub(super) fn of(c: &Connection, id: CampaignId, d: &Definition) -> Result<Optio
 
 /// Segments a second that a pool carries in all; none where a campaign has no pool.
 pub(super) fn rate(c: &Connection, d: &Definition) -> Result<Option<u32>> {
-    let Some(SendAs::Pool(pool)) = &d.sender else { return Ok(None) };
+    let Some(SendAs::Pool(pool)) = d.content.send_as() else { return Ok(None) };
     Ok(Some(find(c, *pool)?.config.rate_per_second()))
 }
 

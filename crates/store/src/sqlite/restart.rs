@@ -83,12 +83,12 @@ fn rebuild(
     now: Timestamp,
 ) -> Result<Vec<Rebuilt<Part>>> {
     let old = load(c, id)?;
-    lifecycle::transition(old.definition.channel, old.status, Cause::Act(Action::Restart))?;
+    lifecycle::transition(old.definition.channel(), old.status, Cause::Act(Action::Restart))?;
     let groups = freeze::groups(c, id)?;
     let mut problems = Vec::new();
     for (n, send) in changed {
         let field = format!("messages[n={n}].send");
-        if *n == 0 || *n as usize > old.definition.messages.len() {
+        if *n == 0 || *n as usize > old.definition.content.deliveries() {
             problems.push(Problem::new(field, format!("there is no message {n}")));
         } else if *n == 1 && send.is_after() {
             problems.push(Problem::new(field, wave::PlanError::FirstFollows));
@@ -97,7 +97,7 @@ fn rebuild(
         }
     }
     Problem::none(problems)?;
-    let sends: Vec<Send> = old.definition.messages.into_iter().map(|m| m.send).collect();
+    let sends = old.definition.content.sends();
     let closed = closed(c, id, &groups, sends.len() as u32, now)?;
     Ok(restart::rebuild(&closed, &sends, changed, now))
 }
@@ -177,7 +177,7 @@ impl Store {
             if !changed.is_empty() {
                 let mut d = load(c, id)?.definition;
                 for (n, send) in &changed {
-                    d.messages[*n as usize - 1].send = send.clone();
+                    *d.content.send_mut(*n).ok_or(StoreError::NotFound("message"))? = send.clone();
                 }
                 let json = campaigns::encode(&d)?;
                 c.execute("UPDATE campaign SET definition = ?2 WHERE id = ?1", (id.0, json))?;

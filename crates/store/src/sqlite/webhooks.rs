@@ -115,7 +115,7 @@ impl Turn<'_> {
         });
         for of_one in news.changed.chunk_by(|a, b| a.key.0 == b.key.0) {
             let campaign = CampaignId(of_one[0].key.0);
-            let messages = self.know(campaign)?.definition.messages.len() as u32;
+            let deliveries = self.know(campaign)?.definition.content.deliveries() as u32;
             for chunk in of_one.chunks(TOGETHER) {
                 if !news.attempts.is_empty() {
                     let deliveries = chunk.iter().filter_map(|d| delivery(self.c, d.key).transpose());
@@ -124,11 +124,11 @@ impl Turn<'_> {
                     queue(self.c, &news.attempts, "deliveries.changed", self.now, &data)?;
                 }
                 // Messages of one recipient never overtake each other: after the last comes nothing.
-                let done: Vec<_> = chunk.iter().filter(|d| d.first && d.key.1 == messages).collect();
+                let done: Vec<_> = chunk.iter().filter(|d| d.first && d.key.1 == deliveries).collect();
                 if !news.people.is_empty() && !done.is_empty() {
                     let mut people = Vec::with_capacity(done.len());
                     for d in done {
-                        let all = (1..=messages)
+                        let all = (1..=deliveries)
                             .filter_map(|n| delivery(self.c, (d.key.0, n, d.key.2)).transpose());
                         people.push(json!({"deliveries": all.collect::<Result<Vec<_>>>()?}));
                     }

@@ -170,8 +170,8 @@ async fn what_is_missing_is_named_at_schedule_and_nothing_is_changed() {
     let empty = w.data.store.schedule(c.id, by(w.now)).await.unwrap_err();
     assert!(empty.to_string().contains("the audience is empty"), "{empty}");
     d.opt_in_acknowledged = false;
-    d.sender = None;
-    d.messages.clear();
+    fixture::sms(&mut d).sender = None;
+    fixture::sms(&mut d).messages.clear();
     let c = w.data.store.edit_campaign(c.id, c.version, d.clone(), by(w.now)).await.unwrap();
     let error = w.data.store.schedule(c.id, by(w.now)).await.unwrap_err();
     assert_eq!(problems(error), ["opt_in_acknowledged", "sender", "messages"]);
@@ -203,7 +203,7 @@ async fn actions_that_the_status_does_not_allow_are_refused() {
     let copy = w.data.store.clone_campaign(id, None, by(w.now)).await.unwrap();
     assert_eq!((copy.definition.name.as_str(), copy.status), ("Copy of Reminder", Status::Defined));
     assert!(!copy.definition.opt_in_acknowledged);
-    assert_eq!(copy.definition.channel, Channel::Sms);
+    assert_eq!(copy.definition.channel(), Channel::Sms);
     assert_eq!(w.data.store.campaigns(CampaignFilter::default(), 50).await.unwrap().len(), 1);
     w.data.assert_sound().await;
 }

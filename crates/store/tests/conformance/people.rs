@@ -144,7 +144,7 @@ async fn a_copy_begins_with_what_was_written_and_not_with_what_was_frozen() {
     store.adjust(made.id, 1, adjusted.clone(), by(w.now)).await.unwrap();
     let copy = store.clone_campaign(made.id, None, by(w.now)).await.unwrap().definition;
     assert_eq!((copy.time_zone, copy.window), (None, d.window));
-    assert_eq!(copy.messages[0].send, adjusted);
+    assert_eq!(*copy.content.send(1).unwrap(), adjusted);
 }
 
 #[tokio::test]
@@ -168,7 +168,7 @@ async fn a_forecast_counts_those_who_get_something_and_no_one_else() {
     // A message that all can get reaches those who lack a field of another.
     let two = r#"[{"now":true},{"after":"P1D"}]"#;
     let mut d = w.data.definition("Hi {{ first_name }}", two, json!({"name": "Two", "max_cost": "0.05"}));
-    d.messages[1].text = "See you [first name].".into();
+    fixture::sms(&mut d).messages[1].text = "See you [first name].".into();
     let c = store.create_campaign(d, by(w.now)).await.unwrap();
     let f = store.forecast(c.id, w.now).await.unwrap();
     assert_eq!((f.recipients, f.segments, f.over_budget), (7, vec![3, 7], true));

@@ -1,0 +1,332 @@
+//! What a campaign says to each of its people, and what that asks for: the part of a definition that differs by channel.
+//!
+//! Everybody else asks [`Content`] instead of looking at the channel: how many deliveries a person gets and when, which
+//! fields of contacts it needs, what it counts as on a route, what is wrong with it and what is missing.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Channel, Problem, Send, SendAs, Tlvs, iso_duration, placeholder, segment,
+    text::{BadText, RenderError, Text},
+    wave::PlanError,
+};
+
+/// Product document §3.
+const MOST_MESSAGES: usize = 20;
+const SHORTEST_VALIDITY: SignedDuration = SignedDuration::from_mins(1);
+/// Days have two digits, and no months stand before them (SMPP 3.4 §7.1.1).
+const LONGEST_VALIDITY: SignedDuration = SignedDuration::from_hours(31 * 24);
+/// Segments of a text from which on it is said that each of them is paid for.
+const MANY_SEGMENTS: usize = 5;
+
+/// What a campaign says, by its channel.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "channel", rename_all = "snake_case")]
+pub enum Content {
+    /// Text messages.
+    Sms(Sms),
+}
+
+/// One to twenty text messages to each person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sms {
+    /// Send-as number, or a pool of them.
+    #[serde(default)]
+    pub sender: Option<SendAs>,
+    /// How long the SMSC may try to deliver a message (SMPP 3.4 §5.2.16); none: as long as it does by itself.
+    #[serde(default, with = "iso_duration::option")]
+    pub validity: Option<SignedDuration>,
+    /// Optional parameters of each message, beside those of the route: ids that a registry of senders asks for.
+    #[serde(default, skip_serializing_if = "no_tlvs", with = "tlvs")]
+    pub tlvs: Arc<Tlvs>,
+    /// Whether later messages go to a recipient whose earlier one failed.
+    #[serde(default)]
+    pub go_on_after_failure: bool,
+    /// The messages, at most 20.
+    #[serde(default)]
+    pub messages: Vec<Message>,
+}
+
+/// One message of a campaign.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Message {
+    /// The text, with placeholders.
+    pub text: String,
+    /// When it goes.
+    pub send: Send,
+    /// Whether the text has placeholders; if not, it is sent word for word.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub template: bool,
+}
+
+impl Content {
+    /// The channel that carries it.
+    pub const fn channel(&self) -> Channel {
+        match self {
+            Self::Sms(_) => Channel::Sms,
+        }
+    }
+
+    /// What each delivery to a person says, as it was written, in order.
+    pub fn texts(&self) -> Vec<&str> {
+        match self {
+            Self::Sms(sms) => sms.messages.iter().map(|m| m.text.as_str()).collect(),
+        }
+    }
+
+    /// When each delivery to a person goes, in order.
+    pub fn sends(&self) -> Vec<Send> {
+        match self {
+            Self::Sms(sms) => sms.messages.iter().map(|m| m.send.clone()).collect(),
+        }
+    }
+
+    /// Deliveries that each person gets.
+    pub fn deliveries(&self) -> usize {
+        match self {
+            Self::Sms(sms) => sms.messages.len(),
+        }
+    }
+
+    /// When delivery `n` goes, counted from 1; none where there is no such one.
+    pub fn send(&self, n: u32) -> Option<&Send> {
+        let at = (n as usize).checked_sub(1)?;
+        match self {
+            Self::Sms(sms) => sms.messages.get(at).map(|m| &m.send),
+        }
+    }
+
+    /// [`Content::send`], to be changed.
+    pub fn send_mut(&mut self, n: u32) -> Option<&mut Send> {
+        let at = (n as usize).checked_sub(1)?;
+        match self {
+            Self::Sms(sms) => sms.messages.get_mut(at).map(|m| &mut m.send),
+        }
+    }
+
+    /// Whom recipients see as the origin.
+    pub const fn send_as(&self) -> Option<&SendAs> {
+        match self {
+            Self::Sms(sms) => sms.sender.as_ref(),
+        }
+    }
+
+    /// Whether a person whose earlier delivery failed gets the later ones.
+    pub const fn goes_on_after_failure(&self) -> bool {
+        match self {
+            Self::Sms(sms) => sms.go_on_after_failure,
+        }
+    }
+
+    /// What each delivery to a person counts as against a route's rate until it is rendered: segments of its bare text.
+    pub fn units(&self) -> Vec<u32> {
+        match self {
+            Self::Sms(sms) => {
+                let segments = |m: &Message| segment::measure(&m.text).map_or(1, |size| size.segments as u32);
+                sms.messages.iter().map(segments).collect()
+            }
+        }
+    }
+
+    /// What is wrong in it by itself; `fields` are those that contacts have.
+    pub fn problems(&self, fields: &[String]) -> Vec<Problem> {
+        match self {
+            Self::Sms(sms) => sms.problems(fields),
+        }
+    }
+
+    /// What may be meant otherwise than it is written, each with its field: never an error.
+    pub fn warnings(&self) -> Vec<Problem> {
+        match self {
+            Self::Sms(sms) => sms.warnings(),
+        }
+    }
+
+    /// Reads it, to be rendered for recipients, where nothing is missing.
+    ///
+    /// # Errors
+    /// What is missing or cannot be read, each with its field.
+    pub fn complete(&self) -> Result<Complete, Vec<Problem>> {
+        match self {
+            Self::Sms(sms) => sms.complete().map(Complete::Sms),
+        }
+    }
+}
+
+impl Sms {
+    fn problems(&self, fields: &[String]) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.messages.len() > MOST_MESSAGES {
+            problems.push(Problem::new(
+                "messages",
+                format!("{} messages are too many: at most {MOST_MESSAGES}", self.messages.len()),
+            ));
+        }
+        for (i, message) in self.messages.iter().enumerate() {
+            let checked = message.parse().and_then(|text| text.check(fields));
+            if let Err(e) = checked {
+                problems.push(Problem::new(text_field(i), e));
+            }
+        }
+        if let Some(validity) = self.validity
+            && !(SHORTEST_VALIDITY..=LONGEST_VALIDITY).contains(&validity)
+        {
+            problems.push(Problem::new("validity", "must be from one minute (PT1M) to 31 days (P31D)"));
+        }
+        if self.messages.first().is_some_and(|m| m.send.is_after()) {
+            problems.push(Problem::new("messages[0].send", PlanError::FirstFollows));
+        }
+        problems
+    }
+
+    fn warnings(&self) -> Vec<Problem> {
+        let mut warnings = Vec::new();
+        for (i, message) in self.messages.iter().enumerate() {
+            let told = text_warnings(&message.text, message.template);
+            warnings.extend(told.into_iter().map(|told| Problem::new(text_field(i), told)));
+        }
+        warnings
+    }
+
+    fn complete(&self) -> Result<Vec<Text>, Vec<Problem>> {
+        let mut problems = Vec::new();
+        if self.sender.is_none() {
+            problems.push(Problem::new("sender", "choose the number or name it is sent as"));
+        }
+        if self.messages.is_empty() {
+            problems.push(Problem::new("messages", "write at least one message"));
+        }
+        let mut texts = Vec::new();
+        for (i, message) in self.messages.iter().enumerate() {
+            match message.parse() {
+                Ok(text) => texts.push(text),
+                Err(e) => problems.push(Problem::new(text_field(i), e)),
+            }
+        }
+        Problem::none(problems).map(|()| texts)
+    }
+}
+
+fn text_field(at: usize) -> String {
+    format!("messages[{at}].text")
+}
+
+impl Message {
+    /// Its text, to be checked and rendered.
+    ///
+    /// # Errors
+    /// As [`Text::parse`]'s.
+    pub fn parse(&self) -> Result<Text, BadText> {
+        if self.template { Text::parse(&self.text) } else { Text::literal(&self.text) }
+    }
+}
+
+/// A content with nothing missing, read once and rendered for many.
+#[derive(Debug)]
+pub enum Complete {
+    /// The text of each message.
+    Sms(Vec<Text>),
+}
+
+impl Complete {
+    /// Deliveries that each person gets.
+    pub fn deliveries(&self) -> usize {
+        match self {
+            Self::Sms(texts) => texts.len(),
+        }
+    }
+
+    /// The fields of contacts that it uses, each once, in order.
+    pub fn fields(&self) -> Vec<String> {
+        match self {
+            Self::Sms(texts) => fields(texts),
+        }
+    }
+
+    /// What delivery `at`, counted from 0, to one person counts as and costs: segments. `values` are those of `fields`.
+    ///
+    /// # Errors
+    /// As [`Text::render`].
+    pub fn units(
+        &self,
+        at: usize,
+        fields: &Arc<[String]>,
+        values: Vec<Option<String>>,
+    ) -> Result<i64, RenderError> {
+        match self {
+            Self::Sms(texts) => {
+                let Some(text) = texts.get(at) else { return Ok(0) };
+                let text = text.render(fields, values)?;
+                Ok(segment::measure(&text).map_or(0, |size| size.segments as i64))
+            }
+        }
+    }
+}
+
+/// The fields that texts use, each once, in order.
+pub fn fields(texts: &[Text]) -> Vec<String> {
+    let mut fields: Vec<String> = texts.iter().flat_map(|t| t.fields().iter().cloned()).collect();
+    fields.sort();
+    fields.dedup();
+    fields
+}
+
+/// What may be meant otherwise in one text: placeholders of other products, letters that make it dear, its length.
+pub fn text_warnings(text: &str, template: bool) -> Vec<String> {
+    let mut told = placeholder::warnings(text, template);
+    if let Some(plain) = segment::plainer(text) {
+        let shown =
+            |(fancy, letter): &(char, &str)| match (fancy.is_whitespace() || fancy.is_control(), *letter) {
+                (true, letter) => format!("U+{:04X} as '{letter}'", u32::from(*fancy)),
+                (false, "") => format!("without U+{:04X}", u32::from(*fancy)),
+                (false, letter) => format!("{letter} for {fancy}"),
+            };
+        let swaps: Vec<String> = plain.swaps.iter().map(shown).collect();
+        told.push(format!(
+            "in plain letters ({}) the text takes {} segments instead of {}, or has room for more",
+            swaps.join(", "),
+            plain.segments.1,
+            plain.segments.0
+        ));
+    }
+    let segments = segment::measure(text).map_or(0, |size| size.segments);
+    if segments >= MANY_SEGMENTS {
+        told.push(format!("the text takes {segments} segments, and each of them is paid for"));
+    }
+    told
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_yes(template: &bool) -> bool {
+    *template
+}
+
+fn no_tlvs(tlvs: &Tlvs) -> bool {
+    tlvs.is_empty()
+}
+
+/// Shared with each claim.
+mod tlvs {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::Tlvs;
+
+    pub(super) fn serialize<S: Serializer>(value: &Arc<Tlvs>, s: S) -> Result<S::Ok, S::Error> {
+        value.as_ref().serialize(s)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Arc<Tlvs>, D::Error> {
+        Tlvs::deserialize(d).map(Arc::new)
+    }
+}
