@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use server::{App, uploads, webhook::Courier};
 use sms::SmppRoute;
 use store::{Store, StoreError};
-use tokio::{net::TcpListener, signal::unix::SignalKind, task::JoinHandle};
+use tokio::{net::TcpListener, signal::unix::{Signal, SignalKind, signal}, task::JoinHandle};
 
 use crate::{cli, data};
 
@@ -46,10 +46,14 @@ pub struct Server {
     app: App,
     web: JoinHandle<std::io::Result<()>>,
     dispatch: Option<JoinHandle<()>>,
+    /// Heard from the very start: whoever knows the address may ask to stop.
+    terminate: Signal,
+    interrupt: Signal,
 }
 
 /// Starts serving `store`, and dispatching where it may.
 pub async fn start(store: Store, listen: SocketAddr, dispatch: bool) -> anyhow::Result<Server> {
+    let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     uploads::resume(&store).await?;
     let listener = TcpListener::bind(listen)
         .await
@@ -67,7 +71,7 @@ pub async fn start(store: Store, listen: SocketAddr, dispatch: bool) -> anyhow::
         None
     };
     let web = tokio::spawn(server::serve(listener, app.clone()));
-    Ok(Server { address, app, web, dispatch })
+    Ok(Server { address, app, web, dispatch, terminate, interrupt })
 }
 
 /// An engine, where this process may dispatch from the data.
@@ -135,13 +139,12 @@ impl Server {
     /// # Errors
     /// Where the writer or the engine has ended by itself: a program that cannot store or send must not look alive.
     pub async fn until_asked_to_stop(mut self) -> anyhow::Result<()> {
-        let mut terminate = tokio::signal::unix::signal(SignalKind::terminate())?;
         tokio::select! {
             ended = self.web => return Ok(ended??),
             () = self.app.store.ended() => anyhow::bail!("the writer of the database has ended; see the log, and start again"),
             () = dispatch_ended(&mut self.dispatch) => anyhow::bail!("the engine has ended; see the log, and start again"),
-            _ = terminate.recv() => {}
-            interrupted = tokio::signal::ctrl_c() => interrupted?,
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
         if let (Some(dispatch), Some(engine)) = (self.dispatch, self.app.engine.get()) {
             engine.shut_down();
