@@ -8,7 +8,11 @@ use jiff::Timestamp;
 use server::{App, uploads, webhook::Courier};
 use sms::SmppRoute;
 use store::{Store, StoreError};
-use tokio::{net::TcpListener, signal::unix::{Signal, SignalKind, signal}, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    task::JoinHandle,
+};
 
 use crate::{cli, data};
 

@@ -17,6 +17,8 @@ use tokio::{
     time::Instant,
 };
 
+use campaign::Channel;
+
 use crate::{
     connect::Role,
     flight::{Again, Flight},
@@ -187,7 +189,9 @@ impl<'a> Session<'a> {
         let message = &current.batch.messages[current.at];
         let (job, seq) = (current.batch.job, message.seq);
         // A confirmation of an opt-out goes to whoever opted out.
-        if job != Job::Answer && self.shared.opt_outs.contains(message.number, &current.batch.purpose) {
+        if job != Job::Answer
+            && self.shared.opt_outs.contains(message.number, Channel::Sms, &current.batch.purpose)
+        {
             self.shared.report(Report::Result { job, seq, attempt: Attempt::OptedOut });
             current.at += 1;
             return true;
@@ -268,7 +272,9 @@ impl<'a> Session<'a> {
             let (job, seq) = (flight.job, flight.seq);
             if now >= flight.send_before {
                 late.push((job, seq));
-            } else if job != Job::Answer && self.shared.opt_outs.contains(flight.number, &flight.purpose) {
+            } else if job != Job::Answer
+                && self.shared.opt_outs.contains(flight.number, Channel::Sms, &flight.purpose)
+            {
                 self.shared.report(Report::Result { job, seq, attempt: Attempt::OptedOut });
             } else {
                 continue;

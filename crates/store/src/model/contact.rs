@@ -1,6 +1,6 @@
 //! Contacts, imports, do-not-contact lists.
 
-use campaign::{CampaignId, ImportId, ListId, Msisdn};
+use campaign::{CampaignId, Channel, ImportId, ListId, Msisdn};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -23,10 +23,23 @@ impl Barred {
     /// As stored, and as the API says it.
     pub const fn word(self) -> &'static str {
         match self {
-            Self::Sms => "sms",
-            Self::Voice => "voice",
+            Self::Sms => Channel::Sms.word(),
+            Self::Voice => Channel::Voice.word(),
             Self::All => "all",
         }
+    }
+
+    /// What bars one channel alone.
+    pub const fn of(channel: Channel) -> Self {
+        match channel {
+            Channel::Sms => Self::Sms,
+            Channel::Voice => Self::Voice,
+        }
+    }
+
+    /// Whether it bars `channel`.
+    pub fn covers(self, channel: Channel) -> bool {
+        self == Self::All || self == Self::of(channel)
     }
 
     /// Reads [`Barred::word`] back.

@@ -4,7 +4,7 @@
 //! Keeps: an answer is handed over at most once. Taking it is stored before its bytes are written; what was
 //! taken and has no result when the program ends is In doubt, and stays so.
 
-use campaign::{Msisdn, RouteId, Sender, keyword::Keyword, segment};
+use campaign::{Channel, Msisdn, RouteId, Sender, keyword::Keyword, segment};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
@@ -161,8 +161,8 @@ impl Store {
         Problem::none(problems)?;
         self.write(move |c| {
             let suppressed = c
-                .prepare_cached("SELECT 1 FROM suppression WHERE number = ?1 AND channel IN ('sms', 'all')")?
-                .exists([number.digits()])?;
+                .prepare_cached("SELECT 1 FROM suppression WHERE number = ?1 AND channel IN (?2, 'all')")?
+                .exists((number.digits(), Channel::Sms.word()))?;
             if suppressed {
                 let problem = Problem::new(
                     "number",

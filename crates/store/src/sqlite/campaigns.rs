@@ -78,7 +78,7 @@ fn order(sort: CampaignSort, reverse: bool) -> String {
         CampaignSort::Name => ("campaign.name COLLATE NOCASE", false),
         CampaignSort::Start => ("starts_at", false),
         CampaignSort::CreatedBy => ("created_by COLLATE NOCASE", false),
-        CampaignSort::Messages => ("messages", false),
+        CampaignSort::Messages => ("sends", false),
         CampaignSort::List => ("list_name COLLATE NOCASE", false),
         CampaignSort::Progress => ("progress", false),
     };
@@ -218,9 +218,9 @@ fn insert(c: &Connection, d: &Definition, deed: Deed, by: &By) -> Result<Campaig
     let d = &Definition { name: save::tidy(&d.name), ..d.clone() };
     let key = free(c, &d.name, None)?;
     c.execute(
-        "INSERT INTO campaign (name, name_key, channel, status, version, epoch, definition, created_at, created_by)
-         VALUES (?1, ?2, ?3, 'defined', 1, 0, ?4, ?5, ?6)",
-        (&d.name, key, d.channel().word(), encode(d)?, ms(by.at), &by.actor),
+        "INSERT INTO campaign (name, name_key, channel, sends, status, version, epoch, definition, created_at, created_by)
+         VALUES (?1, ?2, ?3, ?4, 'defined', 1, 0, ?5, ?6, ?7)",
+        (&d.name, key, d.channel().word(), d.content.deliveries() as i64, encode(d)?, ms(by.at), &by.actor),
     )
     .map_err(|e| taken(e, &d.name))?;
     let id = CampaignId(c.last_insert_rowid());
@@ -261,8 +261,9 @@ impl Store {
             let d = Definition { name: save::tidy(&d.name), ..d };
             let key = free(c, &d.name, Some(id))?;
             c.execute(
-                "UPDATE campaign SET name = ?2, definition = ?3, version = version + 1, name_key = ?4 WHERE id = ?1",
-                (id.0, &d.name, encode(&d)?, key),
+                "UPDATE campaign SET name = ?2, definition = ?3, version = version + 1, name_key = ?4, channel = ?5, sends = ?6
+                 WHERE id = ?1",
+                (id.0, &d.name, encode(&d)?, key, d.channel().word(), d.content.deliveries() as i64),
             )
             .map_err(|e| taken(e, &d.name))?;
             operate::note(c, id, &by, "edited", old.status)?;

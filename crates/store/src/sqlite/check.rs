@@ -36,7 +36,7 @@ const QUESTIONS: &[(&str, &str)] = &[
     (
         "every recipient of every message is counted exactly once",
         "SELECT 'campaign ' || id || ': ' || (rows + unsent + retries + sending) || ' of ' || due
-         FROM (SELECT c.id, c.audience * json_array_length(c.definition, '$.messages') AS due,
+         FROM (SELECT c.id, c.audience * c.sends AS due,
                    (SELECT count(*) FROM delivery WHERE campaign_id = c.id) AS rows,
                    (SELECT coalesce(sum(to_seq - next_seq), 0) FROM wave WHERE campaign_id = c.id) AS unsent,
                    (SELECT count(*) FROM retry WHERE campaign_id = c.id AND claim_id IS NULL) AS retries,

@@ -252,7 +252,9 @@ impl Turn<'_> {
     ) -> Result<Vec<(Recipient, Decision)>> {
         let Settings { limit, require_consent, .. } = *self.settings()?;
         let known = self.know(campaign)?;
-        let (go_on, purpose) = (known.definition.content.goes_on_after_failure(), known.definition.purpose());
+        let d = &known.definition;
+        let (channel, purpose) = (d.channel().word(), d.purpose());
+        let go_on = d.content.goes_on_after_failure();
         let sql = if message_no == 1 {
             include_str!("sql/claim_read_first.sql")
         } else {
@@ -260,9 +262,9 @@ impl Turn<'_> {
         };
         let mut statement = self.c.prepare_cached(sql)?;
         let mut rows = if message_no == 1 {
-            statement.query((campaign.0, from, to, purpose))?
+            statement.query((campaign.0, from, to, purpose, channel))?
         } else {
-            statement.query((campaign.0, from, to, message_no, purpose))?
+            statement.query((campaign.0, from, to, message_no, purpose, channel))?
         };
         let mut all = Vec::with_capacity((to - from) as usize);
         while let Some(row) = rows.next()? {

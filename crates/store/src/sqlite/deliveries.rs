@@ -287,16 +287,16 @@ impl Store {
         self.read(move |c| {
             let ids: Vec<(i64, String, u32)> = c
                 .prepare_cached(
-                    "SELECT id, name, messages FROM campaign WHERE audience > 0 ORDER BY id DESC LIMIT ?1",
+                    "SELECT id, name, sends FROM campaign WHERE audience > 0 ORDER BY id DESC LIMIT ?1",
                 )?
                 .query_map([campaigns], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
                 .collect::<rusqlite::Result<_>>()?;
             let mut all = Vec::new();
-            for (id, name, messages) in ids {
+            for (id, name, sends) in ids {
                 let campaign = CampaignId(id);
                 let Some(seq) = audience::place(c, campaign, number)? else { continue };
                 let mut statement = c.prepare_cached(include_str!("sql/deliveries.sql"))?;
-                for message in (1..=messages).rev() {
+                for message in (1..=sends).rev() {
                     let delivery = statement.query_row(
                         named_params! {
                             ":campaign": id,

@@ -235,9 +235,10 @@ fn values(json: Option<&str>, fields: &[String]) -> Vec<Option<String>> {
         .unwrap_or_default()
 }
 
-/// Who of an audience is kept from getting anything, as SQL over `m.number`: on a do-not-contact list for the purpose ?1.
+/// Who of an audience is kept from getting anything, as SQL over `m.number`: on a do-not-contact list for the purpose ?1
+/// over the channel ?3.
 const SUPPRESSED: &str =
-    "SELECT s.reason FROM suppression s WHERE s.number = m.number AND s.channel IN ('sms', 'all')
+    "SELECT s.reason FROM suppression s WHERE s.number = m.number AND s.channel IN (?3, 'all')
     AND (?1 = '' OR s.purpose IN ('', ?1)) LIMIT 1";
 
 /// How many of the audience get nothing, by reason; everybody once.
@@ -250,7 +251,7 @@ fn excluded(c: &Connection, d: &Definition) -> Result<BTreeMap<String, i64>> {
         freeze::members(&d.list_ids)
     );
     Ok(c.prepare(&sql)?
-        .query_map((d.purpose(), no_consent), |r| Ok((r.get(0)?, r.get(1)?)))?
+        .query_map((d.purpose(), no_consent, d.channel().word()), |r| Ok((r.get(0)?, r.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?)
 }
 
@@ -275,7 +276,7 @@ fn render(c: &Connection, d: &Definition, content: &Complete) -> Result<Rendered
         freeze::members(&d.list_ids)
     );
     let mut statement = c.prepare(&sql)?;
-    let mut rows = statement.query((d.purpose(), no_consent))?;
+    let mut rows = statement.query((d.purpose(), no_consent, d.channel().word()))?;
     let mut seen = Rendered { units: vec![0; content.deliveries()], lacking: 0, nothing: 0, looked_at: 0 };
     while let Some(r) = rows.next()? {
         seen.looked_at += 1;

@@ -97,7 +97,7 @@ fn bar(c: &Connection, barred: Barred, contacts: &[NewContact], now: i64) -> Res
         .query_map([], |r| r.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     let hit = contacts.iter().filter(|n| claimed.contains(&n.number.digits()));
-    hit.map(|n| Ok((n.number, opt_out::purposes(c, n.number)?))).collect()
+    hit.map(|n| Ok((n.number, opt_out::bars(c, n.number)?))).collect()
 }
 
 const STATE: &str =

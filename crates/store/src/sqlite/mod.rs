@@ -137,7 +137,7 @@ impl Store {
         let (held, told) = (opt_outs.clone(), news.clone());
         let writer = Writer::start(connection, move |effect| match effect {
             Effect::Told(change) => told.tell(change),
-            Effect::OptOuts(number, purposes) => held.set(number, purposes),
+            Effect::OptOuts(number, bars) => held.set(number, bars),
         })?;
         Ok(Self {
             inner: Arc::new(Inner {

@@ -6,40 +6,44 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use campaign::{Msisdn, SkipReason};
+use campaign::{Channel, Msisdn, SkipReason};
 use rusqlite::Connection;
 use serde_json::json;
 
 use super::{Store, audit, ms, webhooks, writer::Effect};
 use crate::{Barred, By, Deed, Level, Result};
 
-/// Numbers that were suppressed since this process opened the store, and the purposes that this holds for. What
+/// Numbers that were suppressed since this process opened the store, and what this holds for. What
 /// was suppressed before is seen by every claim; this closes the gap between a claim and its bytes. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct OptOuts(Arc<RwLock<HashMap<Msisdn, Vec<String>>>>);
+pub struct OptOuts(Arc<RwLock<HashMap<Msisdn, Vec<Bar>>>>);
 
 impl OptOuts {
-    /// Whether nothing may be sent to `number` any more that is for `purpose`; an empty one is not said.
-    pub fn contains(&self, number: Msisdn, purpose: &str) -> bool {
+    /// Whether nothing may go to `number` any more over `channel` that is for `purpose`; an empty one is not said.
+    pub fn contains(&self, number: Msisdn, channel: Channel, purpose: &str) -> bool {
         // A map that a panic interrupted is still a map.
         let numbers = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        numbers
-            .get(&number)
-            .is_some_and(|held| held.iter().any(|p| p.is_empty() || purpose.is_empty() || p == purpose))
+        let bars = |(barred, p): &Bar| {
+            barred.covers(channel) && (p.is_empty() || purpose.is_empty() || p == purpose)
+        };
+        numbers.get(&number).is_some_and(|held| held.iter().any(bars))
     }
 
-    pub(super) fn set(&self, number: Msisdn, purposes: Vec<String>) {
+    pub(super) fn set(&self, number: Msisdn, bars: Vec<Bar>) {
         let mut numbers = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if purposes.is_empty() {
+        if bars.is_empty() {
             numbers.remove(&number);
         } else {
-            numbers.insert(number, purposes);
+            numbers.insert(number, bars);
         }
     }
 }
 
-/// A number, and the purposes that no SMS may go to it for.
-pub(super) type Held = (Msisdn, Vec<String>);
+/// What a number is barred from, and the purpose that this is for; an empty one: for every one.
+pub(super) type Bar = (Barred, String);
+
+/// A number, and all that it is barred from.
+pub(super) type Held = (Msisdn, Vec<Bar>);
 
 /// Suppresses a number on a channel (sms, voice, all), for a purpose or, where that is empty, for every one; says
 /// whether that is new. Each reason stands by itself, so that lifting one leaves the others.
@@ -56,13 +60,17 @@ pub(super) fn add(
     Ok(added > 0)
 }
 
-/// The purposes that no SMS may go to a number for; an empty one: for none.
-pub(super) fn purposes(c: &Connection, number: Msisdn) -> Result<Vec<String>> {
-    Ok(c.prepare_cached(
-        "SELECT DISTINCT purpose FROM suppression WHERE number = ?1 AND channel IN ('sms', 'all')",
-    )?
-    .query_map([number.digits()], |r| r.get(0))?
-    .collect::<rusqlite::Result<_>>()?)
+/// All that a number is barred from.
+pub(super) fn bars(c: &Connection, number: Msisdn) -> Result<Vec<Bar>> {
+    let mut statement =
+        c.prepare_cached("SELECT DISTINCT channel, purpose FROM suppression WHERE number = ?1")?;
+    let rows = statement.query_map([number.digits()], |r| Ok((r.get::<_, String>(0)?, r.get(1)?)))?;
+    rows.map(|row| {
+        let (channel, purpose) = row?;
+        // A word that is not known bars everything.
+        Ok((Barred::from_word(&channel).unwrap_or(Barred::All), purpose))
+    })
+    .collect()
 }
 
 impl Store {
@@ -86,7 +94,7 @@ impl Store {
                     || json!({"number": number.to_string(), "channel": barred, "reason": reason}),
                 )?;
             }
-            effects.push(Effect::OptOuts(number, purposes(c, number)?));
+            effects.push(Effect::OptOuts(number, bars(c, number)?));
             Ok(())
         })
         .await
@@ -109,7 +117,7 @@ impl Store {
             if there {
                 audit::note(c, &by, Deed::BlockLifted, number)?;
             }
-            effects.push(Effect::OptOuts(number, purposes(c, number)?));
+            effects.push(Effect::OptOuts(number, bars(c, number)?));
             Ok(there)
         })
         .await

@@ -1,7 +1,7 @@
 //! Replies: the parts of a long one put together, keywords carried out in the transaction that stores them.
 
 use campaign::{
-    CampaignId, Msisdn, RouteId, SkipReason,
+    CampaignId, Channel, Msisdn, RouteId, SkipReason,
     keyword::{self, Keyword},
     msisdn::Country,
 };
@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
 
 use super::{Store, answer, campaigns, opt_out, settings, time, webhooks};
-use crate::{AnswerRow, Level, OptOutScope, Part, Reply, ReplyFilter, ReplyRow, Result, Settings};
+use crate::{AnswerRow, Barred, Level, OptOutScope, Part, Reply, ReplyFilter, ReplyRow, Result, Settings};
 
 /// The word stored with a reply that is no keyword and reads like a no all the same.
 const REFUSAL: &str = "refusal";
@@ -180,18 +180,21 @@ fn hear_whole(c: &Connection, reply: &Mo, settings: &Settings, now: i64) -> Resu
                 }
                 _ => None,
             };
-            let channel = if settings.opt_out_holds_for == OptOutScope::Everything { "all" } else { "sms" };
-            let scope = (channel, purpose.as_deref().unwrap_or_default());
+            let barred = match settings.opt_out_holds_for {
+                OptOutScope::Everything => Barred::All,
+                OptOutScope::Channel | OptOutScope::Purpose => Barred::of(Channel::Sms),
+            };
+            let scope = (barred.word(), purpose.as_deref().unwrap_or_default());
             // Whoever is opted out and says so again was told already.
             if opt_out::add(c, reply.number, scope, SkipReason::OptedOut.word(), now)? {
                 answer::queue(c, id, reply, Keyword::OptOut, settings, now)?;
             }
-            Some(opt_out::purposes(c, reply.number)?)
+            Some(opt_out::bars(c, reply.number)?)
         }
         // Lifts what a reply had set; a number that was blocked by a person stays blocked.
         Some(Keyword::OptIn) => {
             let lifted = opt_out::opt_in(c, reply.number)?;
-            let held = opt_out::purposes(c, reply.number)?;
+            let held = opt_out::bars(c, reply.number)?;
             if lifted && held.is_empty() {
                 answer::queue(c, id, reply, Keyword::OptIn, settings, now)?;
             }

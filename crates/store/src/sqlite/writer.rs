@@ -14,6 +14,7 @@ use campaign::Msisdn;
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
+use super::opt_out;
 use crate::{Change, Result, StoreError};
 
 /// The most jobs that share a commit; keeps the first of them from waiting long.
@@ -30,8 +31,8 @@ pub(super) enum Lane {
 pub(super) enum Effect {
     /// Something changed that others listen for.
     Told(Change),
-    /// The purposes that nothing may be sent to a number for any more; none: it may be written to.
-    OptOuts(Msisdn, Vec<String>),
+    /// All that a number is barred from now.
+    OptOuts(Msisdn, Vec<opt_out::Bar>),
 }
 
 type Effects = Vec<Effect>;

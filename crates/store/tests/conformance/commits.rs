@@ -49,7 +49,11 @@ async fn a_block_and_an_opt_out_are_each_lifted_by_their_own_kind_in_any_order()
             w.data.store.contact(number(1)).await.unwrap().suppressed.into_iter().map(|s| s.reason).collect();
         reasons.sort_unstable();
         assert_eq!(reasons, left, "{deeds:?}");
-        assert_eq!(w.data.store.opt_outs().contains(number(1), ""), !left.is_empty(), "{deeds:?}");
+        assert_eq!(
+            w.data.store.opt_outs().contains(number(1), Channel::Sms, ""),
+            !left.is_empty(),
+            "{deeds:?}"
+        );
     }
 }
 
@@ -66,7 +70,7 @@ async fn whoever_hangs_up_after_asking_has_asked_all_the_same() {
     asked(w.data.store.suppress(number(1), Barred::All, "blocked", by(w.now))).await;
     let id = w.data.store.create_campaign(definition(&w, r#"[{"now":true}]"#), by(w.now)).await.unwrap().id;
     // Written one after the other: what was asked before is stored by now.
-    assert!(w.data.store.opt_outs().contains(number(1), ""));
+    assert!(w.data.store.opt_outs().contains(number(1), Channel::Sms, ""));
     assert_eq!(w.data.store.contact(number(1)).await.unwrap().suppressed.len(), 1);
     while changes.try_recv().is_ok() {}
     let other = w.data.store.clone();

@@ -120,7 +120,7 @@ async fn an_opt_out_for_one_purpose_leaves_the_others_and_whoever_says_none_reac
     w.cycle(all_sent(&claims)).await;
     assert_eq!(w.answers(vec![reply(&w, "stop")]).await.len(), 1);
     let opt_outs = w.data.store.opt_outs();
-    let held = ["marketing", "care", ""].map(|purpose| opt_outs.contains(number(1), purpose));
+    let held = ["marketing", "care", ""].map(|purpose| opt_outs.contains(number(1), Channel::Sms, purpose));
     assert_eq!(held, [true, false, true]);
     for (name, purpose, skipped) in
         [("Sale", Some("marketing"), 1), ("Visit", Some("care"), 0), ("Unsaid", None, 1)]
@@ -131,7 +131,7 @@ async fn an_opt_out_for_one_purpose_leaves_the_others_and_whoever_says_none_reac
     }
     // START lifts it again.
     w.answers(vec![reply(&w, "start")]).await;
-    assert!(!opt_outs.contains(number(1), "marketing"));
+    assert!(!opt_outs.contains(number(1), Channel::Sms, "marketing"));
     let refused = w.data.definition(TEXT, r#"[{"now":true}]"#, json!({"name": "Odd", "purpose": "fun"}));
     let refused = w.data.store.create_campaign(refused, by(w.now)).await;
     assert!(matches!(refused, Err(StoreError::Invalid(p)) if p[0].field == "purpose"));
@@ -192,14 +192,14 @@ async fn a_file_onto_a_do_not_contact_list_holds_back_even_what_is_claimed() {
     };
     bar(0, 2).await;
     // Claims to come see it by themselves.
-    assert!(!opt_outs.contains(number(0), ""));
+    assert!(!opt_outs.contains(number(0), Channel::Sms, ""));
     let claims = w.claim(id, 2).await;
     let claimed: Vec<_> = claims.iter().flat_map(|c| c.recipients.iter().map(|r| r.number)).collect();
     assert!(!claimed.is_empty() && !claimed.contains(&number(0)) && !claimed.contains(&number(1)));
     bar(2, 10).await;
     // What was claimed before is held back at the last moment; the others need no memory.
     for i in 2..10 {
-        assert_eq!(opt_outs.contains(number(i), ""), claimed.contains(&number(i)), "{i}");
+        assert_eq!(opt_outs.contains(number(i), Channel::Sms, ""), claimed.contains(&number(i)), "{i}");
     }
 }
 

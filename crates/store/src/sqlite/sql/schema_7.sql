@@ -24,3 +24,15 @@ UPDATE idempotency SET key = coalesce(
     ) || substr(key, instr(key, char(10)));
 UPDATE idempotency SET answer = json_set(answer, '$.secret', NULL)
 WHERE json_valid(answer) AND json_extract(answer, '$.secret') IS NOT NULL;
+
+-- Deliveries that each person of a campaign gets, whatever its channel; written whenever its definition is.
+DROP INDEX campaign_messages;
+DROP INDEX campaign_progress;
+ALTER TABLE campaign DROP COLUMN messages;
+ALTER TABLE campaign DROP COLUMN progress;
+ALTER TABLE campaign ADD COLUMN sends INTEGER NOT NULL DEFAULT 0;
+UPDATE campaign SET sends = json_array_length(definition, '$.messages');
+ALTER TABLE campaign ADD COLUMN progress REAL
+    GENERATED ALWAYS AS (settled * 1.0 / nullif(audience * sends, 0)) VIRTUAL;
+CREATE INDEX campaign_sends ON campaign (sends);
+CREATE INDEX campaign_progress ON campaign (progress);
