@@ -1,13 +1,15 @@
-//! What can be typed, and where options come from: flag, then `CARILLON_*` variable, then `carillon.toml` in
-//! the working folder.
+//! What can be typed. Options come from there, else from where [`settings`] finds them.
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use anyhow::Context as _;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
+use server::{
+    config::Config,
+    reach::{self, Reach},
+};
 
-/// Options of any command, by their long names.
-const FILE: &str = "carillon.toml";
+use crate::settings;
 
 /// SMS campaigns, self-hosted.
 #[derive(Parser)]
@@ -48,27 +50,51 @@ pub enum Command {
 #[derive(Args)]
 pub struct Data {
     /// The data folder.
-    #[arg(long, env = "CARILLON_DATA")]
+    #[arg(long)]
     pub data: PathBuf,
 }
 
 #[derive(Args)]
 pub struct Demo {
     /// The data folder; left out, a new temporary one.
-    #[arg(long, env = "CARILLON_DATA")]
+    #[arg(long)]
     pub data: Option<PathBuf>,
+    #[command(flatten)]
+    pub web: Web,
+}
+
+/// How pages and API are served.
+#[derive(Args)]
+pub struct Web {
     /// Where to listen; port 0 picks a free one.
-    #[arg(long, env = "CARILLON_LISTEN", default_value = "127.0.0.1:8080")]
+    #[arg(long, default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+    /// Proxies, as networks between commas, that are believed about whom they speak for (X-Forwarded-For or Forwarded) and
+    /// whether that came over TLS.
+    #[arg(long, value_delimiter = ',', value_parser = reach::network)]
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether webhooks may lead inside: to this machine and private networks. `true`, or networks between commas.
+    #[arg(long, default_value_t)]
+    pub webhooks_inside: Reach,
+}
+
+impl Web {
+    /// As the server takes it.
+    pub fn config(&self) -> Config {
+        Config {
+            trusted_proxies: self.trusted_proxies.clone(),
+            webhooks: self.webhooks_inside.clone(),
+            ..Config::default()
+        }
+    }
 }
 
 #[derive(Args)]
 pub struct Serve {
     #[command(flatten)]
     pub data: Data,
-    /// Where to listen; port 0 picks a free one.
-    #[arg(long, env = "CARILLON_LISTEN", default_value = "127.0.0.1:8080")]
-    pub listen: SocketAddr,
+    #[command(flatten)]
+    pub web: Web,
     /// Serves, and sends nothing.
     #[arg(long)]
     pub no_dispatch: bool,
@@ -83,7 +109,7 @@ pub enum Simulate {
 #[derive(Args)]
 pub struct Smsc {
     /// Where to listen; port 0 picks a free one.
-    #[arg(long, env = "CARILLON_LISTEN", default_value = "127.0.0.1:2775")]
+    #[arg(long, default_value = "127.0.0.1:2775")]
     pub listen: SocketAddr,
     /// Decides, with a message's number, what becomes of it.
     #[arg(long, default_value_t = 0)]
@@ -228,10 +254,10 @@ pub struct Import {
 #[derive(Args)]
 pub struct Campaign {
     /// The server.
-    #[arg(long, env = "CARILLON_SERVER", default_value = "http://127.0.0.1:8080", global = true)]
+    #[arg(long, default_value = "http://127.0.0.1:8080", global = true)]
     pub server: String,
     /// An API token.
-    #[arg(long, env = "CARILLON_TOKEN", hide_env_values = true, default_value = "", global = true)]
+    #[arg(long, hide_env_values = true, default_value = "", global = true)]
     pub token: String,
     /// For machines.
     #[arg(long, global = true)]
@@ -330,50 +356,77 @@ impl From<Unsent> for store::Unsent {
     }
 }
 
-/// Reads the command line; what it leaves out may stand in the file. Ends the process on wrong usage.
+/// Reads the command line; what it leaves out may stand in a variable or the file. Ends the process on wrong usage.
 pub fn read() -> anyhow::Result<Command> {
-    let file: toml::Table = match std::fs::read_to_string(FILE) {
-        Ok(text) => text.parse().with_context(|| format!("{FILE} is no TOML"))?,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => toml::Table::new(),
-        Err(e) => return Err(e).with_context(|| format!("{FILE} cannot be read")),
-    };
-    let matches = with_defaults(Cli::command(), &file).get_matches();
-    Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit()).command)
-}
-
-/// The command with the file's values as its defaults.
-fn with_defaults(command: clap::Command, file: &toml::Table) -> clap::Command {
-    let command = command.mut_args(|arg| {
-        let value =
-            arg.get_long().and_then(|long| file.get(long).or_else(|| file.get(&long.replace('-', "_"))));
-        let text = match value {
-            Some(toml::Value::String(text)) => text.clone(),
-            Some(toml::Value::Integer(number)) => number.to_string(),
-            Some(toml::Value::Float(number)) => number.to_string(),
-            _ => return arg,
-        };
-        arg.default_value(text).required(false)
-    });
-    command.mut_subcommands(|sub| with_defaults(sub, file))
+    let command = settings::filled(Cli::command(), &settings::file()?)?;
+    let read = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|e| e.exit()).command;
+    if matches!(read, Command::Serve(_) | Command::Demo(_)) {
+        for name in settings::unknown_variables(&Cli::command()) {
+            tracing::warn!("{name} is set and is no setting: it is passed over");
+        }
+    }
+    Ok(read)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn serve(file: &str, typed: &[&str]) -> Serve {
+        let command = settings::filled(Cli::command(), &file.parse().unwrap()).unwrap();
+        let typed = ["carillon", "serve"].iter().chain(typed);
+        let matches = command.try_get_matches_from(typed).unwrap();
+        match Cli::from_arg_matches(&matches).unwrap().command {
+            Command::Serve(serve) => serve,
+            _ => unreachable!("serve was typed"),
+        }
+    }
+
     #[test]
     fn the_command_line_is_sound_and_a_file_fills_what_it_leaves_out() {
         Cli::command().debug_assert();
-        let file: toml::Table = "data = '/srv/carillon'\nlisten = '127.0.0.1:9000'".parse().unwrap();
-        let parse = |args: &[&str]| {
-            let matches = with_defaults(Cli::command(), &file).try_get_matches_from(args).unwrap();
-            match Cli::from_arg_matches(&matches).unwrap().command {
-                Command::Serve(serve) => (serve.data.data, serve.listen.port()),
-                _ => unreachable!("serve was typed"),
-            }
-        };
-        assert_eq!(parse(&["carillon", "serve"]), (PathBuf::from("/srv/carillon"), 9000));
-        let typed = parse(&["carillon", "serve", "--data", "/tmp", "--listen", "127.0.0.1:1"]);
-        assert_eq!(typed, (PathBuf::from("/tmp"), 1));
+        let file = "data = '/srv/carillon'\nlisten = '127.0.0.1:9000'\nno_dispatch = true\nwebhooks_inside = true\n\
+                    trusted-proxies = ['10.0.0.0/8', '127.0.0.1']\nseed = 7\nrefused = 0.5";
+        let filled = serve(file, &[]);
+        assert_eq!((filled.data.data, filled.web.listen.port()), (PathBuf::from("/srv/carillon"), 9000));
+        assert!(filled.no_dispatch);
+        let config = filled.web.config();
+        assert_eq!(config.trusted_proxies, ["10.0.0.0/8", "127.0.0.1/32"].map(|n| n.parse().unwrap()));
+        assert_eq!(config.webhooks, Reach::Anywhere);
+        let typed =
+            serve(file, &["--data", "/tmp", "--listen", "127.0.0.1:1", "--webhooks-inside", "10.0.0.0/8"]);
+        assert_eq!((typed.data.data, typed.web.listen.port()), (PathBuf::from("/tmp"), 1));
+        assert_eq!(typed.web.webhooks_inside.to_string(), "10.0.0.0/8");
+        let none = serve("data = '/srv'\nno-dispatch = false\nwebhooks_inside = ['10.0.0.0/8']", &[]);
+        assert!(!none.no_dispatch && none.web.trusted_proxies.is_empty());
+        assert_eq!(none.web.webhooks_inside.to_string(), "10.0.0.0/8");
+    }
+
+    #[test]
+    fn what_a_file_says_wrongly_is_named_with_what_is_allowed() {
+        for (file, named) in [
+            ("no_dispach = true", "`no_dispach`"),
+            ("nodispatch = true", "`nodispatch`"),
+            ("Data = '/srv'", "`Data`"),
+            ("[serve]\nlisten = '127.0.0.1:1'", "`serve`"),
+            ("help = true", "`help`"),
+        ] {
+            let wrong = settings::filled(Cli::command(), &file.parse().unwrap()).unwrap_err().to_string();
+            assert!(wrong.contains(named) && wrong.contains("no_dispatch, "), "{wrong}");
+        }
+        for (file, named) in [
+            ("listen = { port = 1 }", "`listen`"),
+            ("listen = 2026-01-01", "`listen`"),
+            ("trusted_proxies = [[1]]", "`trusted_proxies`"),
+            ("no_dispatch = 'perhaps'", "`no_dispatch`"),
+            ("no_dispatch = 1", "`no_dispatch`"),
+            ("listen = 'here'", "`listen`"),
+            ("trusted_proxies = '10.0.0.0/80'", "`trusted_proxies`"),
+            ("webhooks_inside = 'perhaps'", "`webhooks_inside`"),
+            ("refused = 2", "`refused`"),
+        ] {
+            let wrong = settings::filled(Cli::command(), &file.parse().unwrap()).unwrap_err();
+            assert!(format!("{wrong:#}").contains(named), "{wrong:#}");
+        }
     }
 }

@@ -53,7 +53,7 @@ pub async fn run(options: cli::Demo) -> anyhow::Result<()> {
     }
     let token = data::new_token(&store, "demo admin".into(), Role::Admin).await?;
     let password = admin(&store).await?;
-    let server = serve::start(store, options.listen, true).await?;
+    let server = serve::start(store, &options.web, true).await?;
     println!("listening on {}", server.address);
     println!("open http://{}/ and sign in as {ADMIN} with the password {password}", server.address);
     println!("API token {token}");

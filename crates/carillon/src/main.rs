@@ -6,6 +6,7 @@ mod data;
 mod demo;
 mod import;
 mod serve;
+mod settings;
 mod simulate;
 
 use std::process::ExitCode;

@@ -24,7 +24,7 @@ const SHUT_DOWN_WITHIN: Duration = Duration::from_secs(8);
 pub async fn run(options: cli::Serve) -> anyhow::Result<()> {
     let store = Store::open(&options.data.data)?;
     let first = if store.has_users().await? { None } else { Some(first_admin(&store).await?) };
-    let server = start(store, options.listen, !options.no_dispatch).await?;
+    let server = start(store, &options.web, !options.no_dispatch).await?;
     println!("listening on {}", server.address);
     if let Some(secret) = first {
         // On standard output stands the one line that scripts wait for.
@@ -56,14 +56,15 @@ pub struct Server {
 }
 
 /// Starts serving `store`, and dispatching where it may.
-pub async fn start(store: Store, listen: SocketAddr, dispatch: bool) -> anyhow::Result<Server> {
+pub async fn start(store: Store, web: &cli::Web, dispatch: bool) -> anyhow::Result<Server> {
+    let listen = web.listen;
     let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     uploads::resume(&store).await?;
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("cannot listen on {listen}; choose another with --listen"))?;
     let address = listener.local_addr()?;
-    let app = App::new(store);
+    let app = App::with(store, web.config());
     let dispatch = if dispatch {
         // What may dispatch does so before the first request is answered.
         let engine = begin(&app.store).await?;
@@ -101,7 +102,7 @@ async fn dispatching(app: App, first: Option<Engine>) {
     loop {
         if let Some(engine) = next.take() {
             let _ = app.engine.set(engine.handle());
-            return beside(app.store.clone(), engine.run()).await;
+            return beside(&app, engine.run()).await;
         }
         tokio::time::sleep(LOOK_AGAIN).await;
         if app.store.is_at_home().await.unwrap_or(false) {
@@ -112,8 +113,8 @@ async fn dispatching(app: App, first: Option<Engine>) {
 
 /// Tells webhooks for as long as `dispatch` runs: only who dispatches does, so that a copy of the data
 /// tells nobody anything.
-async fn beside(store: Store, dispatch: impl Future<Output = ()>) {
-    match Courier::new(store) {
+async fn beside(app: &App, dispatch: impl Future<Output = ()>) {
+    match Courier::new(app) {
         Ok(courier) => {
             // By itself: what goes wrong with webhooks stops no message.
             let courier = tokio::spawn(async move { courier.run().await });

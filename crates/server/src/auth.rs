@@ -6,14 +6,15 @@
 
 use axum::{
     extract::{FromRequestParts, MatchedPath, Request, State},
-    http::{HeaderMap, HeaderValue, Method, header, request::Parts},
+    http::{HeaderMap, HeaderValue, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
+use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use jiff::Timestamp;
 use store::{ActorId, By, Role};
 
-use crate::{App, pages, permission, problem::Problem};
+use crate::{App, pages, permission, place::Came, problem::Problem};
 
 /// The cookie that a session's secret lies in.
 const COOKIE: &str = "carillon_session";
@@ -45,43 +46,39 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 }
 
 /// The secret of a request's session.
-pub(crate) fn session(headers: &HeaderMap) -> Option<&str> {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
-}
-
-/// Whether the caller's end of the connection is TLS, as the proxy before this server says.
-pub(crate) fn over_tls(headers: &HeaderMap) -> bool {
-    headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https")
+pub(crate) fn session(headers: &HeaderMap) -> Option<String> {
+    CookieJar::from_headers(headers).get(COOKIE).map(|cookie| cookie.value().to_owned())
 }
 
 /// Sets the session's cookie; an empty secret takes it away. Only sent over TLS where the request came so.
-pub(crate) fn set_session(secret: &str, headers: &HeaderMap) -> Option<HeaderValue> {
-    let secure = if over_tls(headers) { "; Secure" } else { "" };
-    let age = if secret.is_empty() { "; Max-Age=0" } else { "" };
-    HeaderValue::from_str(&format!("{COOKIE}={secret}; HttpOnly; SameSite=Lax; Path=/{secure}{age}")).ok()
+pub(crate) fn set_session(secret: String, came: &Came) -> CookieJar {
+    let ends = secret.is_empty();
+    let cookie = Cookie::build((COOKIE, secret)).http_only(true).same_site(SameSite::Lax).path("/");
+    let cookie = cookie.secure(came.over_tls);
+    CookieJar::new().add(if ends { cookie.removal() } else { cookie })
 }
 
-/// Whether the browser says that a request comes from a page of this server.
-fn from_here(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+/// Whether the browser says that a request comes from a page of this server; none where nothing says it, as with programs.
+fn from_here(headers: &HeaderMap, came: &Came) -> Option<bool> {
+    let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
     match (text("sec-fetch-site"), text("origin")) {
-        (Some(site), _) => site == "same-origin",
+        (Some(site), _) => Some(site == "same-origin"),
         // Browsers leave the first one out on plain http.
-        (None, Some(origin)) => {
-            let host = origin.split_once("://").map(|(_, host)| host);
-            host.is_some() && host == text("host")
-        }
-        (None, None) => false,
+        (None, Some(origin)) => Some(came.is_to(origin)),
+        (None, None) => None,
     }
 }
 
+fn from_elsewhere() -> Problem {
+    Problem::forbidden(
+        "this request does not come from a page of this server; behind a proxy, hand on the Host that people type or name \
+         the proxy in trusted_proxies",
+    )
+}
+
 /// Who a request comes from, if that is known.
-async fn caller(app: &App, method: &Method, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
+async fn caller(app: &App, parts: &Parts) -> Result<Option<Caller>, Problem> {
+    let Parts { method, headers, .. } = parts;
     let bearer = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
@@ -96,9 +93,9 @@ async fn caller(app: &App, method: &Method, headers: &HeaderMap) -> Result<Optio
         }));
     }
     let Some(secret) = session(headers) else { return Ok(None) };
-    let Some(user) = app.store.session(secret, Timestamp::now()).await? else { return Ok(None) };
-    if !method.is_safe() && !from_here(headers) {
-        return Err(Problem::forbidden("this request does not come from a page of this server"));
+    let Some(user) = app.store.session(&secret, Timestamp::now()).await? else { return Ok(None) };
+    if !method.is_safe() && from_here(headers, &Came::of(parts, app)) != Some(true) {
+        return Err(from_elsewhere());
     }
     Ok(Some(Caller { id: ActorId::User(user.id), name: user.email, role: user.role }))
 }
@@ -117,19 +114,26 @@ fn refuse_method(methods: &[&str], refuse: impl Fn(Problem) -> Response) -> Resp
 }
 
 /// Lets through who may.
-pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
     let Some(matched) = request.extensions().get::<MatchedPath>().cloned() else {
         return next.run(request).await;
     };
-    let path = request.uri().path().to_owned();
+    let (mut parts, body) = request.into_parts();
+    let path = parts.uri.path().to_owned();
     let refuse = |problem: Problem| {
         if path.starts_with("/api/") { problem.into_response() } else { pages::refused(problem) }
     };
-    let Some(rule) = permission::of(request.method(), matched.as_str()) else {
+    let Some(rule) = permission::of(&parts.method, matched.as_str()) else {
         return refuse_method(&permission::methods(matched.as_str()), refuse);
     };
-    let Some(needed) = rule.role else { return next.run(request).await };
-    let caller = match caller(&app, request.method(), request.headers()).await {
+    let Some(needed) = rule.role else {
+        // Signing somebody in, unasked, to an account that another site chose.
+        if !parts.method.is_safe() && from_here(&parts.headers, &Came::of(&parts, &app)) == Some(false) {
+            return refuse(from_elsewhere());
+        }
+        return next.run(Request::from_parts(parts, body)).await;
+    };
+    let caller = match caller(&app, &parts).await {
         Ok(Some(caller)) => caller,
         Ok(None) if path.starts_with("/api/") => return Problem::unauthorized().into_response(),
         Ok(None) => return Redirect::to("/sign-in").into_response(),
@@ -143,6 +147,6 @@ pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Ne
             needed.word()
         )));
     }
-    request.extensions_mut().insert(caller);
-    next.run(request).await
+    parts.extensions.insert(caller);
+    next.run(Request::from_parts(parts, body)).await
 }

@@ -7,6 +7,7 @@ mod answers;
 mod api;
 mod auth;
 mod body;
+pub mod config;
 mod idempotency;
 pub mod import;
 mod limits;
@@ -14,9 +15,12 @@ mod live;
 #[expect(clippy::unused_self, reason = "templates call them as methods")]
 mod pages;
 pub mod permission;
+mod place;
 mod problem;
+pub mod reach;
 pub mod secret;
 mod spreadsheet;
+mod tries;
 pub mod uploads;
 pub mod webhook;
 
@@ -30,6 +34,8 @@ use campaign::CampaignId;
 use engine::Handle;
 use store::{By, Store};
 
+use crate::{config::Config, tries::Tries};
+
 /// What handlers work with. Cheap to clone.
 #[derive(Clone)]
 pub struct App {
@@ -37,13 +43,19 @@ pub struct App {
     pub store: Store,
     /// The engine of this process, once it dispatches.
     pub engine: Arc<OnceLock<Handle>>,
-    tries: Arc<pages::Tries>,
+    config: Arc<Config>,
+    tries: Arc<Tries>,
 }
 
 impl App {
     /// Over `store`; the engine may come later.
     pub fn new(store: Store) -> Self {
-        Self { store, engine: Arc::default(), tries: Arc::default() }
+        Self::with(store, Config::default())
+    }
+
+    /// Over `store`, served as `config` says.
+    pub fn with(store: Store, config: Config) -> Self {
+        Self { store, engine: Arc::default(), config: Arc::new(config), tries: Arc::default() }
     }
 
     /// Stops a campaign; answers when the barrier holds.

@@ -1,5 +1,10 @@
-//! The most of everything that comes from outside: bodies, files, rows and values. What is larger is refused in words;
-//! nothing is held in memory by the size that a request says it has.
+//! The most of everything that comes from outside: connections, bodies, files, rows, values, tries and listeners. What is
+//! larger or more is refused in words, or waits; nothing is held in memory by the size that a request says it has.
+//!
+//! Channels and queues within the program are bounded where they are made: `engine::hear` (reports), `sms` (windows),
+//! `store` (the writer's queue, changes); docs/architecture.md names them all.
+
+use std::time::Duration;
 
 /// A JSON body, in bytes: tens of thousands of contacts.
 pub(crate) const LARGEST_JSON: usize = 16 * 1024 * 1024;
@@ -23,3 +28,18 @@ pub(crate) const PART_ROWS: usize = 250_000;
 pub(crate) const PART_BYTES: usize = 52 * 1024 * 1024;
 /// The part of a refused value that is shown again, in characters.
 pub(crate) const SHOWN: usize = 60;
+
+/// Connections at a time, about 40 KiB each; whoever comes after them waits to be accepted.
+pub(crate) const CONNECTIONS: usize = 2_000;
+/// How long the head of a request may take, and how long a connection may lie idle.
+pub(crate) const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// How long whoever sends a body, or reads an answer, may pause.
+pub(crate) const PAUSE: Duration = Duration::from_secs(60);
+/// Addresses and places of which failed sign-ins are known at a time.
+pub(crate) const TRIES_KNOWN: usize = 100_000;
+/// Streams of live events at a time,
+pub(crate) const LISTENERS: usize = 500;
+/// and of one account or token.
+pub(crate) const LISTENERS_OF_ONE: usize = 20;
+/// How long a stream of live events lasts; a browser begins another by itself.
+pub(crate) const LISTENING: Duration = Duration::from_secs(10 * 60);

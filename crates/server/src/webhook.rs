@@ -4,7 +4,7 @@
 //! Keeps: every event is told at least once or given up after [`BACKOFF`], with each try in the log; a
 //! repetition has the same `webhook-id`. One receiver that is slow or down keeps no other waiting.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use campaign::WebhookId;
@@ -18,6 +18,11 @@ use store::{
     AfterTry, By, EventTry, Level, OutgoingEvent, Problem as FieldProblem, Secret, Store, StoreError, Webhook,
 };
 use tokio::task::JoinSet;
+
+use crate::{
+    App,
+    reach::{REFUSED, Reach},
+};
 
 /// Pauses between the tries of an event, as the specification recommends; nearly three days in all.
 const BACKOFF: [SignedDuration; 9] = [
@@ -48,9 +53,9 @@ const SECRET_BYTES: usize = 32;
 /// Adds a webhook; answers it with the secret that signs, which is shown this once.
 ///
 /// # Errors
-/// [`StoreError::Invalid`] where the address is none of the web, or nothing is to be told.
+/// [`StoreError::Invalid`] where the address is none of the web or leads inside, or nothing is to be told.
 pub(crate) async fn add(
-    store: &Store,
+    app: &App,
     url: &str,
     levels: Vec<Level>,
     by: By,
@@ -58,8 +63,15 @@ pub(crate) async fn add(
     let mut problems = Vec::new();
     let parsed = reqwest::Url::parse(url.trim()).ok();
     let parsed = parsed.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if parsed.is_none() {
-        problems.push(FieldProblem::new("url", "give a whole address, such as https://crm.example/hooks"));
+    match &parsed {
+        None => {
+            problems
+                .push(FieldProblem::new("url", "give a whole address, such as https://crm.example/hooks"));
+        }
+        Some(url) if !app.config.webhooks.allows(url).await => {
+            problems.push(FieldProblem::new("url", REFUSED));
+        }
+        Some(_) => {}
     }
     if levels.is_empty() {
         problems.push(FieldProblem::new("levels", "choose what is told: attempt, person, campaign"));
@@ -69,28 +81,32 @@ pub(crate) async fn add(
     rand::rng().fill(&mut key);
     let secret = Secret::from(format!("whsec_{}", BASE64_STANDARD.encode(key)));
     let url = parsed.map(String::from).unwrap_or_default();
-    Ok((store.add_webhook(url, levels, secret.clone(), by).await?, secret))
+    Ok((app.store.add_webhook(url, levels, secret.clone(), by).await?, secret))
 }
 
 /// Posts events.
 #[derive(Clone)]
 pub struct Courier {
     store: Store,
+    reach: Reach,
     client: reqwest::Client,
 }
 
 impl Courier {
-    /// Over `store`'s queue.
+    /// Over the queue of the store, to where the settings allow.
     ///
     /// # Errors
     /// Where the machine has no way to make TLS connections.
-    pub fn new(store: Store) -> reqwest::Result<Self> {
-        // A redirect would carry the event to where nobody said it should go.
+    pub fn new(app: &App) -> reqwest::Result<Self> {
+        let (store, reach) = (app.store.clone(), app.config.webhooks.clone());
+        // A redirect would carry the event to where nobody said it should go, a proxy to what nobody here has judged.
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .dns_resolver(Arc::new(reach.clone()))
             .timeout(ANSWER_WITHIN)
             .build()?;
-        Ok(Self { store, client })
+        Ok(Self { store, reach, client })
     }
 
     /// Tells what is queued, for as long as this is awaited.
@@ -168,6 +184,10 @@ impl Courier {
             Ok(signature) => signature,
             Err(e) => return failed(e.to_string()),
         };
+        // An address is judged here, a name where it is resolved.
+        if url.parse().is_ok_and(|url| !self.reach.allows_now(&url)) {
+            return failed(REFUSED.to_owned());
+        }
         let begun = std::time::Instant::now();
         let answer = self
             .client

@@ -12,7 +12,7 @@ use std::{
 use axum::{Router, body::Bytes, http::HeaderMap, http::StatusCode, routing::post};
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use serde_json::{Value, json};
-use server::webhook::Courier;
+use server::{App, config::Config, reach::Reach, webhook::Courier};
 use standardwebhooks::Webhook as Verifier;
 use store::{Level, Store};
 use world::World;
@@ -21,6 +21,11 @@ use world::World;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// 32 bytes in base64.
 const SECRET: &str = "whsec_eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg=";
+
+/// Receivers are of the test's own.
+fn inside() -> Config {
+    Config { webhooks: Reach::Anywhere, ..Config::default() }
+}
 
 /// What came: the id, the event, and whether the signature fitted.
 type Came = Arc<Mutex<Vec<(String, Value, bool)>>>;
@@ -164,7 +169,7 @@ async fn what_is_not_taken_is_tried_again_by_the_clock_and_given_up_at_last() {
     let begin: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
     let (url, came) = receiver(SECRET, |n| if n <= 10 { 503 } else { 200 }).await;
     let hook = store.add_webhook(url, vec![Level::Person], SECRET.into(), fixture::by(begin)).await.unwrap();
-    let courier = Courier::new(store.clone()).unwrap();
+    let courier = Courier::new(&App::with(store.clone(), inside())).unwrap();
     store.test_webhook(hook.id, fixture::by(begin)).await.unwrap();
     let due = format!("{:?}", store.webhooks_due(begin).await.unwrap());
     assert!(due.contains("Secret(***)") && !due.contains("whsec_"), "{due}");
@@ -199,7 +204,7 @@ async fn a_receiver_that_is_gone_is_told_no_more_and_one_that_is_not_there_says_
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
     let now = Timestamp::now();
-    let courier = Courier::new(store.clone()).unwrap();
+    let courier = Courier::new(&App::with(store.clone(), inside())).unwrap();
     let (url, came) = receiver(SECRET, |_| 410).await;
     let gone = store.add_webhook(url, vec![Level::Person], SECRET.into(), fixture::by(now)).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -219,6 +224,54 @@ async fn a_receiver_that_is_gone_is_told_no_more_and_one_that_is_not_there_says_
     let event = store.webhook_log(absent.id, None, 1).await.unwrap().pop().unwrap();
     let detail = event.tries[0].detail.clone().unwrap();
     assert!(detail.starts_with("cannot connect: "), "{detail}");
+}
+
+#[tokio::test]
+async fn a_webhook_that_leads_inside_is_refused_when_it_is_made_and_when_it_is_told() {
+    let w = World::with(Config::default()).await;
+    let (url, came) = receiver(SECRET, |_| 200).await;
+    for inside in [
+        url.as_str(),
+        "http://localhost:9/",
+        "http://[::1]/",
+        "http://169.254.169.254/latest/meta-data",
+        "http://0/",
+    ] {
+        let refused = w.post("/webhooks", &json!({"url": inside, "levels": ["person"]})).await;
+        assert_eq!(refused.refused(), (422, vec!["url"]), "{inside}");
+        assert!(refused.text.contains("webhooks_inside"), "{}", refused.text);
+    }
+    // One that was made before, and a name that leads inside by the time something is told.
+    let now = Timestamp::now();
+    let by_name = url.replace("127.0.0.1", "localhost");
+    for url in [&url, &by_name] {
+        let hook = w
+            .store
+            .add_webhook(url.clone(), vec![Level::Person], SECRET.into(), fixture::by(now))
+            .await
+            .unwrap();
+        w.store.test_webhook(hook.id, fixture::by(now)).await.unwrap();
+        let end = Instant::now() + PATIENCE;
+        let told = loop {
+            let event = w.store.webhook_log(hook.id, None, 1).await.unwrap().pop().unwrap();
+            if let Some(told) = event.tries.first() {
+                break told.detail.clone().unwrap();
+            }
+            assert!(Instant::now() < end);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        assert!(told.contains("leads inside"), "{told}");
+    }
+    assert!(came.lock().unwrap().is_empty());
+    // A network that is allowed.
+    let folder = tempfile::tempdir().unwrap();
+    let here = Config { webhooks: "127.0.0.0/8, ::1".parse().unwrap(), ..Config::default() };
+    let app = App::with(Store::open(folder.path()).unwrap(), here);
+    let hook =
+        app.store.add_webhook(by_name, vec![Level::Person], SECRET.into(), fixture::by(now)).await.unwrap();
+    app.store.test_webhook(hook.id, fixture::by(now)).await.unwrap();
+    Courier::new(&app).unwrap().tell(now).await.unwrap();
+    assert_eq!(came.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]

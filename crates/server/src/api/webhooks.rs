@@ -52,7 +52,7 @@ pub(super) async fn create(
     caller: Caller,
     Body(new): Body<NewWebhook>,
 ) -> Answer<(StatusCode, Json<MadeWebhook>)> {
-    let (webhook, secret) = webhook::add(&app.store, &new.url, new.levels, caller.by()).await?;
+    let (webhook, secret) = webhook::add(&app, &new.url, new.levels, caller.by()).await?;
     Ok((StatusCode::CREATED, Json(MadeWebhook { webhook, secret })))
 }
 

@@ -34,7 +34,6 @@ use axum::{
 use serde::de::DeserializeOwned;
 use store::{Role, StoreError};
 
-pub(crate) use session::Tries;
 use texts as t;
 
 use crate::{App, auth::Caller, problem::Problem};

@@ -1,20 +1,15 @@
 //! Signing in and out; the one-time link that makes an account; one's own password.
 
-use std::{
-    borrow::Cow,
-    net::{IpAddr, SocketAddr},
-    num::NonZeroU32,
-};
+use std::{borrow::Cow, time::Instant};
 
 use askama::Template;
 use axum::{
     Router,
-    extract::{ConnectInfo, Path, Query, State},
-    http::{HeaderMap, StatusCode, header},
+    extract::{Path, Query, State},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use jiff::Timestamp;
 use serde::Deserialize;
 use store::{ActorId, Problem as FieldProblem, Role, StoreError, User};
@@ -23,38 +18,10 @@ use super::{Me, Posted, Refused, Shown, Wrong, again, page, t};
 use crate::{
     App,
     auth::{self, Caller},
+    place::Came,
     problem::Problem,
     secret,
 };
-
-/// Tries to sign in with one address, and from one place: so many at once, then as many a minute.
-const TRIES_PER_EMAIL: NonZeroU32 = NonZeroU32::new(5).unwrap();
-const TRIES_PER_PLACE: NonZeroU32 = NonZeroU32::new(30).unwrap();
-
-/// Tries to sign in, by address and by where they come from.
-pub(crate) struct Tries {
-    by_email: DefaultKeyedRateLimiter<String>,
-    by_place: DefaultKeyedRateLimiter<IpAddr>,
-}
-
-impl Default for Tries {
-    fn default() -> Self {
-        Self {
-            by_email: RateLimiter::keyed(Quota::per_minute(TRIES_PER_EMAIL)),
-            by_place: RateLimiter::keyed(Quota::per_minute(TRIES_PER_PLACE)),
-        }
-    }
-}
-
-impl Tries {
-    /// Whether another try is allowed; those that are long past are forgotten.
-    fn may_try(&self, email: &str, place: IpAddr) -> bool {
-        self.by_email.retain_recent();
-        self.by_place.retain_recent();
-        self.by_place.check_key(&place).is_ok()
-            && self.by_email.check_key(&email.trim().to_lowercase()).is_ok()
-    }
-}
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -83,13 +50,8 @@ async fn sign_in() -> Response {
     page(&SignIn { email: String::new(), wrong: None })
 }
 
-async fn signed_in(
-    State(app): State<App>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    Posted(form): Posted<Credentials>,
-) -> Shown {
-    if !app.tries.may_try(&form.email, from.ip()) {
+async fn signed_in(State(app): State<App>, came: Came, Posted(form): Posted<Credentials>) -> Shown {
+    if !app.tries.begin(&form.email, came.place, Instant::now()) {
         let wrong = Some(t::say("sign-in-too-often"));
         return Ok(again(&SignIn { email: form.email, wrong }, StatusCode::TOO_MANY_REQUESTS));
     }
@@ -97,7 +59,8 @@ async fn signed_in(
     let (user, hash) = known.map_or((None, None), |(user, hash)| (Some(user), Some(hash)));
     let fits = secret::fits(form.password, hash).await?;
     if let Some(user) = user.filter(|_| fits) {
-        Ok(begin(&app, user.id, &headers, "/").await?)
+        app.tries.forgive(&form.email, came.place);
+        Ok(begin(&app, user.id, &came, "/").await?)
     } else {
         let wrong = Some(t::say("sign-in-wrong"));
         Ok(again(&SignIn { email: form.email, wrong }, StatusCode::UNAUTHORIZED))
@@ -105,26 +68,17 @@ async fn signed_in(
 }
 
 /// Begins a session and goes `to` a page.
-async fn begin(
-    app: &App,
-    user: campaign::UserId,
-    headers: &HeaderMap,
-    to: &str,
-) -> Result<Response, Refused> {
+async fn begin(app: &App, user: campaign::UserId, came: &Came, to: &str) -> Result<Response, Refused> {
     let secret = secret::new();
     app.store.begin_session(user, &secret, Timestamp::now()).await?;
-    let cookie = auth::set_session(&secret, headers);
-    let cookie = cookie.ok_or_else(|| Problem::broken("the session could not be begun"))?;
-    Ok(([(header::SET_COOKIE, cookie)], Redirect::to(to)).into_response())
+    Ok((auth::set_session(secret, came), Redirect::to(to)).into_response())
 }
 
-async fn sign_out(State(app): State<App>, caller: Caller, headers: HeaderMap) -> Shown {
+async fn sign_out(State(app): State<App>, caller: Caller, came: Came, headers: HeaderMap) -> Shown {
     if let Some(secret) = auth::session(&headers) {
-        app.store.end_session(secret, caller.by()).await?;
+        app.store.end_session(&secret, caller.by()).await?;
     }
-    let cookie = auth::set_session("", &headers);
-    let cookie = cookie.ok_or_else(|| Problem::broken("the session could not be ended"))?;
-    Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/sign-in")).into_response())
+    Ok((auth::set_session(String::new(), &came), Redirect::to("/sign-in")).into_response())
 }
 
 #[derive(Template)]
@@ -167,24 +121,24 @@ struct NewPassword {
 async fn new_password(
     State(app): State<App>,
     caller: Caller,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
+    came: Came,
     Posted(form): Posted<NewPassword>,
 ) -> Shown {
     let (user, hash) = own(&app, &caller).await?;
     let changed = async {
         let refuse = |text| StoreError::Invalid(vec![FieldProblem::new("current", text)]);
-        if !app.tries.may_try(&user.email, from.ip()) {
+        if !app.tries.begin(&user.email, came.place, Instant::now()) {
             return Err(refuse(t::say("sign-in-too-often")));
         }
         if !secret::fits(form.current, Some(hash)).await? {
             return Err(refuse(t::say("password-wrong")));
         }
+        app.tries.forgive(&user.email, came.place);
         let fresh = secret::hash(form.password).await?;
         app.store.set_password(user.id, fresh, caller.by()).await
     };
     match changed.await {
-        Ok(()) => Ok(begin(&app, user.id, &headers, "/account?saved=yes").await?),
+        Ok(()) => Ok(begin(&app, user.id, &came, "/account?saved=yes").await?),
         Err(StoreError::Invalid(wrong)) => {
             let page = Account { me: Me::new(caller, "account"), saved: false, wrong: Wrong(wrong) };
             Ok(again(&page, StatusCode::UNPROCESSABLE_ENTITY))
@@ -216,7 +170,7 @@ async fn welcome(State(app): State<App>, Path(secret): Path<String>) -> Shown {
 async fn welcomed(
     State(app): State<App>,
     Path(link): Path<String>,
-    headers: HeaderMap,
+    came: Came,
     Posted(form): Posted<Credentials>,
 ) -> Shown {
     let role = invited(&app, &link).await?;
@@ -225,7 +179,7 @@ async fn welcomed(
         app.store.accept_invitation(&link, &form.email, hash, Timestamp::now()).await
     };
     match made.await {
-        Ok(user) => begin(&app, user, &headers, "/").await,
+        Ok(user) => begin(&app, user, &came, "/").await,
         Err(StoreError::Invalid(wrong)) => {
             let form = Welcome { role, email: form.email, wrong: Wrong(wrong) };
             Ok(again(&form, StatusCode::UNPROCESSABLE_ENTITY))

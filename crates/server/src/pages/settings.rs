@@ -4,7 +4,7 @@ use askama::Template;
 use axum::{
     Router,
     extract::{Path, Query, State},
-    http::{HeaderMap, StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse, Redirect},
     routing::{get, post},
 };
@@ -13,12 +13,7 @@ use serde::Deserialize;
 use store::{AuditEntry, Problem as FieldProblem, Role, StoreError, TokenRow, User};
 
 use super::{Me, Posted, Refused, Shown, Wrong, again, page, t, words::Given};
-use crate::{
-    App,
-    auth::{Caller, over_tls},
-    problem::Problem,
-    secret,
-};
+use crate::{App, auth::Caller, place::Came, problem::Problem, secret};
 
 /// Lines of the audit log on a page.
 const LINES: u32 = 100;
@@ -72,17 +67,10 @@ impl RoleForm {
     }
 }
 
-async fn invite(
-    State(app): State<App>,
-    caller: Caller,
-    headers: HeaderMap,
-    Posted(form): Posted<RoleForm>,
-) -> Shown {
+async fn invite(State(app): State<App>, caller: Caller, came: Came, Posted(form): Posted<RoleForm>) -> Shown {
     let secret = secret::new();
     app.store.invite(form.role()?, &secret, caller.by()).await?;
-    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
-    let scheme = if over_tls(&headers) { "https" } else { "http" };
-    let link = Some(format!("{scheme}://{host}/welcome/{secret}"));
+    let link = Some(format!("{}/welcome/{secret}", came.base()));
     Ok(page(&UsersPage { link, ..UsersPage::new(&app, caller).await? }))
 }
 

@@ -67,7 +67,7 @@ async fn all(State(app): State<App>, caller: Caller) -> Shown {
 }
 
 async fn add(State(app): State<App>, caller: Caller, Posted(form): Posted<NewWebhook>) -> Shown {
-    match webhook::add(&app.store, &form.url, form.levels.clone(), caller.by()).await {
+    match webhook::add(&app, &form.url, form.levels.clone(), caller.by()).await {
         Ok((_, secret)) => Ok(page(&WebhooksPage {
             secret: Some(secret.expose().to_owned()),
             ..WebhooksPage::new(&app, caller).await?

@@ -10,7 +10,7 @@ use std::{
 use fixture::smsc::{PASSWORD, Smsc};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use server::{App, permission::Rule, webhook::Courier};
+use server::{App, config::Config, permission::Rule, reach::Reach, webhook::Courier};
 use sms::SmppRoute;
 use store::{Role, Store};
 
@@ -58,7 +58,13 @@ impl Response {
 }
 
 impl World {
+    /// As others would have it, but that webhooks may lead to receivers of the test's own.
     pub async fn start() -> Self {
+        Self::with(Config { webhooks: Reach::Anywhere, ..Config::default() }).await
+    }
+
+    /// Served as `config` says.
+    pub async fn with(config: Config) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         for (name, role) in [(SECRET, Role::Admin), ("manager", Role::Manager), ("reader", Role::Viewer)] {
@@ -69,10 +75,10 @@ impl World {
         });
         let engine =
             engine::Engine::start(store.clone(), "one".into(), connect, Timestamp::now()).await.unwrap();
-        let app = App::new(store.clone());
+        let app = App::with(store.clone(), config);
         let _ = app.engine.set(engine.handle());
         tokio::spawn(engine.run());
-        tokio::spawn(Courier::new(store.clone()).unwrap().run());
+        tokio::spawn(Courier::new(&app).unwrap().run());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(server::serve(listener, app));
