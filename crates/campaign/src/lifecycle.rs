@@ -220,6 +220,9 @@ impl Status {
 }
 
 impl Channel {
+    /// Each of them.
+    pub const ALL: [Self; 2] = [Sms, Voice];
+
     /// The word used in the API and in the database.
     pub const fn word(self) -> &'static str {
         match self {
@@ -230,7 +233,7 @@ impl Channel {
 
     /// Reads [`Channel::word`] back.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Sms, Voice].into_iter().find(|c| c.word() == word)
+        Self::ALL.into_iter().find(|c| c.word() == word)
     }
 }
 

@@ -63,6 +63,8 @@ pub struct Row {
     pub channels: &'static [Channel],
     /// What it is to whoever looks.
     pub kind: Kind,
+    /// Whether it is told where there is none of it, too.
+    pub usual: bool,
     /// Later news that change it: the first final receipt wins, In doubt gives way to whatever really happened, all else
     /// stands.
     pub gives_way_to: &'static [Outcome],
@@ -75,10 +77,10 @@ const fn row(
     code: u8,
     word: &'static str,
     channels: &'static [Channel],
-    kind: Kind,
+    (kind, usual): (Kind, bool),
     gives_way_to: &'static [Outcome],
 ) -> Row {
-    Row { place, code, word, channels, kind, gives_way_to }
+    Row { place, code, word, channels, kind, usual, gives_way_to }
 }
 
 /// Every place of a delivery, in the order in which pages show them. Totals, charts, filters, pages, the API and the
@@ -88,15 +90,15 @@ pub const TABLE: [Row; 9] = {
     use Outcome::{Delivered, Failed, InDoubt, Sent, Skipped, Undelivered};
     use Place::{Cancelled, Pending, Sending, Settled};
     [
-        row(Settled(Delivered), 2, "delivered", SMS, Good, &[]),
-        row(Settled(Sent), 1, "sent", SMS, UnderWay, &[Delivered, Undelivered]),
-        row(Settled(Undelivered), 3, "undelivered", SMS, Bad, &[]),
-        row(Settled(Failed), 4, "failed", SMS, Bad, &[]),
-        row(Settled(InDoubt), 6, "in_doubt", SMS, Nothing, &[Sent, Delivered, Undelivered, Failed]),
-        row(Settled(Skipped), 5, "skipped", SMS, Nothing, &[]),
-        row(Cancelled, 102, "cancelled", SMS, Nothing, &[]),
-        row(Sending, 101, "sending", SMS, UnderWay, &[]),
-        row(Pending, 100, "pending", SMS, UnderWay, &[]),
+        row(Settled(Delivered), 2, "delivered", SMS, (Good, true), &[]),
+        row(Settled(Sent), 1, "sent", SMS, (UnderWay, true), &[Delivered, Undelivered]),
+        row(Settled(Undelivered), 3, "undelivered", SMS, (Bad, false), &[]),
+        row(Settled(Failed), 4, "failed", SMS, (Bad, true), &[]),
+        row(Settled(InDoubt), 6, "in_doubt", SMS, (Nothing, false), &[Sent, Delivered, Undelivered, Failed]),
+        row(Settled(Skipped), 5, "skipped", SMS, (Nothing, false), &[]),
+        row(Cancelled, 102, "cancelled", SMS, (Nothing, false), &[]),
+        row(Sending, 101, "sending", SMS, (UnderWay, false), &[]),
+        row(Pending, 100, "pending", SMS, (UnderWay, true), &[]),
     ]
 };
 
@@ -119,6 +121,11 @@ impl Place {
     /// Its row; every place has one, as a test shows.
     pub fn row(self) -> &'static Row {
         TABLE.iter().find(|row| row.place == self).unwrap_or(&TABLE[0])
+    }
+
+    /// Whether something became of it.
+    pub const fn is_settled(self) -> bool {
+        matches!(self, Self::Settled(_))
     }
 
     /// The word used in the API.
@@ -325,6 +332,11 @@ impl Totals {
         self.counts().map(|(_, count)| count).sum()
     }
 
+    /// Deliveries that something became of. What was cancelled is not on its way, but nothing became of it either.
+    pub fn settled(self) -> i64 {
+        self.counts().filter(|(row, _)| row.place.is_settled()).map(|(_, count)| count).sum()
+    }
+
     /// Adds another count to this one.
     pub fn add(&mut self, other: &Self) {
         for (row, count) in other.counts() {
@@ -361,6 +373,7 @@ mod tests {
         sum.add(&one);
         assert_eq!((one.sum(), sum.sum()), (511, 1_022));
         assert!(sum.counts().enumerate().all(|(at, (_, count))| count == 2 << at));
+        assert_eq!(sum.sum() - sum.settled(), sum.pending + sum.sending + sum.cancelled);
     }
 
     #[test]

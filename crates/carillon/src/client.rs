@@ -1,6 +1,7 @@
 //! `carillon campaign`: the API from a shell.
 
 use anyhow::Context as _;
+use campaign::outcome::TABLE;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
@@ -82,8 +83,8 @@ fn text<'v>(value: &'v Value, key: &str) -> &'v str {
 fn progress(c: &Value) -> (i64, i64) {
     let Some(totals) = c["totals"].as_object() else { return (0, 0) };
     let all = totals.values().filter_map(Value::as_i64).sum();
-    let left: i64 = ["pending", "sending"].iter().filter_map(|k| totals.get(*k)?.as_i64()).sum();
-    (all - left, all)
+    let settled = TABLE.iter().filter(|row| row.place.is_settled());
+    (settled.filter_map(|row| totals.get(row.word)?.as_i64()).sum(), all)
 }
 
 fn line(c: &Value) {

@@ -51,7 +51,8 @@ function put(root, field, text) {
 function show(root, campaign) {
   const totals = campaign.totals;
   const all = Object.values(totals).reduce((sum, n) => sum + n, 0);
-  const settled = all - totals.pending - totals.sending - totals.cancelled;
+  const unsettled = document.getElementById("main").dataset.unsettled.split(" ");
+  const settled = unsettled.reduce((left, name) => left - totals[name], all);
   const percent = all === 0 ? 0 : Math.floor((settled * 100) / all);
   const progress = root.querySelector('[data-field="progress"]');
   if (progress) progress.value = percent;

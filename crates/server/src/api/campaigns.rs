@@ -61,12 +61,11 @@ pub(super) async fn list(
     };
     let channel = match query.channel.as_deref() {
         None | Some("") => None,
-        Some(word) => Some(
-            [Channel::Sms, Channel::Voice]
-                .into_iter()
-                .find(|c| c.word() == word)
-                .ok_or_else(|| Problem::field("channel", "use sms or voice"))?,
-        ),
+        Some(word) => {
+            let words = || Channel::ALL.map(Channel::word).join(" or ");
+            let channel = Channel::from_word(word);
+            Some(channel.ok_or_else(|| Problem::field("channel", format!("use {}", words())))?)
+        }
     };
     let before = match query.cursor {
         None => None,

@@ -11,9 +11,9 @@ use axum::{
     routing::{get, post},
 };
 use campaign::{
-    Action, CampaignId, Outcome, SendAs, Status, Totals,
+    Action, CampaignId, Outcome, SendAs, Status,
     lifecycle::{self, Cause},
-    outcome::TABLE,
+    outcome::{self, Kind, TABLE},
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde::Deserialize;
@@ -102,37 +102,27 @@ struct Details {
 }
 
 impl Details {
-    fn outcomes(&self) -> Vec<(&'static str, i64)> {
-        of(self.row.totals)
+    fn outcomes(&self) -> impl Iterator<Item = (&'static outcome::Row, i64)> {
+        self.row.totals.counts()
     }
 
     /// The outcomes that the table of messages has a column for: those that any message came to, and the usual ones.
     fn columns(&self) -> Vec<&'static str> {
-        let usual = ["delivered", "sent", "failed", "pending"];
-        let outcomes = self.outcomes();
-        outcomes
-            .into_iter()
-            .filter(|(word, n)| *n > 0 || usual.contains(word))
-            .map(|(word, _)| word)
-            .collect()
+        let counts = self.row.totals.counts();
+        counts.filter(|(row, n)| *n > 0 || row.usual).map(|(row, _)| row.word).collect()
     }
 
     /// What a message came to, in the order of the columns.
     fn of_message(&self, at: impl Given<usize>) -> Vec<(&'static str, i64)> {
         let columns = self.columns();
         let totals = self.row.campaign.totals.get(at.given()).copied().unwrap_or_default();
-        of(totals).into_iter().filter(|(word, _)| columns.contains(word)).collect()
+        totals.counts().map(|(row, n)| (row.word, n)).filter(|(word, _)| columns.contains(word)).collect()
     }
 
     /// When a message goes, of what is still to come of it.
     fn times(&self, n: impl Given<usize>) -> Option<&MessageTimes> {
         self.outlook.times.iter().find(|times| times.n as usize == n.given())
     }
-}
-
-/// Totals by their words, in the order in which pages show them.
-fn of(totals: Totals) -> Vec<(&'static str, i64)> {
-    totals.counts().map(|(row, count)| (row.word, count)).collect()
 }
 
 fn why_failed(f: &Failure) -> String {
@@ -172,7 +162,8 @@ async fn read(app: &App, caller: Caller, id: CampaignId, did: &str) -> Result<De
         w.until = outlook.next.or(w.until);
     }
     let left = left(&row, &outlook, &waiting);
-    let any_failed = row.totals.failed + row.totals.undelivered + row.totals.in_doubt > 0;
+    let any_failed =
+        row.totals.in_doubt > 0 || row.totals.counts().any(|(row, n)| row.kind == Kind::Bad && n > 0);
     Ok(Details {
         me: Me::new(caller, "campaigns"),
         seen,
@@ -236,7 +227,7 @@ fn waits(w: &WaitingView) -> t::Markup {
 /// What an action brought, with its figures.
 fn done(did: &str, row: &Row) -> Option<Cow<'static, str>> {
     let n = &row.totals;
-    let left = n.sum() - n.pending - n.sending - n.cancelled - n.skipped;
+    let left = n.settled() - n.skipped;
     Some(match did {
         "stop" => t::with("done-stop", ("left", left, "cancelled", n.cancelled)),
         "schedule" => t::with("done-schedule", ("n", row.campaign.audience)),
@@ -389,6 +380,11 @@ pub(super) fn why(item: &DeliveryRow) -> String {
         (None, Some(detail)) => detail.clone(),
         (None, None) => String::new(),
     }
+}
+
+/// Whether a person is to say what became of it.
+fn is_in_doubt(item: &DeliveryRow) -> bool {
+    item.outcome == Place::Settled(Outcome::InDoubt)
 }
 
 async fn recipients(

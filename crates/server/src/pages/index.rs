@@ -43,7 +43,7 @@ struct Asked {
 
 impl Asked {
     fn channel(&self) -> Channel {
-        if self.channel == Channel::Voice.word() { Channel::Voice } else { Channel::Sms }
+        Channel::from_word(&self.channel).unwrap_or(Channel::ALL[0])
     }
 
     fn sort(&self) -> CampaignSort {
@@ -148,14 +148,9 @@ impl Row {
         words::status(self.campaign.status)
     }
 
-    /// Deliveries that something became of. What was cancelled is not on its way, but nothing became of it either.
-    fn settled(&self) -> i64 {
-        self.totals.sum() - self.totals.pending - self.totals.sending - self.totals.cancelled
-    }
-
     pub(super) fn percent(&self) -> i64 {
         let all = self.totals.sum();
-        if all == 0 { 0 } else { self.settled() * 100 / all }
+        if all == 0 { 0 } else { self.totals.settled() * 100 / all }
     }
 
     pub(super) fn may(&self, word: &str) -> bool {

@@ -6,6 +6,7 @@
 use std::{borrow::Cow, fmt, sync::LazyLock};
 
 use askama::filters::{Escaper as _, Html, HtmlSafe};
+use campaign::outcome::TABLE;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue, concurrent::FluentBundle};
 use jiff::Timestamp;
 use unic_langid::langid;
@@ -216,6 +217,12 @@ fn missing(key: &str) -> Cow<'static, str> {
 /// A text.
 pub(super) fn say(key: &str) -> Cow<'static, str> {
     format(key, None).unwrap_or_else(|| missing(key))
+}
+
+/// The places of deliveries that nothing became of, by their words: what the page's script leaves out of the progress.
+pub(super) fn unsettled() -> String {
+    let words: Vec<_> = TABLE.iter().filter(|row| !row.place.is_settled()).map(|row| row.word).collect();
+    words.join(" ")
 }
 
 /// The text of a word that the program calls something by: `word("status", "running")`.
