@@ -12,7 +12,7 @@ use axum::{
 };
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use jiff::Timestamp;
-use store::{ActorId, By, Role};
+use store::{ActorId, By, Grant, Role};
 
 use crate::{App, pages, permission, place::Came, problem::Problem};
 
@@ -24,6 +24,8 @@ const COOKIE: &str = "carillon_session";
 pub struct Caller {
     /// Which account or token.
     pub id: ActorId,
+    /// What lets it in.
+    pub(crate) grant: Grant,
     /// As it stands in histories: a person's address, a token's name.
     pub name: String,
     /// What it may do.
@@ -88,6 +90,7 @@ async fn caller(app: &App, parts: &Parts) -> Result<Option<Caller>, Problem> {
         let known = app.store.token(token.trim()).await?;
         return Ok(known.map(|token| Caller {
             id: ActorId::Token(token.id),
+            grant: Grant::Token(token.id),
             name: token.name,
             role: token.role,
         }));
@@ -97,7 +100,12 @@ async fn caller(app: &App, parts: &Parts) -> Result<Option<Caller>, Problem> {
     if !method.is_safe() && from_here(headers, &Came::of(parts, app)) != Some(true) {
         return Err(from_elsewhere());
     }
-    Ok(Some(Caller { id: ActorId::User(user.id), name: user.email, role: user.role }))
+    Ok(Some(Caller {
+        id: ActorId::User(user.id),
+        grant: Grant::of_session(&secret),
+        name: user.email,
+        role: user.role,
+    }))
 }
 
 /// Says what can be done at an address to which something else was to be done.

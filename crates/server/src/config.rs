@@ -18,8 +18,6 @@ pub struct Config {
     pub listeners: usize,
     /// [`limits::LISTENERS_OF_ONE`].
     pub listeners_of_one: usize,
-    /// [`limits::LISTENING`].
-    pub listening: Duration,
     /// [`limits::CONNECTIONS`].
     pub connections: usize,
     /// [`limits::HEAD_WITHIN`].
@@ -35,7 +33,6 @@ impl Default for Config {
             webhooks: Reach::Outside,
             listeners: limits::LISTENERS,
             listeners_of_one: limits::LISTENERS_OF_ONE,
-            listening: limits::LISTENING,
             connections: limits::CONNECTIONS,
             head_within: limits::HEAD_WITHIN,
             pause: limits::PAUSE,

@@ -34,7 +34,7 @@ use campaign::CampaignId;
 use engine::Handle;
 use store::{By, Store};
 
-use crate::{config::Config, tries::Tries};
+use crate::{config::Config, live::Live, tries::Tries};
 
 /// What handlers work with. Cheap to clone.
 #[derive(Clone)]
@@ -44,6 +44,7 @@ pub struct App {
     /// The engine of this process, once it dispatches.
     pub engine: Arc<OnceLock<Handle>>,
     config: Arc<Config>,
+    live: Arc<Live>,
     tries: Arc<Tries>,
 }
 
@@ -55,7 +56,13 @@ impl App {
 
     /// Over `store`, served as `config` says.
     pub fn with(store: Store, config: Config) -> Self {
-        Self { store, engine: Arc::default(), config: Arc::new(config), tries: Arc::default() }
+        Self {
+            store,
+            engine: Arc::default(),
+            config: Arc::new(config),
+            live: Arc::default(),
+            tries: Arc::default(),
+        }
     }
 
     /// Stops a campaign; answers when the barrier holds.

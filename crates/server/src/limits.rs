@@ -41,5 +41,5 @@ pub(crate) const TRIES_KNOWN: usize = 100_000;
 pub(crate) const LISTENERS: usize = 500;
 /// and of one account or token.
 pub(crate) const LISTENERS_OF_ONE: usize = 20;
-/// How long a stream of live events lasts; a browser begins another by itself.
-pub(crate) const LISTENING: Duration = Duration::from_secs(10 * 60);
+/// Events that a listener may lag behind, which all share, before it is told to load anew.
+pub(crate) const EVENTS_BEHIND: usize = 256;

@@ -57,6 +57,7 @@ use agenda::Frozen;
 pub use home::Unsent;
 pub use idempotency::KeyInUse;
 pub use opt_out::OptOuts;
+pub use users::Grant;
 use writer::{Effect, Lane, Writer};
 
 /// The name of the database in the data folder.

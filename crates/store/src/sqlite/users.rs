@@ -21,6 +21,27 @@ fn hash(secret: &str) -> Vec<u8> {
     Sha256::digest(secret.as_bytes()).to_vec()
 }
 
+/// What lets a caller in, to be looked at again while an answer to them goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Grant {
+    /// An API token, by its number.
+    Token(i64),
+    /// A person's session, by the hash of its secret.
+    Session(Vec<u8>),
+}
+
+impl Grant {
+    /// The session that has this secret.
+    pub fn of_session(secret: &str) -> Self {
+        Self::Session(hash(secret))
+    }
+}
+
+/// Whether a session that was begun and last used then has not ended.
+fn lives(created: i64, seen: i64, now: i64) -> bool {
+    now - created < LONGEST.as_millis() as i64 && now - seen < IDLE.as_millis() as i64
+}
+
 fn user(r: &Row<'_>) -> rusqlite::Result<User> {
     let role: String = r.get(2)?;
     Ok(User {
@@ -199,10 +220,8 @@ impl Store {
                     .prepare_cached("SELECT user_id, created_at, seen_at FROM session WHERE hash = ?1")?
                     .query_row([theirs], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
                     .optional()?;
-                let lives = |(_, created, seen): &(i64, i64, i64)| {
-                    ms(now) - created < LONGEST.as_millis() as i64 && ms(now) - seen < IDLE.as_millis() as i64
-                };
-                let Some((id, _, seen)) = row.filter(lives) else { return Ok(None) };
+                let row = row.filter(|(_, created, seen)| lives(*created, *seen, ms(now)));
+                let Some((id, _, seen)) = row else { return Ok(None) };
                 let user =
                     c.prepare_cached(&format!("{USER} WHERE u.id = ?1"))?.query_row([id], user).optional()?;
                 Ok(user.map(|user| (user, seen)))
@@ -217,6 +236,32 @@ impl Store {
             .await?;
         }
         Ok(Some(user))
+    }
+
+    /// What each of these may do at `now`, in one read; none where it has ended. Does not count as a use of it.
+    pub async fn granted(&self, grants: Vec<Grant>, now: Timestamp) -> Result<Vec<Option<Role>>> {
+        self.read(move |c| {
+            let mut tokens = c.prepare_cached("SELECT scope FROM token WHERE id = ?1")?;
+            let mut sessions = c.prepare_cached(
+                "SELECT u.role, s.created_at, s.seen_at FROM session s JOIN user u ON u.id = s.user_id WHERE s.hash = ?1",
+            )?;
+            let mut granted = |grant| -> Result<Option<Role>> {
+                Ok(match grant {
+                    Grant::Token(id) => {
+                        let scope: Option<String> = tokens.query_row([id], |r| r.get(0)).optional()?;
+                        scope.as_deref().and_then(Role::from_scope)
+                    }
+                    Grant::Session(hash) => {
+                        let row: Option<(String, i64, i64)> =
+                            sessions.query_row([hash], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?))).optional()?;
+                        let row = row.filter(|(_, created, seen)| lives(*created, *seen, ms(now)));
+                        row.and_then(|(role, ..)| Role::from_word(&role))
+                    }
+                })
+            };
+            grants.into_iter().map(&mut granted).collect()
+        })
+        .await
     }
 
     /// Ends a session: its cookie opens nothing from now on.
