@@ -112,7 +112,7 @@ pub struct Engine {
     /// Answers to replies that are with a route, by id, and which route that is.
     pub(crate) answering: HashMap<i64, RouteId>,
     /// One process at a time.
-    _right: std::fs::File,
+    _right: store::Hold,
 }
 
 impl Engine {

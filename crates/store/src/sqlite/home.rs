@@ -2,22 +2,17 @@
 //! `backup`, dispatch nothing until a person adopts them: two servers with the same audience would
 //! message everybody twice.
 
-use std::{
-    fs::{File, TryLockError},
-    path::Path,
-};
+use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
-use super::{Store, audit, ms};
+use super::{Store, audit, hold::Hold, ms};
 use crate::{By, Deed, Result, StoreError};
 
 const HOME: &str = "home";
 /// The worker that everything unsent belongs to once a copy is adopted so.
 pub(super) const COPIED: &str = "the original";
-/// Held by the process that dispatches.
-const LOCK: &str = "dispatch.lock";
 
 /// Remembers the place of a new database; changes nothing on an old one.
 pub(super) fn settle_in(connection: &Connection, folder: &Path) -> Result<()> {
@@ -94,18 +89,18 @@ impl Store {
         .await
     }
 
-    /// Takes the right to dispatch from this data, which one process has at a time; dropping the file gives
-    /// it back, and so does the end of the process.
+    /// Takes the right to dispatch from this data, which one process has at a time; dropping it gives it
+    /// back, and so does the end of the process.
     ///
     /// # Errors
     /// [`StoreError::MayNotDispatch`] where another process has it, or where the data was copied.
-    pub async fn take_dispatch(&self) -> Result<File> {
+    pub async fn take_dispatch(&self) -> Result<Hold> {
         if !self.is_at_home().await? {
             return Err(StoreError::MayNotDispatch(
                 "this data was copied or restored; run `carillon adopt` to let it send from here",
             ));
         }
-        self.lock_dispatch()
+        self.hold_alone().await
     }
 
     /// Lets the data dispatch from where it lies now. Answers how many messages are In doubt for it.
@@ -114,7 +109,7 @@ impl Store {
     /// [`StoreError::MayNotDispatch`] where another process dispatches from it.
     pub async fn adopt(&self, unsent: Unsent, by: By) -> Result<u64> {
         let now = by.at;
-        let _right = self.lock_dispatch()?;
+        let _right = self.hold_alone().await?;
         let here = self.here()?;
         self.write(move |c| {
             if unsent == Unsent::InDoubt {
@@ -130,18 +125,6 @@ impl Store {
         })
         .await?;
         self.recover("adoption".into(), now).await
-    }
-
-    fn lock_dispatch(&self) -> Result<File> {
-        let broken = |e: std::io::Error| StoreError::Database(e.to_string());
-        let file = File::create(self.folder().join(LOCK)).map_err(broken)?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(TryLockError::WouldBlock) => Err(StoreError::MayNotDispatch(
-                "another carillon dispatches from this data folder; stop it first",
-            )),
-            Err(TryLockError::Error(e)) => Err(broken(e)),
-        }
     }
 
     /// Writes a consistent copy to `file` while everything runs. The copy must be adopted before it

@@ -15,6 +15,7 @@ mod doubts;
 mod folder;
 mod forecast;
 mod freeze;
+mod hold;
 mod home;
 mod idempotency;
 mod imports;
@@ -39,9 +40,10 @@ mod writer;
 
 use std::{
     collections::{HashMap, HashSet},
+    fs::File,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -54,6 +56,7 @@ use tokio::sync::broadcast;
 
 use crate::{Change, Result, StoreError};
 use agenda::Frozen;
+pub use hold::Hold;
 pub use home::Unsent;
 pub use idempotency::KeyInUse;
 pub use opt_out::OptOuts;
@@ -92,6 +95,8 @@ struct Inner {
     /// Campaigns whose audience is being frozen at this moment.
     freezing: Mutex<HashSet<CampaignId>>,
     opt_outs: OptOuts,
+    /// The right to dispatch, where this process has it.
+    right: Mutex<Weak<File>>,
     news: Arc<News>,
     /// Idempotency keys whose first request is being answered.
     keys: Mutex<HashSet<String>>,
@@ -127,7 +132,7 @@ impl Store {
         let connection = Connection::open(&path)?;
         configure(&connection)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        migrate(&connection)?;
+        migrate(&connection, folder)?;
         home::settle_in(&connection, folder)?;
         let opt_outs = OptOuts::default();
         let news = Arc::new(News {
@@ -147,6 +152,7 @@ impl Store {
                 readers: Mutex::default(),
                 freezing: Mutex::default(),
                 opt_outs,
+                right: Mutex::default(),
                 news,
                 keys: Mutex::default(),
                 naming: Mutex::default(),
@@ -253,7 +259,7 @@ fn configure(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-fn migrate(connection: &Connection) -> Result<()> {
+fn migrate(connection: &Connection, folder: &Path) -> Result<()> {
     let transaction =
         rusqlite::Transaction::new_unchecked(connection, rusqlite::TransactionBehavior::Immediate)?;
     let version: u32 = transaction.pragma_query_value(None, "user_version", |r| r.get(0))?;
@@ -262,6 +268,17 @@ fn migrate(connection: &Connection) -> Result<()> {
             "the data was written by a newer version (schema {version}, this program knows {})",
             MIGRATIONS.len()
         )));
+    };
+    // Nobody has the tables changed beneath it, nor begins to work with them meanwhile.
+    let _hold = if version == 0 || missing.is_empty() {
+        None
+    } else {
+        Some(hold::share(folder)?.ok_or_else(|| {
+            StoreError::Folder(
+                "an older carillon dispatches from this data folder; stop it before this newer one opens it"
+                    .into(),
+            )
+        })?)
     };
     for migration in missing {
         transaction.execute_batch(migration)?;

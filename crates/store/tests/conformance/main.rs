@@ -4,6 +4,7 @@
 
 mod commits;
 mod course;
+mod folder;
 mod lists;
 mod people;
 mod receipts;
