@@ -1,14 +1,22 @@
 //! `carillon import`: contacts from a file, with a progress bar.
 
-use std::{fs::File, io::Write as _, path::PathBuf, process::ExitCode};
+use std::{fs::File, io::Write as _, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
+use campaign::ImportId;
 use futures::TryStreamExt as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
-use server::import::Reading;
+use server::{
+    forward::{self, ByCommand},
+    import::Reading,
+};
+use store::{ImportStage, ImportState, Store};
 
 use crate::{cli, data};
+
+/// How often an import that goes on elsewhere is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 pub async fn run(options: cli::Import) -> anyhow::Result<ExitCode> {
     let file =
@@ -17,20 +25,19 @@ pub async fn run(options: cli::Import) -> anyhow::Result<ExitCode> {
     let store = data::open(&options.data)?;
     let country = server::import::country(&store, options.country).await?;
     let reading = Reading::plain(country, "command line", Timestamp::now());
-    let list = store.list_named(options.list, data::by_command()).await?;
-    let id = store.begin_import(list, data::by_command()).await?;
     let bar = ProgressBar::new(size).with_style(
         ProgressStyle::with_template(
             "{bar:40} {percent:>3} %  {binary_bytes}  {binary_bytes_per_sec}  {eta} left",
         )?
         .progress_chars("━╸ "),
     );
-    let (theirs, shown) = (store.clone(), bar.clone());
-    let state = tokio::task::spawn_blocking(move || {
-        let state = server::import::csv(&theirs, id, file, &reading, |at| shown.set_position(at))?;
-        theirs.index_names().map(|()| state)
-    })
-    .await??;
+    let state = if let Some(_hold) = store.hold()? {
+        here(&store, options.list, file, reading, bar.clone()).await?
+    } else {
+        let into = ByCommand { list: options.list, country: reading.plan.country };
+        let id = forward::hand_over_import(&store, &into, file).await.map_err(anyhow::Error::msg)?;
+        there(&store, id, &bar).await?
+    };
     bar.finish_and_clear();
     if let Some(why) = state.error {
         anyhow::bail!("{}: {why}", options.file.display());
@@ -49,4 +56,34 @@ pub async fn run(options: cli::Import) -> anyhow::Result<ExitCode> {
         println!("why each was refused stands in {}; mend it and import it again", path.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Imports in this process. Nobody may begin to dispatch meanwhile: it would take the import for an interrupted one.
+async fn here(
+    store: &Store,
+    list: String,
+    file: File,
+    reading: Reading,
+    bar: ProgressBar,
+) -> anyhow::Result<ImportState> {
+    let list = store.list_named(list, data::by_command()).await?;
+    let id = store.begin_import(list, data::by_command()).await?;
+    let store = store.clone();
+    let state = tokio::task::spawn_blocking(move || {
+        let state = server::import::csv(&store, id, file, &reading, |at| bar.set_position(at))?;
+        store.index_names().map(|()| state)
+    });
+    Ok(state.await??)
+}
+
+/// Watches an import that goes on in the process that dispatches.
+async fn there(store: &Store, id: ImportId, bar: &ProgressBar) -> store::Result<ImportState> {
+    loop {
+        let state = store.import(id).await?;
+        if !matches!(state.state, ImportStage::Queued | ImportStage::Running) {
+            return Ok(state);
+        }
+        bar.set_position(state.read.unsigned_abs());
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }

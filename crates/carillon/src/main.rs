@@ -13,8 +13,7 @@ use std::process::ExitCode;
 
 use rustix::{fs::Mode, process::umask};
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     // Whatever it writes (the database and its log, copies, uploads, rows that were refused) is its owner's to read.
     umask(Mode::RWXG | Mode::RWXO);
     tracing_subscriber::fmt()
@@ -24,10 +23,13 @@ async fn main() -> ExitCode {
         )
         .with_writer(std::io::stderr)
         .init();
-    let done = match cli::read() {
-        Ok(command) => run(command).await,
-        Err(error) => Err(error),
-    };
+    let done = cli::read().and_then(|command| {
+        let runtime = tokio::runtime::Runtime::new()?;
+        let done = runtime.block_on(run(command));
+        // What still runs on threads that may block, such as a long import, is taken up at the next start.
+        runtime.shutdown_background();
+        done
+    });
     match done {
         Ok(code) => code,
         Err(error) => {

@@ -59,7 +59,6 @@ pub struct Server {
 pub async fn start(store: Store, web: &cli::Web, dispatch: bool) -> anyhow::Result<Server> {
     let listen = web.listen;
     let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    uploads::resume(&store).await?;
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("cannot listen on {listen}; choose another with --listen"))?;
@@ -67,11 +66,13 @@ pub async fn start(store: Store, web: &cli::Web, dispatch: bool) -> anyhow::Resu
     let app = App::with(store, web.config());
     let dispatch = if dispatch {
         // What may dispatch does so before the first request is answered.
-        let engine = begin(&app.store).await?;
-        if let Some(engine) = &engine {
-            let _ = app.engine.set(engine.handle());
+        let first = begin(&app, address).await;
+        if let Err(e) = &first
+            && !matches!(e, StoreError::MayNotDispatch(_))
+        {
+            return Err(e.clone().into());
         }
-        Some(tokio::spawn(dispatching(app.clone(), engine)))
+        Some(tokio::spawn(dispatching(app.clone(), address, first)))
     } else {
         None
     };
@@ -79,35 +80,37 @@ pub async fn start(store: Store, web: &cli::Web, dispatch: bool) -> anyhow::Resu
     Ok(Server { address, app, web, dispatch, terminate, interrupt })
 }
 
-/// An engine, where this process may dispatch from the data.
-async fn begin(store: &Store) -> store::Result<Option<Engine>> {
+/// An engine, where this process may dispatch from the data. Others on the same data pass on to it what they are asked.
+async fn begin(app: &App, address: SocketAddr) -> store::Result<Engine> {
     let connect: engine::Connect = Box::new(|route, reports, opt_outs| {
         Arc::new(SmppRoute::start(route.id, &route.config, reports, opt_outs))
     });
     // Claims of any other name are those of a process that has ended.
     let now = Timestamp::now();
     let worker = format!("{}-{}", std::process::id(), now.as_nanosecond());
-    match Engine::start(store.clone(), worker, connect, now).await {
-        Ok(engine) => Ok(Some(engine)),
-        Err(StoreError::MayNotDispatch(why)) => {
-            tracing::warn!("nothing is sent: {why}");
-            Ok(None)
-        }
-        Err(e) => Err(e),
-    }
+    let engine = Engine::start(app.store.clone(), worker, connect, now).await?;
+    uploads::resume(&app.store).await?;
+    app.announce(address)?;
+    let _ = app.engine.set(engine.handle());
+    Ok(engine)
 }
 
-async fn dispatching(app: App, first: Option<Engine>) {
+async fn dispatching(app: App, address: SocketAddr, first: store::Result<Engine>) {
     let mut next = first;
+    let mut said = String::new();
     loop {
-        if let Some(engine) = next.take() {
-            let _ = app.engine.set(engine.handle());
-            return beside(&app, engine.run()).await;
+        match next {
+            Ok(engine) => return beside(&app, engine.run()).await,
+            Err(why) => {
+                let why = why.to_string();
+                if why != said {
+                    tracing::warn!("nothing is sent: {why}");
+                    said = why;
+                }
+            }
         }
         tokio::time::sleep(LOOK_AGAIN).await;
-        if app.store.is_at_home().await.unwrap_or(false) {
-            next = begin(&app.store).await.unwrap_or_default();
-        }
+        next = begin(&app, address).await;
     }
 }
 

@@ -8,9 +8,11 @@ mod api;
 mod auth;
 mod body;
 pub mod config;
+pub mod forward;
 mod idempotency;
 pub mod import;
 mod limits;
+mod listener;
 mod live;
 #[expect(clippy::unused_self, reason = "templates call them as methods")]
 mod pages;
@@ -32,6 +34,7 @@ use std::{
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use campaign::CampaignId;
 use engine::Handle;
+use listener::{Late, Peer, with_peer};
 use store::{By, Store};
 
 use crate::{config::Config, live::Live, tries::Tries};
@@ -45,6 +48,8 @@ pub struct App {
     pub engine: Arc<OnceLock<Handle>>,
     config: Arc<Config>,
     live: Arc<Live>,
+    /// What this process is known by to others on the same data, once it dispatches.
+    secret: Arc<OnceLock<String>>,
     tries: Arc<Tries>,
 }
 
@@ -61,15 +66,25 @@ impl App {
             engine: Arc::default(),
             config: Arc::new(config),
             live: Arc::default(),
+            secret: Arc::default(),
             tries: Arc::default(),
         }
+    }
+
+    /// Has other processes on the same data pass on to this one, which dispatches and listens there, what is asked of
+    /// them.
+    ///
+    /// # Errors
+    /// Where the folder cannot be written to.
+    pub fn announce(&self, listens: SocketAddr) -> store::Result<()> {
+        forward::announce(self, listens)
     }
 
     /// Stops a campaign; answers when the barrier holds.
     pub(crate) async fn stop(&self, id: CampaignId, by: By) -> store::Result<()> {
         match self.engine.get() {
             Some(engine) => engine.stop(id, by).await,
-            // Nothing is handed over where nothing dispatches.
+            // Nothing is handed over where nothing dispatches, and nobody begins to meanwhile.
             None => self.store.stop(id, by).await,
         }
     }
@@ -94,6 +109,7 @@ pub fn router(app: App) -> Router {
         .merge(pages::routes().layer(DefaultBodyLimit::max(limits::LARGEST_FORM)))
         .layer(middleware::from_fn_with_state(app.clone(), auth::guard))
         .fallback(api::nothing_here)
+        .layer(middleware::from_fn_with_state(app.clone(), forward::one_master))
         .with_state(app);
     answers::all(router)
 }
@@ -103,5 +119,6 @@ pub fn router(app: App) -> Router {
 /// # Errors
 /// As the listener's.
 pub async fn serve(listener: tokio::net::TcpListener, app: App) -> std::io::Result<()> {
-    axum::serve(listener, router(app).into_make_service_with_connect_info::<SocketAddr>()).await
+    let router = router(app).layer(middleware::map_request(with_peer));
+    axum::serve(Late(listener), router.into_make_service_with_connect_info::<Peer>()).await
 }

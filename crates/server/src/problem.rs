@@ -139,6 +139,16 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "/problems/disk-full", "The disk is nearly full", detail)
     }
 
+    /// 503: the process that dispatches from the same data would have to do it.
+    pub(crate) fn elsewhere(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "/problems/elsewhere",
+            "Another process sends from this data",
+            detail,
+        )
+    }
+
     /// 422, each problem with its field.
     pub(crate) fn invalid(errors: Vec<FieldProblem>) -> Self {
         let detail = errors.iter().map(|e| e.message.as_str()).collect::<Vec<_>>().join("; ");
@@ -197,12 +207,17 @@ impl IntoResponse for Problem {
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
-        }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        retry_later(&mut response);
         response
+    }
+}
+
+/// Says of a 503 when to ask again.
+pub(crate) fn retry_later(response: &mut Response) {
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
     }
 }

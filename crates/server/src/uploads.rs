@@ -113,7 +113,10 @@ fn run(store: &Store, import: &ImportState, file: File, plan: ImportPlan) {
     let numbers_only = matches!(import.into, ImportTarget::DoNotContact(_));
     let reading = Reading { plan, skip: import.rows, numbers_only, now: Timestamp::now() };
     let (id, store) = (import.id, store.clone());
+    // Nobody takes the import up as interrupted before it has ended.
+    let hold = store.hold();
     tokio::task::spawn_blocking(move || {
+        let _hold = hold;
         match import::csv(&store, id, file, &reading, |_| {}) {
             // What it held is stored, or was refused: neither is kept twice.
             Ok(_) => drop(fs::remove_file(path(&store, id))),
@@ -130,7 +133,8 @@ pub(crate) fn index_names(store: &Store) {
     }
 }
 
-/// Takes up imports that the end of the program interrupted, and clears away what nobody wants any more.
+/// Takes up imports that the end of the program interrupted, and clears away what nobody wants any more. For the process
+/// that dispatches alone: another may be receiving and reading the very same files.
 ///
 /// # Errors
 /// As the store's.

@@ -5,10 +5,11 @@ use axum::{
     body::Body as RawBody,
     extract::{FromRequest, Request, State},
     http::{StatusCode, header},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
 };
 use campaign::ListId;
 use futures::TryStreamExt;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::{By, ImportPlan, ImportState, ImportTarget};
 use utoipa::ToSchema;
@@ -18,6 +19,7 @@ use crate::{
     App,
     auth::Caller,
     body::{Body, Query},
+    forward::ByCommand,
     import::{self, Reading},
     problem::{Answer, Problem},
     uploads,
@@ -91,7 +93,10 @@ pub(super) async fn import(
     let Body(rows) = Body::<Vec<import::Row>>::from_request(request, &()).await?;
     let id = app.store.begin_import(list, by).await?;
     let store = app.store.clone();
+    // Nobody takes the import for an interrupted one before it has ended.
+    let hold = store.hold();
     tokio::task::spawn_blocking(move || {
+        let _hold = hold;
         if let Err(e) = import::json(&store, id, &rows, &reading) {
             tracing::error!(import = %id, error = %e, "the import could not be stored");
         }
@@ -116,6 +121,16 @@ pub(super) async fn import_file(
         uploads::receive(&app.store, into, by.clone(), bytes.map_err(|e| Problem::unreadable(e.to_string())))
             .await?;
     Ok((StatusCode::ACCEPTED, Json(uploads::begin(&app.store, id, plan, by).await?)))
+}
+
+/// Takes in a file that a command of this machine hands over, and begins its import.
+pub(crate) async fn import_by_command(app: &App, request: Request) -> Answer<Response> {
+    let ByCommand { list, country } = serde_html_form::from_str(request.uri().query().unwrap_or_default())
+        .map_err(|e| Problem::field("query", e))?;
+    let by = By::new("command line", Timestamp::now());
+    let plan = ImportPlan { country, by: by.actor.clone(), ..ImportPlan::default() };
+    let list = app.store.list_named(list, by.clone()).await?;
+    Ok(import_file(app, ImportTarget::List(list), plan, by, request).await?.into_response())
 }
 
 /// How an import stands.

@@ -36,7 +36,11 @@ use store::{Role, StoreError};
 
 use texts as t;
 
-use crate::{App, auth::Caller, problem::Problem};
+use crate::{
+    App,
+    auth::Caller,
+    problem::{self, Problem},
+};
 
 /// What a page may load: itself, nothing else.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -129,7 +133,9 @@ struct RefusedPage {
 pub(crate) fn refused(problem: Problem) -> Response {
     let status = problem.status();
     let (title, detail) = (problem.title(), problem.into_detail());
-    (status, page(&RefusedPage { title, detail })).into_response()
+    let mut response = (status, page(&RefusedPage { title, detail })).into_response();
+    problem::retry_later(&mut response);
+    response
 }
 
 fn page(template: &impl Template) -> Response {

@@ -1,0 +1,337 @@
+//! One folder, one master: what is asked of a process beside the one that dispatches is passed on to that one. It alone
+//! knows what is on its way to a carrier, why campaigns wait and how routes stand, and holds opt-outs against every byte.
+//!
+//! Keeps: nothing is changed beside a process that dispatches. Where that one cannot be reached, a change is refused in
+//! words, and what is only read is read here. Where nobody dispatches, changes are made here, and nobody begins to
+//! dispatch in the midst of one ([`store::Hold`]). A change that was begun is ended, whether or not its asker listens.
+//!
+//! The process that dispatches leaves its addresses and a secret in the folder. Addresses may lead elsewhere (another
+//! container, a port that was taken since), so whoever answers there must prove that it knows the secret before it is
+//! told anything. What is passed on is never passed on again.
+
+use std::{
+    fs::File,
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    time::Duration,
+};
+
+use axum::{
+    body::{Body, to_bytes},
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use campaign::ImportId;
+use futures::stream;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use store::{Store, StoreError};
+use tokio::{io::AsyncReadExt as _, net::TcpStream, time::timeout};
+
+use crate::{App, api, pages, problem::Problem, secret};
+
+/// Where a command hands over a file of contacts; nobody else is heard there.
+const IMPORT: &str = "/import-by-command";
+/// How long it has to accept a connection, and to prove itself.
+const REACHED_WITHIN: Duration = Duration::from_secs(2);
+
+/// The largest answer that is read here, in bytes: of `/health`, or how an import stands.
+const LARGEST_ANSWER: usize = 16 * 1024;
+
+/// How much of a file is read at once, in bytes.
+const PIECE: usize = 64 * 1024;
+
+/// What whoever answers is to prove itself over, and the proof.
+const CHALLENGE: HeaderName = HeaderName::from_static("carillon-challenge");
+const PROOF: HeaderName = HeaderName::from_static("carillon-proof");
+/// The secret, on what is passed on.
+const PASSED_ON: HeaderName = HeaderName::from_static("carillon-passed-on");
+/// Who asked, on what is passed on.
+const PEER: HeaderName = HeaderName::from_static("carillon-peer");
+/// About one connection alone (RFC 9110 §7.6.1), or answered by this end of it.
+const OF_THE_CONNECTION: [HeaderName; 8] = [
+    header::CONNECTION,
+    header::EXPECT,
+    header::PROXY_AUTHENTICATE,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+];
+
+/// Where a command has a file of contacts imported.
+#[derive(Serialize, Deserialize)]
+pub struct ByCommand {
+    /// The list's name; made where there is none.
+    pub list: String,
+    /// Country of numbers without a country code, such as US.
+    pub country: Option<String>,
+}
+
+/// How the process that dispatches is reached.
+#[derive(Serialize, Deserialize)]
+struct Dispatcher {
+    /// Tried in order.
+    addresses: Vec<SocketAddr>,
+    secret: String,
+}
+
+/// Where others on this machine, or in other containers, may reach what listens on `address`.
+fn reached_at(address: SocketAddr) -> Vec<SocketAddr> {
+    let here = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::from(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::from(Ipv6Addr::LOCALHOST),
+        _ => return vec![address],
+    };
+    // Sends nothing: asks by which address this machine is seen from outside (TEST-NET-1, RFC 5737).
+    let outside = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
+        socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
+        Ok(socket.local_addr()?.ip())
+    });
+    std::iter::once(here).chain(outside.ok()).map(|ip| SocketAddr::new(ip, address.port())).collect()
+}
+
+/// Says in the folder how this process is reached, which has the right to dispatch.
+pub(crate) fn announce(app: &App, listens: SocketAddr) -> store::Result<()> {
+    let secret = app.secret.get_or_init(secret::new).clone();
+    let dispatcher = Dispatcher { addresses: reached_at(listens), secret };
+    let how = serde_json::to_vec(&dispatcher).map_err(|e| StoreError::Database(e.to_string()))?;
+    app.store.announce(&how)
+}
+
+fn proof(secret: &str, challenge: &[u8]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(secret);
+    hash.update(challenge);
+    format!("{:x}", hash.finalize())
+}
+
+/// Whether an address is answered by whichever process is asked: it is about that process, or the same everywhere.
+fn is_of_each_process(path: &str) -> bool {
+    path == "/health" || path == "/api/v1/openapi.json" || path.starts_with("/assets/")
+}
+
+/// Lets the process that dispatches answer, where that is another.
+pub(crate) async fn one_master(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let in_words = words(request.uri());
+    let mark = take_mark(&app, &mut request);
+    let challenge = request.headers_mut().remove(CHALLENGE);
+    if is_of_each_process(request.uri().path()) {
+        let mut answer = next.run(request).await;
+        if let (Some(challenge), Some(secret)) = (challenge, app.secret.get())
+            && let Ok(proof) = HeaderValue::try_from(proof(secret, challenge.as_bytes()))
+        {
+            answer.headers_mut().insert(PROOF, proof);
+        }
+        return answer;
+    }
+    let hold = match app.store.hold() {
+        Ok(hold) => hold,
+        Err(e) => return in_words(e.into()),
+    };
+    if request.method().is_safe() {
+        return match hold {
+            Some(_) => next.run(request).await,
+            None if mark != Mark::Straight => in_words(just_changed()),
+            None => read(&app, request, next).await,
+        };
+    }
+    // Whoever asked may hang up: what was begun is ended.
+    let done = tokio::spawn(async move {
+        match hold {
+            // What the process before it left, imports and claims, is still being taken up.
+            Some(hold) if hold.is_alone() && app.engine.get().is_none() => Err(just_changed()),
+            Some(_hold) if mark == Mark::Proven && request.uri().path() == IMPORT => {
+                api::lists::import_by_command(&app, request).await
+            }
+            Some(_hold) => Ok(next.run(request).await),
+            None if mark != Mark::Straight => Err(just_changed()),
+            None => change(&app, request).await,
+        }
+    });
+    match done.await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(problem)) => in_words(problem),
+        Err(e) => in_words(Problem::broken(e)),
+    }
+}
+
+fn just_changed() -> Problem {
+    Problem::elsewhere("the process that dispatches has just changed: nothing was done. Try again")
+}
+
+/// Reads where the process that dispatches can be reached, else here.
+async fn read(app: &App, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let again = Request::from_parts(parts.clone(), Body::empty());
+    let Some((mut connection, secret)) = connect(&app.store).await else { return next.run(again).await };
+    match connection.send_request(to_pass_on(parts, body, &secret)).await {
+        Ok(answer) => passed_back(answer),
+        Err(_) => next.run(again).await,
+    }
+}
+
+/// Has the process that dispatches change something.
+async fn change(app: &App, request: Request) -> Result<Response, Problem> {
+    ask(&app.store, request).await.map(passed_back).map_err(Problem::elsewhere)
+}
+
+/// What the process that dispatches answers, or why there is no answer.
+async fn ask(store: &Store, request: Request) -> Result<hyper::Response<hyper::body::Incoming>, String> {
+    let Some((mut connection, secret)) = connect(store).await else {
+        return Err(
+            "another carillon dispatches from this data folder and cannot be reached from here: nothing was \
+                    done. Try again, or ask that one"
+                .into(),
+        );
+    };
+    let (parts, body) = request.into_parts();
+    connection.send_request(to_pass_on(parts, body, &secret)).await.map_err(|e| {
+        format!(
+            "this was passed on to the carillon that dispatches from this data folder, which did not answer ({e}): it \
+             may have been done or not. Look before you try again"
+        )
+    })
+}
+
+/// Has the process that dispatches import a file of contacts, for a command. It goes on there.
+///
+/// # Errors
+/// Why it was not begun, in words.
+pub async fn hand_over_import(store: &Store, into: &ByCommand, file: File) -> Result<ImportId, String> {
+    let query = serde_html_form::to_string(into).map_err(|e| e.to_string())?;
+    let body = stream::try_unfold(tokio::fs::File::from_std(file), |mut file| async {
+        let mut piece = vec![0; PIECE];
+        let read = file.read(&mut piece).await?;
+        piece.truncate(read);
+        Ok::<_, io::Error>((read > 0).then_some((piece, file)))
+    });
+    let request = Request::post(format!("{IMPORT}?{query}")).header(header::HOST, "localhost");
+    let request = request.body(Body::from_stream(body)).map_err(|e| e.to_string())?;
+    let answer = ask(store, request).await?;
+    let begun = answer.status().is_success();
+    let bytes = to_bytes(Body::new(answer.into_body()), LARGEST_ANSWER).await.map_err(|e| e.to_string())?;
+    let answer: serde_json::Value = serde_json::from_slice(&bytes).map_err(|e| e.to_string())?;
+    let word = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
+    if begun {
+        word("id").parse().map_err(|_| "the answer names no import".to_owned())
+    } else {
+        Err(word("detail"))
+    }
+}
+
+fn passed_back(answer: hyper::Response<hyper::body::Incoming>) -> Response {
+    let (mut parts, body) = answer.into_parts();
+    strip(&mut parts.headers);
+    Response::from_parts(parts, Body::new(body))
+}
+
+/// A refusal as whoever asked can read it.
+fn words(uri: &Uri) -> impl Fn(Problem) -> Response + use<> {
+    let api = uri.path().starts_with("/api/");
+    move |problem| if api { problem.into_response() } else { pages::refused(problem) }
+}
+
+/// How a request is marked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    /// From whoever asks.
+    Straight,
+    /// By another process, or by something that says so.
+    PassedOn,
+    /// By a process of the same folder: it knows the secret.
+    Proven,
+}
+
+/// Takes away what marks a request as passed on; who really asked is believed to whoever knows the secret.
+fn take_mark(app: &App, request: &mut Request) -> Mark {
+    let peer = request.headers_mut().remove(PEER);
+    let Some(shown) = request.headers_mut().remove(PASSED_ON) else { return Mark::Straight };
+    if app.secret.get().is_none_or(|secret| shown.as_bytes() != secret.as_bytes()) {
+        return Mark::PassedOn;
+    }
+    if let Some(peer) = peer.and_then(|peer| peer.to_str().ok()?.parse::<SocketAddr>().ok()) {
+        request.extensions_mut().insert(ConnectInfo(peer));
+    }
+    Mark::Proven
+}
+
+/// A connection to the process that dispatches, which has proven that it is that one, and its secret.
+async fn connect(store: &Store) -> Option<(SendRequest<Body>, String)> {
+    let Dispatcher { addresses, secret } = serde_json::from_slice(&store.announced().ok()?).ok()?;
+    for address in addresses {
+        match timeout(REACHED_WITHIN, proven(address, &secret)).await {
+            Ok(Ok(connection)) => return Some((connection, secret)),
+            Ok(Err(e)) => tracing::warn!("the carillon that dispatches is not reached at {address}: {e}"),
+            Err(_) => tracing::warn!("the carillon that dispatches does not answer at {address}"),
+        }
+    }
+    None
+}
+
+async fn proven(
+    address: SocketAddr,
+    secret: &str,
+) -> Result<SendRequest<Body>, Box<dyn std::error::Error + Send + Sync>> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (mut connection, driver) = http1::handshake(TokioIo::new(stream)).await?;
+    // Ends with the connection.
+    tokio::spawn(driver);
+    let challenge = secret::new();
+    let asked = Request::get("/health")
+        .header(header::HOST, address.to_string())
+        .header(CHALLENGE, &challenge)
+        .body(Body::empty())?;
+    let answer = connection.send_request(asked).await?;
+    let proven = answer
+        .headers()
+        .get(PROOF)
+        .is_some_and(|p| p.as_bytes() == proof(secret, challenge.as_bytes()).as_bytes());
+    if !proven {
+        return Err("something else answers there".into());
+    }
+    // The next request waits until this answer is read.
+    to_bytes(Body::new(answer.into_body()), LARGEST_ANSWER).await?;
+    connection.ready().await?;
+    Ok(connection)
+}
+
+/// A request as it is passed on: to the same address, by the same caller, with the same body as it comes.
+fn to_pass_on(mut parts: Parts, body: Body, secret: &str) -> Request {
+    strip(&mut parts.headers);
+    if let Some(host) = parts.uri.authority()
+        && let Ok(host) = HeaderValue::from_str(host.as_str())
+    {
+        parts.headers.insert(header::HOST, host);
+    }
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    parts.uri = path.parse().unwrap_or_default();
+    parts.version = Version::HTTP_11;
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.to_string());
+    for (name, value) in [(PASSED_ON, Some(secret.to_owned())), (PEER, peer)] {
+        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+            parts.headers.insert(name, value);
+        }
+    }
+    Request::from_parts(parts, body)
+}
+
+/// Takes away what is about one connection alone.
+fn strip(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in named.iter().chain(&OF_THE_CONNECTION) {
+        headers.remove(name);
+    }
+}
