@@ -1,8 +1,12 @@
 //! What goes wrong in life, done to the real program: `kill -9`, a carrier that goes away, a copied data
-//! folder, a full disk.
+//! folder, a full disk, a second process on the folder, a client that hangs up, a database that is locked.
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
+#[path = "faults/folder.rs"]
+mod folder;
+#[path = "faults/half.rs"]
+mod half;
 mod program;
 
 use std::{fmt::Write as _, net::SocketAddr, time::Duration};

@@ -9,10 +9,12 @@ use std::{
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 
 /// Far more than any step here needs.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -34,6 +36,13 @@ pub fn carillon_with(args: &[&str], input: &str) -> Output {
     let mut child = piped.unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     child.wait_with_output().unwrap()
+}
+
+/// Runs a command that is refused: its exit code and what it says.
+pub fn refused(args: &[String]) -> (Option<i32>, String) {
+    let output = Command::new(BINARY).args(args).output().unwrap();
+    assert!(!output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stdout));
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
 /// A running server. Dropping it kills it.
@@ -96,7 +105,7 @@ impl Drop for Program {
 /// A server over data of its own, with contacts in one list.
 pub struct World {
     pub program: Program,
-    pub folder: tempfile::TempDir,
+    pub folder: Arc<tempfile::TempDir>,
     /// Where the data lies as this process sees it.
     data: PathBuf,
     token: String,
@@ -109,7 +118,20 @@ impl World {
         let token = prepare(folder.path(), people);
         let program = Program::serve(folder.path()).await;
         let data = folder.path().to_owned();
-        Self { program, folder, data, token, client: reqwest::Client::new() }
+        Self { program, folder: Arc::new(folder), data, token, client: reqwest::Client::new() }
+    }
+
+    /// Another server on the same data.
+    pub async fn beside(&self, more: &[&str]) -> Self {
+        let mut command = Command::new(BINARY);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&self.data).args(more);
+        Self {
+            program: Program::start(command).await,
+            folder: self.folder.clone(),
+            data: self.data.clone(),
+            token: self.token.clone(),
+            client: reqwest::Client::new(),
+        }
     }
 
     /// A server whose data lies on a disk of its own that is soon full; none where this machine lets
@@ -139,7 +161,7 @@ impl World {
         let program = Program::start(command).await;
         // The disk is mounted in the program's namespace only.
         let data = PathBuf::from(format!("/proc/{}/root{}", program.id(), disk.display()));
-        Some(Self { program, folder, data, token, client: reqwest::Client::new() })
+        Some(Self { program, folder: Arc::new(folder), data, token, client: reqwest::Client::new() })
     }
 
     /// Fills the disk up to what the engine keeps in reserve, and says with what.
@@ -176,6 +198,55 @@ impl World {
         self.send(self.client.post(self.url(path)).json(body)).await
     }
 
+    /// Asks, whatever the answer.
+    pub async fn try_post(&self, path: &str, body: &Value) -> reqwest::Response {
+        self.client.post(self.url(path)).bearer_auth(&self.token).json(body).send().await.unwrap()
+    }
+
+    /// Asks until it is not told to ask again later, and says how it was answered.
+    pub async fn until_taken(&self, path: &str, body: &Value) -> (u16, Value) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.try_post(path, body).await;
+            let status = answer.status().as_u16();
+            if status != 503 {
+                return (status, answer.json().await.unwrap());
+            }
+            assert!(answer.headers().contains_key("retry-after") && Instant::now() < end);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// How another token's question is answered.
+    pub async fn status_for(&self, token: &str) -> u16 {
+        let request = self.client.get(self.url("/lists")).bearer_auth(token.trim());
+        request.send().await.unwrap().status().as_u16()
+    }
+
+    /// Writes a request and hangs up after `pause`, without a look at the answer. Of the body only `whole` or its first
+    /// half is written.
+    pub async fn hang_up(
+        &self,
+        method: &str,
+        path: &str,
+        kind: &str,
+        body: &str,
+        whole: bool,
+        pause: Duration,
+    ) {
+        let address = self.program.base.strip_prefix("http://").unwrap();
+        let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
+        let head = format!(
+            "{method} /api/v1{path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\ncontent-type: {kind}\r\n\
+             content-length: {}\r\n\r\n",
+            self.token,
+            body.len()
+        );
+        let written = if whole { body } else { &body[..body.len() / 2] };
+        connection.write_all((head + written).as_bytes()).await.unwrap();
+        tokio::time::sleep(pause).await;
+    }
+
     /// Sends a file of contacts to a list.
     pub async fn import(&self, list: &str, csv: String) -> Value {
         let request = self.client.post(self.url(&format!("/lists/{list}/contacts")));
@@ -192,13 +263,18 @@ impl World {
 
     /// Saves and schedules a campaign to everybody; its address.
     pub async fn start_campaign(&self, name: &str, route: &str) -> String {
+        let at = self.draft(name, route).await;
+        self.post(&format!("{at}/schedule"), &json!({})).await;
+        at
+    }
+
+    /// Saves a campaign to everybody; its address.
+    pub async fn draft(&self, name: &str, route: &str) -> String {
         let c = json!({"channel": "sms", "name": name, "route_id": route, "sender": "+12025550199",
             "list_ids": ["lst_1"], "opt_in_acknowledged": true, "window": null,
             "messages": [{"text": "Hello {{ first_name }}", "send": {"now": true}}]});
         let c = self.post("/campaigns", &c).await;
-        let at = format!("/campaigns/{}", c["id"].as_str().unwrap());
-        self.post(&format!("{at}/schedule"), &json!({})).await;
-        at
+        format!("/campaigns/{}", c["id"].as_str().unwrap())
     }
 
     /// Looks until `done` is content.
