@@ -1,4 +1,5 @@
-//! Commands that work on the data itself, also beside a running server.
+//! Commands that work on the data itself. Beside a running server too, as nothing of what they change is in its memory: every
+//! request reads accounts and tokens anew, and copies and checks read one state. `adopt` is refused there by the store.
 
 use std::{
     collections::HashMap,

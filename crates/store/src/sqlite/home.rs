@@ -1,36 +1,30 @@
-//! Where the data lives. A data folder that was copied to another machine or path, and a file made by
-//! `backup`, dispatch nothing until a person adopts them: two servers with the same audience would
-//! message everybody twice.
+//! Where the data lives. A data folder that was copied, and a file made by `backup`, dispatch nothing until a person adopts
+//! them: two servers with the same audience would message everybody twice.
 
-use std::path::Path;
+use std::{fs::File, path::Path};
 
 use rusqlite::{Connection, OptionalExtension};
-use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 
-use super::{Store, audit, hold::Hold, ms};
+use super::{Store, audit, hold::Hold, ms, place::Place};
 use crate::{By, Deed, Result, StoreError};
 
+/// Where the data was made or adopted: a [`Place`]; anything else is none.
 const HOME: &str = "home";
 /// The worker that everything unsent belongs to once a copy is adopted so.
 pub(super) const COPIED: &str = "the original";
 
-/// Remembers the place of a new database; changes nothing on an old one.
-pub(super) fn settle_in(connection: &Connection, folder: &Path) -> Result<()> {
+/// Remembers the place of a new database. On an old one it changes nothing but the form in which earlier versions wrote
+/// down the very place that this is.
+pub(super) fn settle_in(connection: &Connection, folder: &Path, file: &Path) -> Result<()> {
+    let here = Place::of(file)?.to_json()?;
+    connection
+        .execute("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING", (HOME, &here))?;
     connection.execute(
-        "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-        (HOME, fingerprint(folder)?),
+        "UPDATE meta SET value = ?2 WHERE key = ?1 AND value = ?3",
+        (HOME, here, Place::as_first_written(folder)?),
     )?;
     Ok(())
-}
-
-fn fingerprint(folder: &Path) -> Result<String> {
-    let path = folder.canonicalize().map_err(|e| StoreError::Database(e.to_string()))?;
-    let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
-    let mut hash = Sha256::new();
-    hash.update(machine.trim());
-    hash.update([0]);
-    hash.update(path.as_os_str().as_encoded_bytes());
-    Ok(format!("{:x}", hash.finalize()))
 }
 
 /// What is to become of what running campaigns had not sent when data is adopted.
@@ -74,17 +68,13 @@ fn claim_unsent(c: &Connection, now: i64) -> Result<()> {
 }
 
 impl Store {
-    fn here(&self) -> Result<String> {
-        fingerprint(self.inner.path.parent().unwrap_or(&self.inner.path))
-    }
-
     /// Whether the data lies where it was made or adopted, so that it may dispatch.
     pub async fn is_at_home(&self) -> Result<bool> {
-        let here = self.here()?;
+        let here = Place::of(&self.inner.path)?;
         self.read(move |c| {
             let home: Option<String> =
                 c.query_row("SELECT value FROM meta WHERE key = ?1", [HOME], |r| r.get(0)).optional()?;
-            Ok(home.as_deref() == Some(&here))
+            Ok(home.and_then(|home| Place::from_json(&home)).is_some_and(|home| here.is(&home)))
         })
         .await
     }
@@ -110,7 +100,7 @@ impl Store {
     pub async fn adopt(&self, unsent: Unsent, by: By) -> Result<u64> {
         let now = by.at;
         let _right = self.hold_alone().await?;
-        let here = self.here()?;
+        let here = Place::of(&self.inner.path)?.to_json()?;
         self.write(move |c| {
             if unsent == Unsent::InDoubt {
                 claim_unsent(c, ms(now))?;
@@ -135,15 +125,27 @@ impl Store {
         }
         let file = file.to_owned();
         let store = self.clone();
-        tokio::task::spawn_blocking(move || {
-            // Outside a transaction: VACUUM INTO reads one consistent state by itself.
-            let source = Connection::open(&store.inner.path)?;
-            source.execute("VACUUM INTO ?1", [file.to_string_lossy()])?;
-            let copy = Connection::open(&file)?;
-            copy.execute("UPDATE meta SET value = 'backup' WHERE key = ?1", [HOME])?;
-            Ok(())
-        })
-        .await
-        .map_err(|e| StoreError::Database(e.to_string()))?
+        tokio::task::spawn_blocking(move || store.backup_now(&file))
+            .await
+            .map_err(|e| StoreError::Database(e.to_string()))?
+    }
+
+    /// [`Store::backup`] for threads that may block. The copy gets its name when it is whole, marked and on the disk.
+    fn backup_now(&self, file: &Path) -> Result<()> {
+        let broken = |e: std::io::Error| StoreError::Database(format!("{}: {e}", file.display()));
+        let folder = match file.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let unnamed = NamedTempFile::new_in(folder).map_err(broken)?;
+        // Outside a transaction: VACUUM INTO reads one consistent state by itself.
+        let source = Connection::open(&self.inner.path)?;
+        source.execute("VACUUM INTO ?1", [unnamed.path().to_string_lossy()])?;
+        let copy = Connection::open(unnamed.path())?;
+        copy.execute("UPDATE meta SET value = 'backup' WHERE key = ?1", [HOME])?;
+        copy.close().map_err(|(_, e)| e)?;
+        unnamed.as_file().sync_all().map_err(broken)?;
+        unnamed.persist_noclobber(file).map_err(|e| broken(e.error))?;
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(broken)
     }
 }

@@ -25,6 +25,7 @@ mod operate;
 mod opt_out;
 mod outlook;
 mod people;
+mod place;
 mod pools;
 mod prune;
 mod put_back;
@@ -133,7 +134,7 @@ impl Store {
         configure(&connection)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         migrate(&connection, folder)?;
-        home::settle_in(&connection, folder)?;
+        home::settle_in(&connection, folder, &path)?;
         let opt_outs = OptOuts::default();
         let news = Arc::new(News {
             changes: broadcast::channel(CHANGES).0,
