@@ -64,7 +64,23 @@ pub struct Message {
     pub template: bool,
 }
 
+/// How far a stop has come. Nothing new leaves from the first on, which is what Stop promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stopped {
+    /// Every route writes nothing more of the campaign, and the far ends have read what was written.
+    Fenced,
+    /// What was on its way is accounted for, too.
+    Drained,
+}
+
 impl Content {
+    /// When Stop is answered. The answers to messages come within seconds, and then the figures beside it stand.
+    pub const fn answers_stop(&self) -> Stopped {
+        match self {
+            Self::Sms(_) => Stopped::Drained,
+        }
+    }
+
     /// The channel that carries it.
     pub const fn channel(&self) -> Channel {
         match self {

@@ -221,19 +221,19 @@ impl Engine {
         self.connect_routes(now).await
     }
 
-    /// Stops a campaign. The receiver hears when everything that was written has been read by the far end
-    /// and is accounted for, and nothing more of the campaign will be written. A second stop meanwhile
-    /// waits for the same.
+    /// Stops a campaign. The receiver hears when nothing more of it will be written, everything that was has been read
+    /// by the far end and, where its content waits for that, is accounted for ([`campaign::content::Stopped`]). A second
+    /// stop meanwhile waits for the same.
     pub async fn stop(&mut self, id: CampaignId, by: By) -> Result<oneshot::Receiver<()>> {
         let (answer, stopped) = oneshot::channel();
         if let Some(stopping) = self.stopping.get_mut(&id) {
             stopping.answers.push(answer);
             return Ok(stopped);
         }
-        self.store.stop(id, by).await?;
+        let answered_when = self.store.stop(id, by).await?;
         self.put_back(id);
         self.fence(id);
-        self.stopping.insert(id, Stopping { fenced: false, answers: vec![answer] });
+        self.stopping.insert(id, Stopping { answered_when, fenced: false, answers: vec![answer] });
         Ok(stopped)
     }
 

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use campaign::{CampaignId, RouteId};
+use campaign::{CampaignId, RouteId, content::Stopped};
 use jiff::{SignedDuration, Timestamp};
 use store::{By, Result, StoreError};
 use tokio::sync::{mpsc, oneshot};
@@ -27,8 +27,21 @@ const SHUT_DOWN_WITHIN: Duration = Duration::from_secs(5);
 
 /// A stop under way.
 pub(crate) struct Stopping {
+    pub(crate) answered_when: Stopped,
     pub(crate) fenced: bool,
     pub(crate) answers: Vec<oneshot::Sender<()>>,
+}
+
+impl Stopping {
+    /// Whether to answer, with what of the campaign is `under_way`.
+    fn holds(&self, under_way: bool) -> bool {
+        let stopped = match (self.fenced, under_way) {
+            (false, _) => None,
+            (true, true) => Some(Stopped::Fenced),
+            (true, false) => Some(Stopped::Drained),
+        };
+        stopped >= Some(self.answered_when)
+    }
 }
 
 /// What can be asked of a running engine.
@@ -212,17 +225,37 @@ impl Engine {
         self.answer_stops();
     }
 
-    /// Answers the stops that are fenced and wholly accounted for.
+    /// Answers the stops that have come far enough.
     fn answer_stops(&mut self) {
         let (open, faulty) = (&self.open, &self.faulty);
         // What cannot be stored of a campaign was reported all the same: nothing of it can leave.
         let under_way = |id: &CampaignId| {
             open.values().any(|o| o.campaign == *id && !(o.unsettled.is_empty() && faulty.contains_key(id)))
         };
-        for (_, stopping) in self.stopping.extract_if(|id, s| s.fenced && !under_way(id)) {
+        for (_, stopping) in self.stopping.extract_if(|id, stopping| stopping.holds(under_way(id))) {
             for answer in stopping.answers {
                 let _ = answer.send(());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_is_answered_once_it_is_fenced_and_drained_where_its_content_waits_for_that() {
+        let holds = |answered_when, fenced, under_way| {
+            Stopping { answered_when, fenced, answers: Vec::new() }.holds(under_way)
+        };
+        for answered_when in [Stopped::Fenced, Stopped::Drained] {
+            for under_way in [false, true] {
+                assert!(!holds(answered_when, false, under_way), "nothing is stopped before its fence");
+            }
+            assert!(holds(answered_when, true, false));
+        }
+        assert!(holds(Stopped::Fenced, true, true), "a talk that goes on keeps nobody waiting");
+        assert!(!holds(Stopped::Drained, true, true));
     }
 }

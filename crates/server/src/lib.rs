@@ -85,7 +85,7 @@ impl App {
         match self.engine.get() {
             Some(engine) => engine.stop(id, by).await,
             // Nothing is handed over where nothing dispatches, and nobody begins to meanwhile.
-            None => self.store.stop(id, by).await,
+            None => self.store.stop(id, by).await.map(drop),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use campaign::{
     Action, CampaignId, Send, Status, Transition,
+    content::Stopped,
     lifecycle::{self, Cause},
     wave,
 };
@@ -67,11 +68,12 @@ fn close(c: &Connection, id: CampaignId) -> Result<()> {
 
 impl Store {
     /// Stops a campaign: nothing new can be claimed of it from this answer on. What is claimed already is
-    /// the engine's to drain; see [`Store::is_draining`].
-    pub async fn stop(&self, id: CampaignId, by: By) -> Result<()> {
+    /// the engine's to drain; see [`Store::is_draining`]. Says how far that must have come before Stop is answered.
+    pub async fn stop(&self, id: CampaignId, by: By) -> Result<Stopped> {
         self.change(id, move |c| {
             step(c, id, Cause::Act(Action::Stop), &by)?;
-            close(c, id)
+            close(c, id)?;
+            Ok(load(c, id)?.definition.content.answers_stop())
         })
         .await
     }
