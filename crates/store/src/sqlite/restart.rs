@@ -18,8 +18,12 @@ use super::{
     operate::step,
     tally::Deltas,
     time,
+    writer::{Effect, Lane},
 };
-use crate::{By, Campaign, Problem, RebuiltMessage, Result, StoreError};
+use crate::{By, Campaign, Change, Problem, RebuiltMessage, Result, StoreError};
+
+/// Failed deliveries that share a transaction; the statement has it as a literal.
+const FAILED_TOGETHER: usize = 2_000;
 
 /// What a stop closed.
 #[derive(Clone)]
@@ -74,6 +78,12 @@ fn closed(
         }
     }
     Ok(closed)
+}
+
+/// What the stop found on its way must be accounted for first.
+fn drained(c: &Connection, id: CampaignId) -> Result<()> {
+    let under_way = c.prepare_cached("SELECT 1 FROM claim WHERE campaign_id = ?1")?.exists([id.0])?;
+    if under_way { Err(StoreError::Busy) } else { Ok(()) }
 }
 
 fn rebuild(
@@ -139,11 +149,17 @@ impl Store {
         include_failed: bool,
         by: By,
     ) -> Result<Campaign> {
+        if include_failed {
+            // What is wrong with the restart is told before anything is moved.
+            self.restart_plan(id, changed.clone(), by.at).await?;
+            let (store, now) = (self.clone(), by.at);
+            tokio::task::spawn_blocking(move || store.set_failed_aside(id, now))
+                .await
+                .map_err(|e| StoreError::Database(e.to_string()))??;
+        }
         self.change(id, move |c| {
             let now = by.at;
-            if c.prepare_cached("SELECT 1 FROM claim WHERE campaign_id = ?1")?.exists([id.0])? {
-                return Err(StoreError::Busy);
-            }
+            drained(c, id)?;
             let rebuilt = rebuild(c, id, &changed, now)?;
             step(c, id, Cause::Act(Action::Restart), &by)?;
             c.execute("UPDATE campaign SET restarted_at = ?2 WHERE id = ?1", (id.0, ms(now)))?;
@@ -182,9 +198,6 @@ impl Store {
                 let json = campaigns::encode(&d)?;
                 c.execute("UPDATE campaign SET definition = ?2 WHERE id = ?1", (id.0, json))?;
             }
-            if include_failed {
-                try_failed_again(c, id, &changed, now)?;
-            }
             dispatch::complete(c, id.0, ms(now))?;
             full(c, load(c, id)?)
         })
@@ -192,33 +205,48 @@ impl Store {
     }
 }
 
-/// Those that the SMSC refused become retries: due at once, or at their message's new time.
-fn try_failed_again(
-    c: &Connection,
-    id: CampaignId,
-    changed: &BTreeMap<u32, Send>,
-    now: Timestamp,
-) -> Result<()> {
+impl Store {
+    /// Sets those that failed for good beside what the stop left unsent, so that the restart takes them up with it: a few at
+    /// a time, as a campaign may have failed as a whole and nobody else is to wait for it. A restart that comes no
+    /// further leaves those as Cancelled, and the next one takes them up.
+    fn set_failed_aside(&self, id: CampaignId, now: Timestamp) -> Result<()> {
+        loop {
+            let moved = self.inner.writer.run_now(Lane::Bulk, move |c, effects| {
+                let old = load(c, id)?;
+                lifecycle::transition(old.definition.channel(), old.status, Cause::Act(Action::Restart))?;
+                drained(c, id)?;
+                effects.push(Effect::Told(Change::Campaign(id)));
+                set_aside(c, id, now)
+            })?;
+            if moved < FAILED_TOGETHER {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Moves some of those that failed to the closed retries; answers how many. A text that failed in part is left alone: what
+/// arrived of it would arrive again.
+fn set_aside(c: &Connection, id: CampaignId, now: Timestamp) -> Result<usize> {
     let failed = Outcome::Failed;
-    let groups = freeze::groups(c, id)?;
-    let due = |message: u32, seq: i64| {
-        let group = groups.iter().find(|g| (g.from_seq..g.to_seq).contains(&seq))?;
-        changed.get(&message)?.due(&group.zones, now)
-    };
     let rows: Vec<(u32, i64, Option<String>, i64, u32)> = c
         .prepare_cached(
             "SELECT message_no, seq, reason, changed_at, attempts FROM delivery WHERE campaign_id = ?1 AND outcome = ?2
-             AND coalesce(detail, '') NOT LIKE 'partial%'",
+             AND coalesce(detail, '') NOT LIKE 'partial%' LIMIT 2000",
         )?
         .query_map((id.0, failed.code()), |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?)))?
         .collect::<rusqlite::Result<_>>()?;
     let mut deltas = Deltas::default();
-    for (message, seq, reason, changed_at, attempts) in rows {
-        deltas.add(id.0, message, failed, reason.as_deref().and_then(SkipReason::from_word), changed_at, -1);
+    for (message, seq, reason, changed_at, attempts) in &rows {
+        let reason = reason.as_deref().and_then(SkipReason::from_word);
+        deltas.add(id.0, *message, failed, reason, *changed_at, -1);
         c.prepare_cached("DELETE FROM delivery WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3")?
             .execute((id.0, message, seq))?;
-        c.prepare_cached("INSERT INTO retry (campaign_id, message_no, seq, due_at, attempts, open) VALUES (?1, ?2, ?3, ?4, ?5, 1)")?
-            .execute((id.0, message, seq, ms(due(message, seq).unwrap_or(now)), attempts))?;
+        c.prepare_cached(
+            "INSERT INTO retry (campaign_id, message_no, seq, due_at, attempts, open) VALUES (?1, ?2, ?3, ?4, ?5, 0)",
+        )?
+        .execute((id.0, message, seq, ms(now), attempts))?;
     }
-    deltas.apply(c)
+    deltas.apply(c)?;
+    Ok(rows.len())
 }

@@ -79,6 +79,71 @@ async fn a_stop_cancels_the_unsent_and_a_restart_sends_exactly_those() {
     w.data.assert_sound().await;
 }
 
+/// A long text of which one part was refused.
+fn in_part() -> Fate {
+    match failed() {
+        Fate::Final { outcome, reason, code, provider_ids, parts, .. } => Fate::Final {
+            outcome,
+            reason,
+            code,
+            provider_ids,
+            parts,
+            detail: Some("partial: 1 of 2".to_owned()),
+        },
+        other => other,
+    }
+}
+
+#[tokio::test]
+async fn a_restart_with_the_failed_asks_each_of_them_again_and_nobody_else() {
+    // More than are moved at once.
+    let w = World::with(3_000).await;
+    let id = w.scheduled(r#"[{"now":true}]"#).await;
+    let mut refused = std::collections::BTreeSet::new();
+    for claim in w.claim(id, 1_400).await {
+        let mut cycle = Cycle::default();
+        for (at, r) in claim.recipients.iter().enumerate() {
+            let fate = match at % 10 {
+                0 => sent(&format!("{}-{at}", claim.id)),
+                1 => in_part(),
+                _ => {
+                    refused.insert(r.seq);
+                    failed()
+                }
+            };
+            cycle.settled.push(settle(&claim, at, fate));
+        }
+        w.cycle(cycle).await;
+    }
+    let before = w.totals(id).await;
+    let busy = w.claim(id, 1).await;
+    w.data.store.stop(id, by(w.now)).await.unwrap();
+    let restart = || w.data.store.restart(id, std::collections::BTreeMap::new(), true, by(w.now));
+    assert!(matches!(restart().await, Err(StoreError::Busy)));
+    assert_eq!(w.totals(id).await.failed, before.failed, "nothing is moved by a restart that is refused");
+    w.cycle(all_sent(&busy)).await;
+    assert_eq!(restart().await.unwrap().status, Status::Running);
+    let after = w.totals(id).await;
+    assert_eq!(after.failed, before.failed - refused.len() as i64, "what failed in part is left alone");
+    w.data.assert_sound().await;
+    let mut asked = std::collections::BTreeSet::new();
+    loop {
+        let claims = w.claim(id, 1_000).await;
+        if claims.is_empty() {
+            break;
+        }
+        for r in claims.iter().flat_map(|c| &c.recipients) {
+            assert!(asked.insert(r.seq), "{} twice", r.seq);
+        }
+        w.cycle(all_sent(&claims)).await;
+    }
+    assert!(refused.is_subset(&asked));
+    let end = w.totals(id).await;
+    assert_eq!((end.sent + end.failed, end.failed), (3_000, after.failed));
+    assert_eq!(w.status(id).await, Status::Completed);
+    w.data.assert_sound().await;
+}
+
 #[tokio::test]
 async fn a_tail_in_the_middle_of_a_wave_becomes_a_wave_of_its_own_with_its_followers() {
     let w = World::with(40).await;
