@@ -7,7 +7,8 @@
 use icu_normalizer::DecomposingNormalizerBorrowed;
 
 /// What a reply asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Keyword {
     /// No more messages to this number.
     OptOut,
@@ -19,12 +20,8 @@ pub enum Keyword {
 
 impl Keyword {
     /// Its name, as stored and shown.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::OptOut => "opt_out",
-            Self::OptIn => "opt_in",
-            Self::Help => "help",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 }
 

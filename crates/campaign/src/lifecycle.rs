@@ -9,8 +9,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// What a campaign sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::EnumString, strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Channel {
     /// Text messages.
     Sms,
@@ -19,8 +22,11 @@ pub enum Channel {
 }
 
 /// Where a campaign stands (product document, "Status Definitions").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::EnumString, strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Status {
     /// Saved, not scheduled; everything can be edited.
     Defined,
@@ -39,8 +45,9 @@ pub enum Status {
 }
 
 /// What a person can do with a campaign. Reading is always possible and is not listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Action {
     /// Change details (voice, Scheduled: settings and start).
     Edit,
@@ -52,7 +59,7 @@ pub enum Action {
     Stop,
     /// Plan anew what a stop cancelled (SMS).
     Restart,
-    /// Let go what is held (late).
+    /// Release what is held.
     Release,
     /// Hide from the index.
     Archive,
@@ -201,21 +208,13 @@ impl Status {
     pub const ALL: [Self; 7] = [Defined, Scheduled, Running, Stopped, Errored, Completed, Archived];
 
     /// The word used in the API and in the database.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Defined => "defined",
-            Scheduled => "scheduled",
-            Running => "running",
-            Stopped => "stopped",
-            Errored => "errored",
-            Completed => "completed",
-            Archived => "archived",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 
     /// Reads [`Status::word`] back.
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|s| s.word() == word)
+        word.parse().ok()
     }
 }
 
@@ -224,16 +223,13 @@ impl Channel {
     pub const ALL: [Self; 2] = [Sms, Voice];
 
     /// The word used in the API and in the database.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Sms => "sms",
-            Voice => "voice",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 
     /// Reads [`Channel::word`] back.
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|c| c.word() == word)
+        word.parse().ok()
     }
 }
 
@@ -242,17 +238,8 @@ impl Action {
     pub const ALL: [Self; 8] = [Edit, Schedule, Adjust, Stop, Restart, Release, Archive, Self::Clone];
 
     /// The word used in the API.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Edit => "edit",
-            Schedule => "schedule",
-            Adjust => "adjust",
-            Stop => "stop",
-            Restart => "restart",
-            Release => "release",
-            Archive => "archive",
-            Self::Clone => "clone",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 }
 

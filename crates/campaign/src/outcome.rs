@@ -192,9 +192,12 @@ impl Outcome {
 }
 
 /// Why a recipient got nothing, by a rule of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::EnumString, strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
+#[strum(serialize_all = "snake_case")]
 pub enum SkipReason {
     /// The number opted out.
     OptedOut = 1,
@@ -231,23 +234,13 @@ impl SkipReason {
     ];
 
     /// The word used in the API and in the database.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::OptedOut => "opted_out",
-            Self::Blocked => "blocked",
-            Self::InvalidNumber => "invalid_number",
-            Self::MissingField => "missing_field",
-            Self::NoConsent => "no_consent",
-            Self::Limit => "limit",
-            Self::Expired => "expired",
-            Self::EarlierFailed => "earlier_failed",
-            Self::Deleted => "deleted",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 
     /// Reads [`SkipReason::word`] back.
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|r| r.word() == word)
+        word.parse().ok()
     }
 
     /// Whether the same reason holds for every later message to this recipient.

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 /// Why a campaign does not send at this moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum WaitingReason {
     /// Its time has not come.
     NotDue,
@@ -31,20 +32,8 @@ pub enum WaitingReason {
 
 impl WaitingReason {
     /// The word used in the API.
-    pub const fn word(&self) -> &'static str {
-        match self {
-            Self::NotDue => "not_due",
-            Self::WindowClosed => "window_closed",
-            Self::RouteDown => "route_down",
-            Self::RouteRefuses(_) => "route_refuses",
-            Self::Disabled => "disabled",
-            Self::Rate => "rate",
-            Self::EarlierMessage => "earlier_message",
-            Self::DiskFull => "disk_full",
-            Self::Late => "late",
-            Self::Pilot => "pilot",
-            Self::Fault(_) => "fault",
-        }
+    pub fn word(&self) -> &'static str {
+        self.into()
     }
 
     /// What the far end or the database says.

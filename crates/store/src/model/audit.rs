@@ -50,7 +50,8 @@ impl fmt::Display for ActorId {
 }
 
 /// What was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Deed {
     /// A person signed in.
     SignedIn,
@@ -58,23 +59,23 @@ pub enum Deed {
     SignedOut,
     /// An invitation was taken up.
     AccountMade,
-    /// A campaign was made,
+    /// A campaign was made.
     CampaignMade,
-    /// edited,
+    /// A campaign was edited.
     CampaignEdited,
-    /// cloned (its object is the copy),
+    /// A campaign was cloned; its object is the copy.
     CampaignCloned,
-    /// scheduled,
+    /// A campaign was scheduled.
     CampaignScheduled,
-    /// given other times,
+    /// A campaign was given other times.
     CampaignAdjusted,
-    /// stopped,
+    /// A campaign was stopped.
     CampaignStopped,
-    /// restarted,
+    /// A campaign was restarted.
     CampaignRestarted,
-    /// released,
+    /// What was held of a campaign was released.
     CampaignReleased,
-    /// archived.
+    /// A campaign was archived.
     CampaignArchived,
     /// A delivery in doubt was settled by hand.
     DoubtSettled,
@@ -84,51 +85,51 @@ pub enum Deed {
     FileSent,
     /// Its import, or one without a file, was begun.
     ImportBegun,
-    /// A number was put on a do-not-contact list,
+    /// A number was put on a do-not-contact list.
     NumberBlocked,
-    /// and taken off it.
+    /// A number was taken off a do-not-contact list.
     BlockLifted,
-    /// A consent was noted,
+    /// A consent was noted.
     ConsentNoted,
-    /// and withdrawn.
+    /// A consent was withdrawn.
     ConsentWithdrawn,
     /// A contact was deleted.
     ContactDeleted,
-    /// A route was added,
+    /// A route was added.
     RouteAdded,
-    /// changed,
+    /// A route was changed.
     RouteChanged,
-    /// tried with one message.
+    /// A route was tried with one message.
     RouteTried,
-    /// A pool of senders was added,
+    /// A pool of senders was added.
     PoolAdded,
-    /// changed,
+    /// A pool of senders was changed.
     PoolChanged,
-    /// removed.
+    /// A pool of senders was removed.
     PoolRemoved,
     /// The account's settings were changed.
     SettingsChanged,
-    /// A person was invited,
+    /// A person was invited.
     PersonInvited,
-    /// added,
+    /// A person was added.
     PersonAdded,
-    /// given a password,
+    /// A person was given a password.
     PasswordSet,
-    /// given a role,
+    /// A person was given a role.
     RoleChanged,
-    /// removed.
+    /// A person was removed.
     PersonRemoved,
-    /// A token was made,
+    /// A token was made.
     TokenMade,
-    /// and ended.
+    /// A token was ended.
     TokenEnded,
-    /// A webhook was added,
+    /// A webhook was added.
     WebhookAdded,
-    /// switched on or off,
+    /// A webhook was switched on or off.
     WebhookSwitched,
-    /// tried,
+    /// A webhook was tried.
     WebhookTried,
-    /// removed.
+    /// A webhook was removed.
     WebhookRemoved,
     /// An event was told to a webhook once more.
     EventToldAgain,
@@ -138,50 +139,8 @@ pub enum Deed {
 
 impl Deed {
     /// As stored, and what its text goes by.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::SignedIn => "signed_in",
-            Self::SignedOut => "signed_out",
-            Self::AccountMade => "account_made",
-            Self::CampaignMade => "campaign_made",
-            Self::CampaignEdited => "campaign_edited",
-            Self::CampaignCloned => "campaign_cloned",
-            Self::CampaignScheduled => "campaign_scheduled",
-            Self::CampaignAdjusted => "campaign_adjusted",
-            Self::CampaignStopped => "campaign_stopped",
-            Self::CampaignRestarted => "campaign_restarted",
-            Self::CampaignReleased => "campaign_released",
-            Self::CampaignArchived => "campaign_archived",
-            Self::DoubtSettled => "doubt_settled",
-            Self::ListMade => "list_made",
-            Self::FileSent => "file_sent",
-            Self::ImportBegun => "import_begun",
-            Self::NumberBlocked => "number_blocked",
-            Self::BlockLifted => "block_lifted",
-            Self::ConsentNoted => "consent_noted",
-            Self::ConsentWithdrawn => "consent_withdrawn",
-            Self::ContactDeleted => "contact_deleted",
-            Self::RouteAdded => "route_added",
-            Self::RouteChanged => "route_changed",
-            Self::RouteTried => "route_tried",
-            Self::PoolAdded => "pool_added",
-            Self::PoolChanged => "pool_changed",
-            Self::PoolRemoved => "pool_removed",
-            Self::SettingsChanged => "settings_changed",
-            Self::PersonInvited => "person_invited",
-            Self::PersonAdded => "person_added",
-            Self::PasswordSet => "password_set",
-            Self::RoleChanged => "role_changed",
-            Self::PersonRemoved => "person_removed",
-            Self::TokenMade => "token_made",
-            Self::TokenEnded => "token_ended",
-            Self::WebhookAdded => "webhook_added",
-            Self::WebhookSwitched => "webhook_switched",
-            Self::WebhookTried => "webhook_tried",
-            Self::WebhookRemoved => "webhook_removed",
-            Self::EventToldAgain => "event_told_again",
-            Self::DataAdopted => "data_adopted",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -95,7 +95,8 @@ pub struct CampaignFilter {
 }
 
 /// What the Campaign Index sorts by.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum CampaignSort {
     /// Newest first.
     #[default]
@@ -130,22 +131,13 @@ impl CampaignSort {
     ];
 
     /// As an address names it.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Status => "status",
-            Self::Name => "name",
-            Self::Start => "start",
-            Self::CreatedBy => "created_by",
-            Self::Messages => "messages",
-            Self::List => "list",
-            Self::Progress => "progress",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 
     /// Reads [`CampaignSort::word`] back.
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|sort| sort.word() == word)
+        word.parse().ok()
     }
 }
 

@@ -21,7 +21,7 @@ impl Barred {
     pub const ALL: [Self; 3] = [Self::Sms, Self::Voice, Self::All];
 
     /// As stored, and as the API says it.
-    pub const fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Self::Sms => Channel::Sms.word(),
             Self::Voice => Channel::Voice.word(),
@@ -59,8 +59,9 @@ pub enum ImportTarget {
 }
 
 /// How far an import is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::EnumString, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ImportStage {
     /// The file is there; a person looks at it first.
     Queued,
@@ -74,18 +75,13 @@ pub enum ImportStage {
 
 impl ImportStage {
     /// As stored, and as the API says it.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Done => "done",
-            Self::Failed => "failed",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 
     /// Reads [`ImportStage::word`] back.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Queued, Self::Running, Self::Done, Self::Failed].into_iter().find(|stage| stage.word() == word)
+        word.parse().ok()
     }
 }
 

@@ -67,9 +67,9 @@ impl OptOutScope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
-    /// At most so many messages
+    /// The most messages to one number in any period of `per`.
     pub messages: NonZeroU32,
-    /// in any period of this length: up to a year.
+    /// The length of the period, at most a year.
     #[serde(with = "campaign::iso_duration")]
     pub per: SignedDuration,
 }

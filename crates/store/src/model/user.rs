@@ -5,8 +5,21 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// What a person or a token may do; each includes those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::EnumString,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Role {
     /// Looks.
     Viewer,
@@ -21,12 +34,8 @@ impl Role {
     pub const ALL: [Self; 3] = [Self::Viewer, Self::Manager, Self::Admin];
 
     /// As stored and shown.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Manager => "manager",
-            Self::Admin => "admin",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 
     /// The scope of a token that may as much.
@@ -40,7 +49,7 @@ impl Role {
 
     /// Reads [`Role::word`] back.
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.word() == word)
+        word.parse().ok()
     }
 
     /// Reads [`Role::scope`] back.

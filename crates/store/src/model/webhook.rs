@@ -5,8 +5,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// What a webhook is told of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Level {
     /// Each delivery as it changes: sent, delivered, refused, skipped.
     Attempt,
@@ -21,12 +24,8 @@ impl Level {
     pub const ALL: [Self; 3] = [Self::Attempt, Self::Person, Self::Campaign];
 
     /// As stored, and as the API says it.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Attempt => "attempt",
-            Self::Person => "person",
-            Self::Campaign => "campaign",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 }
 
