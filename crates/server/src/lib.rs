@@ -8,11 +8,12 @@ mod api;
 mod auth;
 mod body;
 pub mod config;
+mod connections;
 pub mod forward;
 mod idempotency;
 pub mod import;
+mod late;
 mod limits;
-mod listener;
 mod live;
 #[expect(clippy::unused_self, reason = "templates call them as methods")]
 mod pages;
@@ -33,8 +34,8 @@ use std::{
 
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use campaign::CampaignId;
+pub use connections::serve;
 use engine::Handle;
-use listener::{Late, Peer, with_peer};
 use store::{By, Store};
 
 use crate::{config::Config, live::Live, tries::Tries};
@@ -112,13 +113,4 @@ pub fn router(app: App) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), forward::one_master))
         .with_state(app);
     answers::all(router)
-}
-
-/// Serves until the listener fails.
-///
-/// # Errors
-/// As the listener's.
-pub async fn serve(listener: tokio::net::TcpListener, app: App) -> std::io::Result<()> {
-    let router = router(app).layer(middleware::map_request(with_peer));
-    axum::serve(Late(listener), router.into_make_service_with_connect_info::<Peer>()).await
 }

@@ -1,8 +1,7 @@
 //! The most of everything that comes from outside: connections, bodies, files, rows, values, tries and listeners. What is
 //! larger or more is refused in words, or waits; nothing is held in memory by the size that a request says it has.
 //!
-//! Channels and queues within the program are bounded where they are made: `engine::hear` (reports), `sms` (windows),
-//! `store` (the writer's queue, changes); docs/architecture.md names them all.
+//! What waits within the program is bounded where it waits; docs/architecture.md lists it under "Bounds".
 
 use std::time::Duration;
 
@@ -31,6 +30,10 @@ pub(crate) const SHOWN: usize = 60;
 
 /// Connections at a time, about 40 KiB each; whoever comes after them waits to be accepted.
 pub(crate) const CONNECTIONS: usize = 2_000;
+/// The head of a request, in bytes.
+pub(crate) const LARGEST_HEAD: usize = 64 * 1024;
+/// Header fields of a request.
+pub(crate) const MOST_HEADERS: usize = 100;
 /// How long the head of a request may take, and how long a connection may lie idle.
 pub(crate) const HEAD_WITHIN: Duration = Duration::from_secs(30);
 /// How long whoever sends a body, or reads an answer, may pause.

@@ -2,12 +2,14 @@
 
 use axum::{
     Json,
+    extract::rejection::BytesRejection,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use campaign::{Action, Status, lifecycle};
 use serde::Serialize;
 use store::{Problem as FieldProblem, StoreError};
+use tower_http::timeout::TimeoutError;
 use utoipa::ToSchema;
 
 /// Seconds after which a client may ask again when the database is gone.
@@ -117,6 +119,22 @@ impl Problem {
         tracing::error!(%cause, "a request failed");
         let detail = "this failed for a reason of the server's own; see the server's log";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "/problems/internal", "Something failed here", detail)
+    }
+
+    /// What a body is answered that could not be read to its end.
+    pub(crate) fn of_body(e: &BytesRejection) -> Self {
+        if e.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            return Self::too_large("the body is larger than this address takes");
+        }
+        let mut cause: Option<&dyn std::error::Error> = Some(e);
+        while let Some(e) = cause {
+            if e.is::<TimeoutError>() {
+                let detail = "the body came to a halt; send it again";
+                return Self::new(StatusCode::REQUEST_TIMEOUT, "/problems/too-slow", "Too slow", detail);
+            }
+            cause = e.source();
+        }
+        Self::unreadable(e.body_text())
     }
 
     /// 413.

@@ -176,7 +176,7 @@ impl<S: Send + Sync, T: DeserializeOwned, U: DeserializeOwned> FromRequest<S> fo
 
 async fn form<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Refused> {
     let bytes = Bytes::from_request(request, state).await;
-    bytes.map_err(|_| Problem::too_large("the form is larger than this page takes").into())
+    bytes.map_err(|e| Problem::of_body(&e).into())
 }
 
 fn read<T: DeserializeOwned>(form: &[u8]) -> Result<T, Refused> {

@@ -6,44 +6,28 @@
 
 use std::{
     io,
-    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use axum::{
-    extract::{ConnectInfo, Request, connect_info::Connected},
-    serve::{IncomingStream, Listener},
-};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
 
-/// Accepts [`Connection`]s.
-pub(crate) struct Late(pub(crate) TcpListener);
-
-impl Listener for Late {
-    type Io = Connection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
-        let (stream, peer) = Listener::accept(&mut self.0).await;
-        (Connection { stream, at_end: false }, peer)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-}
-
 /// A connection that tells its end when it is asked a second time.
-pub(crate) struct Connection {
+pub(crate) struct Late {
     stream: TcpStream,
     at_end: bool,
 }
 
-impl AsyncRead for Connection {
+impl From<TcpStream> for Late {
+    fn from(stream: TcpStream) -> Self {
+        Self { stream, at_end: false }
+    }
+}
+
+impl AsyncRead for Late {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -59,7 +43,7 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl AsyncWrite for Late {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
@@ -83,22 +67,4 @@ impl AsyncWrite for Connection {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
-}
-
-/// The far end of a connection.
-#[derive(Clone)]
-pub(crate) struct Peer(SocketAddr);
-
-impl Connected<IncomingStream<'_, Late>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Late>) -> Self {
-        Self(*stream.remote_addr())
-    }
-}
-
-/// Says where a request comes from as it is said of any listener.
-pub(crate) async fn with_peer(mut request: Request) -> Request {
-    if let Some(ConnectInfo(Peer(peer))) = request.extensions_mut().remove() {
-        request.extensions_mut().insert(ConnectInfo(peer));
-    }
-    request
 }
