@@ -119,7 +119,7 @@ fn is_of_each_process(path: &str) -> bool {
 /// Lets the process that dispatches answer, where that is another.
 pub(crate) async fn one_master(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let in_words = words(request.uri());
-    let mark = take_mark(&app, &mut request);
+    let passed_on = take_mark(&app, &mut request);
     let challenge = request.headers_mut().remove(CHALLENGE);
     if is_of_each_process(request.uri().path()) {
         let mut answer = next.run(request).await;
@@ -137,7 +137,7 @@ pub(crate) async fn one_master(State(app): State<App>, mut request: Request, nex
     if request.method().is_safe() {
         return match hold {
             Some(_) => next.run(request).await,
-            None if mark != Mark::Straight => in_words(just_changed()),
+            None if passed_on => in_words(just_changed()),
             None => read(&app, request, next).await,
         };
     }
@@ -146,11 +146,11 @@ pub(crate) async fn one_master(State(app): State<App>, mut request: Request, nex
         match hold {
             // What the process before it left, imports and claims, is still being taken up.
             Some(hold) if hold.is_alone() && app.engine.get().is_none() => Err(just_changed()),
-            Some(_hold) if mark == Mark::Proven && request.uri().path() == IMPORT => {
+            Some(_hold) if passed_on && request.uri().path() == IMPORT => {
                 api::lists::import_by_command(&app, request).await
             }
             Some(_hold) => Ok(next.run(request).await),
-            None if mark != Mark::Straight => Err(just_changed()),
+            None if passed_on => Err(just_changed()),
             None => change(&app, request).await,
         }
     });
@@ -237,28 +237,15 @@ fn words(uri: &Uri) -> impl Fn(Problem) -> Response + use<> {
     move |problem| if api { problem.into_response() } else { pages::refused(problem) }
 }
 
-/// How a request is marked.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Mark {
-    /// From whoever asks.
-    Straight,
-    /// By another process, or by something that says so.
-    PassedOn,
-    /// By a process of the same folder: it knows the secret.
-    Proven,
-}
-
-/// Takes away what marks a request as passed on; who really asked is believed to whoever knows the secret.
-fn take_mark(app: &App, request: &mut Request) -> Mark {
-    let peer = request.headers_mut().remove(PEER);
-    let Some(shown) = request.headers_mut().remove(PASSED_ON) else { return Mark::Straight };
-    if app.secret.get().is_none_or(|secret| shown.as_bytes() != secret.as_bytes()) {
-        return Mark::PassedOn;
-    }
-    if let Some(peer) = peer.and_then(|peer| peer.to_str().ok()?.parse::<SocketAddr>().ok()) {
+/// Takes away what marks a request as passed on, and says whether it was: by a process of this folder, as it knows the
+/// secret. Who really asked is believed to that one alone.
+fn take_mark(app: &App, request: &mut Request) -> bool {
+    let (peer, mark) = (request.headers_mut().remove(PEER), request.headers_mut().remove(PASSED_ON));
+    let known = app.secret.get().zip(mark).is_some_and(|(secret, mark)| mark.as_bytes() == secret.as_bytes());
+    if known && let Some(peer) = peer.and_then(|peer| peer.to_str().ok()?.parse::<SocketAddr>().ok()) {
         request.extensions_mut().insert(ConnectInfo(peer));
     }
-    Mark::Proven
+    known
 }
 
 /// A connection to the process that dispatches, which has proven that it is that one, and its secret.
