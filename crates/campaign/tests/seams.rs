@@ -18,7 +18,7 @@ const CHANNELS: &[(&str, &str)] = &[
     ("store/src/model/definition.rs", "reads the content of each"),
     ("store/src/model/contact.rs", "do-not-contact lists of each"),
     ("engine/src/hand_over.rs", "renders each"),
-    ("server/src/api/view.rs", "shows each"),
+    ("server/src/view.rs", "shows each"),
     ("server/src/pages/editor.rs", "has a form for each"),
     ("store/src/sqlite/reply.rs", "replies are messages"),
     ("store/src/sqlite/answer.rs", "so are answers"),

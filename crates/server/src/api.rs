@@ -7,7 +7,6 @@ mod pools;
 pub(crate) mod routes;
 mod settings;
 mod suppressions;
-pub(crate) mod view;
 mod webhooks;
 
 use axum::{Json, Router, extract::State, response::IntoResponse, routing::get};

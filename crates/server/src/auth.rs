@@ -14,7 +14,11 @@ use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use jiff::Timestamp;
 use store::{ActorId, By, Grant, Role};
 
-use crate::{App, pages, permission, place::Came, problem::Problem};
+use crate::{
+    App, permission,
+    place::Came,
+    problem::{Problem, Telling},
+};
 
 /// The cookie that a session's secret lies in.
 const COOKIE: &str = "carillon_session";
@@ -122,15 +126,17 @@ fn refuse_method(methods: &[&str], refuse: impl Fn(Problem) -> Response) -> Resp
 }
 
 /// Lets through who may.
-pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard(
+    State((app, telling)): State<(App, Telling)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let Some(matched) = request.extensions().get::<MatchedPath>().cloned() else {
         return next.run(request).await;
     };
     let (mut parts, body) = request.into_parts();
     let path = parts.uri.path().to_owned();
-    let refuse = |problem: Problem| {
-        if path.starts_with("/api/") { problem.into_response() } else { pages::refused(problem) }
-    };
+    let refuse = telling.at(&path);
     let Some(rule) = permission::of(&parts.method, matched.as_str()) else {
         return refuse_method(&permission::methods(matched.as_str()), refuse);
     };

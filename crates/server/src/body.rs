@@ -5,11 +5,11 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Request},
     http::request::Parts,
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
-use store::{Definition, StoreError};
+use store::{Definition, DeliveryFilter, Place, Route, RouteConfig, StoreError};
 
-use crate::problem::Problem;
+use crate::problem::{Answer, Problem};
 
 /// A JSON body. An empty one stands for `{}`.
 pub(crate) struct Body<T>(pub(crate) T);
@@ -60,6 +60,22 @@ pub(crate) fn definition(value: Value) -> Result<Definition, Problem> {
     Definition::read(value).map_err(|problem| Problem::field(&problem.field, problem.message))
 }
 
+/// Reads a route's settings; each field that is wrong is named.
+pub(crate) fn route(value: Value) -> Result<RouteConfig, Problem> {
+    RouteConfig::read(value).map_err(|problem| Problem::field(&problem.field, problem.message))
+}
+
+/// A route's settings with what `change` names in the place of its own. Where that leads elsewhere, the password is
+/// to be given again: whoever may change a route need not know it, and must not have it sent to a place of their own.
+pub(crate) fn changed_route(now: &Route, change: Value) -> Result<RouteConfig, Problem> {
+    let has_password = change.get("password").is_some();
+    let next = route(merged(&now.config, change)?)?;
+    if !has_password && now.config.leads_elsewhere(&next) {
+        return Err(Problem::field("password", "the password goes to another place then: give it again"));
+    }
+    Ok(next)
+}
+
 /// The query of an address.
 pub(crate) struct Query<T>(pub(crate) T);
 
@@ -69,5 +85,50 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query = axum::extract::Query::from_request_parts(parts, state).await;
         query.map(|q| Self(q.0)).map_err(|e| Problem::field("query", e.body_text()))
+    }
+}
+
+/// Which deliveries of a campaign are looked at.
+#[derive(Deserialize)]
+pub(crate) struct DeliveryQuery {
+    pub(crate) outcome: Option<String>,
+    #[serde(default, deserialize_with = "empty_is_none")]
+    pub(crate) message: Option<u32>,
+    pub(crate) q: Option<String>,
+    pub(crate) limit: Option<u32>,
+    pub(crate) cursor: Option<String>,
+}
+
+/// A form sends the field of a choice that was not made with nothing in it.
+fn empty_is_none<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<u32>, D::Error> {
+    let text = String::deserialize(d)?;
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(serde::de::Error::custom) }
+}
+
+impl DeliveryQuery {
+    pub(crate) fn filter(self) -> Answer<DeliveryFilter> {
+        let outcome = match self.outcome.as_deref() {
+            None | Some("") => None,
+            Some(word) => Some(
+                Place::from_word(word)
+                    .ok_or_else(|| Problem::field("outcome", format!("'{word}' is no outcome")))?,
+            ),
+        };
+        let from = match self.cursor {
+            None => None,
+            Some(cursor) => Some(
+                cursor
+                    .parse()
+                    .ok()
+                    .ok_or_else(|| Problem::field("cursor", "use the 'next' of the page before"))?,
+            ),
+        };
+        // What has no digits is a name.
+        let is_name =
+            |q: &String| q.chars().any(char::is_alphabetic) && !q.chars().any(|c| c.is_ascii_digit());
+        let name = self.q.clone().filter(is_name);
+        let number = self.q.map(|q| q.chars().filter(char::is_ascii_digit).collect::<String>());
+        let number = number.filter(|digits| !digits.is_empty());
+        Ok(DeliveryFilter { outcome, message: self.message, number, name, from, longest_walk: None })
     }
 }

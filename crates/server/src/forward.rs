@@ -19,9 +19,9 @@ use std::{
 use axum::{
     body::{Body, to_bytes},
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, Version, header, request::Parts},
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use campaign::ImportId;
 use futures::stream;
@@ -32,7 +32,11 @@ use sha2::{Digest, Sha256};
 use store::{Store, StoreError};
 use tokio::{io::AsyncReadExt as _, net::TcpStream, time::timeout};
 
-use crate::{App, api, pages, problem::Problem, secret};
+use crate::{
+    App, api,
+    problem::{Problem, Telling},
+    secret,
+};
 
 /// Where a command hands over a file of contacts; nobody else is heard there.
 const IMPORT: &str = "/import-by-command";
@@ -117,8 +121,12 @@ fn is_of_each_process(path: &str) -> bool {
 }
 
 /// Lets the process that dispatches answer, where that is another.
-pub(crate) async fn one_master(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let in_words = words(request.uri());
+pub(crate) async fn one_master(
+    State((app, telling)): State<(App, Telling)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let in_words = telling.at(request.uri().path());
     let passed_on = take_mark(&app, &mut request);
     let challenge = request.headers_mut().remove(CHALLENGE);
     if is_of_each_process(request.uri().path()) {
@@ -229,12 +237,6 @@ fn passed_back(answer: hyper::Response<hyper::body::Incoming>) -> Response {
     let (mut parts, body) = answer.into_parts();
     strip(&mut parts.headers);
     Response::from_parts(parts, Body::new(body))
-}
-
-/// A refusal as whoever asked can read it.
-fn words(uri: &Uri) -> impl Fn(Problem) -> Response + use<> {
-    let api = uri.path().starts_with("/api/");
-    move |problem| if api { problem.into_response() } else { pages::refused(problem) }
 }
 
 /// Takes away what marks a request as passed on, and says whether it was: by a process of this folder, as it knows the

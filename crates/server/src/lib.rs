@@ -25,6 +25,7 @@ pub mod secret;
 mod spreadsheet;
 mod tries;
 pub mod uploads;
+mod view;
 pub mod webhook;
 
 use std::{
@@ -38,7 +39,7 @@ pub use connections::serve;
 use engine::Handle;
 use store::{By, Store};
 
-use crate::{config::Config, live::Live, tries::Tries};
+use crate::{config::Config, live::Live, problem::Telling, tries::Tries};
 
 /// What handlers work with. Cheap to clone.
 #[derive(Clone)]
@@ -100,6 +101,7 @@ impl App {
 
 /// Everything that is served.
 pub fn router(app: App) -> Router {
+    let telling = Telling { page: pages::refused };
     let (api, openapi) = api::routes();
     let api = api
         .layer(middleware::from_fn_with_state(app.clone(), idempotency::keyed))
@@ -108,9 +110,9 @@ pub fn router(app: App) -> Router {
         .merge(api)
         .merge(api::open(openapi))
         .merge(pages::routes().layer(DefaultBodyLimit::max(limits::LARGEST_FORM)))
-        .layer(middleware::from_fn_with_state(app.clone(), auth::guard))
+        .layer(middleware::from_fn_with_state((app.clone(), telling), auth::guard))
         .fallback(api::nothing_here)
-        .layer(middleware::from_fn_with_state(app.clone(), forward::one_master))
+        .layer(middleware::from_fn_with_state((app.clone(), telling), forward::one_master))
         .with_state(app);
     answers::all(router)
 }

@@ -30,10 +30,10 @@ use tokio::{
 
 use crate::{
     App,
-    api::view::{CampaignView, RouteView},
     auth::Caller,
     limits::EVENTS_BEHIND,
     problem::{Answer, Problem},
+    view::{CampaignView, RouteView},
 };
 
 /// How soon a page that lost its connection tries again.

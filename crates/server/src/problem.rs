@@ -15,6 +15,21 @@ use utoipa::ToSchema;
 /// Seconds after which a client may ask again when the database is gone.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
+/// How a refusal is told to whoever asked: to programs as it is, to people as a page.
+#[derive(Clone, Copy)]
+pub(crate) struct Telling {
+    /// Draws the page.
+    pub(crate) page: fn(Problem) -> Response,
+}
+
+impl Telling {
+    /// How it is told to whoever asked for `path`.
+    pub(crate) fn at(self, path: &str) -> impl Fn(Problem) -> Response + Copy + use<> {
+        let api = path.starts_with("/api/");
+        move |problem| if api { problem.into_response() } else { (self.page)(problem) }
+    }
+}
+
 /// A refusal. Nothing was changed.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {

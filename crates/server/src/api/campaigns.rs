@@ -15,12 +15,13 @@ use serde_json::{Value, json};
 use store::{Campaign, ReplyFilter, ReplyRow, StoreError, TimelineEntry};
 use utoipa::ToSchema;
 
-use super::{CampaignPath, Page, limit, view::CampaignView};
+use super::{CampaignPath, Page, limit};
 use crate::{
     App,
     auth::Caller,
     body::{Body, Query, definition, merged},
     problem::{Answer, Problem},
+    view::CampaignView,
 };
 
 /// The answer to an action: the campaign as it then is. A refusal names what can be done instead.

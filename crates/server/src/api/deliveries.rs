@@ -16,7 +16,7 @@ use super::{CampaignPath, Page, limit};
 use crate::{
     App,
     auth::Caller,
-    body::{Body, Query},
+    body::{Body, DeliveryQuery, Query},
     problem::{Answer, Problem},
     spreadsheet::neutral,
 };
@@ -24,56 +24,12 @@ use crate::{
 /// Rows of the file that are read together.
 const CHUNK: usize = 5_000;
 
-#[derive(Deserialize)]
-pub(crate) struct ListQuery {
-    pub(crate) outcome: Option<String>,
-    #[serde(default, deserialize_with = "empty_is_none")]
-    pub(crate) message: Option<u32>,
-    pub(crate) q: Option<String>,
-    limit: Option<u32>,
-    cursor: Option<String>,
-}
-
-/// A form sends the field of a choice that was not made with nothing in it.
-fn empty_is_none<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<u32>, D::Error> {
-    let text = String::deserialize(d)?;
-    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(serde::de::Error::custom) }
-}
-
-impl ListQuery {
-    pub(crate) fn filter(self) -> Answer<DeliveryFilter> {
-        let outcome = match self.outcome.as_deref() {
-            None | Some("") => None,
-            Some(word) => Some(
-                Place::from_word(word)
-                    .ok_or_else(|| Problem::field("outcome", format!("'{word}' is no outcome")))?,
-            ),
-        };
-        let from = match self.cursor {
-            None => None,
-            Some(cursor) => Some(
-                cursor
-                    .parse()
-                    .ok()
-                    .ok_or_else(|| Problem::field("cursor", "use the 'next' of the page before"))?,
-            ),
-        };
-        // What has no digits is a name.
-        let is_name =
-            |q: &String| q.chars().any(char::is_alphabetic) && !q.chars().any(|c| c.is_ascii_digit());
-        let name = self.q.clone().filter(is_name);
-        let number = self.q.map(|q| q.chars().filter(char::is_ascii_digit).collect::<String>());
-        let number = number.filter(|digits| !digits.is_empty());
-        Ok(DeliveryFilter { outcome, message: self.message, number, name, from, longest_walk: None })
-    }
-}
-
 /// Every recipient × message in order, also those that nothing was sent to yet.
 #[utoipa::path(get, path = "/campaigns/{id}/deliveries", params(("id" = String, Path), ("outcome" = Option<String>, Query), ("message" = Option<u32>, Query), ("q" = Option<String>, Query), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)), responses((status = 200, body = Page<Object>), (status = 404, body = Problem)))]
 pub(super) async fn list(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<DeliveryQuery>,
 ) -> Answer<Json<Page<DeliveryView>>> {
     let limit = limit(query.limit)? as usize;
     let (rows, next) = app.store.deliveries(id, query.filter()?, limit).await?;
@@ -120,7 +76,7 @@ pub(super) async fn settle(
 pub(super) async fn csv(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<DeliveryQuery>,
 ) -> Answer<Response> {
     app.store.campaign(id).await?;
     let filter = query.filter()?;

@@ -2,31 +2,15 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde_json::Value;
-use store::{Route, RouteConfig};
 
-use super::{Page, RoutePath, view::RouteView};
+use super::{Page, RoutePath};
 use crate::{
     App,
     auth::Caller,
-    body::{Body, merged},
+    body::{Body, changed_route, route},
     problem::{Answer, Problem},
+    view::RouteView,
 };
-
-/// Reads a route's settings; each field that is wrong is named.
-pub(crate) fn config(value: Value) -> Result<RouteConfig, Problem> {
-    RouteConfig::read(value).map_err(|problem| Problem::field(&problem.field, problem.message))
-}
-
-/// A route's settings with what `change` names in the place of its own. Where that leads elsewhere, the password is
-/// to be given again: whoever may change a route need not know it, and must not have it sent to a place of their own.
-pub(crate) fn changed(route: &Route, change: Value) -> Result<RouteConfig, Problem> {
-    let has_password = change.get("password").is_some();
-    let next = config(merged(&route.config, change)?)?;
-    if !has_password && route.config.leads_elsewhere(&next) {
-        return Err(Problem::field("password", "the password goes to another place then: give it again"));
-    }
-    Ok(next)
-}
 
 /// Every route.
 #[utoipa::path(get, path = "/routes", responses((status = 200, body = Page<RouteView>)))]
@@ -42,7 +26,7 @@ pub(super) async fn create(
     caller: Caller,
     Body(body): Body<Value>,
 ) -> Answer<(StatusCode, Json<RouteView>)> {
-    let route = app.store.create_route(config(body)?, caller.by()).await?;
+    let route = app.store.create_route(route(body)?, caller.by()).await?;
     app.routes_changed();
     Ok((StatusCode::CREATED, Json(RouteView::of(&app, route))))
 }
@@ -56,7 +40,7 @@ pub(super) async fn edit(
     Body(change): Body<Value>,
 ) -> Answer<Json<RouteView>> {
     let current = app.store.route(id).await?;
-    let config = changed(&current, change)?;
+    let config = changed_route(&current, change)?;
     let route = app.store.edit_route(id, config, caller.by()).await?;
     app.routes_changed();
     Ok(Json(RouteView::of(&app, route)))

@@ -31,12 +31,10 @@ use super::{
 };
 use crate::{
     App,
-    api::{
-        deliveries::ListQuery,
-        view::{self, WaitingView},
-    },
     auth::Caller,
+    body::DeliveryQuery,
     problem::Problem,
+    view::{self, WaitingView},
 };
 
 /// Recipients on a page.
@@ -391,7 +389,7 @@ async fn recipients(
     State(app): State<App>,
     caller: Caller,
     Path(path): Path<String>,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<DeliveryQuery>,
 ) -> Shown {
     let id = id(&path)?;
     let (q, outcome, message) =

@@ -18,10 +18,10 @@ use store::{ReplyFilter, ReplyRow, RouteConfig, RouteKind, TestSend};
 use super::{Me, Posted, Refused, Shown, Wrong, again, page, t, words};
 use crate::{
     App,
-    api::{self, view::RouteView},
     auth::Caller,
     body::{self, Query},
     problem::Problem,
+    view::RouteView,
 };
 
 /// Tries shown with a route.
@@ -261,7 +261,7 @@ async fn new(caller: Caller) -> Shown {
 
 async fn create(State(app): State<App>, caller: Caller, Posted(form): Posted<RouteForm>) -> Shown {
     let made = async {
-        let config = api::routes::config(form.change()?)?;
+        let config = body::route(form.change()?)?;
         Ok::<_, Problem>(app.store.create_route(config, caller.by()).await?)
     };
     match made.await {
@@ -294,7 +294,7 @@ async fn change(
     let route = find(&app, &path).await?;
     let id = route.id;
     let saved = async {
-        let config = api::routes::changed(&route, form.change()?)?;
+        let config = body::changed_route(&route, form.change()?)?;
         Ok::<_, Problem>(app.store.edit_route(id, config, caller.by()).await?)
     };
     match saved.await {

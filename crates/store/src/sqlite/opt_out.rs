@@ -1,9 +1,11 @@
-//! Who opted out: suppressions, and the memory of what came in since the start, which is looked at
-//! immediately before a message is written.
+//! Who opted out: suppressions, and the memory of the latest ones, which is looked at immediately before a message is
+//! written.
 
 use std::{
     collections::HashMap,
+    mem,
     sync::{Arc, PoisonError, RwLock},
+    time::{Duration, Instant},
 };
 
 use campaign::{Channel, Msisdn, SkipReason};
@@ -13,10 +15,43 @@ use serde_json::json;
 use super::{Store, audit, ms, webhooks, writer::Effect};
 use crate::{Barred, By, Deed, Level, Result};
 
-/// Numbers that were suppressed since this process opened the store, and what this holds for. What
-/// was suppressed before is seen by every claim; this closes the gap between a claim and its bytes. Cheap to clone.
+/// How long a number is kept in memory at least: claims made since its suppression was stored have seen it, and one that
+/// was made before is written or put back within seconds (the lease of a claim, the last part of a long text).
+const KEPT: Duration = Duration::from_secs(30 * 60);
+
+/// Numbers that were suppressed lately, and what this holds for. Every claim sees what was suppressed before it; this closes
+/// the gap between a claim and its bytes. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct OptOuts(Arc<RwLock<HashMap<Msisdn, Vec<Bar>>>>);
+pub struct OptOuts(Arc<RwLock<Generations>>);
+
+/// What was suppressed in this period and in the one before: memory is bounded by what can happen within two of them.
+#[derive(Debug, Default)]
+struct Generations {
+    young: HashMap<Msisdn, Vec<Bar>>,
+    old: HashMap<Msisdn, Vec<Bar>>,
+    /// When `young` began.
+    since: Option<Instant>,
+}
+
+impl Generations {
+    fn set(&mut self, number: Msisdn, bars: Vec<Bar>, now: Instant) {
+        let since = *self.since.get_or_insert(now);
+        if now.duration_since(since) >= KEPT {
+            self.old = mem::take(&mut self.young);
+            self.since = Some(now);
+        }
+        self.old.remove(&number);
+        if bars.is_empty() {
+            self.young.remove(&number);
+        } else {
+            self.young.insert(number, bars);
+        }
+    }
+
+    fn of(&self, number: Msisdn) -> Option<&Vec<Bar>> {
+        self.young.get(&number).or_else(|| self.old.get(&number))
+    }
+}
 
 impl OptOuts {
     /// Whether nothing may go to `number` any more over `channel` that is for `purpose`; an empty one is not said.
@@ -26,16 +61,12 @@ impl OptOuts {
         let bars = |(barred, p): &Bar| {
             barred.covers(channel) && (p.is_empty() || purpose.is_empty() || p == purpose)
         };
-        numbers.get(&number).is_some_and(|held| held.iter().any(bars))
+        numbers.of(number).is_some_and(|held| held.iter().any(bars))
     }
 
     pub(super) fn set(&self, number: Msisdn, bars: Vec<Bar>) {
         let mut numbers = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if bars.is_empty() {
-            numbers.remove(&number);
-        } else {
-            numbers.insert(number, bars);
-        }
+        numbers.set(number, bars, Instant::now());
     }
 }
 
@@ -131,4 +162,32 @@ pub(super) fn opt_in(c: &Connection, number: Msisdn) -> Result<bool> {
         .prepare_cached("DELETE FROM suppression WHERE number = ?1 AND reason = ?2")?
         .execute((number.digits(), SkipReason::OptedOut.word()))?;
     Ok(lifted > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_kept_for_half_an_hour_at_least_and_for_an_hour_of_others_at_most() {
+        let number = |n: i64| Msisdn::from_digits(12_025_550_000 + n);
+        let everything = || vec![(Barred::All, String::new())];
+        let start = Instant::now();
+        let mut numbers = Generations::default();
+        // One a second for three hours.
+        for second in 0..3 * 3_600 {
+            numbers.set(number(second), everything(), start + Duration::from_secs(second as u64));
+            let (youngest, oldest) = (second - KEPT.as_secs() as i64 + 1, second - 2 * KEPT.as_secs() as i64);
+            assert!(numbers.of(number(youngest.max(0))).is_some(), "{second}");
+            assert!(oldest < 0 || numbers.of(number(oldest)).is_none(), "{second}");
+            assert!(numbers.young.len() + numbers.old.len() <= 3_600);
+        }
+        // Whoever is written to again is in neither, whichever held them.
+        let now = start + Duration::from_secs(3 * 3_600);
+        for second in [3 * 3_600 - 1, 3 * 3_600 - 1_801] {
+            assert!(numbers.of(number(second)).is_some());
+            numbers.set(number(second), Vec::new(), now);
+            assert!(numbers.of(number(second)).is_none());
+        }
+    }
 }
