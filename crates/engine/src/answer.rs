@@ -8,7 +8,7 @@ use store::{Answer, AnswerFate, Cycle};
 
 use crate::{Attempt, Batch, Engine, Job, Outgoing, Refusal, RouteState, choose::Key, dispatch::soonest};
 
-/// The wait after a refusal that is not the recipient's: a few tries before it is too late.
+/// The wait after a refusal that the recipient is not to blame for: leaves a few tries before it is too late.
 const BACKOFF: SignedDuration = SignedDuration::from_secs(15);
 
 impl Engine {
@@ -58,7 +58,7 @@ impl Engine {
         });
     }
 
-    /// What became of an answer; `None`: it was not written.
+    /// Records what became of an answer; `None`: it was not written.
     pub(crate) fn answered(&mut self, id: i64, attempt: Option<Attempt>, now: Timestamp) {
         let again = || AnswerFate::Again(now.saturating_add(BACKOFF).unwrap_or(now));
         let fate = match attempt {

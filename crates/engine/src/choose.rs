@@ -1,10 +1,10 @@
-//! Whom to claim for: a pure answer to plain facts.
+//! Which campaigns to claim for: a pure answer from plain facts.
 //!
-//! What is due of each campaign is looked at first (waves in order, by what their windows, leaders and lateness allow),
-//! then each route's room is divided among the campaigns that have something to send, those first that were served
-//! longest ago, so that a campaign of next year takes no share of today's rate and a small one is not starved. Within a
-//! campaign retries that are due go first, then what follows an earlier message (its distance was promised), then the
-//! rest by due time. Every campaign that sends nothing has a reason.
+//! The choice first looks at what is due in each campaign (waves in order, as far as their windows, leaders and
+//! lateness allow), then divides each route's room among the campaigns that have something to send. The campaign that
+//! was served longest ago comes first, so a campaign of next year takes no share of today's rate and a small one is not
+//! starved. Within a campaign, retries that are due go first, then messages that follow an earlier one (their distance
+//! was promised), then the rest by due time. Every campaign that sends nothing has a reason.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -26,25 +26,25 @@ use crate::{
 
 /// The most messages in one claim.
 const LARGEST_CLAIM: u32 = 1_000;
-/// A rate that is used up is told where it lets nothing of a campaign go for so long.
+/// A used-up rate is given as a reason once it has held a campaign back for this long.
 const RATE_IS_TOLD_AFTER: SignedDuration = SignedDuration::from_secs(2);
-/// The soonest that is looked again for what a clock between two milliseconds holds back.
+/// The shortest wait before looking again at what a clock between two milliseconds holds back.
 pub(crate) const SOON: SignedDuration = SignedDuration::from_millis(1);
 
-/// What a limit is kept for.
+/// What a limit applies to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Key {
-    /// Segments over a route: a second, and claimed and not yet committed.
+    /// The segments of a route: those sent each second, and those claimed and not yet committed.
     Route(RouteId),
-    /// Segments as a sender that has a rate of its own, over all campaigns and routes.
+    /// The segments of a sender that has a rate of its own, over all campaigns and routes.
     Sender(Arc<Sender>),
 }
 
-/// A route as it stands.
+/// A route as it stands now.
 #[derive(Debug, Clone)]
 pub(crate) struct PortFacts {
     pub(crate) state: RouteState,
-    /// Its settings were changed: it claims nothing more.
+    /// Whether its settings were changed: it claims nothing more.
     pub(crate) outdated: bool,
     /// When it last had room to send.
     pub(crate) alive_at: Timestamp,
@@ -57,7 +57,7 @@ pub(crate) struct Served {
     pub(crate) at: Timestamp,
 }
 
-/// All that a choice is made from.
+/// Everything that a choice is made from.
 pub(crate) struct Facts<'a> {
     pub(crate) now: Timestamp,
     pub(crate) work: &'a [Work],
@@ -65,23 +65,23 @@ pub(crate) struct Facts<'a> {
     pub(crate) ports: &'a BTreeMap<RouteId, PortFacts>,
     pub(crate) limits: &'a Limits<Key>,
     pub(crate) refusals: &'a Refusals,
-    /// Segments that a message of each campaign counts as.
+    /// How many segments a message of each campaign counts as.
     pub(crate) segments: &'a HashMap<CampaignId, u32>,
     pub(crate) served: &'a HashMap<CampaignId, Served>,
 }
 
-/// What is to be done.
+/// What the engine is to do.
 #[derive(Debug, Default)]
 pub(crate) struct Asks {
     /// Campaigns whose first delivery has come due.
     pub(crate) due: Vec<CampaignId>,
     pub(crate) claims: Vec<ClaimRequest>,
-    /// Waves to be held, as they are late.
+    /// Waves to hold because they are late.
     pub(crate) late: Vec<(CampaignId, WaveId)>,
-    /// Waiting streams that try one message.
+    /// Waiting streams that try one message each.
     pub(crate) probes: Vec<Stream>,
     pub(crate) waiting: HashMap<CampaignId, Vec<Waiting>>,
-    /// When it is worth looking again; none: when something is reported or changed.
+    /// When to look again; none: only when something is reported or changed.
     pub(crate) wake: Option<Timestamp>,
 }
 
@@ -94,7 +94,7 @@ impl Asks {
 /// What one campaign has to send.
 struct Demand<'a> {
     work: &'a Work,
-    /// Waves that may be claimed, with whom the leader must have settled by when.
+    /// Waves that may be claimed, each with the time by which the leader must have settled a recipient.
     waves: Vec<(&'a Wave, Option<Timestamp>)>,
     waits: Vec<Waiting>,
 }
@@ -147,7 +147,7 @@ pub(crate) fn choose(facts: &Facts<'_>) -> Asks {
     asks
 }
 
-/// What may go of one campaign, and why the rest may not.
+/// Finds what a campaign may send, and why the rest may not go.
 fn look<'a>(facts: &Facts<'_>, work: &'a Work, port: Option<&PortFacts>, asks: &mut Asks) -> Demand<'a> {
     let now = facts.now;
     let alive_at = port.map_or(Timestamp::MIN, |port| port.alive_at);
@@ -169,7 +169,7 @@ fn look<'a>(facts: &Facts<'_>, work: &'a Work, port: Option<&PortFacts>, asks: &
         }
         let Some(send) = work.definition.content.send(wave.message_no) else { continue };
         if wave.bound <= wave.next_seq {
-            // Whoever waits for a leader takes nothing, and is not late while it does.
+            // A wave that waits for its leader takes nothing, and is not late while it waits.
             waiting::add(&mut waits, WaitingReason::EarlierMessage, wave.bound_moves_at);
             if let Some(at) = wave.bound_moves_at {
                 asks.wake_at(at.max(now + SOON));
@@ -201,7 +201,7 @@ fn look<'a>(facts: &Facts<'_>, work: &'a Work, port: Option<&PortFacts>, asks: &
         }
         waves.push((wave, send.is_after().then(|| send.settled_before(&zones, now))));
     }
-    // What follows keeps its distance; all else goes by its due time.
+    // Messages that follow another keep their distance; all others go by their due time.
     waves.sort_by_key(|(wave, follows)| {
         (follows.is_none(), wave.due_at, wave.message_no, wave.next_seq, wave.id)
     });
@@ -241,7 +241,7 @@ fn divide(
         let Claims { taken, next, .. } = claims;
         left = left.saturating_sub(taken.saturating_mul(each));
         if taken > 0 {
-            // It sends: what else of it is not due yet is no reason. What waits for a person still does.
+            // The campaign sends, so what is not due yet is no reason to wait. What waits for a person still is.
             demand.waits.retain(|wait| {
                 matches!(
                     wait.reason,
@@ -266,7 +266,7 @@ fn divide(
         }
         asks.waiting.insert(id, demand.waits);
     }
-    // By the rate only where the rate is what lacks: results wake by themselves.
+    // Wakes by the rate only where the rate is short: results wake the engine by themselves.
     if count > 0
         && left == 0
         && let Some(next) = room.next
@@ -280,7 +280,7 @@ struct Claims<'a> {
     /// Messages that may still be claimed.
     most: u32,
     taken: u32,
-    /// When a sender that has no room has more.
+    /// When a sender that has no room will have some again.
     next: Option<Timestamp>,
     asks: &'a mut Asks,
 }
@@ -308,7 +308,7 @@ impl Claims<'_> {
             }
         }
         if going == 0 {
-            // Only the probe goes: of those who were never refused, if there are any.
+            // Only the probe goes: to a recipient who was never refused, if there is one.
             self.most = u32::from(probe.is_some());
             self.waves(demand, rooms);
         }
@@ -323,7 +323,7 @@ impl Claims<'_> {
             let waits = facts.refusals.wait(&stream(&parked.sender)).is_some();
             let most = match (waits, &probe) {
                 (false, _) => parked.count,
-                // Who was set aside has the probe where no wave brings one.
+                // The probe comes from those set aside where no wave offers one.
                 (true, Some(probe)) if *probe == parked.sender => u32::from(demand.waves.is_empty()),
                 (true, _) => 0,
             };
@@ -366,7 +366,7 @@ impl Claims<'_> {
     }
 }
 
-/// What the limits leave while a choice is made: what one campaign is granted, the next does not have.
+/// The room that the limits leave during a choice: what one campaign is granted, the next cannot have.
 struct Rooms<'a> {
     facts: &'a Facts<'a>,
     used: HashMap<Key, u32>,
@@ -378,7 +378,7 @@ impl Rooms<'_> {
         Grant { granted: room.granted.saturating_sub(self.used.get(key).copied().unwrap_or(0)), ..room }
     }
 
-    /// How many recipients from `seq` on, at most `most`, can be written to before a sender has no room.
+    /// How many recipients from `seq` on, at most `most`, can be sent to before a sender runs out of room.
     fn grant(&mut self, senders: &Senders, seq: i64, most: u32, next: &mut Option<Timestamp>) -> u32 {
         if !senders.are_paced() {
             return most;
@@ -405,8 +405,8 @@ impl Rooms<'_> {
         senders.all().iter().map(|(sender, _)| self.left(&Key::Sender(sender.clone()))).collect()
     }
 
-    /// How many recipients of whom it is not known who writes to them, at most `most`. Whose room they take is known once
-    /// they are claimed; until then it stays.
+    /// How many recipients can be sent to, at most `most`, while their senders are unknown. Whose room they take is
+    /// known once they are claimed; until then no room is taken.
     fn grant_any(&self, senders: &Senders, most: u32, next: &mut Option<Timestamp>) -> u32 {
         if !senders.are_paced() || most == 0 {
             return most;

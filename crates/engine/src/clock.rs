@@ -1,5 +1,5 @@
-//! The machine's clocks: the wall clock, which people and NTP set, and one that only runs on, also through a suspend.
-//! Where they part the wall clock was set; a suspended machine is no such thing, as both went on.
+//! The machine's clocks: the wall clock, which people and NTP set, and one that only runs on, even through a suspend.
+//! Where they part, the wall clock was set; a suspend does not part them, as both run on.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -23,8 +23,8 @@ impl Watch {
         Self(look())
     }
 
-    /// What the wall clock shows, and, where it was set since the last look, what it would show and by how much it was
-    /// set.
+    /// What the wall clock shows; and, where it was set since the last look, what it would have shown and by how much
+    /// it was set.
     pub(crate) fn now(&mut self) -> (Timestamp, Option<(Timestamp, SignedDuration)>) {
         let before = std::mem::replace(&mut self.0, look());
         (self.0.wall, step(before, self.0))
@@ -32,7 +32,7 @@ impl Watch {
 }
 
 fn look() -> Look {
-    // It counts the time of a suspend, other than the standard library's.
+    // This clock counts the time of a suspend, unlike the standard library's.
     let steady = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     let nanos = i32::try_from(steady.tv_nsec).unwrap_or_default();
     Look { wall: Timestamp::now(), steady: SignedDuration::new(steady.tv_sec, nanos) }
@@ -55,7 +55,7 @@ mod tests {
             wall: begin + SignedDuration::from_millis(wall),
             steady: SignedDuration::from_millis(steady),
         };
-        // (what the wall clock gained, what really passed) -> by how much it was set.
+        // (what the wall clock gained, what really passed) -> by how much the clock was set.
         let table = [
             (1_000, 1_000, None),
             (1_400, 1_000, None),

@@ -22,21 +22,21 @@ use crate::{
     service::{Command, Handle, Stopping},
 };
 
-/// How often it is stored that a route had room: the most that a crash adds to lateness.
+/// How often the store is told that a route had room: the most that a crash adds to lateness.
 const ALIVE_EVERY: SignedDuration = SignedDuration::from_secs(1);
-/// How often a campaign is tried again whose data could not be read or stored.
+/// How often a campaign whose data could not be read or stored is tried again.
 const FAULT_EVERY: SignedDuration = SignedDuration::from_mins(1);
 /// How long to wait after the store could not commit (full disk).
 pub(crate) const AFTER_FAILURE: SignedDuration = SignedDuration::from_secs(1);
-/// Space that must be free before anything is claimed: sending stops before accounting does.
+/// Free space needed before anything is claimed: sending stops before the disk is too full to record it.
 const RESERVE_BYTES: u64 = 16 * 1024 * 1024;
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Whole values are put in and taken out under these locks.
+    // Under these locks values are only put in and taken out whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What others may look at while the engine works.
+/// What others may read while the engine works.
 #[derive(Default)]
 pub(crate) struct Desk {
     pub(crate) waiting: Mutex<HashMap<CampaignId, Vec<Waiting>>>,
@@ -47,9 +47,9 @@ pub(crate) struct Desk {
 pub(crate) struct Port {
     pub(crate) route: Arc<dyn Route>,
     config: RouteConfig,
-    /// Its settings were changed: claims nothing more, and goes once all it has is accounted for.
+    /// Whether its settings were changed: it claims nothing more, and goes once all it has is accounted for.
     pub(crate) outdated: bool,
-    /// When it last had room to send: before this engine, as stored.
+    /// When it last had room to send; from the store until this engine has seen it.
     pub(crate) alive_at: Timestamp,
     pub(crate) alive_stored: Timestamp,
     traffic: Traffic,
@@ -60,7 +60,7 @@ pub(crate) struct Open {
     pub(crate) message_no: u32,
     pub(crate) route: RouteId,
     pub(crate) senders: Arc<Senders>,
-    /// What each message counts in the route's budget.
+    /// How many segments each message counts as in the route's budget.
     pub(crate) segments: u32,
     pub(crate) unsettled: BTreeMap<i64, (Msisdn, Tries)>,
 }
@@ -68,9 +68,9 @@ pub(crate) struct Open {
 /// A campaign whose data could not be read or stored.
 pub(crate) struct Faulty {
     words: String,
-    /// When it is tried again.
+    /// When the campaign is tried again.
     until: Timestamp,
-    /// What of it waits to be stored.
+    /// What is still to be stored for it.
     unstored: Cycle,
 }
 
@@ -85,10 +85,10 @@ pub struct Engine {
     pub(crate) commands: mpsc::UnboundedReceiver<Command>,
     orders: mpsc::UnboundedSender<Command>,
     pub(crate) open: HashMap<ClaimId, Open>,
-    /// What is to be stored with the next turn. Kept where a commit fails.
+    /// What is to be stored with the next turn; kept when a commit fails.
     pub(crate) pending: Cycle,
     acks: Vec<Ack>,
-    /// Acknowledgements that wait for the turn on its way to the disk.
+    /// Acknowledgements that wait until the current turn is on disk.
     storing: Vec<Ack>,
     /// Claimed, not yet rendered and handed over.
     pub(crate) claimed: Vec<(Work, Claimed)>,
@@ -96,22 +96,22 @@ pub struct Engine {
     /// The most segments that a message of each campaign came to.
     pub(crate) segments: HashMap<CampaignId, u32>,
     pub(crate) refusals: Refusals,
-    /// Campaigns with recipients who can be asked now and were not yet.
+    /// Campaigns with recipients who can be tried now and have not been.
     asking: HashSet<CampaignId>,
     pub(crate) limits: Limits<Key>,
     /// When each campaign last had something claimed.
     served: HashMap<CampaignId, Served>,
     pub(crate) faulty: HashMap<CampaignId, Faulty>,
-    /// The clock was set, which the store is not told of yet.
+    /// A step of the clock that the store has not been told of yet.
     stepped: Option<ClockStep>,
     pub(crate) stopping: HashMap<CampaignId, Stopping>,
     pub(crate) desk: Arc<Desk>,
     turn: u64,
-    /// Claims nothing more: the process is about to end.
+    /// Whether the process is about to end: it claims nothing more.
     pub(crate) closing: bool,
-    /// Answers to replies that are with a route, by id, and which route that is.
+    /// Answers to replies that a route holds, by id, with the route.
     pub(crate) answering: HashMap<i64, RouteId>,
-    /// One process at a time.
+    /// The right to dispatch, which one process has at a time.
     _right: store::Hold,
 }
 
@@ -163,13 +163,12 @@ impl Engine {
         Ok(engine)
     }
 
-    /// How others speak to this engine while it runs.
+    /// A handle by which others speak to this engine while it runs.
     pub fn handle(&self) -> Handle {
         Handle::new(self.orders.clone(), self.desk.clone())
     }
 
-    /// Connects the routes of the store that are not connected yet, and has those go whose settings were
-    /// changed.
+    /// Connects the store's routes that are not connected yet, and retires those whose settings were changed.
     pub(crate) async fn connect_routes(&mut self, now: Timestamp) -> Result<()> {
         let alive = self.store.routes_alive_at().await?;
         for stored in self.store.routes().await? {
@@ -204,7 +203,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Releases outdated routes that have nothing left, and connects them anew.
+    /// Releases outdated routes that have nothing left, and reconnects them.
     async fn renew_routes(&mut self, now: Timestamp) -> Result<()> {
         let busy = |id: &RouteId| {
             self.open.values().any(|o| o.route == *id) || self.answering.values().any(|route| route == id)
@@ -221,9 +220,9 @@ impl Engine {
         self.connect_routes(now).await
     }
 
-    /// Stops a campaign. The receiver hears when nothing more of it will be written, everything that was has been read
-    /// by the far end and, where its content waits for that, is accounted for ([`campaign::content::Stopped`]). A second
-    /// stop meanwhile waits for the same.
+    /// Stops a campaign. The receiver hears when nothing more of it will be written, the far end has read everything
+    /// that was, and, where its content requires it, all of that is accounted for ([`campaign::content::Stopped`]). A
+    /// second stop meanwhile waits for the same.
     pub async fn stop(&mut self, id: CampaignId, by: By) -> Result<oneshot::Receiver<()>> {
         let (answer, stopped) = oneshot::channel();
         if let Some(stopping) = self.stopping.get_mut(&id) {
@@ -237,7 +236,7 @@ impl Engine {
         Ok(stopped)
     }
 
-    /// Has every route write nothing more of a campaign; [`Command::Fenced`] says when that holds.
+    /// Tells every route to write nothing more of a campaign; [`Command::Fenced`] says when that holds.
     pub(crate) fn fence(&self, id: CampaignId) {
         let routes: Vec<_> = self.ports.values().map(|p| p.route.clone()).collect();
         let orders = self.orders.clone();
@@ -247,8 +246,8 @@ impl Engine {
         });
     }
 
-    /// One turn at `now`. Answers when the next one is worth taking; `None`: only when something is
-    /// reported or changed.
+    /// Takes one turn at `now`. Returns when the next one is worth taking; `None`: only when something is reported or
+    /// changed.
     pub async fn cycle(&mut self, now: Timestamp) -> Result<Option<Timestamp>> {
         self.gather(now);
         self.renew_routes(now).await?;
@@ -256,7 +255,7 @@ impl Engine {
         let work = agenda.campaigns;
         let (mut cycle, mut wake) = (Cycle::default(), None);
         if self.closing {
-            // Only what was handed over is still accounted for.
+            // Only what was handed over is still recorded.
         } else if self.store.free_space()? >= RESERVE_BYTES {
             wake = self.ask(&work, &agenda.faults, &mut cycle, now);
             self.choose_answers(&agenda.answers, &mut cycle, &mut wake, now);
@@ -266,13 +265,13 @@ impl Engine {
             soonest(&mut wake, now + AFTER_FAILURE);
         }
         self.take_up_faulty(now, &mut wake);
-        // Results make retries and free followers, which the work that was read does not show yet.
+        // Results create retries and free followers, which the work read earlier does not show yet.
         let news = !self.pending.settled.is_empty()
             || !self.pending.unwritten.is_empty()
             || !self.pending.replies.is_empty();
         let asked = !cycle.claims.is_empty();
         let committing = self.begin_turn(cycle, now);
-        // While that is on its way to the disk, what the turn before claimed is rendered and handed over.
+        // While the turn is being written to disk, what the turn before claimed is rendered and handed over.
         for (work, claim) in std::mem::take(&mut self.claimed) {
             self.hand_over(&work, claim, now);
         }
@@ -288,7 +287,7 @@ impl Engine {
         if news || !claimed.is_empty() {
             wake = Some(now);
         } else if asked {
-            // Nobody of what was asked for could go: they were skipped, held or dated anew, which is to be looked at.
+            // None of the recipients asked for could go: they were skipped, held or rescheduled, so look again.
             soonest(&mut wake, now + SOON);
         }
         for answer in answers {
@@ -312,7 +311,7 @@ impl Engine {
         Ok(if more { Some(now) } else { wake })
     }
 
-    /// Asks for what is to be claimed, and shows why campaigns wait. Answers when it is worth asking again.
+    /// Asks for what is to be claimed, and shows why campaigns wait. Returns when it is worth asking again.
     fn ask(
         &mut self,
         work: &[Work],
@@ -379,7 +378,7 @@ impl Engine {
         wake
     }
 
-    /// The machine's clock was set by `by`; without that it would show `from`. What is waited for keeps its length.
+    /// The machine's clock was set by `by`; otherwise it would show `from`. Waits keep their length.
     pub fn clock_stepped(&mut self, from: Timestamp, by: SignedDuration) {
         for port in self.ports.values_mut() {
             port.alive_at = port.alive_at.saturating_add(by).unwrap_or(from);
@@ -392,7 +391,7 @@ impl Engine {
         });
     }
 
-    /// Puts what the routes carry where others may look at it.
+    /// Publishes what the routes carry, for others to read.
     fn show_traffic(&self) {
         let mut shown = lock(&self.desk.traffic);
         for (id, port) in &self.ports {
@@ -401,7 +400,7 @@ impl Engine {
         }
     }
 
-    /// Takes what routes reported into the next turn.
+    /// Takes the routes' reports into the next turn.
     fn gather(&mut self, now: Timestamp) {
         while let Ok(report) = self.reports.try_recv() {
             self.take(report, now);
@@ -457,7 +456,7 @@ impl Engine {
         self.pending.settled.push(Settled { claim, campaign, message_no, seq, number, sender, fate, tries });
     }
 
-    /// Begins to store what is pending together with `asks`; nothing, where there is nothing.
+    /// Begins to store what is pending together with `asks`; does nothing where there is nothing to store.
     fn begin_turn(
         &mut self,
         asks: Cycle,
@@ -478,7 +477,7 @@ impl Engine {
         cycle.alive = asks.alive;
         cycle.answer = asks.answer;
         cycle.stepped = self.stepped.take();
-        // Acknowledged once this turn is stored; what comes meanwhile waits for the next.
+        // Acknowledged once this turn is stored; acknowledgements that come meanwhile wait for the next.
         self.storing = std::mem::take(&mut self.acks);
         (!cycle.is_empty()).then(|| self.store.cycle(cycle, self.worker.clone(), now))
     }
@@ -495,7 +494,7 @@ impl Engine {
                     let unstored = back.take_campaign(*campaign);
                     self.set_aside(*campaign, words, unstored, now);
                 }
-                // What was handed over meanwhile may be settled already, and waits for the next turn.
+                // A message handed over meanwhile may be settled already, and waits for the next turn.
                 let unstored = self.faulty.values().map(|faulty| &faulty.unstored);
                 let waiting: HashSet<ClaimId> = std::iter::once(&self.pending)
                     .chain(unstored)
@@ -541,7 +540,7 @@ impl Engine {
         faulty.unstored.unwritten.extend(unstored.unwritten);
     }
 
-    /// Takes up again what could not be stored and whose minute is over; the rest of those campaigns waits beside it.
+    /// Takes up again what could not be stored once its minute is over; the rest of those campaigns waits beside it.
     fn take_up_faulty(&mut self, now: Timestamp, wake: &mut Option<Timestamp>) {
         let due = |faulty: &Faulty| faulty.until <= now;
         for (_, faulty) in self.faulty.extract_if(|_, faulty| due(faulty)) {

@@ -1,4 +1,4 @@
-//! What an attempt means for the delivery: settled, to be tried again and when, or set aside.
+//! What an attempt means for its delivery: settled, to be tried again and when, or set aside.
 
 use campaign::{Outcome, SkipReason};
 use jiff::{SignedDuration, Timestamp};
@@ -6,13 +6,13 @@ use store::{Fate, Tries};
 
 use crate::{Attempt, Refusal, refusal::Verdict};
 
-/// First wait after throttling; doubles with each attempt.
+/// The first wait after throttling; it doubles with each attempt.
 const FIRST_BACKOFF: SignedDuration = SignedDuration::from_secs(1);
 /// The longest wait between two attempts.
 const LONGEST_BACKOFF: SignedDuration = SignedDuration::from_mins(5);
 
-/// The fate of a message after an attempt, which `tries` counts. A refusal that may be the recipient's or the route's is
-/// `judge`d.
+/// The fate of a message after an attempt; `tries` counts the attempts. A refusal that may be due to the recipient or
+/// to the route is `judge`d.
 pub(crate) fn of(
     attempt: Attempt,
     tries: &mut Tries,
@@ -41,7 +41,7 @@ pub(crate) fn of(
         Attempt::Refused { kind: Refusal::Recipient, status, words } => {
             settled(Outcome::Failed, Some(status), Some(words), Vec::new())
         }
-        // However long it takes: being too fast is never the recipient's fault.
+        // However long it takes: throttling is never the recipient's fault.
         Attempt::Refused { kind: Refusal::Throttled, words, .. } => {
             let wait = (FIRST_BACKOFF * 2_i32.saturating_pow(before.min(16))).min(LONGEST_BACKOFF);
             Fate::Again { due_at: now.saturating_add(wait).unwrap_or(now), detail: words }

@@ -11,14 +11,14 @@ use store::{Claimed, Fate, Recipient, Settled, Unwritten, Work};
 
 use crate::{Batch, Engine, Job, Outgoing, choose::Key, dispatch::Open, refusal::Stream};
 
-/// How long a claim may lie unwritten with its route before it goes back (architecture.md, leases).
+/// How long a claim may stay unwritten with its route before it goes back (architecture.md, leases).
 const LEASE: SignedDuration = SignedDuration::from_secs(10);
 
 impl Engine {
-    /// Takes on what was claimed: it is handed over with the next turn.
+    /// Takes on what was claimed, to be handed over with the next turn.
     pub(crate) fn accept(&mut self, work: Work, claim: Claimed, now: Timestamp) {
         let Some(route) = work.definition.route_id else {
-            // A scheduled campaign has one; one that has not keeps its messages.
+            // A scheduled campaign has a route; one without keeps its messages.
             return self.return_claim(&claim);
         };
         let segments = self.segments_of(&work);
@@ -42,8 +42,8 @@ impl Engine {
         self.claimed.push((work, claim));
     }
 
-    /// Segments that a message of a campaign counts as before it is rendered: as many as the longest so far,
-    /// or as its bare text has.
+    /// How many segments a message of a campaign counts as before it is rendered: the longest so far, or those of its
+    /// bare text.
     pub(crate) fn segments_of(&mut self, work: &Work) -> u32 {
         *self
             .segments
@@ -51,7 +51,7 @@ impl Engine {
             .or_insert_with(|| work.definition.content.units().into_iter().max().unwrap_or(1).max(1))
     }
 
-    /// Puts back what was claimed of a campaign and not handed over.
+    /// Puts back what was claimed for a campaign and not handed over.
     pub(crate) fn put_back(&mut self, id: CampaignId) {
         let unwritten: Vec<_> = self.claimed.extract_if(.., |(work, _)| work.id == id).collect();
         for (_, claim) in unwritten {
@@ -79,7 +79,7 @@ impl Engine {
         let Some(id) = work.definition.route_id else { return self.return_claim(&claim) };
         let send_before = send_before(work, &claim, now);
         let texts = self.texts.entry((work.id, work.epoch)).or_insert_with(|| {
-            // Checked at save and at schedule; one that cannot be read any more sends nothing.
+            // The text was checked at save and at schedule; one that can no longer be read sends nothing.
             Arc::new(sms.messages.iter().map(|m| m.parse().ok()).collect())
         });
         let text = texts.get(claim.message_no as usize - 1).cloned().flatten();
@@ -89,7 +89,7 @@ impl Engine {
         let (mut segments, mut most) = (0, 1);
         for r in claim.recipients {
             if refused && let Err(detail) = self.refusals.may_go(&stream(work.senders.of(r.seq))) {
-                // Its sender was refused since this was chosen: set aside, nothing counted.
+                // Its sender was refused since this message was chosen: set aside, nothing counted.
                 self.settle_unsent(
                     work,
                     claim.id,
@@ -105,7 +105,7 @@ impl Engine {
                     segments += size;
                     most = most.max(size as u32);
                     let sender = work.senders.of(r.seq).clone();
-                    // One was taken with the claim.
+                    // One segment was taken with the claim.
                     if work.senders.are_paced() {
                         self.limits.take(&Key::Sender(sender.clone()), size.saturating_sub(1) as u32, now);
                     }
@@ -126,7 +126,7 @@ impl Engine {
         if let Some(port) = self.ports.get_mut(&id)
             && !messages.is_empty()
         {
-            // One each was taken with the claim.
+            // One segment of each message was taken with the claim.
             self.limits.take(&Key::Route(id), (segments - messages.len()) as u32, now);
             port.route.submit(Batch {
                 job: Job::Claim { campaign: work.id, claim: claim.id },
@@ -141,7 +141,7 @@ impl Engine {
 }
 
 impl Engine {
-    /// What became of a message that is not handed over.
+    /// Settles a message that is not handed over.
     fn settle_unsent(&mut self, work: &Work, claim: ClaimId, message_no: u32, r: &Recipient, fate: Fate) {
         if let Some(open) = self.open.get_mut(&claim) {
             open.unsettled.remove(&r.seq);

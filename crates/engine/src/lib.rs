@@ -1,9 +1,8 @@
 //! Dispatch: claims due waves, hands batches to routes, accounts for every result.
 //!
-//! One [`Engine::cycle`] is one turn: what routes reported and what is to be claimed go to the store in
-//! one transaction, and only what is claimed there is handed to a route. Time comes in as an argument,
-//! so that a campaign of three days runs in a test in milliseconds. [`Engine::run`] takes turns by the
-//! clock of the machine.
+//! One [`Engine::cycle`] is one turn: what routes reported and what is to be claimed go to the store in one
+//! transaction, and only what is claimed there is handed to a route. Time comes in as an argument, so that a campaign
+//! of three days runs in a test in milliseconds. [`Engine::run`] takes turns by the machine's clock.
 
 mod answer;
 mod choose;

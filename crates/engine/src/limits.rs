@@ -1,8 +1,9 @@
-//! Limits: how much may go, by key. A rate is so many units a second, evenly, with no more than a tenth of a second in
-//! one go; a concurrency is so many units at once. One answer for both: what is granted now, and when there is more.
+//! Limits: how much may go, by key. A rate is a number of units a second, spread evenly, with no more than a tenth of a
+//! second's worth in one go; a concurrency is a number of units at once. Both have one answer: what is granted now, and
+//! when there is more.
 //!
-//! Knows nothing of messages, and reads no clock. A clock that is set back costs what was gained since, never more: time
-//! that has not passed grants nothing, and no grant waits for a time that was left.
+//! Knows nothing of messages, and reads no clock. A clock that is set back costs what was gained since, never more:
+//! time that has not passed grants nothing, and no grant waits for a time from before the step.
 
 use std::{collections::HashMap, hash::Hash};
 
@@ -10,14 +11,14 @@ use jiff::{SignedDuration, Timestamp};
 
 /// The longest burst after a pause.
 const BURST: SignedDuration = SignedDuration::from_millis(100);
-/// What is won back in a second after throttling, as a share of the configured rate.
+/// The share of the configured rate that is regained each second after throttling.
 const RECOVERY: f64 = 0.05;
-/// Throttling within this time of the last slowing-down is about what was sent before it.
+/// Throttling within this time of the last slow-down concerns what was sent before it.
 const SETTLING: SignedDuration = SignedDuration::from_secs(1);
 /// The shortest wait that is worth a turn.
 const SHORTEST_WAIT: f64 = 0.001;
 
-/// What a key is limited to; a part that is not given does not bind.
+/// The limits of a key; a part that is not given does not bind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Limit {
     /// Units a second; at least 1.
@@ -26,13 +27,13 @@ pub(crate) struct Limit {
     pub(crate) at_once: Option<u32>,
 }
 
-/// What there is room for.
+/// The room that a key has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Grant {
     /// Units that may go now.
     pub(crate) granted: u32,
-    /// When the rate has room for one more than is granted; none where the rate is not what lacks: results then make
-    /// room, and tell of it.
+    /// When the rate has room for one unit more than is granted; none where the rate is not what is short: results then
+    /// make room, and report it.
     pub(crate) next: Option<Timestamp>,
 }
 
@@ -40,7 +41,7 @@ impl Grant {
     /// Where nothing binds.
     const ANY: Self = Self { granted: u32::MAX, next: None };
 
-    /// What both have room for.
+    /// The room that both leave.
     fn and(self, other: Self) -> Self {
         if self.granted < other.granted { self } else { other }
     }
@@ -50,7 +51,7 @@ impl Grant {
 struct Kept {
     rate: Option<Rate>,
     at_once: Option<u32>,
-    /// Units that are under way.
+    /// Units under way.
     under_way: u32,
 }
 
@@ -65,7 +66,7 @@ impl<K> Default for Limits<K> {
 }
 
 impl<K: Eq + Hash> Limits<K> {
-    /// Limits a key from `now` on. What it took stays taken.
+    /// Limits a key from `now` on. Units already taken stay taken.
     pub(crate) fn set(&mut self, key: K, limit: Limit, now: Timestamp) {
         let kept = self.0.entry(key).or_insert(Kept { rate: None, at_once: None, under_way: 0 });
         kept.at_once = limit.at_once;
@@ -76,39 +77,39 @@ impl<K: Eq + Hash> Limits<K> {
         };
     }
 
-    /// Brings all rates to `now`: the beginning of a turn.
+    /// Brings all rates up to `now`, at the beginning of a turn.
     pub(crate) fn advance(&mut self, now: Timestamp) {
         for rate in self.0.values_mut().filter_map(|kept| kept.rate.as_mut()) {
             *rate = rate.at(now);
         }
     }
 
-    /// How much may go at `now`; a key without a limit is not bound.
+    /// The room of a key at `now`; a key without a limit is not bound.
     pub(crate) fn room(&self, key: &K, now: Timestamp) -> Grant {
         let Some(kept) = self.0.get(key) else { return Grant::ANY };
         let rate = kept.rate.as_ref().map_or(Grant::ANY, |rate| rate.room(now));
         let at_once = kept
             .at_once
             .map_or(Grant::ANY, |most| Grant { granted: most.saturating_sub(kept.under_way), next: None });
-        // Where both lack, results are what is waited for.
+        // Where both are short, results are what to wait for.
         at_once.and(rate)
     }
 
-    /// Takes `units` that went from the rate. More than there was room for is a debt.
+    /// Takes `units` from the rate. Taking more than there was room for leaves a debt.
     pub(crate) fn take(&mut self, key: &K, units: u32, now: Timestamp) {
         if let Some(rate) = self.0.get_mut(key).and_then(|kept| kept.rate.as_mut()) {
             rate.take(units, now);
         }
     }
 
-    /// Says how many units of a key are under way.
+    /// Sets how many units of a key are under way.
     pub(crate) fn under_way(&mut self, key: &K, units: u32) {
         if let Some(kept) = self.0.get_mut(key) {
             kept.under_way = units;
         }
     }
 
-    /// The far end asked for less: halves the rate, which comes back by a twentieth of the configured one a second.
+    /// Halves the rate because the far end asked for less; a twentieth of the configured rate comes back each second.
     pub(crate) fn slow_down(&mut self, key: &K, now: Timestamp) {
         if let Some(rate) = self.0.get_mut(key).and_then(|kept| kept.rate.as_mut()) {
             rate.slow_down(now);
@@ -151,11 +152,11 @@ impl Rate {
         (self.per_second * BURST.as_secs_f64()).max(1.0)
     }
 
-    /// As it is at `now`.
+    /// The rate as it is at `now`.
     fn at(&self, now: Timestamp) -> Self {
         let passed = now.duration_since(self.at).as_secs_f64().max(0.0);
         let mut rate = self.clone();
-        // A clock that was set back is followed: what is gained from here on counts.
+        // A clock that was set back is followed: the rate gains from here on.
         rate.at = now;
         rate.per_second = (rate.per_second + passed * rate.configured * RECOVERY).min(rate.configured);
         rate.allowed = (rate.allowed + passed * rate.per_second).min(rate.burst());
@@ -200,7 +201,7 @@ mod tests {
         limits
     }
 
-    /// What goes in some seconds, waking whenever it is said to be worth it.
+    /// Counts the units that go in this many seconds, waking whenever a grant says so.
     fn sent_in(limits: &mut Limits<u8>, now: &mut Timestamp, seconds: i64) -> u32 {
         let end = *now + SignedDuration::from_secs(seconds);
         let mut sent = 0;

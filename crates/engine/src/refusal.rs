@@ -1,16 +1,17 @@
-//! Refusals by evidence: whose fault it is that a carrier refuses, where its status does not tell.
+//! Refusals judged by evidence: what a carrier's refusal is blamed on where its status does not tell.
 //!
-//! A status that names the recipient ends its message at once, one that names our speed slows us down. What is left
-//! ([`Refusal::Route`]: the sender's, the route's, or in no table) is judged by what else happens:
+//! A status that blames the recipient ends its message at once; one that blames our speed slows us down. The rest
+//! ([`Refusal::Route`]: blamed on the sender, on the route, or in no table) is judged by what else happens:
 //!
-//! - Where others are accepted it is the recipient's. It is asked three times, well apart, then it has failed. Being
-//!   asked again counts only where others were accepted meanwhile, or where no others are left to ask.
-//! - While nothing is accepted it counts for nobody. After 20 different recipients in a row, or when one is refused again,
-//!   that sender's part of the campaign waits; once a minute one message is tried, of those who were never refused
-//!   first. One that is accepted ends the wait. Who was refused for a day in which nothing was accepted has failed.
+//! - Where others are accepted, the recipient is to blame. The recipient is tried three times, well apart, and then has
+//!   failed. A further try counts only where others were accepted meanwhile, or where no others are left to try.
+//! - While nothing is accepted, a refusal counts for nobody. After 20 different recipients in a row, or when one is
+//!   refused again, that sender's part of the campaign waits; once a minute one message is tried, first to those who
+//!   were never refused. One that is accepted ends the wait. A recipient who was refused for a day in which nothing was
+//!   accepted has failed.
 //!
-//! Evidence is kept by campaign and sender, as texts and senders are what carriers refuse for. For a status that no table
-//! lists, what the route accepted of others counts too: it is the recipient's until evidence says otherwise.
+//! Evidence is kept by campaign and sender, because carriers refuse texts and senders. For a status that no table
+//! lists, what the route accepted from others counts too: the recipient is to blame until evidence says otherwise.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,77 +22,77 @@ use campaign::{CampaignId, RouteId, Sender};
 use jiff::{SignedDuration, Timestamp};
 use store::Tries;
 
-/// Different recipients refused in a row, and the sender's part of the campaign waits.
+/// After this many different recipients refused in a row, the sender's part of the campaign waits.
 const REFUSED_IN_A_ROW: usize = 20;
-/// How often a waiting one tries a message.
+/// How often a waiting stream tries a message.
 pub(crate) const PROBE_EVERY: SignedDuration = SignedDuration::from_mins(1);
-/// The waits between the three times that a recipient is asked.
+/// The waits between the three tries of a recipient.
 const ASK_AGAIN_AFTER: [SignedDuration; 2] = [SignedDuration::from_secs(5), SignedDuration::from_secs(15)];
-/// Who was refused for so long while nothing was accepted has failed.
+/// A recipient who is refused for this long while nothing is accepted has failed.
 const NOTHING_ACCEPTED: SignedDuration = SignedDuration::from_hours(24);
 
-/// What is written as one sender in one campaign.
+/// The messages of one sender in one campaign.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Stream {
     pub(crate) campaign: CampaignId,
     pub(crate) sender: Arc<Sender>,
 }
 
-/// A stream that waits.
+/// The wait of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wait {
     /// What the carrier says.
     pub(crate) words: String,
     /// When the next message is tried.
     pub(crate) probe_at: Timestamp,
-    /// One may be handed over though the stream waits: the probe that was chosen.
+    /// Whether one message may be handed over though the stream waits: the probe that was chosen.
     pub(crate) probing: bool,
 }
 
 /// What a refusal means for its message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is the recipient's: it has failed.
+    /// The recipient is to blame: the message has failed.
     Failed,
-    /// It counts for the recipient, who is asked again then.
+    /// The refusal counts against the recipient, who is tried again at this time.
     AskAgain(Timestamp),
-    /// It counts for nobody: tried again then, before the stream waits.
+    /// The refusal counts for nobody: the message is tried again at this time, before the stream waits.
     Later(Timestamp),
-    /// It counts for nobody, and the stream waits.
+    /// The refusal counts for nobody, and the stream waits.
     Parked,
 }
 
-/// What was refused.
+/// A message that was refused.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Refused<'a> {
     pub(crate) route: RouteId,
     pub(crate) seq: i64,
-    /// Whether a table says whose fault the status is.
+    /// Whether a table says what the status is blamed on.
     pub(crate) listed: bool,
     pub(crate) words: &'a str,
-    /// Whether there are others of the campaign who can be asked now and were not yet.
+    /// Whether the campaign has other recipients who can be tried now and have not been.
     pub(crate) others_left: bool,
 }
 
 #[derive(Debug, Default)]
 struct Evidence {
-    /// Recipients that were refused since the last one was accepted, no more than make it wait.
+    /// Recipients refused since a message was last accepted; no more than make the stream wait.
     in_a_row: HashSet<i64>,
-    /// When one was last accepted.
+    /// When a message was last accepted.
     accepted: Option<Timestamp>,
     wait: Option<Wait>,
 }
 
-/// What carriers refused and accepted lately.
+/// What carriers have refused and accepted lately.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
     streams: HashMap<Stream, Evidence>,
-    /// Routes that accepted anything, and when last.
+    /// Routes that have accepted anything, and when they last did.
     accepted: HashMap<RouteId, Timestamp>,
 }
 
 impl Refusals {
-    /// The wait of a stream, if it waits.
+    /// The wait of a stream, if it is waiting.
     pub(crate) fn wait(&self, stream: &Stream) -> Option<&Wait> {
         self.streams.get(stream)?.wait.as_ref()
     }
@@ -111,7 +112,7 @@ impl Refusals {
         }
     }
 
-    /// A message was refused for what may be the recipient's fault or the route's; `tries` is brought up to date.
+    /// A message was refused, which may be due to the recipient or to the route; `tries` is brought up to date.
     pub(crate) fn refused(
         &mut self,
         stream: &Stream,
@@ -123,7 +124,7 @@ impl Refusals {
         let known = self.streams.entry(stream.clone()).or_default();
         let accepted = known.accepted.max(of_others);
         let before = tries.refused_at.replace(tries.refused_at.unwrap_or(now));
-        // Who was refused while others were accepted says nothing new of the others.
+        // A recipient who was refused while others were accepted says nothing new about the others.
         if tries.refusals == 0 && known.in_a_row.len() < REFUSED_IN_A_ROW {
             known.in_a_row.insert(refused.seq);
         }
@@ -144,7 +145,7 @@ impl Refusals {
             };
         }
         if before.is_some_and(|first| accepted.is_some_and(|accepted| accepted >= first)) {
-            // Others were accepted since: the day begins anew.
+            // Others have been accepted since: the day begins anew.
             tries.refused_at = Some(now);
         } else if before.is_some_and(|first| now.duration_since(first) >= NOTHING_ACCEPTED) {
             return Verdict::Failed;
@@ -166,7 +167,7 @@ impl Refusals {
         }
     }
 
-    /// Whether a message of a stream may be handed over; a waiting one has one probe.
+    /// Whether a message of a stream may be handed over; a waiting stream has one probe.
     pub(crate) fn may_go(&mut self, stream: &Stream) -> Result<(), String> {
         match self.streams.get_mut(stream).and_then(|known| known.wait.as_mut()) {
             Some(wait) if wait.probing => {
@@ -281,7 +282,7 @@ mod tests {
         assert!(!w.waits());
         assert_eq!(w.refuse(19, &mut Tries::default(), true), Verdict::Parked);
         assert!(w.waits());
-        // What was under way counts for nobody.
+        // A message that was under way counts for nobody.
         let mut on_its_way = Tries::default();
         assert_eq!(w.refuse(20, &mut on_its_way, true), Verdict::Parked);
         assert_eq!(on_its_way.refusals, 0);
@@ -308,7 +309,7 @@ mod tests {
         let other = Stream { campaign: CampaignId(2), ..w.stream.clone() };
         w.refusals.accepted(&other, ROUTE, w.now);
         assert!(matches!(w.refuse(1, &mut Tries::default(), false), Verdict::AskAgain(_)));
-        // A wrong sender is this campaign's alone, whatever the route accepts of others.
+        // A wrong sender concerns this campaign alone, whatever the route accepts from others.
         let mut w = World::new();
         w.refusals.accepted(&other, ROUTE, w.now);
         assert!(matches!(w.refuse(1, &mut Tries::default(), true), Verdict::Later(_)));

@@ -1,4 +1,4 @@
-//! What the engine asks of a route, and what a route tells the engine. `sms` implements it.
+//! What the engine asks of a route, and what a route reports to the engine. `sms` implements it.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 /// Whether a route can carry messages now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RouteState {
-    /// It can.
+    /// The route can carry messages.
     Connected,
-    /// Not yet, or not any more; it tries by itself.
+    /// The route has no connection, or no longer has one; it keeps trying.
     Connecting,
     /// The far end refuses us, in its words.
     Refused(String),
 }
 
 impl RouteState {
-    /// As the API says it.
+    /// The state's word in the API.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Connected => "connected",
@@ -29,25 +29,25 @@ impl RouteState {
     }
 }
 
-/// What last went wrong with a connection.
+/// The last fault of a connection.
 #[derive(Debug, Clone)]
 pub struct Trouble {
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
-    /// In words.
+    /// The fault in words.
     pub words: String,
 }
 
 /// One message, rendered.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
-    /// What its report names it by ([`Job`]).
+    /// The number that identifies it in reports ([`Job`]).
     pub seq: i64,
     /// What the recipient sees as the origin.
     pub sender: Arc<Sender>,
     /// The recipient.
     pub number: Msisdn,
-    /// The text as it is to arrive.
+    /// The text as it should arrive.
     pub text: Arc<str>,
 }
 
@@ -66,24 +66,24 @@ pub enum Job {
 }
 
 impl Job {
-    /// Whether it is of `campaign`.
+    /// Whether the job belongs to `campaign`.
     pub fn is_of(self, campaign: CampaignId) -> bool {
         matches!(self, Self::Claim { campaign: of, .. } if of == campaign)
     }
 }
 
-/// What is handed to a route: written in this order, on one connection.
+/// A batch that is handed to a route: written in this order, on one connection.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// What it is for.
+    /// What the batch is for.
     pub job: Job,
-    /// What is not written by then goes back: the window's end, or the end of the claim's lease.
+    /// When writing ends and the rest goes back: the window's end, or the end of the claim's lease.
     pub send_before: Timestamp,
-    /// What they are for, as opt-outs may hold for one purpose alone; empty: not said.
+    /// The purpose of the messages, as an opt-out may hold for one purpose alone; empty: not stated.
     pub purpose: Arc<str>,
-    /// How long the SMSC may try to deliver; none: as it pleases.
+    /// How long the SMSC may try to deliver; none: the SMSC decides.
     pub validity: Option<SignedDuration>,
-    /// Optional parameters of each, beside those of the route.
+    /// Optional parameters of each message, beside those of the route.
     pub tlvs: Arc<Tlvs>,
     /// The messages.
     pub messages: Vec<Outgoing>,
@@ -92,46 +92,46 @@ pub struct Batch {
 /// How an attempt went.
 #[derive(Debug, Clone)]
 pub enum Attempt {
-    /// The SMSC took it, with one id a segment.
+    /// The SMSC accepted the message, with one id per segment.
     Accepted {
         /// The ids.
         provider_ids: Vec<String>,
     },
-    /// The SMSC refused it.
+    /// The SMSC refused the message.
     Refused {
-        /// Whose fault.
+        /// What the refusal is blamed on.
         kind: Refusal,
         /// SMPP command status.
         status: u32,
-        /// In words.
+        /// The status in words.
         words: String,
     },
-    /// Not written: the number opted out since it was claimed.
+    /// Not written: the number has opted out since it was claimed.
     OptedOut,
-    /// Handed over, answer lost.
+    /// Handed over, but the answer was lost.
     Lost {
-        /// How.
+        /// How the answer was lost.
         words: String,
     },
 }
 
-/// What a route tells the engine.
+/// What a route reports to the engine.
 #[derive(Debug, Clone)]
 pub enum Report {
-    /// How a message went.
+    /// The result of one message.
     Result {
-        /// What it was sent for.
+        /// What the message was sent for.
         job: Job,
-        /// Which message of it.
+        /// Which message of the job it is.
         seq: i64,
-        /// How it went.
+        /// How the attempt went.
         attempt: Attempt,
     },
-    /// From this seq on nothing of the batch was written, nor will be.
+    /// Nothing of the batch from this seq on was written, nor will be.
     Unwritten {
-        /// What it was for.
+        /// What the batch was for.
         job: Job,
-        /// The first that was not written.
+        /// The first message that was not written.
         from_seq: i64,
     },
     /// A final delivery receipt.
@@ -142,9 +142,9 @@ pub enum Report {
     State,
 }
 
-/// Tells the far end that what it handed over is stored: it asks again for what it was never told of, so
-/// nothing is lost where the program ends in between. While it lives it takes up room on its route, so that a far
-/// end which hands over more than can be stored is not read from.
+/// Tells the far end that what it handed over is stored. The far end hands over again whatever was never acknowledged,
+/// so nothing is lost where the program ends in between. While an acknowledgement lives it takes up room on its route,
+/// so the route does not read from a far end that hands over more than can be stored.
 #[derive(Debug, Clone)]
 pub struct Ack {
     to: mpsc::UnboundedSender<u32>,
@@ -153,23 +153,23 @@ pub struct Ack {
 }
 
 impl Ack {
-    /// `number` will be put to `to` once it is stored; `room` is given back then.
+    /// Sends `number` to `to` once it is stored, and gives `room` back then.
     pub fn new(to: mpsc::UnboundedSender<u32>, number: u32, room: Option<OwnedSemaphorePermit>) -> Self {
         Self { to, number, _room: room.map(Arc::new) }
     }
 
-    /// Says so, once what it stands for is stored.
+    /// Acknowledges it; call only once it is stored.
     pub fn stored(self) {
-        // A connection that is gone asks again on the next one.
+        // If the connection is gone, the far end hands it over again on the next one.
         let _ = self.to.send(self.number);
     }
 }
 
-/// Where routes put their reports. Results always get through: there are no more of them than was claimed. What a
-/// far end hands over by itself is bounded by the route ([`Ack`]).
+/// Where routes put their reports. Results always get through: there are no more of them than were claimed. What a far
+/// end hands over unasked is bounded by the route ([`Ack`]).
 pub type Reports = mpsc::UnboundedSender<Report>;
 
-/// How a route of the store becomes one that carries messages.
+/// Makes a route that carries messages from a route of the store.
 pub type Connect = Box<dyn Fn(&store::Route, Reports, OptOuts) -> Arc<dyn Route> + Send>;
 
 /// A way out for messages.
@@ -178,17 +178,17 @@ pub trait Route: Send + Sync {
     /// Whether it can carry messages now.
     fn state(&self) -> RouteState;
 
-    /// Messages that were written and are not answered yet; a segment counts as one.
+    /// Messages that were written and not yet answered; each segment counts as one.
     fn unanswered(&self) -> u32;
 
-    /// What last went wrong with a connection, though all may be well again.
+    /// The last fault of a connection, which may be over by now.
     fn trouble(&self) -> Option<Trouble>;
 
-    /// Takes a batch. Every message of it is reported exactly once: by a result, or by lying in the tail
-    /// that was not written.
+    /// Takes a batch. Every message of it is reported exactly once: by a result, or as part of the tail that was not
+    /// written.
     fn submit(&self, batch: Batch);
 
-    /// Writes nothing more of the campaign, and answers when the far end has read what was written and
-    /// every message of the campaign has been reported.
+    /// Writes nothing more of the campaign, and returns when the far end has read what was written and every message of
+    /// the campaign has been reported.
     async fn fence(&self, campaign: CampaignId);
 }

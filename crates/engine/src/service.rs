@@ -1,4 +1,4 @@
-//! The engine as it runs: turns whenever something is reported, changed, due or ordered.
+//! The engine as it runs: it takes a turn whenever something is reported, changed, due or ordered.
 
 use std::{
     sync::Arc,
@@ -20,9 +20,9 @@ use crate::{
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(1);
 /// How long reports are gathered before a turn when nothing is leaving.
 const GATHER: Duration = Duration::from_millis(2);
-/// How often what is too old is dropped.
+/// How often old data is dropped.
 const PRUNE_EVERY: Duration = Duration::from_secs(24 * 3_600);
-/// How long a shut-down waits for answers; what has none by then is In doubt after the next start.
+/// How long a shut-down waits for answers; a message without one by then is In doubt after the next start.
 const SHUT_DOWN_WITHIN: Duration = Duration::from_secs(5);
 
 /// A stop under way.
@@ -33,7 +33,7 @@ pub(crate) struct Stopping {
 }
 
 impl Stopping {
-    /// Whether to answer, with what of the campaign is `under_way`.
+    /// Whether to answer, given whether any of the campaign is `under_way`.
     fn holds(&self, under_way: bool) -> bool {
         let stopped = match (self.fenced, under_way) {
             (false, _) => None,
@@ -54,7 +54,7 @@ pub(crate) enum Command {
     /// Every route's fence of a campaign holds, and all its messages have been reported.
     Fenced(CampaignId),
     RoutesChanged,
-    /// Something new stands in the store that belongs to no campaign.
+    /// The store holds something new that belongs to no campaign.
     Look,
     ShutDown,
 }
@@ -90,12 +90,12 @@ impl Handle {
         let _ = self.orders.send(Command::RoutesChanged);
     }
 
-    /// Looks at what was put into the store for a route.
+    /// Has the engine look at what was put into the store for a route.
     pub fn look(&self) {
         let _ = self.orders.send(Command::Look);
     }
 
-    /// Lets what was handed over be answered and ends [`Engine::run`].
+    /// Lets messages that were handed over be answered, then ends [`Engine::run`].
     pub fn shut_down(&self) {
         let _ = self.orders.send(Command::ShutDown);
     }
@@ -115,7 +115,7 @@ impl Handle {
         self.route(id).map(|route| route.state())
     }
 
-    /// What a route that is connected here carries.
+    /// The traffic of a route that is connected here.
     pub fn traffic(&self, id: RouteId) -> Traffic {
         lock(&self.desk.traffic).get(&id).cloned().unwrap_or_default()
     }
@@ -158,7 +158,7 @@ impl Engine {
             tokio::select! {
                 Some(report) = self.reports.recv() => {
                     self.take(report, Timestamp::now());
-                    // Receipts that trickle in share a commit; while messages leave, turns are full by themselves.
+                    // Receipts that trickle in share a commit; while messages leave, turns are full anyway.
                     if self.open.is_empty() {
                         tokio::time::sleep(GATHER).await;
                     }
@@ -175,7 +175,7 @@ impl Engine {
         }
     }
 
-    /// Drops what has had its time, beside everything else.
+    /// Drops old data, beside everything else.
     fn prune(&self, now: Timestamp) {
         let store = self.store.clone();
         tokio::spawn(async move {
@@ -188,7 +188,7 @@ impl Engine {
     async fn obey(&mut self, command: Command, now: Timestamp) {
         match command {
             Command::Stop { id, by, answer } => {
-                // Whoever asked may have gone; the campaign stops all the same.
+                // The asker may have gone; the campaign stops all the same.
                 let _ = answer.send(self.stop(id, by).await);
             }
             Command::Fenced(id) => {
@@ -201,7 +201,7 @@ impl Engine {
                     tracing::error!(error = %e, "routes could not be read");
                 }
             }
-            // The turn that follows every order looks.
+            // Every order is followed by a turn, which looks.
             Command::Look => {}
             Command::ShutDown => {
                 self.closing = true;
@@ -216,8 +216,8 @@ impl Engine {
         }
     }
 
-    /// Obeys what was ordered without waiting for more, and answers stops whose barrier holds: for those
-    /// who take turns themselves.
+    /// Carries out the orders that are waiting, and answers stops whose barrier holds: for callers who take turns
+    /// themselves.
     pub async fn attend(&mut self, now: Timestamp) {
         while let Ok(command) = self.commands.try_recv() {
             self.obey(command, now).await;
@@ -228,7 +228,7 @@ impl Engine {
     /// Answers the stops that have come far enough.
     fn answer_stops(&mut self) {
         let (open, faulty) = (&self.open, &self.faulty);
-        // What cannot be stored of a campaign was reported all the same: nothing of it can leave.
+        // What cannot be stored for a campaign was reported all the same: nothing of it can leave.
         let under_way = |id: &CampaignId| {
             open.values().any(|o| o.campaign == *id && !(o.unsettled.is_empty() && faulty.contains_key(id)))
         };

@@ -1,4 +1,4 @@
-//! What a route carried lately, and what its carrier refused, since this process began.
+//! What a route has carried lately, and what its carrier has refused, since this process began.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -6,19 +6,19 @@ use jiff::Timestamp;
 
 use crate::{Attempt, Refusal};
 
-/// Seconds that the throughput is taken over.
+/// The period that the throughput is measured over, in seconds.
 const SECONDS: i64 = 10;
 
 /// What the carrier answered with one command status.
 #[derive(Debug, Clone)]
 pub struct Refused {
-    /// In words.
+    /// The status in words.
     pub words: String,
-    /// Whose fault that is.
+    /// What the status is blamed on.
     pub kind: Refusal,
-    /// How often.
+    /// How often the carrier answered with it.
     pub count: u64,
-    /// When last.
+    /// When the carrier last answered with it.
     pub last: Timestamp,
 }
 
@@ -27,7 +27,7 @@ pub struct Refused {
 pub struct Traffic {
     /// Messages that the carrier accepted, by second.
     pub(crate) accepted: VecDeque<(i64, u32)>,
-    /// What it refused, by command status.
+    /// What the carrier refused, by command status.
     pub refused: BTreeMap<u32, Refused>,
     /// Messages claimed for the route whose answer is not stored yet.
     pub open: u32,
@@ -60,7 +60,7 @@ impl Traffic {
         }
     }
 
-    /// Messages a second that the carrier accepted, over the ten seconds before `now`.
+    /// Messages a second that the carrier accepted over the ten seconds before `now`.
     pub fn per_second(&self, now: Timestamp) -> f64 {
         let since = now.as_second() - SECONDS;
         let accepted = self.accepted.iter().filter(|(at, _)| *at >= since).map(|(_, count)| *count);

@@ -6,27 +6,27 @@ use jiff::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum WaitingReason {
-    /// Its time has not come.
+    /// The time of the next message has not come.
     NotDue,
     /// Outside the sending window.
     WindowClosed,
     /// The route has no connection.
     RouteDown,
-    /// The far end refuses, in its words.
+    /// The far end refuses the connection or the messages, in its words.
     RouteRefuses(String),
     /// The route is switched off.
     Disabled,
     /// The rate of the route or of the sender is used up.
     Rate,
-    /// The message before it has not been sent for long enough.
+    /// The previous message was not sent long enough ago.
     EarlierMessage,
-    /// The disk is nearly full: what is sent could not be accounted for.
+    /// The disk is nearly full: what is sent could not be recorded.
     DiskFull,
-    /// Held until a person releases it: nothing was dispatched for too long.
+    /// On hold until a person releases it: nothing was dispatched for too long.
     Late,
-    /// The pilot is sent; a person looks at it and releases the rest.
+    /// The pilot has been sent; a person looks at it and releases the rest.
     Pilot,
-    /// Its data cannot be read or stored, in words; tried again each minute.
+    /// The campaign's data cannot be read or stored, in words; tried again each minute.
     Fault(String),
 }
 
@@ -45,16 +45,16 @@ impl WaitingReason {
     }
 }
 
-/// Why, and until when if that is known.
+/// A reason, and until when it lasts if that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
-    /// Why.
+    /// Why the campaign waits.
     pub reason: WaitingReason,
-    /// Until when.
+    /// Until when it waits.
     pub until: Option<Timestamp>,
 }
 
-/// Adds a reason; one that is there already lasts until the earlier time.
+/// Adds a reason; one that is already there lasts until the earlier of the two times.
 pub(crate) fn add(waits: &mut Vec<Waiting>, reason: WaitingReason, until: Option<Timestamp>) {
     match waits.iter_mut().find(|w| w.reason == reason) {
         Some(known) => known.until = known.until.into_iter().chain(until).min(),

@@ -1,6 +1,7 @@
 //! A data folder that an older version wrote, in the middle of things: every status, a campaign that runs, one that is
 //! stopped, a pool with a pilot, suppressions, replies, messages under way when the program was killed.
-//! `schema_5/carillon.db.gz` is what it left, `taken.json` what its carrier had taken (number and text) or not answered.
+//! `schema_5/carillon.db.gz` is the folder's database; `taken.json` lists what its carrier took (number and text) or
+//! did not answer.
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
@@ -18,7 +19,7 @@ use store::{Store, Unsent};
 
 type Taken = Arc<Mutex<Vec<(String, String)>>>;
 
-/// A carrier that takes everything.
+/// A carrier that accepts everything.
 struct Carrier(Taken, Reports);
 
 #[async_trait::async_trait]
@@ -108,7 +109,7 @@ async fn a_folder_of_schema_5_opens_and_runs_on_and_nobody_gets_anything_twice()
     assert_eq!(totals(&store, 8).await.in_doubt, 4);
     store.restart(CampaignId(4), BTreeMap::new(), false, by(now)).await.unwrap();
     run_for(&mut engine, &mut now, 1).await;
-    // The program was away for longer than what runs may be late.
+    // The program was away for longer than the running campaigns may be late.
     store.release(CampaignId(8), by(now)).await.unwrap();
     run_for(&mut engine, &mut now, 1).await;
     assert_eq!((status(&store, 4).await, status(&store, 8).await), (Status::Completed, Status::Completed));
@@ -123,7 +124,7 @@ async fn a_folder_of_schema_5_opens_and_runs_on_and_nobody_gets_anything_twice()
     let distinct: BTreeSet<&(String, String)> = all.iter().collect();
     assert_eq!(all.len(), distinct.len(), "somebody got a message twice");
     assert!(all.len() > before.len() + 500, "{} and {} before", all.len(), before.len());
-    // Whoever was blocked or opted out before got nothing after.
+    // Numbers that were blocked or opted out before got nothing afterwards.
     for (number, _) in suppressed {
         let digits = number.digits().to_string();
         assert!(!all[before.len()..].iter().any(|(to, _)| *to == digits), "{number}");

@@ -23,7 +23,7 @@ struct Phone {
     reports: Reports,
     state: Mutex<RouteState>,
     got: Mutex<Vec<(Msisdn, Arc<str>)>>,
-    /// As whom each of these came.
+    /// The sender of each message.
     from: Mutex<Vec<String>>,
     answer: Box<Answer>,
     holds: Mutex<Option<Vec<Batch>>>,
@@ -120,7 +120,7 @@ impl World {
         self.engine.handle().waiting(id)
     }
 
-    /// Takes turns, jumping to whatever the engine waits for, until `end` or until nothing is to be waited for.
+    /// Takes turns, jumping to whatever the engine waits for, until `end` or until there is nothing to wait for.
     async fn run_until(&mut self, end: Timestamp) -> usize {
         let mut turns = 0;
         while let Some(next) = self.engine.cycle(self.now).await.unwrap() {
@@ -341,7 +341,7 @@ async fn a_carrier_that_is_gone_for_a_minute_is_waited_for_and_nobody_is_sent_to
     let before = w.phone.got.lock().unwrap().len();
     assert!((1..30_000).contains(&before), "{before}");
     *w.phone.state.lock().unwrap() = RouteState::Connecting;
-    // What was on its way when the line went.
+    // Messages that were on their way when the line dropped.
     w.run_until(w.now + SignedDuration::from_secs(1)).await;
     let during = w.phone.got.lock().unwrap().len();
     w.run_until(w.now + SignedDuration::from_mins(1)).await;
@@ -394,7 +394,7 @@ async fn on_a_blackout_date_nothing_leaves_even_at_any_time() {
     assert_eq!((w.totals(id).await.sent, w.status(id).await), (30, Status::Completed));
 }
 
-/// Whom each number was written to as, in the order in which it was.
+/// The senders that wrote to each number, in order.
 fn senders_of_each(w: &World) -> BTreeMap<Msisdn, Vec<String>> {
     let mut each: BTreeMap<Msisdn, Vec<String>> = BTreeMap::new();
     let (got, from) = (w.phone.got.lock().unwrap(), w.phone.from.lock().unwrap());
@@ -417,7 +417,7 @@ async fn a_pools_senders_each_keep_their_rate_and_a_recipient_keeps_its_sender()
     let sends = r#"[{"now":true},{"after":"PT1H"}]"#;
     let more = fixture::with(any_time(), json!({"sender": {"pool": pool.id}}));
     let id = w.schedule("Pool", sends, more).await;
-    // Three a second in all.
+    // Three a second in total.
     w.run_until(w.now + SignedDuration::from_secs(20)).await;
     let sent = w.phone.got.lock().unwrap().len();
     assert!((58..=64).contains(&sent), "{sent}");
@@ -447,7 +447,7 @@ async fn a_sender_that_is_taken_out_of_its_pool_is_replaced_and_the_history_says
     w.run_for(1).await;
     assert_eq!(w.status(id).await, Status::Completed);
     let from = w.phone.from.lock().unwrap().clone();
-    // What was claimed before may still leave as it was.
+    // Messages claimed before may still leave unchanged.
     assert!(
         from[..before].contains(&"ONE".to_owned()) && from[before + 2..].iter().all(|f| f == "TWO"),
         "{from:?}"
@@ -458,7 +458,7 @@ async fn a_sender_that_is_taken_out_of_its_pool_is_replaced_and_the_history_says
         history.iter().any(|entry| entry.cause == "ONE replaced by TWO" && entry.actor == "test"),
         "{history:?}"
     );
-    // A pool that campaigns are sent as stays; once they are done it may go.
+    // A pool that campaigns send as stays; once they are done it may go.
     assert_eq!(
         w.data.store.remove_pool(pool.id, fixture::by(w.now)).await.map_err(|e| e.to_string()),
         Ok(())
@@ -467,7 +467,7 @@ async fn a_sender_that_is_taken_out_of_its_pool_is_replaced_and_the_history_says
 }
 
 impl Phone {
-    /// The line drops: of what is held, a third was read and the rest was never written.
+    /// Drops the line: a third of what is held was read, and the rest was never written.
     fn drop_line(&self) {
         *self.state.lock().unwrap() = RouteState::Connecting;
         for batch in self.holds.lock().unwrap().take().unwrap_or_default() {
@@ -492,7 +492,7 @@ async fn a_line_that_drops_every_three_seconds_leaves_tens_of_waves() {
     let mut w = World::on(route, 20_000, accept).await;
     let sends = r#"[{"now":true},{"after":"PT1M"},{"after":"PT1M"},{"after":"PT1M"},{"after":"PT1M"}]"#;
     let id = w.schedule("Drops", sends, any_time()).await;
-    // An hour by `just week`; as many drops as tell growth from none otherwise.
+    // An hour under `just week`; otherwise just enough drops to tell growth from none.
     let minutes = std::env::var("CARILLON_MINUTES").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
     let (end, mut up) = (w.now + SignedDuration::from_mins(minutes), 0);
     while w.now < end {

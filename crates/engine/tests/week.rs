@@ -1,6 +1,6 @@
 //! A simulated week: campaigns over a carrier that refuses, throttles and drops, a clock that is set, a program that
-//! ends, people who stop, restart and adjust. Every promise holds over each seed; a seed that fails is printed and
-//! replays with `CARILLON_SEED=N cargo test -p engine --test week`.
+//! ends, people who stop, restart and adjust. Every promise holds for each seed; a seed that fails is printed and can
+//! be replayed with `CARILLON_SEED=N cargo test -p engine --test week`.
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
@@ -25,11 +25,11 @@ const ZONES: [&str; 3] = ["America/New_York", "America/Los_Angeles", "Europe/Ber
 struct Asked {
     at: Timestamp,
     number: Msisdn,
-    /// Campaign and message, as the text says.
+    /// Campaign and message, as given in the text.
     text: String,
     took: bool,
     throttled: bool,
-    /// Nothing of this campaign and sender had been accepted lately: a probe, or the try before it.
+    /// Whether nothing of this campaign and sender had been accepted lately: a probe, or the try before it.
     in_the_dark: bool,
 }
 
@@ -39,16 +39,16 @@ struct Carrier {
     now: Timestamp,
     up: bool,
     throttles: f64,
-    /// Refused always, with a status of the carrier's own.
+    /// Numbers that are always refused, with a status of the carrier's own.
     bad: BTreeSet<Msisdn>,
-    /// Senders that are refused now, and since when: never for so long that the product gives up.
+    /// Senders that are refused now, and since when: never long enough for the product to give up.
     refused: BTreeMap<String, Timestamp>,
-    /// Campaigns of which nothing may arrive: their Stop was answered.
+    /// Campaigns of which nothing more may arrive: their Stop was answered.
     fenced: BTreeSet<String>,
     asked: Vec<Asked>,
-    /// When one was last accepted, and how many were refused since, by campaign and sender.
+    /// When a message was last accepted, and how many were refused since, by campaign and sender.
     accepted: HashMap<(String, String), (Timestamp, usize)>,
-    /// What is answered and not reported yet.
+    /// Answers that are not reported yet.
     answers: Vec<(Reports, Job, i64, Attempt)>,
 }
 
@@ -101,7 +101,7 @@ impl Carrier {
         let throttled = !bad && !refused && self.rng.random_bool(self.throttles);
         let first = self.asked.iter().find(|a| a.number == number && a.text == text).map(|a| a.at);
         let dark = match self.accepted.get(&stream) {
-            // In a row, or since this one was asked first: nothing was accepted that could tell whose fault it is.
+            // In a row, or since this recipient's first try: nothing accepted could tell whose fault it is.
             Some((at, refused)) => *refused >= 19 || first.is_some_and(|first| *at < first),
             None => true,
         };
@@ -134,7 +134,7 @@ impl Carrier {
         }
     }
 
-    /// The line drops: what is not answered never will be.
+    /// Drops the line: messages without an answer never get one.
     fn drop_line(&mut self) {
         self.up = false;
         for (reports, job, seq, _) in self.answers.drain(..) {
@@ -150,7 +150,7 @@ struct Week {
     carrier: Arc<Mutex<Carrier>>,
     rng: StdRng,
     now: Timestamp,
-    /// By name.
+    /// Campaigns by name.
     campaigns: BTreeMap<String, CampaignId>,
     lives: u32,
 }
@@ -190,7 +190,7 @@ impl Week {
         self.carrier.lock().unwrap()
     }
 
-    /// The program begins; what ran before has ended without a word.
+    /// Starts the program; the one before it ended without a word.
     async fn live(&mut self) {
         self.engine = None;
         self.carrier().answers.clear();
@@ -352,7 +352,7 @@ impl Week {
         self.data.assert_sound().await;
     }
 
-    /// All is well from now on: whoever can be reached is, in bounded time.
+    /// From now on all is well: everyone who can be reached is reached, in bounded time.
     async fn heal_and_end(&mut self) {
         {
             let mut carrier = self.carrier();
@@ -388,7 +388,7 @@ impl Week {
             assert!(took <= 1, "{number} got {text} {took} times: {asked:?}");
             let counted: Vec<_> =
                 asked.iter().filter(|a| !a.took && !a.throttled && !a.in_the_dark).map(|a| a.at).collect();
-            // Three times, and once more for each life of the program that had seen nothing accepted yet.
+            // Three times, and once more for each life of the program that had not seen anything accepted yet.
             assert!(counted.len() <= 3 + self.lives as usize, "{number} was asked for {text} at {counted:?}");
         }
     }
@@ -399,7 +399,7 @@ impl Week {
             let filter = store::DeliveryFilter::default();
             let rows = self.data.store.deliveries(*id, filter, 1_000).await.unwrap().0;
             assert_eq!(rows.len() as i64, PEOPLE * c.totals.len() as i64);
-            // Where nobody else is left to ask, a carrier that refuses for half a minute looks like numbers that it refuses.
+            // With nobody left to try, a carrier's half minute of refusals looks like refusals of the numbers.
             let mut at_the_end = BTreeSet::new();
             for row in rows {
                 let bad = self.carrier().bad.iter().any(|bad| bad.to_string() == row.number);
@@ -408,7 +408,7 @@ impl Week {
                     assert!(row.attempts >= 3, "{name}: {} failed after {}", row.number, row.attempts);
                     at_the_end.insert(row.number.clone());
                 }
-                // What follows a message that has failed is left out.
+                // A message that follows a failed one is skipped.
                 let follows = place == "skipped" && at_the_end.contains(&row.number);
                 assert!(
                     matches!(place, "sent" | "in_doubt" | "failed") || follows || bad,
@@ -456,7 +456,7 @@ async fn every_promise_holds_through_weeks_of_faults() {
     let seeds: Vec<u64> = match (given("CARILLON_SEED"), given("CARILLON_WEEKS")) {
         (Some(seed), _) => vec![seed],
         (None, Some(weeks)) => (0..weeks).collect(),
-        // Three that never change, and two that nobody has seen.
+        // Three seeds that never change, and two that nobody has seen.
         (None, None) => vec![1, 2, 3, rand::rng().random(), rand::rng().random()],
     };
     for seed in seeds {

@@ -93,7 +93,7 @@ impl World {
         })
     }
 
-    /// The sender of campaign 1 waits since the carrier refuses it; the probe is due in some seconds.
+    /// Has the carrier refuse the sender of campaign 1, which waits; the probe is due in this many seconds.
     fn refuse(&mut self, probe_in: i64) {
         let stream = Stream { campaign: CampaignId(1), sender: clinic() };
         let refused = Refused { route: ROUTE, seq: 1, listed: true, words: "no", others_left: true };
@@ -151,7 +151,7 @@ fn whoever_was_served_longest_ago_is_first() {
     let both = [work(1, vec![wave(1, 1, 60)]), work(2, vec![wave(2, 1, 60)])];
     let asks = w.choose(&both);
     assert_eq!(claimed(&asks), [(2, Some(2), 1)]);
-    // The other waited for a second only: the rate is not told yet.
+    // The other has waited for a second only: the rate is not given as a reason yet.
     assert_eq!((reasons(&asks, 1), reasons(&asks, 2)), (vec![], vec![]));
     w.served.insert(CampaignId(1), Served { turn: 5, at: in_seconds(-3) });
     assert_eq!(reasons(&w.choose(&both), 1), ["rate"]);
