@@ -1,4 +1,4 @@
-//! One bind: connects, runs a session to its end, and again.
+//! One bind: connects, runs a session to its end, and begins again.
 
 use std::{pin::Pin, sync::Arc, task::Poll, time::Duration};
 
@@ -17,14 +17,14 @@ use crate::{
     shared::{Fence, Shared},
 };
 
-/// The wait before the second try; each further one is twice as long.
+/// The wait before the second attempt; each further one is twice as long.
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
-/// A bind that lived as long has lasted: the waits begin anew after it.
+/// A bind that lived this long has lasted: after it the waits begin anew.
 const LASTING: Duration = Duration::from_secs(2);
-/// How often a session looks at what is overdue.
+/// How often a session looks for what is overdue.
 const TICK: Duration = Duration::from_millis(100);
-/// Commands taken in one go before what they call for is written.
+/// The most commands to take in one go before their answers are written.
 const READ_AT_ONCE: usize = 256;
 /// How long the last octets of a connection may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -79,7 +79,7 @@ impl Bind {
         }
     }
 
-    /// Waits for `what`. Fences of a bind without a line hold at once.
+    /// Waits for `what`. Fences of a bind without a connection hold at once.
     async fn idle<T>(&mut self, what: impl Future<Output = T>) -> T {
         tokio::pin!(what);
         loop {
@@ -92,7 +92,7 @@ impl Bind {
         }
     }
 
-    /// Runs one connection to its end. Everything it took is reported by then.
+    /// Runs one connection to its end. Everything that it took is reported by then.
     async fn run(&mut self, mut read: Reader, mut write: Writer) -> Ended {
         let (acks, mut stored) = mpsc::unbounded_channel();
         let shared = self.shared.clone();
@@ -146,7 +146,7 @@ impl Bind {
             s.pass_fences();
             shared.uses(self.at, s.unanswered());
             if s.is_unbinding() {
-                // Others take over what comes now.
+                // Other binds take over what comes now.
                 shared.say(self.at, RouteState::Connecting);
                 if s.has_unbound() {
                     let _ = timeout(LAST_WORDS, write.write_all(s.out.octets())).await;
@@ -155,19 +155,19 @@ impl Bind {
             }
         };
         let lasted = began.elapsed() >= LASTING || s.was_accepted_from();
-        // The far end sees the end of the line before anyone is told that nothing more will come.
+        // The far end sees the connection close before anyone is told that nothing more will come.
         drop((read, write));
         s.end(&why);
         Ended { why, lasted }
     }
 }
 
-/// Hands octets to the socket. What has waited for it is looked at again at that very moment.
+/// Writes octets to the socket. What has waited for the socket is checked again at that very moment.
 async fn write_out(write: &mut Writer, s: &mut Session<'_>) -> std::io::Result<usize> {
     std::future::poll_fn(|context| {
         s.recall(Timestamp::now());
         if s.out.octets().is_empty() {
-            // All of it was called back.
+            // All that waited was called back.
             return Poll::Pending;
         }
         Pin::new(&mut *write).poll_write(context, s.out.octets())

@@ -1,6 +1,6 @@
-//! Connecting and binding: the places of an account in their order, until one takes the bind.
+//! Connecting and binding: tries an account's hosts in order until one accepts the bind.
 //!
-//! Only the PDU that is the answer to the bind counts as its answer (SMPP 3.4 §4.1).
+//! Only the PDU that answers the bind counts as its answer (SMPP 3.4 §4.1).
 
 use std::time::Duration;
 
@@ -34,11 +34,11 @@ pub(crate) type Writer = WriteHalf<Box<dyn Line>>;
 /// What a bind is for (SMPP 3.4 §4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Both ways.
+    /// Sends, and receives receipts and replies.
     Transceiver,
     /// Sends.
     Transmitter,
-    /// Is handed receipts and replies.
+    /// Receives receipts and replies.
     Receiver,
 }
 
@@ -56,7 +56,7 @@ impl Role {
     }
 }
 
-/// Why a bind cannot be had: the route's new state, and the reason in words.
+/// Why a bind failed: the route's new state, and the reason in words.
 pub(crate) type Failed = (RouteState, String);
 
 fn refused(words: String) -> Failed {
@@ -67,7 +67,7 @@ fn down(words: String) -> Failed {
     (RouteState::Connecting, words)
 }
 
-/// Connects and binds, at the first place that takes the bind.
+/// Connects and binds, at the first host that accepts the bind.
 pub(crate) async fn connect(config: &SmppConfig, role: Role) -> Result<(Reader, Writer), Failed> {
     let within = Duration::try_from(config.bind_timeout).unwrap_or_default();
     let places = config.hosts();
@@ -120,7 +120,7 @@ async fn bind_at(
         if frame.id == answer || frame.id == u32::from(CommandId::GenericNack) {
             return Err(refused(status::of_bind(frame.status, &config.refusals)));
         }
-        // Whatever else it says waits for the bind; what it asks again it is told again.
+        // All else that it says waits for the bind; its enquiries are answered.
         if frame.id == u32::from(CommandId::EnquireLink) {
             let mut out = BytesMut::new();
             put(Command::new(CommandStatus::EsmeRok, frame.number, Pdu::EnquireLinkResp), &mut out);
@@ -134,7 +134,7 @@ fn put(command: Command, out: &mut BytesMut) {
     let _ = CommandCodec::new().encode(command, out);
 }
 
-/// The octets of a bind.
+/// The octets of a bind PDU.
 fn bind(config: &SmppConfig, role: Role) -> Result<Vec<u8>, Failed> {
     let pdu = BindTransceiver::builder()
         .system_id(text("system id", &config.system_id)?)
@@ -145,7 +145,7 @@ fn bind(config: &SmppConfig, role: Role) -> Result<Vec<u8>, Failed> {
     let mut out = BytesMut::new();
     put(Command::new(CommandStatus::EsmeRok, BIND, pdu), &mut out);
     let mut out = out.to_vec();
-    // The three binds are alike but for their id, and no type has a password as long as some carriers want it.
+    // The three binds differ in their id alone, and no type allows a password as long as some carriers want.
     let password = config.password.expose().as_bytes();
     let at = 16 + config.system_id.len() + 1;
     out.splice(at..at, password.iter().copied());

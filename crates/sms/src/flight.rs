@@ -11,14 +11,14 @@ use crate::status;
 pub(crate) struct Flight {
     pub(crate) job: Job,
     pub(crate) seq: i64,
-    /// What opt-outs are looked up by until the first octet is written.
+    /// The number to look up among the opt-outs until the first octet is written.
     pub(crate) number: campaign::Msisdn,
     pub(crate) purpose: std::sync::Arc<str>,
     pub(crate) send_before: Timestamp,
     pub(crate) unanswered: usize,
     pub(crate) ids: Vec<Option<String>>,
     pub(crate) refused: Option<u32>,
-    /// The parts of a long text, for those that are throttled.
+    /// The parts of a long text, kept to send those that are throttled again.
     pub(crate) pdus: Vec<SubmitSm>,
     pub(crate) began: Instant,
     pub(crate) written: Instant,
@@ -32,7 +32,7 @@ pub(crate) struct Again {
 }
 
 impl Flight {
-    /// How it went, once every part is answered.
+    /// The message's result, once every part is answered.
     pub(crate) fn result(self, refusals: &Refusals) -> Report {
         let ids: Vec<String> = self.ids.into_iter().flatten().collect();
         let attempt = match self.refused {
@@ -41,7 +41,7 @@ impl Flight {
                 let (kind, words) = status::of(status, refusals);
                 Attempt::Refused { kind, status, words }
             }
-            // Never sent again: some of it is on its way.
+            // Never sent again: a part of the message was accepted.
             Some(status) => Attempt::Refused {
                 kind: Refusal::Recipient,
                 status,
@@ -51,9 +51,9 @@ impl Flight {
         Report::Result { job: self.job, seq: self.seq, attempt }
     }
 
-    /// Its answer will not come. `waiting` of its parts were refused and wait to be written again.
+    /// Reports a message whose answer will not come. `waiting` of its parts were refused and wait to be written again.
     pub(crate) fn lost(self, waiting: usize, refusals: &Refusals, why: &str) -> Report {
-        // What was refused whole and waited to be written again is known not to have been taken.
+        // A message refused whole that waited to be written again is known not to have been accepted.
         let refused = waiting == self.unanswered && self.ids.iter().all(Option::is_none);
         let attempt = if refused {
             let (kind, words) = status::of(status::THROTTLED, refusals);

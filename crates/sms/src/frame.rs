@@ -1,7 +1,7 @@
-//! PDUs as they lie in the stream: each as long as its `command_length` says (SMPP 3.4 §3.2), whatever is in it.
+//! PDUs as they lie in the stream: each as long as its `command_length` says (SMPP 3.4 §3.2), whatever it holds.
 //!
-//! Keeps: the next PDU is looked for where this one ends. A length that cannot be one means that the place is lost,
-//! and only then the connection ends.
+//! Keeps: each PDU is looked for where the one before it ends. An impossible length means that the place is lost, and
+//! only then does the connection end.
 
 use tokio_util::{
     bytes::{Buf, BytesMut},
@@ -10,9 +10,9 @@ use tokio_util::{
 
 /// Length, id, status and sequence number (SMPP 3.4 §3.2).
 const HEADER: usize = 16;
-/// A PDU with a whole `message_payload` and as much again: longer ones are passed over unread.
+/// Room for a full `message_payload` and as much again: longer PDUs are passed over unread.
 const LONGEST_READ: usize = 128 * 1024;
-/// What is longer is no PDU: this is no SMPP any more.
+/// The longest PDU that is believed: a longer one means that this is no longer SMPP.
 const LONGEST: usize = 1024 * 1024;
 
 /// One PDU.
@@ -24,14 +24,14 @@ pub(crate) struct Frame {
     pub(crate) status: u32,
     /// `sequence_number`.
     pub(crate) number: u32,
-    /// What stands behind the header; none where it is too long to be read.
+    /// What follows the header; none where it is too long to be read.
     pub(crate) body: Option<BytesMut>,
 }
 
 /// Reads frames.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
-    /// Octets of a PDU that is passed over which have not come yet.
+    /// Octets still to come of a PDU that is passed over.
     to_skip: usize,
 }
 
@@ -84,7 +84,7 @@ mod tests {
         let mut frames = Frames::default();
         let stream = [pdu(16, 1), pdu(20, 2), pdu(LONGEST_READ + 5, 3), pdu(17, 4)].concat();
         let mut read = Vec::new();
-        // As a network cuts it.
+        // In pieces, as a network cuts it.
         for piece in stream.chunks(1000) {
             octets.extend_from_slice(piece);
             while let Some(frame) = frames.decode(&mut octets).unwrap() {

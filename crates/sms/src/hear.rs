@@ -1,5 +1,5 @@
-//! What the far end says, and what is answered. Nothing that it says ends the connection but its own unbind and
-//! octets that are no SMPP: what cannot be answered is passed over.
+//! Hears the far end and answers it. Nothing that it says ends the connection but its own unbind and octets that are
+//! not SMPP: what cannot be answered is passed over.
 
 use std::io;
 
@@ -19,15 +19,15 @@ use crate::{
     watch::over,
 };
 
-/// The bit of answers in a `command_id` (SMPP 3.4 §5.1.2.1).
+/// The bit that marks a response in a `command_id` (SMPP 3.4 §5.1.2.1).
 const ANSWER: u32 = 0x8000_0000;
 /// The wait before a throttled part is written again.
 const PART_BACKOFF: Duration = Duration::from_millis(500);
-/// `ESME_RUNKNOWNERR`: stands for a refusal that says nothing.
+/// `ESME_RUNKNOWNERR`: stands for a refusal without a status.
 const UNKNOWN_ERROR: u32 = 0xFF;
 
 impl Session<'_> {
-    /// Takes what was read.
+    /// Handles a frame that was read.
     pub(crate) fn hear(&mut self, frame: Option<io::Result<Frame>>) -> Result<(), String> {
         let frame = match frame {
             Some(Ok(frame)) => frame,
@@ -39,7 +39,7 @@ impl Session<'_> {
         let ok = CommandStatus::EsmeRok;
         match CommandId::from(id) {
             CommandId::SubmitSmResp => {
-                // A refusal may come without a body, or with one that has no id (SMPP 3.4 §4.4.2).
+                // A refusal may come without a body, or with a body without an id (SMPP 3.4 §4.4.2).
                 let id = body.filter(|_| status == 0).map(|body| trim::message_id(&body));
                 self.answered(number, status, id.unwrap_or_default());
             }
@@ -61,7 +61,7 @@ impl Session<'_> {
             CommandId::EnquireLink => self.put(ok, number, Pdu::EnquireLinkResp),
             CommandId::EnquireLinkResp => self.enquiry_answered(number),
             CommandId::Unbind => self.unbind(number),
-            // These ask for no answer (SMPP 3.4 §4.1.7, §4.12.1).
+            // These need no response (SMPP 3.4 §4.1.7, §4.12.1).
             CommandId::Outbind | CommandId::AlertNotification => {}
             _ if id & ANSWER != 0 => {}
             _ => self.put(CommandStatus::EsmeRinvcmdid, number, Pdu::GenericNack),
@@ -75,7 +75,7 @@ impl Session<'_> {
         }
     }
 
-    /// A PDU of ours was not understood. Whoever says so has read it, an `enquire_link` too.
+    /// The far end did not understand a PDU of ours. It has read it all the same, even if it was an `enquire_link`.
     fn rejected(&mut self, number: u32, status: u32) {
         self.enquiry_answered(number);
         self.answered(number, if status == 0 { UNKNOWN_ERROR } else { status }, String::new());
@@ -118,7 +118,7 @@ impl Session<'_> {
         }
     }
 
-    /// A part has its answer. What nobody asked for, or was answered before, is passed over.
+    /// A part has its answer. An answer that matches no open part is passed over.
     fn answered(&mut self, number: u32, code: u32, id: String) {
         let Some((message, part)) = self.parts.remove(&number) else { return };
         self.answered_at = Instant::now();

@@ -15,7 +15,7 @@ use crate::{letters, receipt, trim};
 const UDHI: u8 = 0x40;
 /// Bits of the message type (SMPP 3.4 §5.2.12).
 const MESSAGE_TYPE: u8 = 0x24;
-/// The bit of a delivery receipt among them.
+/// The bit of the message type that marks a delivery receipt.
 const RECEIPT: u8 = 0x04;
 
 /// A message from the SMSC, whichever PDU it came in.
@@ -32,13 +32,13 @@ pub(crate) struct Sm {
     pub(crate) network_error: Option<u16>,
 }
 
-/// What became of it.
+/// What an incoming message turns out to be.
 pub(crate) enum Incoming {
     /// A final receipt.
     Receipt(Receipt),
-    /// What a person wrote.
+    /// A reply from a person.
     Reply(Reply),
-    /// An intermediate notification, or from no number: nothing to keep.
+    /// An intermediate notification, or a message from no number: nothing to keep.
     Other,
 }
 
@@ -76,7 +76,7 @@ impl Sm {
         let (mut reference, mut total, mut number) = (None, None, None);
         for tlv in tlvs {
             match tlv.value() {
-                // An empty one stands beside a text.
+                // An empty payload may stand beside a text.
                 Some(TlvValue::MessagePayload(payload)) if !payload.value.as_ref().is_empty() => {
                     self.octets = payload.value.as_ref().to_vec();
                 }
@@ -95,7 +95,7 @@ impl Sm {
         self
     }
 
-    /// Understands it. `alphabet` is what coding 0 means on this route.
+    /// Interprets the message. `alphabet` is what coding 0 means on this route.
     pub(crate) fn read(self, route: RouteId, alphabet: DefaultAlphabet) -> Incoming {
         // The header's first octet is its length (3GPP TS 23.040 §9.2.3.24).
         let header = if self.esm_class & UDHI != 0 {
@@ -128,14 +128,14 @@ impl Sm {
         Incoming::Reply(Reply { route, from: self.from, to: self.to, text, part })
     }
 
-    /// Whether it is a receipt though it is not marked as one.
+    /// Whether this is a receipt although it is not marked as one.
     fn is_plainly_a_receipt(&self, text: &impl Fn() -> String) -> bool {
         self.receipted_id.is_some() && self.state.is_some()
             || self.part.is_none() && receipt::looks_like_one(&receipt::text(&self.octets, text))
     }
 }
 
-/// The part that a user data header names.
+/// The part of a long text that a user data header names.
 fn concatenation(header: &[u8]) -> Option<Part> {
     match trim::header::<Udh>(header)?.value()? {
         UdhValue::ConcatenatedShortMessage8Bit(c) => {
@@ -159,7 +159,7 @@ mod tests {
         fn whatever_octets_come_something_is_made_of_them_or_nothing(
             octets in prop::collection::vec(any::<u8>(), 0..300), sound in any::<bool>(), esm_class in any::<u8>(), coding in any::<u8>(),
         ) {
-            // Half of them behind sound fields, so that texts and parameters are reached.
+            // Half of them follow sound fields, so that texts and parameters are reached.
             let head = [&b"\0\x01\x0112025550123\0\x01\x0112025550100\0"[..], &[esm_class, 0, 0, 0, 0, 0, 0, coding, 0]].concat();
             let body = if sound { [&head[..], &octets].concat() } else { octets };
             for sm in [trim::deliver_sm(&body).map(Sm::from), trim::data_sm(&body).map(Sm::from)].into_iter().flatten() {

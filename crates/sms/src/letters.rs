@@ -1,18 +1,18 @@
 //! What a person wrote, from the octets that an SMSC hands over: by `data_coding` (SMPP 3.4 §5.2.19, 3GPP TS 23.038
-//! §4), and by what reads as a text where a carrier means another coding than it says.
+//! §4), and by what makes a readable text where a carrier uses another coding than it states.
 
 use campaign::{keyword, segment};
 use engine::DefaultAlphabet;
 
-/// The longest text that is kept, in characters: more than any message has.
+/// The longest text that is kept, in characters: longer than any message.
 const LONGEST: usize = 40_000;
 
-/// Reads `octets` without a header.
+/// Reads `octets` that have no header.
 pub(crate) fn read(coding: u8, octets: &[u8], default: DefaultAlphabet) -> String {
     let text = match (coding, default) {
         (0x00, DefaultAlphabet::Latin1) | (0x03, _) => latin1(octets),
         (0x08 | 0x18..=0x1B | 0xE0..=0xEF, _) => utf16(octets),
-        // The last group: bit 2 says whether it is data.
+        // In the last group, bit 2 marks data.
         (0x00 | 0xF0..=0xF3 | 0xF8..=0xFB, _) => gsm7(octets),
         _ => eight_bits(octets),
     };
@@ -27,7 +27,7 @@ fn eight_bits(octets: &[u8]) -> String {
     String::from_utf8(octets.to_vec()).unwrap_or_else(|_| latin1(octets))
 }
 
-/// Unpacked, as it should be; or packed, or eight bits, where that alone makes sense.
+/// GSM-7 unpacked, as it should be; or packed, or eight bits, where only that makes sense.
 fn gsm7(octets: &[u8]) -> String {
     let unpacked = segment::read_gsm7(octets);
     let is_keyword = |text: &str| keyword::find(text, &[]).is_some();
@@ -49,14 +49,14 @@ fn gsm7(octets: &[u8]) -> String {
     }
 }
 
-/// In big-endian order, unless a mark or the letters themselves say otherwise.
+/// UTF-16 in big-endian order, unless a mark or the letters themselves say otherwise.
 fn utf16(octets: &[u8]) -> String {
     let swapped = || {
         segment::read_ucs2(&octets.chunks_exact(2).flat_map(|unit| [unit[1], unit[0]]).collect::<Vec<_>>())
     };
     let text = match octets {
         [0xFF, 0xFE, ..] => swapped(),
-        // No script has only characters whose numbers end in 00; Latin letters the wrong way round all do.
+        // No script has only characters whose numbers end in 00; byte-swapped Latin letters all do.
         [_, _, _, _, ..] if octets.chunks_exact(2).all(|unit| unit[1] == 0) => swapped(),
         _ => segment::read_ucs2(octets),
     };

@@ -1,4 +1,4 @@
-//! What waits for the socket, PDU by PDU: so that a message of which no octet is written can still be called back.
+//! What waits for the socket, PDU by PDU, so that a message of which no octet is written can still be called back.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -9,10 +9,10 @@ use tokio_util::{
     codec::Encoder,
 };
 
-/// One PDU of what waits.
+/// One PDU that waits.
 struct Piece {
     octets: usize,
-    /// Whose part it is; none for what is no `submit_sm`.
+    /// The message that it is a part of; none for a PDU other than `submit_sm`.
     message: Option<u64>,
 }
 
@@ -20,9 +20,9 @@ struct Piece {
 pub(crate) struct Out {
     octets: BytesMut,
     pieces: VecDeque<Piece>,
-    /// Octets of the first piece that are written.
+    /// Octets of the first piece that have been written.
     begun: usize,
-    /// Some of it was encoded before the last try to write it.
+    /// Whether some of it was encoded before the last attempt to write.
     stale: bool,
     written_at: Instant,
     codec: CommandCodec,
@@ -44,12 +44,12 @@ impl Out {
         &self.octets
     }
 
-    /// Since when the socket takes nothing; none where nothing waits.
+    /// Since when the socket has taken nothing; none where nothing waits.
     pub(crate) fn stuck_since(&self) -> Option<Instant> {
         (!self.octets.is_empty()).then_some(self.written_at)
     }
 
-    /// Puts a PDU; `message` is whose part it is.
+    /// Adds a PDU; `message` is the message that it is a part of.
     pub(crate) fn put(
         &mut self,
         status: CommandStatus,
@@ -67,7 +67,7 @@ impl Out {
         self.pieces.push_back(Piece { octets: self.octets.len() - before, message });
     }
 
-    /// The socket took so many octets.
+    /// The socket took this many octets.
     pub(crate) fn written(&mut self, octets: usize) {
         self.written_at = Instant::now();
         self.octets.advance(octets);
@@ -80,8 +80,8 @@ impl Out {
         }
     }
 
-    /// The messages that wait, and how many of their parts no octet of which is written; nothing at the first try to
-    /// write what was just encoded, as it was looked at then.
+    /// The messages that wait, each with the number of its parts of which no octet is written; empty at the first
+    /// attempt to write what was just encoded, as it was checked then.
     pub(crate) fn unwritten(&mut self) -> HashMap<u64, usize> {
         let mut unwritten = HashMap::new();
         if std::mem::replace(&mut self.stale, true) {
@@ -121,7 +121,7 @@ mod tests {
             out.put(CommandStatus::EsmeRok, number, Pdu::EnquireLink, message);
         }
         assert_eq!(out.octets().len(), 80);
-        // Just encoded: it was looked at.
+        // Just encoded: it was checked then.
         assert!(out.unwritten().is_empty());
         out.written(7);
         assert_eq!(out.unwritten(), HashMap::from([(11, 2), (12, 1)]));

@@ -1,4 +1,4 @@
-//! A message as `submit_sm` PDUs, in the form that its route's carrier wants.
+//! A message as `submit_sm` PDUs, in the form that the route's carrier wants.
 
 use campaign::{
     Sender,
@@ -14,9 +14,9 @@ use rusmpp::{
     values::{DataCoding, EsmClass, MessagePayload, Npi, RegisteredDelivery, ServiceType, Ton},
 };
 
-/// Message types and features of `esm_class` (SMPP 3.4 §5.2.12): user data header present.
+/// A feature of `esm_class` (SMPP 3.4 §5.2.12): user data header present.
 const UDHI: u8 = 0x40;
-/// Receipt wanted where the outcome is final (SMPP 3.4 §5.2.17).
+/// A receipt is wanted once the outcome is final (SMPP 3.4 §5.2.17).
 const FINAL_RECEIPT: u8 = 0x01;
 
 /// What all messages of a batch have in common.
@@ -29,7 +29,7 @@ pub(crate) struct Parameters {
 
 impl Parameters {
     pub(crate) fn of(config: &SmppConfig, batch: &Batch) -> Self {
-        // No receipt is asked for where none is kept: it would be taken for that of a campaign's message.
+        // An answer asks for no receipt, as none is kept: it would be taken for that of a campaign's message.
         let wanted = if batch.job == Job::Answer { 0 } else { FINAL_RECEIPT };
         let tlvs = config.tlvs.with(&batch.tlvs);
         Self {
@@ -51,15 +51,15 @@ fn string<const MOST: usize>(text: &str) -> COctetString<1, MOST> {
     COctetString::from_vec([text.as_bytes(), &[0]].concat()).unwrap_or_default()
 }
 
-/// A span from now on, as `validity_period` has it: `YYMMDDhhmmsstnnR`, days instead of months and years
-/// (SMPP 3.4 §7.1.1).
+/// A span from now on as a `validity_period`: `YYMMDDhhmmsstnnR`, in days instead of months and years (SMPP 3.4
+/// §7.1.1).
 fn relative(span: SignedDuration) -> EmptyOrFullCOctetString<17> {
     let minutes = span.as_mins();
     let text = format!("0000{:02}{:02}{:02}00000R\0", minutes / (24 * 60), minutes / 60 % 24, minutes % 60);
     EmptyOrFullCOctetString::from_vec(text.into_bytes()).unwrap_or_default()
 }
 
-/// The sender's type of number and plan.
+/// The sender's type of number and numbering plan.
 fn source(config: &SmppConfig, sender: &Sender) -> (Ton, Npi) {
     let (ton, npi) = match sender {
         Sender::Number(_) => (Ton::International, Npi::Isdn),
@@ -70,7 +70,7 @@ fn source(config: &SmppConfig, sender: &Sender) -> (Ton, Npi) {
     (config.source_ton.map_or(ton, Ton::from), config.source_npi.map_or(npi, Npi::from))
 }
 
-/// The recipient's address with its type of number and plan.
+/// The recipient's address with its type of number and numbering plan.
 fn destination(config: &SmppConfig, message: &Outgoing) -> (Ton, Npi, String) {
     let digits = message.number.digits();
     let (ton, text) = match config.number_form {
@@ -85,7 +85,7 @@ fn destination(config: &SmppConfig, message: &Outgoing) -> (Ton, Npi, String) {
     (config.dest_ton.map_or(ton, Ton::from), config.dest_npi.map_or(Npi::Isdn, Npi::from), text)
 }
 
-/// The text cut for `header`, in the alphabets of the SMSC.
+/// Cuts the text into parts beside `header`, in the SMSC's alphabets.
 fn cut(config: &SmppConfig, text: &str, header: Header) -> Result<(DataCoding, Vec<Vec<u8>>), TooLong> {
     let Segments { encoding, parts } = segment::cut_for(text, header)?;
     match (encoding, config.default_alphabet) {
@@ -95,7 +95,7 @@ fn cut(config: &SmppConfig, text: &str, header: Header) -> Result<(DataCoding, V
             let latin1 = |part: &Vec<u8>| {
                 segment::read_gsm7(part).chars().map(|c| u8::try_from(c).ok()).collect::<Option<Vec<u8>>>()
             };
-            // The euro sign, and the Greek capitals of GSM 03.38, are not in Latin-1.
+            // Latin-1 lacks the euro sign and the Greek capitals of GSM 03.38.
             match parts.iter().map(latin1).collect() {
                 Some(parts) => Ok((DataCoding::McSpecific, parts)),
                 None => Ok((DataCoding::Ucs2, segment::cut_ucs2(text, header)?.parts)),

@@ -1,5 +1,5 @@
-//! Delivery receipts as vendors write them: parameters where they are, else the text of SMPP 3.4 Appendix B in its
-//! many spellings.
+//! Delivery receipts as vendors write them: read from the parameters where there are any, otherwise from the text of
+//! SMPP 3.4 Appendix B in its many spellings.
 
 use rusmpp::values::MessageState;
 
@@ -11,11 +11,11 @@ const LONGEST_ERROR: usize = 60;
 /// A final receipt, as read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Read {
-    /// Empty where none is given.
+    /// The message's id; empty where none is given.
     pub(crate) id: String,
     pub(crate) delivered: bool,
     pub(crate) code: Option<u32>,
-    /// Why it was not delivered.
+    /// Why the message was not delivered.
     pub(crate) words: Option<String>,
 }
 
@@ -42,7 +42,7 @@ impl End {
     }
 }
 
-/// How the words of `stat:` begin that say how it ended. What begins otherwise is on its way, or unknown.
+/// How the words of `stat:` that tell an end begin. Any other word means on its way, or unknown.
 const ENDS: &[(&str, End)] = &[
     ("DELIV", End::Delivered),
     ("DELVR", End::Delivered),
@@ -84,10 +84,10 @@ fn end_of_state(state: MessageState) -> Option<End> {
     }
 }
 
-/// The value of `key:` in the text form, up to the next blank; `key` in small letters.
+/// The value of `key:` in the text form, up to the next blank; `key` is lower case.
 fn field<'a>(text: &'a str, small: &str, key: &str) -> Option<&'a str> {
     let at = small.match_indices(key).map(|(at, _)| at).find(|at| {
-        // Not within another word: "msgid:".
+        // Not inside another word, such as "msgid:".
         !small[..*at].ends_with(|c: char| c.is_ascii_alphanumeric())
     })?;
     let value = text.get(at + key.len()..)?.trim_start_matches(' ');
@@ -96,7 +96,7 @@ fn field<'a>(text: &'a str, small: &str, key: &str) -> Option<&'a str> {
     (!value.is_empty() && !value.contains(':')).then_some(value)
 }
 
-/// Whether a text that is not marked as a receipt is one all the same.
+/// Whether a text that is not marked as a receipt is one nonetheless.
 pub(crate) fn looks_like_one(text: &str) -> bool {
     let small = text.trim_start().to_ascii_lowercase();
     small.starts_with("id:")
@@ -104,13 +104,13 @@ pub(crate) fn looks_like_one(text: &str) -> bool {
         && ["date:", " err:", " dlvrd:"].iter().any(|key| small.contains(key))
 }
 
-/// The octets of a receipt as text: it is ASCII in all but name, or UTF-16.
+/// A receipt's octets as text: ASCII in all but name, or UTF-16.
 pub(crate) fn text(octets: &[u8], read: impl Fn() -> String) -> String {
     let has_id = octets.windows(3).any(|letters| letters.eq_ignore_ascii_case(b"id:"));
     if has_id { String::from_utf8_lossy(octets).into_owned() } else { read() }
 }
 
-/// The network's error as a number: decimal, else hexadecimal.
+/// The network's error as a number: read as decimal, otherwise as hexadecimal.
 fn code_of(err: &str) -> Option<u32> {
     let hex = err.strip_prefix("0x").or_else(|| err.strip_prefix("0X"));
     let code = match hex {
@@ -120,7 +120,7 @@ fn code_of(err: &str) -> Option<u32> {
     code.filter(|code| *code != 0)
 }
 
-/// Reads a final receipt; none where it says that the message is on its way, or nothing.
+/// Reads a final receipt; none where the message is still on its way, or nothing is said.
 pub(crate) fn read(sm: &Sm, text: &str) -> Option<Read> {
     let small = text.to_ascii_lowercase();
     let of_text = |key: &str| field(text, &small, key);
@@ -189,7 +189,7 @@ mod tests {
             );
             let read = of(&text);
             assert_eq!(read.as_ref().map(|r| r.delivered), delivered, "{stat}");
-            // Whoever was not reached has a reason.
+            // An undelivered message has a reason.
             assert_eq!(read.is_some_and(|r| r.words.is_some()), delivered == Some(false), "{stat}");
         }
     }

@@ -20,7 +20,7 @@ pub struct SmppRoute {
 }
 
 impl SmppRoute {
-    /// Starts the binds of `config`; they connect by themselves, and again whenever they lose the line.
+    /// Starts the binds of `config`; they connect by themselves, and reconnect whenever they lose the connection.
     /// Nothing is written to a number in `opt_outs`.
     pub fn start(id: RouteId, config: &RouteConfig, reports: Reports, opt_outs: OptOuts) -> Self {
         let RouteKind::Smpp(config) = &config.kind;

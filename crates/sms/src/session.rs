@@ -1,8 +1,8 @@
-//! What lives as long as one connection: the window, who is in it, what waits to be written. What is heard is taken
-//! in `hear`.
+//! The state of one connection: the window, the messages in it, what waits to be written. What is heard is handled in
+//! `hear`.
 //!
-//! Keeps: a message is looked at for opt-outs and for its time when it is encoded, and again whenever the socket did
-//! not take it at once, so that nothing lies between the look and the write. Whole windows are still one write.
+//! Keeps: a message is checked for opt-outs and for its time when it is encoded, and again whenever the socket did not
+//! take it at once, so that nothing comes between the check and the write. Whole windows are still one write.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -28,13 +28,13 @@ use crate::{
     watch::{Fenced, Unbinding},
 };
 
-/// How long throttled parts of a long text are tried again (architecture.md, Parts of a long text).
+/// How long throttled parts of a long text are retried (architecture.md, Parts of a long text).
 pub(crate) const PARTS_WITHIN: Duration = Duration::from_secs(60);
-/// A window's worth of bytes is written ahead of the socket, no more.
+/// The most octets to write ahead of the socket: a window's worth.
 const MOST_UNWRITTEN: usize = 256 * 1024;
-/// A far end that does not read is not read from either.
+/// The most octets to owe a far end: one that does not read is not read from either.
 const MOST_OWED: usize = 2 * MOST_UNWRITTEN;
-/// A batch and how far it is written; the next message's PDUs where the window has no room for them yet.
+/// A batch and how far it is written; and the next message's PDUs while the window has no room for them yet.
 pub(crate) struct Current {
     pub(crate) batch: Batch,
     parameters: Parameters,
@@ -48,7 +48,7 @@ pub(crate) struct Session<'a> {
     pub(crate) acks: mpsc::UnboundedSender<u32>,
     /// Room for the next thing that the far end hands over.
     pub(crate) room: Option<OwnedSemaphorePermit>,
-    /// Handed over and not acknowledged, and which of it came as `data_sm`.
+    /// How many things were handed over and not acknowledged; `by_data_sm` holds those that came as `data_sm`.
     pub(crate) unstored: usize,
     pub(crate) by_data_sm: HashSet<u32>,
     sequence: u32,
@@ -60,12 +60,12 @@ pub(crate) struct Session<'a> {
     pub(crate) current: Option<Current>,
     pub(crate) fences: Vec<Fenced>,
     pub(crate) unbinding: Option<Unbinding>,
-    /// Whether a message was accepted.
+    /// Whether any message was accepted.
     pub(crate) accepted: bool,
     pub(crate) heard: Instant,
     pub(crate) answered_at: Instant,
     pub(crate) enquired: Instant,
-    /// When we last did not listen: until then nothing can have been overdue.
+    /// The last time we were not listening: waits for answers count from then at the earliest.
     pub(crate) deaf_at: Instant,
     pub(crate) out: Out,
 }
@@ -115,17 +115,17 @@ impl<'a> Session<'a> {
     }
 
     fn has_room(&self, pdus: usize) -> bool {
-        // A text with more parts than the window goes alone.
+        // A text with more parts than the window is sent alone.
         let used = self.parts.len() + self.again.len();
         used == 0 || used + pdus <= self.shared.config.window.max(1) as usize
     }
 
-    /// How much of the window is used.
+    /// How much of the window is in use.
     pub(crate) fn unanswered(&self) -> u32 {
         self.parts.len() as u32
     }
 
-    /// Whether the far end took a message.
+    /// Whether the far end has accepted a message.
     pub(crate) fn was_accepted_from(&self) -> bool {
         self.accepted
     }
@@ -134,18 +134,18 @@ impl<'a> Session<'a> {
         self.role.sends() && self.unbinding.is_none()
     }
 
-    /// Whether the queue's news are of use: there is room, and nothing in hand.
+    /// Whether to hear of news from the queue: there is room, and nothing in hand.
     pub(crate) fn wants_more(&self) -> bool {
         self.sends() && self.current.is_none() && self.has_room(1) && self.out.octets().len() < MOST_UNWRITTEN
     }
 
-    /// Whether there is room for what the far end may hand over; looks for some.
+    /// Whether there is room for what the far end may hand over; takes some if it can.
     pub(crate) fn finds_room(&mut self) -> bool {
         self.room = self.room.take().or_else(|| self.shared.room_now());
         self.room.is_some()
     }
 
-    /// Whether the far end is read from now.
+    /// Whether the far end is read from at this moment.
     pub(crate) fn listens(&self) -> bool {
         self.room.is_some() && self.out.octets().len() < MOST_OWED
     }
@@ -165,7 +165,7 @@ impl<'a> Session<'a> {
             }) else {
                 return;
             };
-            // One look at the clock for a window's worth: they are written together.
+            // One look at the clock for a window's worth, which is written together.
             if *now.get_or_insert_with(Timestamp::now) >= current.batch.send_before {
                 self.shared.hand_back(&current.batch, current.at);
                 continue;
@@ -188,7 +188,7 @@ impl<'a> Session<'a> {
     fn write_next(&mut self, current: &mut Current) -> bool {
         let message = &current.batch.messages[current.at];
         let (job, seq) = (current.batch.job, message.seq);
-        // A confirmation of an opt-out goes to whoever opted out.
+        // A confirmation of an opt-out goes to the number that opted out.
         if job != Job::Answer
             && self.shared.opt_outs.contains(message.number, Channel::Sms, &current.batch.purpose)
         {
@@ -245,7 +245,7 @@ impl<'a> Session<'a> {
         true
     }
 
-    /// Writes throttled parts whose wait is over.
+    /// Writes the throttled parts whose wait is over.
     fn write_again(&mut self) {
         let now = Instant::now();
         let due: Vec<_> = self.again.extract_if(.., |again| again.at <= now).collect();
@@ -259,8 +259,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Looks again at what the socket did not take when it was encoded: messages of which no octet is written are
-    /// called back where their number opted out since, or their time is over.
+    /// Checks again what the socket did not take when it was encoded: a message of which no octet is written is called
+    /// back if its number has opted out since, or its time is over.
     pub(crate) fn recall(&mut self, now: Timestamp) {
         let mut recalled = HashSet::new();
         let mut late: Vec<(Job, i64)> = Vec::new();
@@ -284,7 +284,7 @@ impl<'a> Session<'a> {
         if recalled.is_empty() {
             return;
         }
-        // A batch goes back from its first late message on: those behind it have its time.
+        // A batch goes back from its first late message on: the messages behind it have the same time.
         late.sort_unstable_by_key(|(_, seq)| *seq);
         let mut told: Vec<Job> = Vec::new();
         for (job, from_seq) in late {
@@ -307,7 +307,7 @@ impl<'a> Session<'a> {
         self.part_done(message);
     }
 
-    /// A part has its answer; the message is reported with its last.
+    /// A part is answered; the message is reported with its last part.
     pub(crate) fn part_done(&mut self, message: u64) {
         let Some(flight) = self.flights.get_mut(&message) else { return };
         flight.unanswered -= 1;
@@ -318,7 +318,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Reports everything that is not: the connection is gone.
+    /// Reports every message not yet reported: the connection is gone.
     pub(crate) fn end(mut self, why: &str) {
         for (message, flight) in self.flights.drain() {
             let waiting = self.again.iter().filter(|a| a.message == message).count();
@@ -379,7 +379,7 @@ mod tests {
         let mut s = Session::new(&shared, Role::Transceiver, mpsc::unbounded_channel().0);
         s.fill();
         let whole = s.out.octets().len();
-        // Some octets of the first are written, and then the socket is full.
+        // Some octets of the first message are written, and then the socket is full.
         s.recall("2997-01-01T00:00:00Z".parse().unwrap());
         assert_eq!((s.unanswered(), s.out.octets().len()), (8, whole));
         s.out.written(10);
@@ -402,7 +402,7 @@ mod tests {
             }
         }
         heard.sort();
-        // The first is under way and goes on; the second claim goes back whole, what was not encoded of it too.
+        // The first is under way and continues; the second claim goes back whole, including what was not encoded.
         assert_eq!(heard, ["back from 10", "opted out 2"]);
         assert_eq!(s.unanswered(), 3);
         s.fill();

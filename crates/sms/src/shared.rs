@@ -1,6 +1,6 @@
-//! What the binds of a route share: its settings, the queue, their states, and the room for what is handed over.
+//! What the binds of a route share: its settings, the queue, their states, and the room for incoming messages.
 //!
-//! Queue and states lie under one lock: a batch is never queued for binds that are all gone.
+//! Queue and states are under one lock: a batch is never queued for binds that are all gone.
 
 use std::{
     collections::VecDeque,
@@ -15,10 +15,10 @@ use engine::{Batch, OptOuts, Report, Reports, RouteState, SmppConfig, Trouble};
 use jiff::Timestamp;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
-/// Receipts and replies of a route that are not stored yet: beyond these its far end is not read from.
+/// The most receipts and replies of a route to hold unstored: beyond that its far end is not read from.
 const ROOM: usize = 2_000;
 
-/// Asks a bind to write nothing more of a campaign, and to say when the far end has read what was.
+/// Asks a bind to write nothing more of a campaign, and to report when the far end has read what was written.
 pub(crate) struct Fence {
     pub(crate) campaign: CampaignId,
     pub(crate) done: oneshot::Sender<()>,
@@ -30,15 +30,15 @@ pub(crate) struct Shared {
     pub(crate) id: RouteId,
     pub(crate) reports: Reports,
     pub(crate) opt_outs: OptOuts,
-    /// Something was queued.
+    /// Notified when something is queued.
     pub(crate) more: Notify,
     room: Arc<Semaphore>,
-    /// Ties the parts of a long text together. It goes on over binds and connections, and begins anywhere: two texts
-    /// to one phone that follow each other never have the same.
+    /// Ties the parts of a long text together. It counts on over binds and connections, and begins at random: two
+    /// consecutive texts to one phone never share a reference.
     reference: AtomicU16,
-    /// How many of the binds, the first ones, send.
+    /// How many of the binds send; they come first.
     senders: usize,
-    /// What each bind has written and has no answer to.
+    /// How many parts each bind has written and has no answer to.
     used: Vec<AtomicU32>,
     inner: Mutex<Inner>,
 }
@@ -50,7 +50,7 @@ struct Inner {
 }
 
 impl Shared {
-    /// For `senders` binds that send, and as many more as `receivers` says.
+    /// For `senders` binds that send, and `receivers` more that receive.
     pub(crate) fn new(
         id: RouteId,
         config: SmppConfig,
@@ -76,7 +76,7 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // Nothing is left half-done under this lock.
+        // Nothing is left half done under this lock.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -85,7 +85,7 @@ impl Shared {
         let _ = self.reports.send(report);
     }
 
-    /// Hands the whole of `batch` from its message `at` on back.
+    /// Hands back `batch` from its message `at` on.
     pub(crate) fn hand_back(&self, batch: &Batch, at: usize) {
         if let Some(first) = batch.messages.get(at) {
             self.report(Report::Unwritten { job: batch.job, from_seq: first.seq });
@@ -100,7 +100,7 @@ impl Shared {
         !self.lock().queue.is_empty()
     }
 
-    /// Queues a batch; without a bind that sends it goes back at once.
+    /// Queues a batch; without a bind that sends, it goes back at once.
     pub(crate) fn queue(&self, batch: Batch) {
         let mut inner = self.lock();
         if inner.states[..self.senders].contains(&RouteState::Connected) {
@@ -112,7 +112,7 @@ impl Shared {
         }
     }
 
-    /// Hands what is queued of a campaign back.
+    /// Hands back the queued batches of a campaign.
     pub(crate) fn unqueue(&self, campaign: CampaignId) {
         self.lock().queue.retain(|batch| {
             let stays = !batch.job.is_of(campaign);
@@ -123,13 +123,13 @@ impl Shared {
         });
     }
 
-    /// Room for one thing that the far end hands over; waits until what was handed over before is stored.
+    /// Room for one thing that the far end hands over; waits until earlier ones are stored.
     pub(crate) fn room(&self) -> impl Future<Output = Option<OwnedSemaphorePermit>> + use<> {
         let room = self.room.clone();
         async move { room.acquire_owned().await.ok() }
     }
 
-    /// [`Shared::room`], where there is some at this moment.
+    /// As [`Shared::room`], if there is room at this moment.
     pub(crate) fn room_now(&self) -> Option<OwnedSemaphorePermit> {
         self.room.clone().try_acquire_owned().ok()
     }
@@ -138,7 +138,7 @@ impl Shared {
         self.reference.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Notes how much of its window a bind has used.
+    /// Records how much of its window a bind uses.
     pub(crate) fn uses(&self, bind: usize, unanswered: u32) {
         self.used[bind].store(unanswered, Ordering::Relaxed);
     }
@@ -147,7 +147,7 @@ impl Shared {
         self.used.iter().map(|used| used.load(Ordering::Relaxed)).sum()
     }
 
-    /// Notes what went wrong with a connection.
+    /// Records what went wrong with a connection.
     pub(crate) fn note_trouble(&self, words: String) {
         self.lock().trouble = Some(Trouble { at: Timestamp::now(), words });
     }
@@ -156,7 +156,7 @@ impl Shared {
         self.lock().trouble.clone()
     }
 
-    /// Sets a bind's state. What waits for a route without any bind that sends goes back at once.
+    /// Sets a bind's state. Batches that wait for a route with no bind that sends go back at once.
     pub(crate) fn say(&self, bind: usize, state: RouteState) {
         let mut inner = self.lock();
         if inner.states[bind] == state {
@@ -172,7 +172,7 @@ impl Shared {
         self.report(Report::State);
     }
 
-    /// The best of its sending binds' states.
+    /// The best state of its sending binds.
     pub(crate) fn state(&self) -> RouteState {
         let inner = self.lock();
         let states = &inner.states[..self.senders];

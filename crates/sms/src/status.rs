@@ -1,4 +1,4 @@
-//! Command statuses in words, and whose fault each is (SMPP 3.4 §5.1.3).
+//! Command statuses in words, and what each is blamed on (SMPP 3.4 §5.1.3).
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use engine::Refusal;
 /// `ESME_RTHROTTLED`.
 pub(crate) const THROTTLED: u32 = 0x58;
 
-/// (status, whose fault, words). What is not listed is judged by evidence: nothing is burned by a code
-/// that nobody knows, and nobody is held up by it.
+/// (status, what it is blamed on, words). A status that is not listed is judged by evidence: no number is given up for
+/// a code that nobody knows, and no campaign is held up by it.
 const STATUSES: &[(u32, Refusal, &str)] = &[
     (0x01, Refusal::Recipient, "the text is too long for the SMSC"),
     (0x0A, Refusal::Route, "the SMSC does not accept this sender"),
@@ -27,7 +27,7 @@ const STATUSES: &[(u32, Refusal, &str)] = &[
     (0x64, Refusal::Throttled, "the SMSC has a temporary error"),
 ];
 
-/// Whose fault a status is, and what it says; `own` is what the route's SMSC means otherwise.
+/// What a command status is blamed on, and its words; `own` is what the route's SMSC means by it instead.
 pub(crate) fn of(status: u32, own: &BTreeMap<u32, Refusal>) -> (Refusal, String) {
     let known = STATUSES.iter().find(|s| s.0 == status);
     let kind = own.get(&status).copied().or_else(|| known.map(|s| s.1)).unwrap_or(Refusal::Unlisted);
@@ -36,7 +36,7 @@ pub(crate) fn of(status: u32, own: &BTreeMap<u32, Refusal>) -> (Refusal, String)
     (kind, words)
 }
 
-/// (status, words) of a bind that is refused.
+/// (status, words) of a refused bind.
 const OF_BINDS: &[(u32, &str)] = &[
     (0x02, "the SMSC cannot read the bind: the password or another setting may be longer than it takes"),
     (0x03, "the SMSC does not know this kind of bind: try another bind_mode"),
@@ -49,7 +49,7 @@ const OF_BINDS: &[(u32, &str)] = &[
     (0x58, "the SMSC asks us to bind less often"),
 ];
 
-/// What a status says in answer to a bind.
+/// The words of a status in answer to a bind.
 pub(crate) fn of_bind(status: u32, own: &BTreeMap<u32, Refusal>) -> String {
     match OF_BINDS.iter().find(|known| known.0 == status) {
         Some((_, words)) => (*words).to_owned(),

@@ -1,4 +1,4 @@
-//! TLS towards the far end: the system's authorities, or the one that the route names.
+//! TLS to the far end: trusts the system's authorities, or the one that the route names.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
-//! What is odd in a PDU is cut off before it is read: strings longer than the standard has them, optional parameters
-//! that are cut, of another length than theirs, or given twice. What is left is read by `rusmpp`, strictly.
+//! Cuts what is odd from a PDU before it is read: strings longer than the standard allows, and optional parameters that
+//! are truncated, have the wrong length or are given twice. The rest is read by `rusmpp`, strictly.
 //!
-//! A PDU whose mandatory fields end before they are all there cannot be mended, and is refused by whoever asked.
+//! A PDU that ends before all its mandatory fields are there cannot be mended, and the caller refuses it.
 
 use rusmpp::{
     decode::{Decode, DecodeWithLength},
@@ -11,13 +11,13 @@ use tokio_util::bytes::{BufMut, BytesMut};
 
 /// A mandatory field.
 enum Field {
-    /// A string with its closing zero; at most as many octets are read.
+    /// A string with its closing zero; at most this many octets are read.
     Text(usize),
-    /// A string of which nothing is asked.
+    /// A string whose content does not matter.
     Unread,
-    /// As many octets.
+    /// This many octets.
     Octets(usize),
-    /// A length, and as many octets. Where fewer are there, these are all.
+    /// A length, and as many octets. Where fewer are there, all of them.
     Message,
 }
 
@@ -42,15 +42,15 @@ const SUBMIT_SM_RESP: &[Field] = &[Field::Text(65)];
 
 /// The value of an optional parameter.
 enum Value {
-    /// A string; a closing zero that is not there is put behind it.
+    /// A string; a missing closing zero is added.
     Text(usize),
-    /// As many octets.
+    /// This many octets.
     Octets(usize),
-    /// Any.
+    /// Any octets.
     Any,
 }
 
-/// Optional parameters that we read (SMPP 3.4 §5.3.2). All others are passed over, whatever is in them.
+/// Optional parameters that are read (SMPP 3.4 §5.3.2). All others are passed over, whatever they hold.
 const READ: &[(u16, Value)] = &[
     (0x001E, Value::Text(65)),  // receipted_message_id
     (0x020C, Value::Octets(2)), // sar_msg_ref_num
@@ -106,7 +106,7 @@ fn put_parameters(mut rest: &[u8], out: &mut BytesMut) {
         rest = &behind[length..];
         let tag = u16::from_be_bytes([*tag_1, *tag_2]);
         let Some(at) = READ.iter().position(|(read, _)| *read == tag) else { continue };
-        // The first one counts.
+        // Of parameters given twice, the first counts.
         if std::mem::replace(&mut there[at], true) {
             continue;
         }
@@ -133,14 +133,14 @@ fn trimmed(body: &[u8], fields: &[Field]) -> Option<BytesMut> {
     Some(out)
 }
 
-/// The `deliver_sm` with this body; none where its mandatory fields are not all there.
+/// The `deliver_sm` with this body; none where a mandatory field is missing.
 pub(crate) fn deliver_sm(body: &[u8]) -> Option<DeliverSm> {
     let mut octets = trimmed(body, DELIVER_SM)?;
     let length = octets.len();
     DecodeWithLength::decode(&mut octets, length).ok().map(|(sm, _)| sm)
 }
 
-/// The `data_sm` with this body; none where its mandatory fields are not all there.
+/// The `data_sm` with this body; none where a mandatory field is missing.
 pub(crate) fn data_sm(body: &[u8]) -> Option<DataSm> {
     let mut octets = trimmed(body, DATA_SM)?;
     let length = octets.len();
@@ -149,7 +149,7 @@ pub(crate) fn data_sm(body: &[u8]) -> Option<DataSm> {
 
 /// The id in the body of a `submit_sm_resp`; empty where there is none.
 pub(crate) fn message_id(body: &[u8]) -> String {
-    // Some leave the closing zero out.
+    // Some SMSCs omit the closing zero.
     let octets = trimmed(body, SUBMIT_SM_RESP).or_else(|| trimmed(&[body, &[0]].concat(), SUBMIT_SM_RESP));
     let read = octets.and_then(|mut octets| {
         let length = octets.len();
@@ -158,7 +158,7 @@ pub(crate) fn message_id(body: &[u8]) -> String {
     read.map_or_else(String::new, |(answer, _)| answer.message_id().as_str().to_owned())
 }
 
-/// What a parameter of a header reads as; kept here with what else is handed to `rusmpp`.
+/// Reads a parameter of a header; kept here with all else that is handed to `rusmpp`.
 pub(crate) fn header<T: Decode>(octets: &[u8]) -> Option<T> {
     T::decode(&mut BytesMut::from(octets)).ok().map(|(value, _)| value)
 }

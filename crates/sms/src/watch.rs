@@ -1,4 +1,4 @@
-//! What holds a session up or ends it: fences, the SMSC's unbind, silence, answers that do not come.
+//! What delays or ends a session: fences, the SMSC's unbind, silence, answers that do not come.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::{session::Session, shared::Fence, status};
 
 /// How long a fence waits before the connection is reset (architecture.md, Stop).
 const FENCE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long the SMSC that unbinds is waited for to answer what it has taken.
+/// How long to wait, once the SMSC unbinds, for it to answer what it has taken.
 const UNBIND_WITHIN: Duration = Duration::from_secs(10);
 
-/// Whether something that may last `most` and began at `since` has lasted longer.
+/// Whether something that began at `since` and may last `most` has lasted longer.
 pub(crate) fn over(since: Instant, most: Duration) -> bool {
     since.elapsed() > most
 }
@@ -36,7 +36,7 @@ impl Fenced {
     }
 }
 
-/// The SMSC asked for the end.
+/// The SMSC asked to end the session.
 pub(crate) struct Unbinding {
     number: u32,
     since: Instant,
@@ -44,7 +44,7 @@ pub(crate) struct Unbinding {
 }
 
 impl Session<'_> {
-    /// Writes nothing more of a campaign, and asks behind what was written.
+    /// Writes nothing more of a campaign, and sends an enquiry after what was written.
     pub(crate) fn fence(&mut self, fence: Fence) {
         if !self.role.sends() {
             let _ = fence.done.send(());
@@ -58,7 +58,7 @@ impl Session<'_> {
         self.fences.push(Fenced { fence, enquiry, read: false, since: Instant::now() });
     }
 
-    /// Throttled parts are not tried again: the `ESME_RTHROTTLED` that they had stands.
+    /// Stops retrying throttled parts: the `ESME_RTHROTTLED` that they got stands.
     fn give_up(&mut self, of: impl Fn(Job) -> bool) {
         let flights = &self.flights;
         let given_up: Vec<_> =
@@ -68,7 +68,7 @@ impl Session<'_> {
         }
     }
 
-    /// Answers the fences whose enquiry came back and of whose campaign nothing is in flight.
+    /// Answers the fences whose enquiry came back and whose campaign has nothing in flight.
     pub(crate) fn pass_fences(&mut self) {
         let flights = &self.flights;
         for passed in self.fences.extract_if(.., |f| f.read && !flights.values().any(|l| f.is_of(l.job))) {
@@ -76,7 +76,7 @@ impl Session<'_> {
         }
     }
 
-    /// The SMSC asks for the end: nothing more is written, and it is answered once what it has taken is.
+    /// The SMSC asks to end the session: nothing more is written, and it is answered once all it has taken is answered.
     pub(crate) fn unbind(&mut self, number: u32) {
         if let Some(current) = self.current.take() {
             self.shared.hand_back(&current.batch, current.at);
@@ -90,7 +90,7 @@ impl Session<'_> {
         self.unbinding.is_some()
     }
 
-    /// Whether the SMSC may have its answer to the unbind; puts it.
+    /// Whether the SMSC may have its answer to the unbind; queues that answer.
     pub(crate) fn has_unbound(&mut self) -> bool {
         let done = self.parts.is_empty() && self.unstored == 0;
         let Some(unbinding) = &mut self.unbinding else { return false };
@@ -104,7 +104,7 @@ impl Session<'_> {
         true
     }
 
-    /// Looks at what is overdue.
+    /// Handles what is overdue.
     pub(crate) fn tick(&mut self) -> Result<(), String> {
         let config = &self.shared.config;
         let (enquire, answer) = (span(config.enquire_interval), span(config.answer_timeout));
@@ -128,7 +128,7 @@ impl Session<'_> {
         if !lost.is_empty() && overdue(self.answered_at, answer) {
             return Err("a message had no answer".into());
         }
-        // Others are answered: the connection lives, and these alone are in doubt.
+        // Others are answered: the connection lives, and these messages alone are in doubt.
         for message in lost {
             let Some(flight) = self.flights.remove(&message) else { continue };
             let waiting = self.again.iter().filter(|a| a.message == message).count();

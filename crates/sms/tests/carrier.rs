@@ -86,14 +86,14 @@ async fn a_throttling_carrier_gets_everything_once_long_texts_whole() {
 enum Evil {
     /// Puts these bytes into what the ESME reads.
     Says(Vec<u8>),
-    /// Says the first half of a PDU and hangs up.
+    /// Sends the first half of a PDU and hangs up.
     Cuts,
-    /// Lets nothing of the carrier's through any more.
+    /// Lets nothing more of the carrier's through.
     Swallows,
 }
 
-/// A line between us and the carrier. Its first connections go wrong after some bytes were sent; later ones
-/// are sound. Says where it is and, as it goes on, how many have gone wrong.
+/// A line between us and the carrier. Its first connections go wrong after some octets were sent; later ones are sound.
+/// Returns its port and, as it goes on, how many have gone wrong.
 async fn line(smsc: SocketAddr, evils: Vec<Evil>) -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind(anywhere()).await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -121,7 +121,7 @@ async fn line(smsc: SocketAddr, evils: Vec<Evil>) -> (u16, Arc<AtomicUsize>) {
                             passed += n;
                         }
                         Ok(n) = theirs.read(&mut down) => {
-                            // A good hundred submit_sm have gone through.
+                            // A good hundred `submit_sm` have gone through.
                             if passed < 6_000 {
                                 let _ = ours.write_all(&down[..n]).await;
                                 continue;
@@ -132,7 +132,7 @@ async fn line(smsc: SocketAddr, evils: Vec<Evil>) -> (u16, Arc<AtomicUsize>) {
                             match &evil {
                                 Evil::Says(bytes) => {
                                     let _ = ours.write_all(bytes).await;
-                                    // It is the ESME that hangs up on nonsense.
+                                    // The ESME is the one to hang up on nonsense.
                                     while ours.read(&mut up).await.is_ok_and(|n| n > 0) {}
                                     return;
                                 }
@@ -177,7 +177,7 @@ async fn a_hostile_far_end_is_hung_up_on_and_nothing_is_lost() {
     assert_eq!(accepted.values().max(), Some(&1), "somebody was sent to twice");
     assert_eq!(wrong.load(Ordering::SeqCst), times);
     assert_eq!((t.delivered + t.in_doubt, t.sum()), (2_400, 2_400));
-    // A window's worth a broken connection, at most.
+    // At most a window's worth per broken connection.
     assert!(t.in_doubt <= 20 * times as i64, "{t:?}");
     w.data.assert_sound().await;
 }
@@ -214,7 +214,7 @@ async fn who_writes_stop_is_told_once_and_does_not_answer_that() {
     let mut w = World::with(10, to(smsc.address().port())).await;
     let id = w.schedule("Hello").await;
     w.turn_until(id, |status, t| status == Status::Completed && t.delivered == 10).await;
-    // The ten messages, and ten confirmations; what people would answer to these comes within a second.
+    // The ten messages, and ten confirmations; any answer to these would come within a second.
     let end = Instant::now() + Duration::from_secs(3);
     while Instant::now() < end {
         w.turn().await;

@@ -1,4 +1,4 @@
-//! SMSCs as they are: what can be answered is answered, what cannot is passed over, and no connection is cut for it.
+//! SMSCs as they are: what can be answered is, what cannot is passed over, and no connection is cut for either.
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
@@ -257,7 +257,7 @@ async fn an_enquiry_that_is_not_understood_shows_that_the_line_lives() {
         w.turn().await;
     }
     assert_eq!(peer.connections(), 1);
-    // The stop barrier holds by it too.
+    // The stop barrier relies on it too.
     let id = w.schedule("Hello").await;
     w.turn_until(id, |_, t| t.sent > 0).await;
     w.stop(id).await;
@@ -283,7 +283,7 @@ async fn an_unbind_is_answered_after_what_is_in_flight_and_nothing_is_in_doubt()
     w.turn_until(id, |_, t| t.sent + t.delivered == 100).await;
     let (submits, unbound) = (peer.got(SUBMIT), peer.got(UNBIND | ANSWER));
     assert_eq!((submits.len(), unbound.len(), unbound[0].number, peer.connections()), (100, 1, 4242, 2));
-    // Nothing followed on that line.
+    // Nothing more came on that line.
     let log = peer.log();
     let first: Vec<&Pdu> = log.iter().filter(|pdu| pdu.connection == 0).collect();
     assert_eq!(first.last().map(|pdu| pdu.id), Some(UNBIND | ANSWER));
@@ -365,7 +365,7 @@ async fn waits_grow_while_no_bind_lasts_and_begin_anew_after_one_that_did() {
     let at = binds(&mut w, 5).await;
     let waits: Vec<u128> = at.windows(2).map(|pair| pair[1].duration_since(pair[0]).as_millis()).collect();
     assert!(waits.windows(2).all(|pair| pair[1] > pair[0] * 3 / 2), "{waits:?}");
-    // A message was accepted: that one lasted, and the next wait is the first again.
+    // A message was accepted: that bind lasted, and the waits begin anew.
     accepts.store(true, Ordering::SeqCst);
     let id = w.schedule("Hello").await;
     w.turn_until(id, |_, t| t.sent == 1).await;
@@ -414,7 +414,7 @@ async fn a_far_end_that_floods_is_not_read_from_until_what_it_said_is_stored() {
     let route = SmppRoute::start(RouteId(1), &config, reports, engine::OptOuts::default());
     let end = Instant::now() + Duration::from_secs(30);
     let mut held = Vec::new();
-    // Nobody stores anything: no more than there is room for is taken from the socket.
+    // Nothing is stored: no more is taken from the socket than there is room for.
     loop {
         let before = held.len();
         let quiet = tokio::time::timeout(Duration::from_millis(500), reported.recv()).await;
@@ -426,7 +426,7 @@ async fn a_far_end_that_floods_is_not_read_from_until_what_it_said_is_stored() {
         assert!(Instant::now() < end && held.len() <= 3_000, "{}", held.len());
     }
     assert!((1_000..=2_100).contains(&held.len()), "{}", held.len());
-    // What is stored makes room for the rest, and each is acknowledged.
+    // Each one stored makes room for another, and each is acknowledged.
     let mut stored = held.len();
     for ack in held {
         ack.stored();

@@ -1,4 +1,4 @@
-//! What carriers ask for, as it lies on the wire.
+//! What carriers ask for, as it is on the wire.
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
@@ -13,7 +13,7 @@ use peer::{ANSWER, BIND_RX, BIND_TRX, BIND_TX, DELIVER, Pdu, Peer, SUBMIT, Submi
 use serde_json::{Value, json};
 use world::World;
 
-/// Sends `text` to one person by a route with `settings`; the bind, and what came.
+/// Sends `text` to one person over a route with `settings`; returns the bind and the messages that came.
 async fn sent(settings: Value, campaign: Value, text: &str) -> (Pdu, Vec<Submit>) {
     let peer = Peer::plain().await;
     let route = fixture::with(json!({"port": peer.port, "password": "secret"}), settings);
@@ -48,7 +48,7 @@ async fn addresses_are_written_as_the_route_says() {
         (json!({"number_form": "00"}), source.clone(), (0, 1, format!("00{digits}"))),
         (json!({"number_form": "national"}), source.clone(), (2, 1, digits[1..].to_owned())),
         (json!({"number_form": "national", "country": "US"}), source.clone(), (2, 1, digits[1..].to_owned())),
-        // Not a number of that country: as it is dialled from anywhere.
+        // Not a number of that country: written as it is dialled from anywhere.
         (json!({"number_form": "national", "country": "DE"}), source.clone(), (1, 1, digits.clone())),
         (json!({"dest_ton": 0, "dest_npi": 0}), source.clone(), (0, 0, digits.clone())),
         (json!({"source_ton": 5, "source_npi": 8}), (5, 8, source.2.clone()), (1, 1, digits.clone())),
@@ -88,7 +88,7 @@ async fn texts_travel_as_the_route_says() {
     assert_eq!((parts(&payload), &payload[0].tlvs), (vec![0], &vec![(0x424, text.clone().into_bytes())]));
     let (_, short) = sent(json!({"long_text": "payload"}), json!({}), "Hello").await;
     assert_eq!((parts(&short), short[0].tlvs.len()), (vec![5], 0));
-    // A text of a letter is what it is in either alphabet; € is not in Latin-1.
+    // A plain letter is the same in either alphabet; € is not in Latin-1.
     for (alphabet, text, coding, message) in [
         ("gsm", "@_é{", 0, b"\x00\x11\x05\x1B\x28".to_vec()),
         ("latin1", "@_é{", 0, b"@_\xE9{".to_vec()),
@@ -167,7 +167,7 @@ async fn the_places_of_an_account_are_tried_in_their_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn references_of_long_texts_go_on_over_binds_and_connections() {
-    // Hangs up behind every tenth part.
+    // Hangs up after every tenth part.
     let peer = Peer::each(|line, pdu, n| {
         line.accept(pdu, &format!("m{n}"));
         if n % 10 == 0 {

@@ -1,4 +1,4 @@
-//! An SMSC of raw octets, as odd as a test wants it: what `smpp34` would not say, and what it would not show.
+//! An SMSC of raw octets, as odd as a test wants it: it says and shows what `smpp34` does not.
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
@@ -30,7 +30,7 @@ pub const DATA_SM: u32 = 0x103;
 
 #[derive(Debug, Clone)]
 pub struct Pdu {
-    /// Which connection it came on, from 0.
+    /// Which connection the PDU came on, from 0.
     pub connection: usize,
     pub at: Instant,
     pub id: u32,
@@ -90,7 +90,7 @@ impl Pdu {
         Submit { service_type, source, destination, esm_class, registered, coding, message, tlvs }
     }
 
-    /// The texts and octets of a bind: system id, password, system type, version, TON, NPI, range.
+    /// The fields of a bind: system id, password, system type, version, TON, NPI, range.
     pub fn bind(&self) -> (String, String, String, [u8; 3], String) {
         let rest = &mut self.body.as_slice();
         let (id, password, kind) = (text(rest), text(rest), text(rest));
@@ -98,7 +98,7 @@ impl Pdu {
     }
 }
 
-/// One connection, towards the ESME.
+/// One connection to the ESME.
 #[derive(Clone)]
 pub struct Line {
     pub connection: usize,
@@ -116,7 +116,7 @@ impl Line {
         self.octets(header.chain(body.iter().copied()).collect());
     }
 
-    /// Asks something, under a number of its own.
+    /// Sends a request, under a number of its own.
     pub fn ask(&self, id: u32, body: &[u8]) -> u32 {
         let number = self.numbers.fetch_add(1, Ordering::SeqCst) as u32 + 1_000;
         self.say(id, 0, number, body);
@@ -127,7 +127,7 @@ impl Line {
         self.say(SUBMIT | ANSWER, 0, pdu.number, &[id.as_bytes(), &[0]].concat());
     }
 
-    /// What an SMSC without oddities answers to all but `submit_sm`.
+    /// Answers all but `submit_sm`, as an SMSC without oddities does.
     pub fn behave(&self, pdu: &Pdu) {
         match pdu.id {
             BIND_RX | BIND_TX | BIND_TRX => self.say(pdu.id | ANSWER, 0, pdu.number, b"smsc\0"),
@@ -202,12 +202,12 @@ impl Peer {
         Self { port, log, lines, task }
     }
 
-    /// One that accepts each `submit_sm` under its place as an id.
+    /// A peer that accepts each `submit_sm`, with its place as the id.
     pub async fn plain() -> Self {
         Self::each(|line, pdu, n| line.accept(pdu, &format!("m{n}"))).await
     }
 
-    /// One whose `submit` takes each `submit_sm` with its place, from 1; all else behaves.
+    /// A peer whose `submit` handles each `submit_sm` with its place, from 1; all else behaves.
     pub async fn each(submit: impl Fn(&Line, &Pdu, usize) + Send + Sync + 'static) -> Self {
         let count = AtomicUsize::new(0);
         Self::start(move |line, pdu| match pdu.id {
@@ -236,7 +236,7 @@ impl Peer {
     }
 }
 
-/// A mandatory body of `deliver_sm`.
+/// The mandatory body of a `deliver_sm`.
 pub fn deliver(
     source: &str,
     destination: &str,

@@ -13,7 +13,7 @@ use sms::SmppRoute;
 
 const NOW: &str = r#"[{"now":true}]"#;
 
-/// A store, an engine and SMPP routes to whoever listens on a port.
+/// A store, an engine and SMPP routes to whatever listens on a port.
 pub struct World {
     pub data: Data,
     pub engine: Engine,
@@ -35,7 +35,7 @@ impl World {
         self.schedule_with(text, json!({})).await
     }
 
-    /// A campaign that `more` adds to.
+    /// A campaign with the settings in `more`.
     pub async fn schedule_with(&self, text: &str, more: Value) -> CampaignId {
         let more = fixture::with(json!({"name": "Real"}), more);
         self.data.schedule(text, NOW, more, Timestamp::now()).await
@@ -56,12 +56,12 @@ impl World {
         }
     }
 
-    /// Takes turns until `done` says so; a minute is far more than any of these needs.
+    /// Takes turns until `done` holds; a minute is far more than any of these needs.
     pub async fn turn_until(&mut self, id: CampaignId, done: impl Fn(Status, &Totals) -> bool) {
         self.turn_until_or(id, "", done).await;
     }
 
-    /// [`World::turn_until`]; `name` says which of several cases did not come to it.
+    /// As [`World::turn_until`]; `name` says which of several cases did not get there.
     pub async fn turn_until_or(
         &mut self,
         id: CampaignId,
