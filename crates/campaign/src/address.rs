@@ -1,13 +1,13 @@
 //! An address as an SMSC gives it: a number in one of the forms that carriers use, or a name.
 //!
 //! The type of number says how it is meant (SMPP 3.4 §5.2.5), and carriers set it as they please: an address has
-//! readings, the likeliest first, and whoever knows whom we wrote to chooses among them.
+//! several readings, the likeliest first, and code that knows whom we wrote to chooses among them.
 
 use crate::{Msisdn, msisdn::Country};
 
 /// Type of number: international.
 const INTERNATIONAL: u8 = 1;
-/// So many last digits that agree are no chance.
+/// This many last digits do not agree by chance.
 const TELLING: usize = 6;
 
 /// An address of a `deliver_sm`.
@@ -15,7 +15,7 @@ const TELLING: usize = 6;
 pub struct Address {
     /// Type of number (SMPP 3.4 §5.2.5).
     pub ton: u8,
-    /// Digits, with whatever stands before or between them; or a name.
+    /// Digits, with whatever stands before or between them, or a name.
     pub text: String,
 }
 
@@ -25,8 +25,8 @@ impl Address {
         Self { ton: INTERNATIONAL, text: digits.into() }
     }
 
-    /// Whom it may name, the likeliest first; `country` is whose numbers may come without its code. None where it is
-    /// no number at all.
+    /// The numbers that it may mean, the likeliest first; `country` is the country whose numbers may come without its
+    /// code. Empty where it is not a number.
     pub fn readings(&self, country: Option<Country>) -> Vec<Msisdn> {
         let text = self.text.trim();
         let digits = digits(text);
@@ -35,10 +35,10 @@ impl Address {
         let national = country.and_then(|country| Msisdn::parse(&digits, Some(country)).ok());
         let mut readings: Vec<Msisdn> = match self.ton {
             _ if coded => worldwide.into_iter().collect(),
-            // No country code begins with 0: that is the digit before numbers within a country.
+            // No country code begins with 0: it is the digit dialled before numbers within a country.
             _ if digits.starts_with('0') => national.into_iter().collect(),
             INTERNATIONAL => worldwide.into_iter().chain(national).collect(),
-            // National; or not said, and then what is a valid number of the country is likelier one than another's.
+            // National, or not stated: then a valid number of the country is likelier than one of another country.
             _ => national.into_iter().chain(worldwide).collect(),
         };
         readings.dedup();
@@ -55,13 +55,13 @@ impl Address {
             || (shorter >= TELLING && (one.ends_with(other) || other.ends_with(one)))
     }
 
-    /// Whether it says anything about whom it means.
+    /// Whether it has enough digits to say whom it means.
     pub fn tells(&self) -> bool {
         digits(&self.text).trim_start_matches('0').len() >= TELLING
     }
 }
 
-/// The digits of a number with the marks between them left out; empty for a name.
+/// The digits of a number without the marks between them; empty for a name.
 fn digits(text: &str) -> String {
     let is_mark = |c: char| c.is_whitespace() || "+-.()/".contains(c);
     let digits: String = text.chars().filter(|c| !is_mark(*c)).collect();
@@ -95,7 +95,7 @@ mod tests {
             (0, "00442079460123", "US", Some("+442079460123")),
             (0, "442079460123", "GB", Some("+442079460123")),
             (0, "442079460123", "", Some("+442079460123")),
-            // Without a country nobody is guessed at.
+            // Without a country there is no guess.
             (2, "02079460123", "", None),
             (0, "020 7946 0123", "", None),
             (5, "BANK", "US", None),

@@ -1,7 +1,7 @@
-//! What a campaign says to each of its people, and what that asks for: the part of a definition that differs by channel.
+//! What a campaign says to each person, and what that requires: the part of a definition that differs by channel.
 //!
-//! Everybody else asks [`Content`] instead of looking at the channel: how many deliveries a person gets and when, which
-//! fields of contacts it needs, what it counts as on a route, what is wrong with it and what is missing.
+//! All other code asks [`Content`] instead of looking at the channel: how many deliveries a person gets and when, which
+//! contact fields it needs, what it counts as on a route, what is wrong with it and what is missing.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ use crate::{
     wave::PlanError,
 };
 
-/// Product document §3.
+/// The most messages of a campaign (product document §3).
 const MOST_MESSAGES: usize = 20;
 const SHORTEST_VALIDITY: SignedDuration = SignedDuration::from_mins(1);
-/// Days have two digits, and no months stand before them (SMPP 3.4 §7.1.1).
+/// The longest validity: days have two digits, and months are not written before them (SMPP 3.4 §7.1.1).
 const LONGEST_VALIDITY: SignedDuration = SignedDuration::from_hours(31 * 24);
-/// Segments of a text from which on it is said that each of them is paid for.
+/// A text of this many segments or more gets a warning that each of them is paid for.
 const MANY_SEGMENTS: usize = 5;
 
 /// What a campaign says, by its channel.
@@ -34,13 +34,13 @@ pub enum Content {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sms {
-    /// Send-as number, or a pool of them.
+    /// The sender, or a pool of senders.
     #[serde(default)]
     pub sender: Option<SendAs>,
-    /// How long the SMSC may try to deliver a message (SMPP 3.4 §5.2.16); none: as long as it does by itself.
+    /// How long the SMSC may try to deliver a message (SMPP 3.4 §5.2.16); none: the SMSC decides.
     #[serde(default, with = "iso_duration::option")]
     pub validity: Option<SignedDuration>,
-    /// Optional parameters of each message, beside those of the route: ids that a registry of senders asks for.
+    /// Optional parameters of each message, beside those of the route: ids that a registry of senders requires.
     #[serde(default, skip_serializing_if = "no_tlvs", with = "tlvs")]
     pub tlvs: Arc<Tlvs>,
     /// Whether later messages go to a recipient whose earlier one failed.
@@ -64,31 +64,31 @@ pub struct Message {
     pub template: bool,
 }
 
-/// How far a stop has come. Nothing new leaves from the first on, which is what Stop promises.
+/// How far a stop has come. From the first stage on nothing new leaves, which is what Stop promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stopped {
     /// Every route writes nothing more of the campaign, and the far ends have read what was written.
     Fenced,
-    /// What was on its way is accounted for, too.
+    /// Everything that was on its way is accounted for, too.
     Drained,
 }
 
 impl Content {
-    /// When Stop is answered. The answers to messages come within seconds, and then the figures beside it stand.
+    /// The stage at which Stop is answered. Answers to messages come within seconds, and then its figures are final.
     pub const fn answers_stop(&self) -> Stopped {
         match self {
             Self::Sms(_) => Stopped::Drained,
         }
     }
 
-    /// The channel that carries it.
+    /// The channel that carries the content.
     pub const fn channel(&self) -> Channel {
         match self {
             Self::Sms(_) => Channel::Sms,
         }
     }
 
-    /// What each delivery to a person says, as it was written, in order.
+    /// The text of each delivery to a person, as written, in order.
     pub fn texts(&self) -> Vec<&str> {
         match self {
             Self::Sms(sms) => sms.messages.iter().map(|m| m.text.as_str()).collect(),
@@ -102,14 +102,14 @@ impl Content {
         }
     }
 
-    /// Deliveries that each person gets.
+    /// How many deliveries each person gets.
     pub fn deliveries(&self) -> usize {
         match self {
             Self::Sms(sms) => sms.messages.len(),
         }
     }
 
-    /// When delivery `n` goes, counted from 1; none where there is no such one.
+    /// When delivery `n` goes, counted from 1; none where there is no such delivery.
     pub fn send(&self, n: u32) -> Option<&Send> {
         let at = (n as usize).checked_sub(1)?;
         match self {
@@ -117,7 +117,7 @@ impl Content {
         }
     }
 
-    /// [`Content::send`], to be changed.
+    /// As [`Content::send`], to be changed.
     pub fn send_mut(&mut self, n: u32) -> Option<&mut Send> {
         let at = (n as usize).checked_sub(1)?;
         match self {
@@ -125,7 +125,7 @@ impl Content {
         }
     }
 
-    /// Whom recipients see as the origin.
+    /// Who the recipients see as the sender.
     pub const fn send_as(&self) -> Option<&SendAs> {
         match self {
             Self::Sms(sms) => sms.sender.as_ref(),
@@ -139,7 +139,7 @@ impl Content {
         }
     }
 
-    /// What each delivery to a person counts as against a route's rate until it is rendered: segments of its bare text.
+    /// Segments that each delivery to a person counts as in a route's rate until rendered: those of its bare text.
     pub fn units(&self) -> Vec<u32> {
         match self {
             Self::Sms(sms) => {
@@ -149,21 +149,21 @@ impl Content {
         }
     }
 
-    /// What is wrong in it by itself; `fields` are those that contacts have.
+    /// What is wrong with the content by itself; `fields` are the fields that contacts have.
     pub fn problems(&self, fields: &[String]) -> Vec<Problem> {
         match self {
             Self::Sms(sms) => sms.problems(fields),
         }
     }
 
-    /// What may be meant otherwise than it is written, each with its field: never an error.
+    /// What may not be meant as it is written, each with its field: never an error.
     pub fn warnings(&self) -> Vec<Problem> {
         match self {
             Self::Sms(sms) => sms.warnings(),
         }
     }
 
-    /// Reads it, to be rendered for recipients, where nothing is missing.
+    /// Reads the content, to be rendered for recipients, where nothing is missing.
     ///
     /// # Errors
     /// What is missing or cannot be read, each with its field.
@@ -233,16 +233,16 @@ fn text_field(at: usize) -> String {
 }
 
 impl Message {
-    /// Its text, to be checked and rendered.
+    /// Reads the text, to be checked and rendered.
     ///
     /// # Errors
-    /// As [`Text::parse`]'s.
+    /// As for [`Text::parse`].
     pub fn parse(&self) -> Result<Text, BadText> {
         if self.template { Text::parse(&self.text) } else { Text::literal(&self.text) }
     }
 }
 
-/// A content with nothing missing, read once and rendered for many.
+/// Content with nothing missing, read once and rendered for many.
 #[derive(Debug)]
 pub enum Complete {
     /// The text of each message.
@@ -250,24 +250,24 @@ pub enum Complete {
 }
 
 impl Complete {
-    /// Deliveries that each person gets.
+    /// How many deliveries each person gets.
     pub fn deliveries(&self) -> usize {
         match self {
             Self::Sms(texts) => texts.len(),
         }
     }
 
-    /// The fields of contacts that it uses, each once, in order.
+    /// The contact fields that the content uses, each once, in order.
     pub fn fields(&self) -> Vec<String> {
         match self {
             Self::Sms(texts) => fields(texts),
         }
     }
 
-    /// What delivery `at`, counted from 0, to one person counts as and costs: segments. `values` are those of `fields`.
+    /// Segments that delivery `at`, counted from 0, to one person counts as and costs. `values` are those of `fields`.
     ///
     /// # Errors
-    /// As [`Text::render`].
+    /// As for [`Text::render`].
     pub fn units(
         &self,
         at: usize,
@@ -292,7 +292,7 @@ pub fn fields(texts: &[Text]) -> Vec<String> {
     fields
 }
 
-/// What may be meant otherwise in one text: placeholders of other products, letters that make it dear, its length.
+/// What may not be meant in a text: placeholders of other products, letters that make it expensive, its length.
 pub fn text_warnings(text: &str, template: bool) -> Vec<String> {
     let mut told = placeholder::warnings(text, template);
     if let Some(plain) = segment::plainer(text) {
@@ -330,7 +330,7 @@ fn no_tlvs(tlvs: &Tlvs) -> bool {
     tlvs.is_empty()
 }
 
-/// Shared with each claim.
+/// Shares the parameters with each claim.
 mod tlvs {
     use std::sync::Arc;
 

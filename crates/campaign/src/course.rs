@@ -1,6 +1,6 @@
-//! How a plan goes: at a route's rate, through its windows, each message after the one before it. What a forecast says
-//! and what a page says of times to come is reckoned here, by the functions that sending itself asks
-//! ([`Send::due_after`], [`Window::at`]), so that neither tells another story.
+//! How a plan runs: at a route's rate, through its windows, each message after the one before it. What a forecast says
+//! and what a page says about future times is computed here, by the functions that sending itself uses
+//! ([`Send::due_after`], [`Window::at`]), so that the two never disagree.
 
 use std::{
     cmp::Reverse,
@@ -11,9 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{Send, Window, wave::Group, window::Opening};
 
-/// Closed windows that one piece waits through at most; a year of days.
+/// The most closed windows that one piece waits through: a year of days.
 const MOST_OPENINGS: usize = 366;
-/// Steps of one reckoning at most; what is left then is not told.
+/// The most steps of one computation; what is left after them is not reported.
 const MOST_STEPS: usize = 200_000;
 
 /// Recipients of one message that may go from one time on.
@@ -33,7 +33,7 @@ pub struct Piece {
     pub all_due: Timestamp,
 }
 
-/// What is known of a campaign before its course is reckoned.
+/// What is known of a campaign before its course is computed.
 pub struct Plan<'a> {
     /// When each message goes, in order.
     pub sends: &'a [Send],
@@ -43,22 +43,22 @@ pub struct Plan<'a> {
     pub window: Option<&'a Window>,
     /// Segments a second.
     pub rate: f64,
-    /// Segments of each message a recipient, on average.
+    /// Average segments per recipient of each message.
     pub segments: &'a [f64],
-    /// When recipients of a message (from 1) in the group may get it at the earliest, whatever became of the message before.
+    /// The earliest that recipients in the group may get a message (from 1), whatever became of the message before.
     pub due: &'a dyn Fn(u32, usize, i64) -> Timestamp,
 }
 
 /// When a message goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// The first of it.
+    /// When its first recipient is sent to.
     pub first: Timestamp,
-    /// The last of it.
+    /// When its last recipient is sent to.
     pub last: Timestamp,
 }
 
-/// Whom windows keep waiting of a message.
+/// The recipients of a message that windows keep waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delay {
     /// How many recipients.
@@ -67,17 +67,17 @@ pub struct Delay {
     pub until: Timestamp,
 }
 
-/// How a plan goes.
+/// How a plan runs.
 #[derive(Debug, Default)]
 pub struct Course {
     /// When each message goes, by its number.
     pub messages: BTreeMap<u32, Span>,
-    /// Whom windows keep waiting, by message.
+    /// The recipients that windows keep waiting, by message.
     pub delayed: BTreeMap<u32, Delay>,
 }
 
 impl Course {
-    /// The first and the last of all.
+    /// When the first and the last message go.
     pub fn span(&self) -> Option<Span> {
         let first = self.messages.values().map(|span| span.first).min()?;
         let last = self.messages.values().map(|span| span.last).max()?;
@@ -104,8 +104,8 @@ struct Waiting {
     openings: usize,
 }
 
-/// Takes whichever piece may go first, again and again, until its window closes or nothing of it is left; the next
-/// message's recipients follow those that went.
+/// Repeatedly takes the piece that may go first, until its window closes or nothing of it is left; the next message's
+/// recipients follow those that went.
 pub fn course(pieces: Vec<Piece>, plan: &Plan<'_>) -> Course {
     let mut course = Course::default();
     let mut all: Vec<Waiting> = Vec::new();
@@ -126,7 +126,7 @@ pub fn course(pieces: Vec<Piece>, plan: &Plan<'_>) -> Course {
         let until = match plan.window.map(|window| window.at(zones, start)) {
             None => Timestamp::MAX,
             Some(Opening::Open { until, .. }) if start == known => until,
-            // What else may go earlier is looked at first.
+            // Pieces that may go earlier are looked at first.
             Some(Opening::Open { .. }) => {
                 next.push(Reverse((start, message, at)));
                 continue;
@@ -153,7 +153,7 @@ pub fn course(pieces: Vec<Piece>, plan: &Plan<'_>) -> Course {
         let each = plan.segments.get(message as usize - 1).copied().unwrap_or(1.0)
             / plan.rate.max(f64::MIN_POSITIVE);
         let left = waiting.piece.to - waiting.piece.from;
-        // At least one: what takes longer than a window goes in it all the same.
+        // At least one: a message that takes longer than a window is still sent in it.
         let fit = if each > 0.0 { (room.as_secs_f64() / each).max(1.0) } else { f64::INFINITY };
         let sent = if fit >= left as f64 { left } else { fit as i64 };
         let runs = SignedDuration::try_from_secs_f64(sent as f64 * each).unwrap_or(room).min(room);
@@ -202,7 +202,7 @@ mod tests {
         zones.iter().enumerate().map(place).collect()
     }
 
-    /// The course of a plan that is made at `now`.
+    /// Computes the course of a plan that is made at `now`.
     fn reckon(sends: &str, groups: &[Group], window: Option<&Window>, rate: f64, now: Timestamp) -> Course {
         let sends: Vec<Send> = serde_json::from_str(sends).unwrap();
         let waves = wave::plan(groups, &sends, window, now).unwrap();
@@ -269,8 +269,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the windows, rates and delays: it comes to an end, goes in windows only, each message after the one
-        /// before it, and no faster than the rate.
+        /// Whatever the windows, rates and delays, the course ends, goes only within windows, each message after the
+        /// one before it, and no faster than the rate.
         #[test]
         fn a_course_goes_in_windows_in_order_and_no_faster_than_its_rate(
             from in 0u16..1300, length in 30u16..1400, rate in 1.0f64..500.0, people in 1i64..20_000,

@@ -1,7 +1,7 @@
 //! Names of contacts' fields, as people, files and other products spell them.
 //!
-//! One table for imports and for texts: what a column is taken for is what a placeholder of another product is said to
-//! be here.
+//! One table serves both imports and texts: a placeholder of another product is said to mean the field that a column of
+//! that name would be read as.
 
 /// The column of the number.
 pub const PHONE: &str = "phone";
@@ -9,12 +9,12 @@ pub const PHONE: &str = "phone";
 pub const AREA_CODE: &str = "area_code";
 /// The column of the recipient's own time zone.
 pub const TIME_ZONE: &str = "time_zone";
-/// Where somebody agreed to be written to.
+/// Where a person agreed to receive messages.
 pub const CONSENT_SOURCE: &str = "consent_source";
-/// When somebody agreed to be written to.
+/// When a person agreed to receive messages.
 pub const CONSENT_AT: &str = "consent_at";
 
-/// What is known by other names, folded: letters and digits alone, small, without accents.
+/// Fields with their other names, folded: only letters and digits, in lower case, without accents.
 const ALSO_CALLED: [(&str, &[&str]); 9] = [
     (
         PHONE,
@@ -60,7 +60,7 @@ const ALSO_CALLED: [(&str, &[&str]); 9] = [
     (CONSENT_AT, &["consentat", "consentdate", "optinat", "optindate"]),
 ];
 
-/// Letters with their accents taken off, as far as they are Latin; what is none stays.
+/// A letter without its accents, as far as it is Latin; any other letter stays.
 fn plain(c: char) -> &'static str {
     match c {
         'à' | 'á' | 'â' | 'ã' | 'å' | 'ā' | 'ă' | 'ą' => "a",
@@ -86,7 +86,7 @@ fn plain(c: char) -> &'static str {
     }
 }
 
-/// A name as the name of a field: small, Latin letters, digits and `_`. None where nothing of it can stand in one.
+/// A name spelt as a field's name: lower case, Latin letters, digits and `_`. None where nothing of it can be used.
 pub fn spelt(name: &str) -> Option<String> {
     let mut field = String::new();
     for c in name.chars().flat_map(char::to_lowercase) {
@@ -95,7 +95,7 @@ pub fn spelt(name: &str) -> Option<String> {
             // A combining accent belongs to the letter before it.
             ('\u{300}'..='\u{36F}', _) => {}
             (_, "") if c.is_alphanumeric() => return None,
-            // Signs, spaces and what nobody sees stand between words.
+            // Signs, spaces and invisible characters separate words.
             (_, "") => {
                 if !field.ends_with('_') && !field.is_empty() {
                     field.push('_');
@@ -112,7 +112,7 @@ pub fn spelt(name: &str) -> Option<String> {
     }
 }
 
-/// What is meant by a name, where that is something we know.
+/// The field that a name means, if it is one that we know.
 pub fn meant(name: &str) -> Option<&'static str> {
     let folded: String = spelt(name)?.chars().filter(|c| *c != '_').collect();
     ALSO_CALLED.iter().find(|(_, also)| also.contains(&folded.as_str())).map(|(known, _)| *known)

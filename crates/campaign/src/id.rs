@@ -1,9 +1,9 @@
-//! Ids that cannot be mixed up. Outside (API, logs) an id is opaque text with its kind in front;
-//! inside it is the row's number.
+//! Ids that cannot be mixed up. Outside (API, logs) an id is opaque text that begins with its kind; inside it is the
+//! row's number.
 
 use std::{fmt, str::FromStr};
 
-/// The text is no id of this kind.
+/// The text is not an id of this kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is no id of this kind")]
 pub struct BadId(pub String);
@@ -60,7 +60,7 @@ id!(
     /// One import of contacts.
     ImportId, "imp");
 id!(
-    /// A webhook: where another system is told what happens.
+    /// A webhook: where another system is notified of events.
     WebhookId, "whk");
 id!(
     /// A pool of senders.

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-/// Writes one.
+/// Writes a duration.
 ///
 /// # Errors
 /// The serializer's.
@@ -11,10 +11,10 @@ pub fn serialize<S: Serializer>(value: &SignedDuration, s: S) -> Result<S::Ok, S
     s.collect_str(value)
 }
 
-/// Reads one.
+/// Reads a duration.
 ///
 /// # Errors
-/// Where it is no duration, or a negative one.
+/// Where the text is not a duration, or a negative one.
 pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<SignedDuration, D::Error> {
     let text = String::deserialize(d)?;
     let wrong = || D::Error::custom(format!("'{text}' is not a duration; use PT2H or P1D"));
@@ -23,7 +23,7 @@ pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<SignedDuration, D:
     if exact.is_negative() { Err(wrong()) } else { Ok(exact) }
 }
 
-/// The same where it may be left out.
+/// The same for a duration that may be absent.
 pub mod option {
     use jiff::SignedDuration;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -31,7 +31,7 @@ pub mod option {
     #[derive(Deserialize)]
     struct Given(#[serde(with = "super")] SignedDuration);
 
-    /// Writes one, or null.
+    /// Writes a duration, or null.
     ///
     /// # Errors
     /// The serializer's.
@@ -39,7 +39,7 @@ pub mod option {
         value.as_ref().map(ToString::to_string).serialize(s)
     }
 
-    /// Reads one, or null.
+    /// Reads a duration, or null.
     ///
     /// # Errors
     /// As [`super::deserialize`].

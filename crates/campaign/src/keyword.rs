@@ -1,8 +1,8 @@
 //! Keywords in replies: opting out, opting in, asking for help (product document §3; CTIA and 47 CFR
 //! 64.1200(a)(10) for the words).
 //!
-//! A STOP counts however it is typed: with accents, in full width, with a letter twice, with a zero for its O. What
-//! only may mean no is for a person to look at, and nobody is opted out by it.
+//! A STOP counts however it is typed: with accents, in full width, with a doubled letter, with a zero for its O. A
+//! reply that merely may mean no is for a person to look at; it opts nobody out.
 
 use icu_normalizer::DecomposingNormalizerBorrowed;
 
@@ -34,7 +34,7 @@ const WORDS: &[(&str, Keyword)] = &[
     ("QUIT", Keyword::OptOut),
     ("REVOKE", Keyword::OptOut),
     ("OPTOUT", Keyword::OptOut),
-    // As a French law has it (ARCEP), and as phones in Cyrillic write it.
+    // As a French rule (ARCEP) has it, and as phones in Cyrillic write it.
     ("ARRET", Keyword::OptOut),
     ("СТОП", Keyword::OptOut),
     ("START", Keyword::OptIn),
@@ -47,13 +47,13 @@ const WORDS: &[(&str, Keyword)] = &[
 /// Keywords that also answer appointments and may be switched off for a sender.
 pub const SWITCHABLE: [&str; 2] = ["CANCEL", "YES"];
 
-/// What comes behind STOP without a space between, in the languages of advertisements.
+/// What follows STOP without a space between, in the languages of advertisements.
 const BEHIND_STOP: &[&str] = &[
     "2END", "2QUIT", "2STOP", "2UNSUB", "TOEND", "TOQUIT", "NOW", "SMS", "MSG", "TXT", "TEXT", "TEXTS",
     "PUB", "IT",
 ];
 
-/// Words in a reply that a person should look at: it may mean no, and is no keyword.
+/// Words that a person should look at: a reply with one may mean no, but is not a keyword.
 const LIKE_A_REFUSAL: &[&str] = &[
     "stop",
     "stopit",
@@ -104,24 +104,24 @@ const LIKE_A_REFUSAL: &[&str] = &[
     "stoppez",
 ];
 
-/// `reply` with its letters as they are compared: without accents and width, in capitals.
+/// `reply` with its letters as they are compared: in capitals, without accents or full width.
 fn plain(reply: &str) -> String {
     let decomposed = DecomposingNormalizerBorrowed::new_nfkd().normalize(reply);
     // Accents stand behind their letters now (Unicode, Combining Diacritical Marks).
     decomposed.chars().filter(|c| !('\u{300}'..='\u{36F}').contains(c)).flat_map(char::to_uppercase).collect()
 }
 
-/// `word` with each letter once where it stands several times in a row.
+/// `word` with repeated letters in a row reduced to one.
 fn without_repeats(word: &str) -> String {
     let mut letters: Vec<char> = word.chars().collect();
     letters.dedup();
     letters.into_iter().collect()
 }
 
-/// The keyword that `reply` consists of, whatever its case, accents, spaces and punctuation; `off` are the words
-/// that do not count, in capitals.
+/// The keyword that `reply` consists of, whatever its case, accents, spaces and punctuation; `off` are the words that
+/// do not count, in capitals.
 pub fn find(reply: &str, off: &[String]) -> Option<Keyword> {
-    // No keyword is longer, nor typed with more around it; a long reply is not read to its end.
+    // No keyword is longer, even with what people type around it; a long reply is not read to its end.
     const LONGEST: usize = 24;
     let begins: String = reply.chars().take(8 * LONGEST).collect();
     let letters: String = plain(&begins).chars().filter(|c| c.is_alphanumeric()).take(LONGEST + 1).collect();
@@ -131,7 +131,7 @@ pub fn find(reply: &str, off: &[String]) -> Option<Keyword> {
     if let Some((_, keyword)) = WORDS.iter().find(|(word, _)| *word == letters) {
         return Some(*keyword);
     }
-    // Beyond the letter of the words only an opt-out is read: nobody is written to again by a guess.
+    // Beyond the exact words only an opt-out is read: no guess opts anybody back in.
     let typed = letters.replace('0', "O");
     let once = without_repeats(&typed);
     let opts_out = |word: &str| {
@@ -143,14 +143,14 @@ pub fn find(reply: &str, off: &[String]) -> Option<Keyword> {
     (repeated || behind).then_some(Keyword::OptOut)
 }
 
-/// Whether a reply that is no keyword reads like a refusal all the same.
+/// Whether a reply that is not a keyword still reads like a refusal.
 pub fn reads_like_refusal(reply: &str) -> bool {
     let reply = plain(reply).to_lowercase().replace('\u{2019}', "'");
     let with_o = reply.replace('0', "o");
     LIKE_A_REFUSAL.iter().any(|words| {
         with_o.match_indices(words).any(|(at, _)| {
             let bounded = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
-            // "stop2end", "stop4": a digit behind it makes no other word of it.
+            // "stop2end", "stop4": a digit after it does not make it another word.
             let ends = |c: Option<char>| bounded(c) || (*words == "stop" && c.is_some_and(char::is_numeric));
             bounded(with_o[..at].chars().next_back()) && ends(with_o[at + words.len()..].chars().next())
         })
@@ -197,7 +197,7 @@ mod tests {
             let expected = (text != "\u{442}stop").then_some(Keyword::OptOut);
             assert_eq!(find(text, &[]), expected, "{text}");
         }
-        // A guess never opts anybody in, nor asks for help.
+        // A guess never opts anybody in, nor counts as a request for help.
         for text in [
             "YESS",
             "Y\u{E9}ss",

@@ -1,12 +1,12 @@
-//! Lateness: how long nothing was dispatched for that could have gone.
+//! Lateness: for how long nothing was dispatched that could have gone.
 //!
-//! Queueing behind a rate, another campaign or a leader is not lateness, as its route had room meanwhile; a server that
-//! was down or a backup that was restored is. What is late goes only when a person says so.
+//! Waiting for a rate, another campaign or a leader is not lateness, as the route had room meanwhile; a server that was
+//! down or a backup that was restored is. What is late goes only when a person says so.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Whether what could go since the last of `could_go` (due, window opened, campaign restarted), on a route that last had
-/// room at `alive_at`, is later at `now` than `limit` allows.
+/// Whether, at `now`, more than `limit` has passed since it could go: since the last of `could_go` (due, window opened,
+/// campaign restarted) and of `alive_at`, when its route last had room.
 pub fn is_late(
     could_go: impl IntoIterator<Item = Timestamp>,
     alive_at: Timestamp,

@@ -1,6 +1,6 @@
-//! The rules of a campaign, pure: statuses and actions, schedules, sending windows, waves, texts,
-//! segments, outcomes. No I/O, no clock, no async: time comes in as an argument.
-//! What every other part must not get wrong stands here, once.
+//! The rules of a campaign, pure: statuses and actions, schedules, sending windows, waves, texts, segments, outcomes.
+//! No I/O, no clock, no async: time comes in as an argument. Every rule that the other crates must not get wrong is
+//! here, once.
 
 pub mod address;
 pub mod content;

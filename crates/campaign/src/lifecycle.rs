@@ -59,7 +59,7 @@ pub enum Action {
     Stop,
     /// Plan anew what a stop cancelled (SMS).
     Restart,
-    /// Release what is held.
+    /// Release what is on hold.
     Release,
     /// Hide from the index.
     Archive,
@@ -160,7 +160,7 @@ pub struct NotAllowed {
     pub channel: Channel,
     /// The status the campaign is in.
     pub status: Status,
-    /// What was tried.
+    /// The cause that was tried.
     pub cause: Cause,
 }
 
@@ -173,7 +173,7 @@ pub fn transition(channel: Channel, from: Status, cause: Cause) -> Result<Transi
         .ok_or(NotAllowed { channel, status: from, cause })
 }
 
-/// The actions a person can take now. `held`: something waits for a person's release.
+/// The actions that a person can take now. `held`: something waits for a person to release it.
 pub fn available_actions(channel: Channel, status: Status, held: bool) -> Vec<Action> {
     TABLE
         .iter()
@@ -219,7 +219,7 @@ impl Status {
 }
 
 impl Channel {
-    /// Each of them.
+    /// Every channel.
     pub const ALL: [Self; 2] = [Sms, Voice];
 
     /// The word used in the API and in the database.
@@ -382,7 +382,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is tried, in whatever order, a campaign only walks along the document's edges.
+        /// Whatever is tried, in whatever order, a campaign only follows the document's edges.
         #[test]
         fn any_sequence_of_actions_walks_the_documents_edges(
             voice in any::<bool>(),

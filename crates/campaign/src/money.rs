@@ -1,5 +1,5 @@
-//! Amounts of money, in whatever currency the account reckons in. Exact: millionths, as prices of a message
-//! have more than two places.
+//! Amounts of money, in the account's currency. Exact to a millionth, as the price of a message has more than two
+//! decimal places.
 
 use std::{fmt, str::FromStr};
 
@@ -12,13 +12,13 @@ const PLACES: usize = 6;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Money(i64);
 
-/// Why a text is no amount.
+/// Why a text is not an amount.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is no amount of money; write an amount such as 12.50, with at most six places")]
 pub struct BadMoney(String);
 
 impl Money {
-    /// The price of `n` pieces; the largest amount where it is beyond all amounts.
+    /// The price of `n` pieces; the largest amount where the price exceeds all amounts.
     #[must_use]
     pub const fn times(self, n: i64) -> Self {
         Self(self.0.saturating_mul(n))
@@ -30,7 +30,7 @@ impl FromStr for Money {
 
     fn from_str(text: &str) -> Result<Self, BadMoney> {
         let bad = || BadMoney(text.to_owned());
-        // Signs and codes of currencies stand beside an amount, and the account says which one it reckons in.
+        // An amount may have a currency's sign or code beside it, and the account says which currency it uses.
         let amount = text
             .trim()
             .trim_matches(|c: char| "$€£¥₹".contains(c) || c.is_ascii_uppercase() || c.is_whitespace());
@@ -47,7 +47,7 @@ impl FromStr for Money {
     }
 }
 
-/// Digits without the commas between their thousands; none where commas stand elsewhere.
+/// Digits without the commas between thousands; none where commas are elsewhere.
 fn ungrouped(whole: &str) -> Option<String> {
     let mut groups = whole.split(',');
     let first = groups.next()?;
@@ -61,7 +61,7 @@ fn ungrouped(whole: &str) -> Option<String> {
 const SIGNS: [(&str, &str); 5] = [("USD", "$"), ("EUR", "€"), ("GBP", "£"), ("JPY", "¥"), ("INR", "₹")];
 
 impl Money {
-    /// As people read it: in a currency, with thousands apart and at most four places.
+    /// As people read it: in a currency, with thousands separated and at most four decimal places.
     pub fn shown(self, currency: &str) -> String {
         let text = self.to_string();
         let (whole, part) = text.split_once('.').unwrap_or((&text, "00"));
@@ -72,7 +72,7 @@ impl Money {
             }
             grouped.push(digit);
         }
-        // A price of a message has more places than a bill.
+        // The price of a message has more decimal places than a bill.
         let places = if whole == "0" { part.len().min(4) } else { 2 };
         let amount = format!("{grouped}.{}", &part[..places]);
         match SIGNS.iter().find(|(code, _)| *code == currency) {
@@ -83,7 +83,7 @@ impl Money {
 }
 
 impl fmt::Display for Money {
-    /// At least two places, and as many as it has.
+    /// At least two decimal places, and as many as it has.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let part = format!("{:06}", self.0 % MILLIONTHS);
         let kept = part.trim_end_matches('0').len().max(2);
@@ -109,7 +109,7 @@ impl<'de> Deserialize<'de> for Money {
         let text = match Written::deserialize(d)? {
             Written::Text(text) => text,
             Written::Whole(n) => n.to_string(),
-            // The shortest text that reads back as this number: what was typed.
+            // The shortest text that reads back as this number: the text that was typed.
             Written::Number(n) => n.to_string(),
         };
         text.parse().map_err(D::Error::custom)

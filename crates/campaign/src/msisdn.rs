@@ -1,4 +1,4 @@
-//! Phone numbers in E.164, as a number of up to 15 digits. Reading them is libphonenumber's business.
+//! Phone numbers in E.164, as a number of up to 15 digits. Reading them is left to libphonenumber.
 
 use std::{fmt, str::FromStr};
 
@@ -8,23 +8,23 @@ use rlibphonenumber::{PHONE_NUMBER_UTIL, Region, get_national_significant_number
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Msisdn(u64);
 
-/// Longer than any number with its separators: not worth parsing, nor repeating in full.
+/// The longest text that is read as a number, separators included: longer ones are neither parsed nor repeated in full.
 const LONGEST: usize = 40;
 
-/// Digits of numbers: the shortest that are in use, and the most that there are (E.164 §6.1).
+/// The digits of a number: the fewest in use, and the most allowed (E.164 §6.1).
 const SHORTEST_E164: usize = 7;
 const LONGEST_E164: usize = 15;
 
-/// Why a text is no phone number.
+/// Why a text is not a phone number.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadNumber {
-    /// Nothing there.
+    /// The text is empty.
     #[error("the number is missing")]
     Missing,
-    /// No number of any numbering plan.
+    /// Not a number of any numbering plan.
     #[error("'{0}' is not a phone number{1}")]
     NotANumber(String, &'static str),
-    /// More than a number, or a number that a spreadsheet wrote in another way: read, it might be somebody else's.
+    /// More than a number, or a number that a spreadsheet rewrote: if it were read, it might be somebody else's.
     #[error("'{0}' {1}")]
     Doubtful(String, &'static str),
     /// The country is unknown.
@@ -40,7 +40,7 @@ impl FromStr for Country {
     type Err = BadNumber;
     fn from_str(code: &str) -> Result<Self, BadNumber> {
         let upper = code.trim().to_ascii_uppercase();
-        // Any two letters read as a region; a country has numbers.
+        // Any two letters are read as a region; a country has numbers.
         let known = Region::from_str(&upper)
             .ok()
             .filter(|region| PHONE_NUMBER_UTIL.get_country_code_for_region(*region).is_some());
@@ -51,8 +51,9 @@ impl FromStr for Country {
 impl Msisdn {
     /// Reads a number as people write it. Without a country code it needs `country`.
     ///
-    /// What is more than one number (an extension, letters), or may be another one than it was (a decimal fraction), is
-    /// refused, so that nobody else is written to. A trailing `.0` or `,0` is a spreadsheet's and is left out.
+    /// A text that is more than one number (an extension, letters), or may have been another number (a decimal
+    /// fraction), is refused, so that nobody else is sent to. A trailing `.0` or `,0` comes from a spreadsheet and is
+    /// ignored.
     pub fn parse(text: &str, country: Option<Country>) -> Result<Self, BadNumber> {
         let written: String = text.chars().filter(|c| !is_invisible(*c)).collect();
         let text = bare(written.trim());
@@ -93,8 +94,8 @@ impl Msisdn {
         self.0 as i64
     }
 
-    /// Ranges, without their ends, of the digits of all numbers that begin with `digits`, one for each length that
-    /// numbers have; none where these are no digits, or too many.
+    /// Ranges (ends excluded) of the digits of all numbers that begin with `digits`, one for each length that numbers
+    /// have; none where these are not digits, or too many.
     pub fn beginning(digits: &str) -> Vec<(i64, i64)> {
         let length = digits.len();
         let Ok(begins) = digits.parse::<i64>() else { return Vec::new() };
@@ -108,12 +109,12 @@ impl Msisdn {
             .collect()
     }
 
-    /// A number that was stored before.
+    /// Makes a number from its stored digits.
     pub fn from_digits(digits: i64) -> Self {
         Self(digits.unsigned_abs())
     }
 
-    /// The number without its country code; none where it is not of `country`. Without a country every number has one.
+    /// The number without its country code; none where it is not of `country`. Without `country`, any number has one.
     pub fn national(self, country: Option<Country>) -> Option<String> {
         let parsed = PHONE_NUMBER_UTIL.parse(self.to_string(), None).ok()?;
         let code = country.and_then(|c| PHONE_NUMBER_UTIL.get_country_code_for_region(c.0));
@@ -121,7 +122,7 @@ impl Msisdn {
         of_country.then(|| get_national_significant_number_owned(&parsed).clone())
     }
 
-    /// An address as an SMSC sends it: digits, with or without a plus.
+    /// Reads an address as an SMSC sends it: digits, with or without a plus.
     pub fn from_address(address: &str) -> Option<Self> {
         let digits = address.trim().trim_start_matches('+').trim_start_matches("00");
         ((SHORTEST_E164..=LONGEST_E164).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()))
@@ -130,13 +131,13 @@ impl Msisdn {
     }
 }
 
-/// Marks that nobody sees and that come with what is copied from pages and documents.
+/// Whether a character is one of the invisible marks that come with text copied from pages and documents.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\0'..='\u{1F}' | '\u{7F}' | '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
         && !c.is_whitespace()
 }
 
-/// A number without what spreadsheets and links put around it: `'+1…`, `="+1…"`, `tel:+1…`.
+/// Strips what spreadsheets and links put around a number: `'+1…`, `="+1…"`, `tel:+1…`.
 fn bare(text: &str) -> &str {
     let text = text.strip_prefix('=').unwrap_or(text).trim_start_matches('\'').trim_matches('"').trim();
     match text.get(..4) {
@@ -147,14 +148,14 @@ fn bare(text: &str) -> &str {
 
 const DECIMAL: &str = "looks like a decimal number; format the column as text and write the whole number";
 
-/// The two parts of digits with one decimal sign in them.
+/// The digits on either side of a single decimal sign.
 fn fraction(text: &str) -> Option<(&str, &str)> {
     let (whole, fraction) = text.split_once(['.', ','])?;
     let digits = |s: &str| !s.is_empty() && s.chars().all(char::is_numeric);
     (digits(whole.strip_prefix('+').unwrap_or(whole)) && digits(fraction)).then_some((whole, fraction))
 }
 
-/// Why a text is not read though there may be a number in it.
+/// Why a text is not read although it may contain a number.
 fn doubt(text: &str) -> Option<&'static str> {
     let has_digits = text.chars().any(char::is_numeric);
     let exponent = text.split_once(['e', 'E']).is_some_and(|(before, after)| {
@@ -167,7 +168,7 @@ fn doubt(text: &str) -> Option<&'static str> {
         return Some("was shortened by a spreadsheet; format the column as text and write the whole number");
     }
     let letters: String = text.chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect();
-    // After the number: what is dialled once it is answered.
+    // After the number: what is dialled once the call is answered.
     let extension = matches!(letters.as_str(), "x" | "ext" | "extn" | "extension" | "p" | "w")
         || text.contains(['#', ';']);
     if has_digits && extension {
@@ -255,7 +256,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever fraction follows a number: it is this number, or none.
+        /// Whatever fraction follows a number, it is read as this number or not at all.
         #[test]
         fn no_fraction_makes_another_number(local in 1_000_000_000_u64..1_999_999_999, zeros in 0usize..5, sign in "[.,]", digit in 0u8..10) {
             let text = format!("+62{local}{sign}{}{digit}", "0".repeat(zeros));

@@ -1,35 +1,35 @@
-//! What became of a delivery, in the words of the product, and which later news may change it.
+//! What became of a delivery, in the product's words, and which later news may change it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Channel;
 
-/// A settled delivery as it stands in the database. Pending, Sending and Cancelled are never stored:
-/// they are what open waves, claims and closed waves hold.
+/// A settled delivery as stored in the database. Pending, Sending and Cancelled are never stored: they are what open
+/// waves, claims and closed waves hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Outcome {
     /// The SMSC accepted it.
     Sent = 1,
-    /// A receipt says that it reached the phone.
+    /// A receipt says that the message reached the phone.
     Delivered = 2,
-    /// A receipt says that it did not.
+    /// A receipt says that the message did not reach the phone.
     Undelivered = 3,
     /// The SMSC refused it for good.
     Failed = 4,
-    /// Not sent, for a reason of ours.
+    /// Not sent, by a rule of ours.
     Skipped = 5,
-    /// Handed over, answer lost: never sent again by itself.
+    /// Handed over, but the answer was lost: never sent again automatically.
     InDoubt = 6,
 }
 
 /// Where a delivery stands: settled with a row, or derived from what holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// Has a row.
+    /// The delivery has a row.
     Settled(Outcome),
-    /// Not yet due, waiting, or to be tried again.
+    /// Not yet due, waiting, or to be retried.
     Pending,
     /// On its way to the SMSC.
     Sending,
@@ -37,16 +37,16 @@ pub enum Place {
     Cancelled,
 }
 
-/// What an outcome is to whoever looks at a campaign: what charts tell apart, from the ground up.
+/// What an outcome means to a person who looks at a campaign: what charts tell apart, from the bottom up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// It was reached.
+    /// The recipient was reached.
     Good,
-    /// It is on its way.
+    /// The delivery is on its way.
     UnderWay,
-    /// It failed.
+    /// The delivery failed.
     Bad,
-    /// Nothing came of it, or nobody knows.
+    /// Nothing came of the delivery, or nobody knows.
     Nothing,
 }
 
@@ -55,18 +55,18 @@ pub enum Kind {
 pub struct Row {
     /// Where the delivery stands.
     pub place: Place,
-    /// The number that stands for it in the database and its statements; those without a row lie beyond the outcomes.
+    /// The number that stands for it in the database and in SQL; those without a row are above the outcomes.
     pub code: u8,
     /// The word used in the API, on pages and by the command line.
     pub word: &'static str,
     /// The channels that have it.
     pub channels: &'static [Channel],
-    /// What it is to whoever looks.
+    /// What it means to a person who looks at a campaign.
     pub kind: Kind,
-    /// Whether it is told where there is none of it, too.
+    /// Whether it is shown even where its count is 0.
     pub usual: bool,
-    /// Later news that change it: the first final receipt wins, In doubt gives way to whatever really happened, all else
-    /// stands.
+    /// Later news that change it: the first final receipt wins, In doubt gives way to whatever really happened,
+    /// everything else stands.
     pub gives_way_to: &'static [Outcome],
 }
 
@@ -84,7 +84,7 @@ const fn row(
 }
 
 /// Every place of a delivery, in the order in which pages show them. Totals, charts, filters, pages, the API and the
-/// command line read it; an outcome that is not here does not exist.
+/// command line read this table; an outcome that is not here does not exist.
 pub const TABLE: [Row; 9] = {
     use Kind::{Bad, Good, Nothing, UnderWay};
     use Outcome::{Delivered, Failed, InDoubt, Sent, Skipped, Undelivered};
@@ -103,10 +103,10 @@ pub const TABLE: [Row; 9] = {
 };
 
 impl Kind {
-    /// From the ground up.
+    /// Every kind, from the bottom up.
     pub const ALL: [Self; 4] = [Self::Good, Self::UnderWay, Self::Bad, Self::Nothing];
 
-    /// As style sheets name it.
+    /// The name in style sheets.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Good => "good",
@@ -118,12 +118,12 @@ impl Kind {
 }
 
 impl Place {
-    /// Its row; every place has one, as a test shows.
+    /// The place's row; every place has one, as a test shows.
     pub fn row(self) -> &'static Row {
         TABLE.iter().find(|row| row.place == self).unwrap_or(&TABLE[0])
     }
 
-    /// Whether something became of it.
+    /// Whether the delivery has come to an end.
     pub const fn is_settled(self) -> bool {
         matches!(self, Self::Settled(_))
     }
@@ -133,7 +133,7 @@ impl Place {
         self.row().word
     }
 
-    /// The number that stands for it in statements of the database.
+    /// The number that stands for it in SQL.
     pub fn code(self) -> u8 {
         self.row().code
     }
@@ -180,12 +180,12 @@ impl Outcome {
         Self::ALL.into_iter().find(|o| o.word() == word)
     }
 
-    /// What it is to whoever looks at a campaign.
+    /// What the outcome means to a person who looks at a campaign.
     pub fn kind(self) -> Kind {
         Place::Settled(self).row().kind
     }
 
-    /// Whether news of `later` changes a delivery that stands at `self`.
+    /// Whether news of `later` change a delivery that is at `self`.
     pub fn gives_way_to(self, later: Self) -> bool {
         Place::Settled(self).row().gives_way_to.contains(&later)
     }
@@ -257,12 +257,12 @@ impl SkipReason {
     }
 }
 
-/// What the outcome of the previous message means for the next one to the same recipient.
+/// What the outcome of the previous message means for the next message to the same recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Follow {
-    /// It goes.
+    /// The next message goes.
     Goes,
-    /// It is skipped for this reason.
+    /// The next message is skipped for this reason.
     Skip(SkipReason),
 }
 
@@ -279,7 +279,7 @@ pub fn follow(previous: Outcome, reason: Option<SkipReason>, go_on_after_failure
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(Hash))]
 pub struct Totals {
-    /// Not yet due, waiting, or to be tried again.
+    /// Not yet due, waiting, or to be retried.
     pub pending: i64,
     /// Claimed: on its way to the SMSC, answer not yet stored.
     pub sending: i64,
@@ -293,9 +293,9 @@ pub struct Totals {
     pub failed: i64,
     /// Left out by a rule.
     pub skipped: i64,
-    /// What a stop or an archiving left unsent.
+    /// Left unsent by a stop or an archiving.
     pub cancelled: i64,
-    /// Handed over, answer lost.
+    /// Handed over, but the answer was lost.
     pub in_doubt: i64,
 }
 
@@ -325,7 +325,7 @@ impl Totals {
         self.counts().map(|(_, count)| count).sum()
     }
 
-    /// Deliveries that something became of. What was cancelled is not on its way, but nothing became of it either.
+    /// Deliveries that have come to an end. A cancelled delivery is not on its way, but nothing became of it either.
     pub fn settled(self) -> i64 {
         self.counts().filter(|(row, _)| row.place.is_settled()).map(|(_, count)| count).sum()
     }

@@ -1,9 +1,9 @@
-//! Placeholders of other products in a text: they would go out as they stand, so whoever writes the text is told what
-//! to write here instead. A warning and never an error: brackets may be meant.
+//! Placeholders of other products in a text: they would be sent as they are, so the writer of the text is told what to
+//! write instead. A warning and never an error: the brackets may be intended.
 
 use crate::field;
 
-/// What begins and ends a placeholder elsewhere, the longer signs first. Within the last three nothing is apart.
+/// What begins and ends a placeholder elsewhere, longer signs first, and whether its name may have spaces in it.
 const SIGNS: [(&str, &str, bool); 12] = [
     ("*|", "|*", true),
     ("[[", "]]", true),
@@ -18,14 +18,14 @@ const SIGNS: [(&str, &str, bool); 12] = [
     ("%", "%", false),
     ("#", "#", false),
 ];
-/// What stands in our own texts.
+/// What begins and ends the placeholders of our own texts.
 const OURS: [(&str, &str); 3] = [("{{", "}}"), ("{%", "%}"), ("{#", "#}")];
-/// The longest name of a placeholder, in characters, and the most words it has: what is longer is a sentence in brackets.
+/// The longest name of a placeholder, in characters, and the most words in it: a longer one is a sentence in brackets.
 const LONGEST: usize = 40;
 const MOST_WORDS: usize = 3;
 
-/// What looks like a placeholder and is none here, each once, with what to do about it. In a text that is sent word
-/// for word (`template` is false) our own placeholders are none either.
+/// What looks like a placeholder but is not one here, each once, with what to do about it. In a text that is sent word
+/// for word (`template` is false) our own placeholders do not count either.
 pub fn warnings(text: &str, template: bool) -> Vec<String> {
     let mut found: Vec<(&str, &str)> = Vec::new();
     let mut rest = text;
@@ -59,7 +59,7 @@ fn foreign(text: &str, before: Option<char>) -> Option<(&str, &str)> {
     SIGNS.iter().find_map(|(begin, end, spaces)| {
         let inner = text.strip_prefix(begin)?;
         let name = &inner[..inner.find(end)?];
-        // "100% of 20%" and "#1 #2" are none.
+        // "100% of 20%" and "#1 #2" are not placeholders.
         let counts = matches!(*begin, "%" | "#") && before.is_some_and(char::is_alphanumeric);
         let first = name.chars().next()?;
         let usual = |c: char| {

@@ -1,8 +1,8 @@
-//! Pools of senders: which recipient is written to as whom.
+//! Pools of senders: which sender writes to which recipient.
 //!
-//! Keeps: whoever is written to as one sender stays with it; neighbours in an audience differ wherever no sender has
-//! most of the pool's rate; each sender's share of the audience is its share of the rate, so that all are done at the
-//! same time. Nothing is stored a recipient: the place in the audience decides.
+//! Keeps: a recipient stays with the same sender; neighbours in an audience differ wherever no sender has most of the
+//! pool's rate; each sender's share of the audience is its share of the rate, so that all finish at the same time.
+//! Nothing is stored per recipient: the place in the audience decides.
 
 use std::{num::NonZeroU32, sync::Arc};
 
@@ -10,21 +10,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::Sender;
 
-/// Places of a deal at most. More would only divide the rates more finely than anybody measures.
+/// The most places of a deal. More would only divide the rates more finely than anybody measures.
 const MOST_SLOTS: u64 = 240;
 
 /// A sender of a pool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PoolSender {
-    /// As whom.
+    /// The sender.
     pub sender: Sender,
-    /// Segments a second that may go out as this sender, over all campaigns.
+    /// Segments a second that may go out from this sender, over all campaigns.
     pub rate_per_second: NonZeroU32,
 }
 
 /// Deals senders with these rates into a round of places: each as often as its share of the whole, spread evenly. The
-/// answer names them by their index.
+/// result holds their indexes.
 pub fn deal(rates: &[NonZeroU32]) -> Vec<usize> {
     let divisor = rates.iter().fold(0, |so_far, rate| gcd(so_far, rate.get())).max(1);
     let mut weights: Vec<u64> = rates.iter().map(|rate| u64::from(rate.get() / divisor)).collect();
@@ -34,7 +34,7 @@ pub fn deal(rates: &[NonZeroU32]) -> Vec<usize> {
             *weight = (*weight * MOST_SLOTS / whole).max(1);
         }
     }
-    // Smooth weighted round robin: whoever is owed most is next.
+    // Smooth weighted round robin: the sender that is owed most is next.
     let whole = weights.iter().sum::<u64>() as i64;
     let mut owed = vec![0_i64; weights.len()];
     (0..whole)
@@ -42,7 +42,7 @@ pub fn deal(rates: &[NonZeroU32]) -> Vec<usize> {
             for (owed, weight) in owed.iter_mut().zip(&weights) {
                 *owed += *weight as i64;
             }
-            // The first of equals.
+            // The first among equals.
             let next = owed.iter().enumerate().rev().max_by_key(|(_, owed)| **owed)?.0;
             owed[next] -= whole;
             Some(next)
@@ -54,22 +54,22 @@ fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// As whom a campaign's audience is written to.
+/// The senders that write to a campaign's audience.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Senders {
-    /// Each once, with its own rate where it has one.
+    /// Each sender once, with its own rate if it has one.
     all: Vec<(Arc<Sender>, Option<NonZeroU32>)>,
-    /// Which of them each place of a round has. Never empty.
+    /// The index of the sender at each place of a round. Never empty.
     slots: Vec<usize>,
 }
 
 impl Senders {
-    /// One for everybody, without a rate of its own.
+    /// One sender for everybody, without a rate of its own.
     pub fn one(sender: Sender) -> Self {
         Self { all: vec![(Arc::new(sender), None)], slots: vec![0] }
     }
 
-    /// What was dealt, place by place; none where nothing was.
+    /// The senders as dealt, place by place; none where nothing was dealt.
     pub fn dealt(places: Vec<PoolSender>) -> Option<Self> {
         let mut all: Vec<(Arc<Sender>, Option<NonZeroU32>)> = Vec::new();
         let mut slots = Vec::with_capacity(places.len());
@@ -83,12 +83,12 @@ impl Senders {
         (!slots.is_empty()).then_some(Self { all, slots })
     }
 
-    /// Every sender, with the segments a second that it may send where that is bounded.
+    /// Every sender, with the segments a second that it may send if that is limited.
     pub fn all(&self) -> &[(Arc<Sender>, Option<NonZeroU32>)] {
         &self.all
     }
 
-    /// Whether any of them has a rate of its own.
+    /// Whether any sender has a rate of its own.
     pub fn are_paced(&self) -> bool {
         self.all.iter().any(|(_, rate)| rate.is_some())
     }
@@ -98,7 +98,7 @@ impl Senders {
         self.slots[seq.rem_euclid(self.slots.len() as i64) as usize]
     }
 
-    /// As whom the recipient at this place of the audience is written to.
+    /// The sender that writes to the recipient at this place of the audience.
     pub fn of(&self, seq: i64) -> &Arc<Sender> {
         &self.all[self.index(seq)].0
     }
@@ -147,13 +147,13 @@ mod tests {
             for (at, rate) in given.iter().enumerate() {
                 let places = round.iter().filter(|i| **i == at).count();
                 prop_assert!(places >= 1);
-                // Its share of the whole, but for what rounding down and the least place of others take.
+                // Its share of the whole, less what rounding down and the minimum of one place for others take.
                 let share = f64::from(*rate) / whole as f64;
                 let had = places as f64 / round.len() as f64;
                 prop_assert!((had - share).abs() < 0.2, "{had} of {share}: {given:?}");
             }
             let most = given.iter().max().copied().unwrap_or(0);
-            // Where all are equal, neighbours differ.
+            // Where all have equal shares, neighbours differ.
             if given.len() > 1 && given.iter().all(|n| *n == most) {
                 prop_assert!(round.windows(2).all(|two| two[0] != two[1]));
             }

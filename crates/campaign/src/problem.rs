@@ -1,4 +1,4 @@
-//! What is wrong with an input, where it stands.
+//! What is wrong with an input, and where.
 
 use std::fmt;
 
@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 /// One thing that is wrong with an input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// Where: `messages[0].text`.
+    /// Where it is: `messages[0].text`.
     pub field: String,
-    /// What, and what would be right.
+    /// What is wrong, and what would be right.
     pub message: String,
 }
 
@@ -19,7 +19,7 @@ impl Problem {
         Self { field: field.into(), message: format!("{message}") }
     }
 
-    /// Fails where there are any.
+    /// Fails if there are any problems.
     ///
     /// # Errors
     /// The problems themselves.

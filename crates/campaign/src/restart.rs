@@ -1,8 +1,8 @@
 //! Restart: what a stop cancelled is planned anew.
 //!
-//! Past times move, times ahead stay: instants by one common offset, local times by a common number of
-//! whole days, so that spacing stays. Messages after another keep their distance from what the
-//! recipient last received, which their leader's marks tell; their own due time is only a lower bound.
+//! Past times move, times ahead stay: instants by one common offset, local times by a common number of whole days, so
+//! that their spacing stays. Messages after another keep their distance from what the recipient last received, which
+//! their leader's marks tell; their own due time is only a lower bound.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{Send, ZoneGroup, schedule::Delay};
 
-/// A campaign that was stopped for longer than ten years goes on at once.
+/// A campaign stopped for longer than ten years goes on at once.
 const LONGEST_STOP_DAYS: i32 = 3653;
 
-/// What a stop closed with something left in it: a wave, or the retries of one group. `P` names it.
+/// A part that a stop closed with something left in it: a wave, or the retries of one group. `P` names it.
 #[derive(Debug, Clone)]
 pub struct Closed<P> {
-    /// Which it is.
+    /// Which part it is.
     pub part: P,
-    /// Its message.
+    /// The number of its message.
     pub message_no: u32,
     /// Where its recipients are.
     pub zones: ZoneGroup,
@@ -28,12 +28,12 @@ pub struct Closed<P> {
     pub remaining: i64,
 }
 
-/// A new due time for it.
+/// A closed part with its new due time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rebuilt<P> {
-    /// Which it is.
+    /// Which part it is.
     pub part: P,
-    /// Its message.
+    /// The number of its message.
     pub message_no: u32,
     /// When it may go on.
     pub due_at: Timestamp,
@@ -41,8 +41,8 @@ pub struct Rebuilt<P> {
     pub remaining: i64,
 }
 
-/// Rebuilds the schedule of what was closed. `sends` are the campaign's messages in order; `changed` holds the
-/// messages whose schedule the user replaced (those begin anew from it).
+/// Rebuilds the schedule of what was closed. `sends` are the campaign's messages in order; `changed` holds the messages
+/// whose schedule the user replaced (these start afresh from it).
 pub fn rebuild<P: Clone>(
     closed: &[Closed<P>],
     sends: &[Send],

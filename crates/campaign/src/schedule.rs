@@ -12,13 +12,13 @@ use crate::{ZoneGroup, window::instant_of};
 pub enum Send {
     /// When the campaign is scheduled.
     Now,
-    /// At one instant for all.
+    /// At one instant for everybody.
     At(Timestamp),
     /// At a date and time on each recipient's own clock.
     Local {
         /// The local time.
         at: civil::DateTime,
-        /// Where that time has passed already: the same time on the next day instead of a refusal.
+        /// Whether a time that has passed already means the same time on the next day instead of a refusal.
         next_day: bool,
     },
     /// After the previous message.
@@ -42,7 +42,7 @@ pub enum Delay {
 /// What is wrong with a send schedule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadSend {
-    /// None or several of the four forms.
+    /// None of the four forms, or several.
     #[error("give exactly one of \"now\": true, \"at\", \"local\", \"after\"")]
     NotOne,
     /// Not an instant.
@@ -63,7 +63,7 @@ pub enum BadSend {
     /// Not a usable delay.
     #[error("'{0}' is not a delay; use whole days (P2D) or hours and minutes (PT1H30M), up to 366 days")]
     After(String),
-    /// Not a time of day, or one where it has no meaning.
+    /// Not a time of day, or a time where it has no meaning.
     #[error("'{0}' cannot be the time; use 10:00 with a delay of whole days")]
     Time(String),
     /// Unknown `late`.
@@ -122,7 +122,7 @@ impl TryFrom<Written> for Send {
     }
 }
 
-/// Reads a local time strictly: with an offset or a zone it would be an instant, and the reader of dates passes over both.
+/// Reads a local time strictly: with an offset or a zone it would be an instant, and the date parser skips over both.
 fn local_time(text: &str) -> Result<civil::DateTime, BadSend> {
     const DATE: usize = "2026-11-25".len();
     let bad = || BadSend::Local(text.to_owned());
@@ -186,8 +186,8 @@ impl From<Send> for Written {
 }
 
 impl Send {
-    /// When it is due for recipients of `group`, for a campaign scheduled at `now`. `None` for a message
-    /// that follows another: that depends on when the other went.
+    /// When the message is due for recipients of `group`, for a campaign scheduled at `now`. `None` for a message that
+    /// follows another: that depends on when the other went.
     ///
     /// Where a group spans zones, the local time is the one reached last, so that it has come for all.
     pub fn due(&self, group: &ZoneGroup, now: Timestamp) -> Option<Timestamp> {
@@ -198,7 +198,7 @@ impl Send {
                 let mut local = *at;
                 let mut due = latest(group, local);
                 if *next_day && due < now {
-                    // At most one more day than the days that have passed.
+                    // At most one day more than the days that have passed.
                     let passed = now.duration_since(due).as_hours() / 24;
                     local = local.checked_add(Span::new().days(passed)).unwrap_or(local);
                     due = latest(group, local);
@@ -230,7 +230,7 @@ impl Send {
         }
     }
 
-    /// Who may get this message now: those whose previous message was settled at or before the answer.
+    /// Who may get this message now: the recipients whose previous message was settled at or before the returned time.
     /// The inverse of [`Send::due_after`]; for messages with a time of their own, `now`.
     pub fn settled_before(&self, group: &ZoneGroup, now: Timestamp) -> Timestamp {
         match self {
@@ -244,7 +244,7 @@ impl Send {
                     match time {
                         None => {
                             let mut settled = instant_of(zone, back(local, *days));
-                            // Where clocks changed between the two, the way back is longer or shorter than the way there.
+                            // Where clocks changed in between, the way back is longer or shorter than the way there.
                             while let over = self.due_after(group, settled).duration_since(now)
                                 && over > SignedDuration::ZERO
                             {
@@ -253,7 +253,7 @@ impl Send {
                             settled
                         }
                         Some(time) => {
-                            // All of the local day that lies `days` before the last occurrence of `time`.
+                            // The whole local day that is `days` before the last occurrence of `time`.
                             let passed = instant_of(zone, local.date().to_datetime(*time)) <= now;
                             let last = if passed { local } else { back(local, 1) };
                             let day_after = back(last, *days - 1).date().to_datetime(civil::Time::midnight());
@@ -268,7 +268,7 @@ impl Send {
         }
     }
 
-    /// Whether it waits for the message before it.
+    /// Whether the message waits for the one before it.
     pub fn is_after(&self) -> bool {
         matches!(self, Self::After { .. })
     }
@@ -373,7 +373,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever is let through was due, and whoever was due a minute ago is let through.
+        /// Every recipient who is let through was due, and every one who was due a minute ago is let through.
         #[test]
         fn settled_before_is_the_inverse_of_due_after(
             days in 1i32..10, timed in any::<bool>(), minutes in 0i64..3000,

@@ -1,8 +1,8 @@
 //! Segments: how a text is encoded and cut for the air (3GPP TS 23.038, TS 23.040 §9.2.3.24.1).
 //!
-//! GSM-7 where every character is in the default alphabet or its extension table, else UCS-2 (as
-//! UTF-16, so that emoji travel). A single segment holds 160 septets or 70 units; concatenated ones 153
-//! or 67, because the header with reference, total and number takes the rest.
+//! GSM-7 where every character is in the default alphabet or its extension table, otherwise UCS-2 (as UTF-16, so that
+//! emoji travel). A single segment holds 160 septets or 70 units; concatenated ones 153 or 67, because the header with
+//! reference, total and number takes up the rest.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -14,10 +14,10 @@ use unicode_segmentation::UnicodeSegmentation as _;
 const GSM7_SINGLE: usize = 160;
 /// UTF-16 units in a lone UCS-2 segment.
 const UCS2_SINGLE: usize = 70;
-/// The header counts parts in one octet.
+/// The most segments of a text: the header counts parts in one octet.
 pub const MOST_SEGMENTS: usize = 255;
 
-/// The header that ties the parts of a long text together, by the bits of its reference.
+/// The header that ties the parts of a long text together, by the size of its reference in bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Header {
     /// 6 octets (3GPP TS 23.040 §9.2.3.24.1).
@@ -27,7 +27,7 @@ pub enum Header {
 }
 
 impl Header {
-    /// Septets of a part beside it, padded to a septet boundary.
+    /// Septets that a part holds beside this header, padded to a septet boundary.
     const fn septets(self) -> usize {
         match self {
             Self::Eight => 153,
@@ -35,7 +35,7 @@ impl Header {
         }
     }
 
-    /// UTF-16 units of a part beside it.
+    /// UTF-16 units that a part holds beside this header.
     const fn units(self) -> usize {
         match self {
             Self::Eight => 67,
@@ -78,9 +78,9 @@ pub struct Segments {
 pub struct Size {
     /// Characters as a person counts them (Unicode scalar values).
     pub characters: usize,
-    /// How it travels.
+    /// How the text travels.
     pub encoding: Encoding,
-    /// How many segments it takes.
+    /// How many segments the text takes.
     pub segments: usize,
 }
 
@@ -89,25 +89,25 @@ pub struct Size {
 #[error("the text is too long: at most {MOST_SEGMENTS} segments fit one message")]
 pub struct TooLong;
 
-/// The escape to the extension table (3GPP TS 23.038 §6.2.1).
+/// The escape septet of the extension table (3GPP TS 23.038 §6.2.1).
 const ESCAPE: u8 = 0x1B;
 /// The form feed of the extension table, which the encoder does not know.
 const FORM_FEED: [u8; 2] = [ESCAPE, 0x0A];
 
-/// The septets of a text, one an octet; none where it has other characters.
+/// The septets of a text, one per octet; none where it has other characters.
 fn septets(text: &str) -> Option<Vec<u8>> {
     let gsm7 = Gsm7BitUnpacked::new();
     let pages: Option<Vec<Vec<u8>>> = text.split('\u{C}').map(|page| gsm7.encode_to_vec(page).ok()).collect();
     Some(pages?.join(&FORM_FEED[..]))
 }
 
-/// Encodes and cuts `text` as it is counted: with the shorter header. What people see as one character is not cut,
+/// Encodes and cuts `text` the way it is counted: with the shorter header. What people see as one character is not cut,
 /// unless it is larger than a part.
 pub fn cut(text: &str) -> Result<Segments, TooLong> {
     cut_for(text, Header::Eight)
 }
 
-/// [`cut`] into parts that leave room for `header`.
+/// As [`cut`], into parts that leave room for `header`.
 pub fn cut_for(text: &str, header: Header) -> Result<Segments, TooLong> {
     match septets(text) {
         Some(septets) => Segments::of(Encoding::Gsm7, cut_septets(septets, header.septets())),
@@ -115,7 +115,7 @@ pub fn cut_for(text: &str, header: Header) -> Result<Segments, TooLong> {
     }
 }
 
-/// [`cut_for`] as UCS-2, whatever the characters.
+/// As [`cut_for`], in UCS-2 whatever the characters.
 pub fn cut_ucs2(text: &str, header: Header) -> Result<Segments, TooLong> {
     Segments::of(Encoding::Ucs2, cut_units(text, header.units()))
 }
@@ -134,7 +134,7 @@ fn cut_septets(septets: Vec<u8>, most: usize) -> Vec<Vec<u8>> {
     let mut rest = septets.as_slice();
     while !rest.is_empty() {
         let mut end = most.min(rest.len());
-        // An escape stays with what it begins.
+        // An escape stays with the septet after it.
         if end < rest.len() && rest[end - 1] == ESCAPE {
             end -= 1;
         }
@@ -173,13 +173,13 @@ fn cut_units(text: &str, most: usize) -> Vec<Vec<u8>> {
     parts
 }
 
-/// The size of `text`.
+/// Measures `text`.
 pub fn measure(text: &str) -> Result<Size, TooLong> {
     let cut = cut(text)?;
     Ok(Size { characters: text.chars().count(), encoding: cut.encoding, segments: cut.parts.len() })
 }
 
-/// Characters that word processors put in the place of plain letters, and these.
+/// Characters that word processors put in place of plain letters, and those letters.
 const PLAIN: [(char, &str); 34] = [
     ('\u{2018}', "'"),
     ('\u{2019}', "'"),
@@ -217,18 +217,18 @@ const PLAIN: [(char, &str); 34] = [
     ('\u{2044}', "/"),
 ];
 
-/// A text in plain letters, where that makes it cheaper.
+/// A text rewritten in plain letters, where that makes it cheaper.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plainer {
-    /// What is replaced, each once, and by what.
+    /// The characters that are replaced, each once, and by what.
     pub swaps: Vec<(char, &'static str)>,
-    /// The text with these replaced.
+    /// The text with these characters replaced.
     pub text: String,
-    /// Segments as written, and in plain letters.
+    /// How many segments the text takes as written, and in plain letters.
     pub segments: (usize, usize),
 }
 
-/// The plain letters for what makes a text travel as UCS-2, where nothing else does.
+/// Rewrites a text in plain letters, where that alone keeps it from UCS-2.
 pub fn plainer(text: &str) -> Option<Plainer> {
     let size = measure(text).ok().filter(|size| size.encoding == Encoding::Ucs2)?;
     // e and U+0301 are one letter of the alphabet.
@@ -264,13 +264,13 @@ pub fn plainer(text: &str) -> Option<Plainer> {
     Some(Plainer { swaps, text: plain, segments: (size.segments, better.segments) })
 }
 
-/// Octet sequences of the GSM alphabet and their characters, as the encoder has them.
+/// Octet sequences of the GSM alphabet and their characters, as the encoder knows them.
 static GSM7_CHARACTERS: LazyLock<HashMap<Vec<u8>, char>> = LazyLock::new(|| {
     // Every character of the alphabet and its extension lies below this one, the euro sign being the last.
     ('\0'..='\u{20AC}').filter_map(|c| Some((septets(c.encode_utf8(&mut [0; 4]))?, c))).collect()
 });
 
-/// Reads unpacked GSM-7, a septet an octet. What is in no table reads as U+FFFD.
+/// Reads unpacked GSM-7, one septet per octet. What is in no table becomes U+FFFD.
 pub fn read_gsm7(septets: &[u8]) -> String {
     let mut text = String::with_capacity(septets.len());
     let mut rest = septets;
@@ -283,7 +283,7 @@ pub fn read_gsm7(septets: &[u8]) -> String {
     text
 }
 
-/// Reads GSM-7 packed into octets, eight septets in seven (3GPP TS 23.038 §6.1.2.1).
+/// Reads GSM-7 packed eight septets to seven octets (3GPP TS 23.038 §6.1.2.1).
 pub fn read_packed_gsm7(octets: &[u8]) -> String {
     let bits: Vec<bool> =
         octets.iter().flat_map(|octet| (0..8).map(move |bit| octet >> bit & 1 == 1)).collect();
@@ -291,14 +291,14 @@ pub fn read_packed_gsm7(octets: &[u8]) -> String {
         .chunks_exact(7)
         .map(|septet| septet.iter().rev().fold(0, |value, bit| value << 1 | u8::from(*bit)))
         .collect();
-    // Seven bits are left over where the text ends an octet early.
+    // Seven bits are left over where the text ends an octet short.
     if octets.len().is_multiple_of(7) && septets.last() == Some(&0) {
         septets.pop();
     }
     read_gsm7(&septets)
 }
 
-/// Reads UTF-16 in big-endian order. What is none reads as U+FFFD.
+/// Reads UTF-16 in big-endian order. What is not UTF-16 becomes U+FFFD.
 pub fn read_ucs2(octets: &[u8]) -> String {
     let units = octets.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
     char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
@@ -365,7 +365,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever stands before it: a sequence that people see as one character lies within one part.
+        /// Whatever precedes it, a sequence that people see as one character lies within one part.
         #[test]
         fn what_people_see_as_one_character_is_not_cut(
             before in 0usize..140, which in prop::sample::select(vec!["👨\u{200D}👩\u{200D}👧\u{200D}👦", "🇩🇪", "👍🏽", "e\u{301}я"]),

@@ -92,12 +92,12 @@ impl fmt::Display for Sender {
     }
 }
 
-/// As whom a campaign is sent: one sender, or each recipient as one of a pool's.
+/// Who a campaign is sent as: one sender, or for each recipient one of a pool's senders.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SendAs {
-    /// One for everybody.
+    /// One sender for everybody.
     One(Sender),
-    /// A pool's.
+    /// The senders of a pool.
     Pool(PoolId),
 }
 
@@ -160,7 +160,7 @@ mod tests {
     fn a_sender_is_a_number_a_short_code_or_a_name() {
         let read = |t: &str| Sender::try_from(t.to_owned());
         assert_eq!(read("+12025550100"), Ok(Sender::Number("12025550100".into())));
-        // No international number begins with 0: these are dialled within a country.
+        // No international number begins with 0: these are numbers dialled within a country.
         assert_eq!(read("0800123456"), Ok(Sender::National("0800123456".into())));
         assert_eq!(read("+0123456789"), Ok(Sender::National("0123456789".into())));
         assert_eq!(read("0800123456").map(String::from), Ok("0800123456".into()));

@@ -1,8 +1,8 @@
 //! The text of a message: `{{ first_name | default("there") }}` over the contact's fields.
 //!
-//! Rendering is minijinja's, with fuel, so that a template cannot loop for ever. Which fields a text
-//! needs is known at save; a contact that lacks one and has no default is skipped, not sent a gap. A text may also be
-//! sent word for word ([`Text::literal`]): carriers register some so.
+//! Rendering is minijinja's, with fuel, so that a template cannot loop for ever. Which fields a text needs is known at
+//! save; a contact that lacks one without a default is skipped, not sent a gap. A text may also be sent word for word
+//! ([`Text::literal`]): carriers register some texts that way.
 
 use std::{fmt, sync::Arc};
 
@@ -30,7 +30,7 @@ pub struct Text {
 /// What is wrong with a text, at save.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadText {
-    /// Nothing to send.
+    /// The text is empty.
     #[error("the text is empty")]
     Empty,
     /// Bad syntax.
@@ -105,7 +105,7 @@ impl Text {
         Ok(Self { source: source.into(), template: None, fields: Vec::new() })
     }
 
-    /// Reads a text with placeholders. Syntax is checked; which fields exist is [`Text::check`]'s business.
+    /// Reads a text with placeholders. Syntax is checked here; which fields exist is checked by [`Text::check`].
     pub fn parse(source: &str) -> Result<Self, BadText> {
         let literal = Self::literal(source)?;
         if source.contains("{#") {
@@ -122,7 +122,7 @@ impl Text {
         let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
         environment.set_syntax(syntax.map_err(|e| BadText::Syntax(e.to_string()))?);
         environment.set_formatter(write);
-        // They show the engine's insides, or make what no text needs.
+        // These functions show the engine's insides, or make what no text needs.
         for function in ["debug", "dict", "namespace"] {
             environment.remove_global(function);
         }
@@ -139,7 +139,7 @@ impl Text {
         Ok(Self { source, template: Some(Arc::new(environment)), fields })
     }
 
-    /// Checks it against the fields that contacts have, and that it comes to an end.
+    /// Checks the text against the fields that contacts have, and that rendering ends.
     pub fn check(&self, known: &[String]) -> Result<(), BadText> {
         for field in &self.fields {
             if !known.contains(field) {
@@ -154,7 +154,7 @@ impl Text {
                 Err(BadText::TooMuch("the text is too long".into()))
             }
             Ok(_) => Ok(()),
-            // Every field is there: what is missing is a part of one, such as first_name.short.
+            // Every field is there: only a part of one, such as first_name.short, can be missing.
             Err(RenderError::MissingField) => {
                 Err(BadText::TooMuch("a placeholder names something that no contact can have".into()))
             }
@@ -162,7 +162,7 @@ impl Text {
         }
     }
 
-    /// The text for one recipient; `values` stand in the order of `names`.
+    /// Renders the text for one recipient; `values` are in the order of `names`.
     pub fn render(
         &self,
         names: &Arc<[String]>,
@@ -188,13 +188,13 @@ impl Text {
         &self.source
     }
 
-    /// The fields it uses, sorted.
+    /// The fields that the text uses, sorted.
     pub fn fields(&self) -> &[String] {
         &self.fields
     }
 }
 
-/// Writes texts, numbers and yes or no; a list, a function or a part of the engine is none of these.
+/// Writes texts, numbers and booleans; a list, a function or a part of the engine is refused.
 fn write(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     match value.kind() {
         ValueKind::String | ValueKind::Number | ValueKind::Bool => escape_formatter(out, state, value),

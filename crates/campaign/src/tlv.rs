@@ -1,7 +1,7 @@
-//! Optional parameters that a carrier wants with every message (SMPP 3.4 §5.3): tags and their octets, such as the
-//! ids that India's registry of senders asks for.
+//! Optional parameters that a carrier wants with every message (SMPP 3.4 §5.3): tags and their octets, such as the ids
+//! that India's registry of senders requires.
 //!
-//! Keeps: no tag that a message sets by itself, and a size that fits every `submit_sm`.
+//! Keeps: no tag that a message sets itself, and a size that fits every `submit_sm`.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -11,12 +11,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 const MOST: usize = 20;
 /// The most octets of one value.
 const LONGEST: usize = 255;
-/// `message_payload` and the three `sar_*`: what a long text travels by.
+/// `message_payload` and the three `sar_*`: what carries a long text.
 const OUR_OWN: [u16; 4] = [0x0424, 0x020C, 0x020E, 0x020F];
 
 /// Optional parameters by tag.
 ///
-/// As JSON an object: `{"0x1400": "1101234567890", "5121": {"hex": "00ff"}}`. A text stands for its ASCII octets,
+/// In JSON an object: `{"0x1400": "1101234567890", "5121": {"hex": "00ff"}}`. A text stands for its ASCII octets,
 /// without a closing zero.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tlvs(BTreeMap<u16, Vec<u8>>);
@@ -32,7 +32,7 @@ impl Tlvs {
         self.0.iter().map(|(tag, value)| (*tag, value.as_slice()))
     }
 
-    /// These with those of `over` beside them, and in their place where a tag stands in both.
+    /// These parameters together with those of `over`, which win where a tag is in both.
     #[must_use]
     pub fn with(&self, over: &Self) -> Self {
         Self(self.0.iter().chain(&over.0).map(|(tag, value)| (*tag, value.clone())).collect())
@@ -107,7 +107,7 @@ impl<'de> Deserialize<'de> for Tlvs {
 }
 
 impl fmt::Display for Tlvs {
-    /// One a line: `0x1400 1101234567890`, octets that are no text as `0x1400 hex:00ff`.
+    /// One per line: `0x1400 1101234567890`, or `0x1400 hex:00ff` for octets that are not text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, (tag, octets)) in self.iter().enumerate() {
             let line = if at == 0 { "" } else { "\n" };

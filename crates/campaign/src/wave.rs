@@ -10,9 +10,9 @@ use jiff::{Timestamp, civil, tz::TimeZone};
 
 use crate::{Send, Window, ZoneGroup, course::Piece, window::Opening};
 
-/// Large groups are cut into stripes, so that workers and binds do not meet on one wave.
+/// The most stripes that a large group is cut into, so that workers and binds do not meet on one wave.
 const MOST_STRIPES: i64 = 16;
-/// Recipients a stripe has at least.
+/// The fewest recipients of a stripe.
 const SMALLEST_STRIPE: i64 = 10_000;
 
 /// A contiguous part of the audience that shares its time zones.
@@ -37,26 +37,26 @@ pub struct PlannedWave {
     pub from_seq: i64,
     /// One past the last recipient.
     pub to_seq: i64,
-    /// When it may begin. For a message after another: the earliest instant that can be.
+    /// When it may begin; for a message after another, the earliest possible instant.
     pub due_at: Timestamp,
-    /// Index, in the plan, of the wave of the previous message over the same range. None once a pilot cut it.
+    /// Index, in the plan, of the previous message's wave over the same range. None once a pilot has cut it.
     pub leader: Option<usize>,
-    /// Behind the pilot: waits until a person releases it.
+    /// Whether it is behind the pilot: it waits until a person releases it.
     pub held: bool,
 }
 
 /// Why a schedule cannot be planned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// The first message has nothing to follow.
+    /// The first message has no message to follow.
     #[error("the first message has no message before it: give it a time of its own")]
     FirstFollows,
     /// An instant in the past.
     #[error("{at} has passed; the nearest possible time is {nearest}")]
     PastInstant {
-        /// What was asked for.
+        /// The instant that was asked for.
         at: Timestamp,
-        /// The nearest possible.
+        /// The nearest possible instant.
         nearest: Timestamp,
     },
     /// A local time that has passed for some recipients.
@@ -65,16 +65,16 @@ pub enum PlanError {
          let it go the next day where it has passed (\"late\")"
     )]
     PastLocal {
-        /// What was asked for.
+        /// The local time that was asked for.
         at: civil::DateTime,
         /// How many recipients.
         recipients: i64,
-        /// In which zones.
+        /// The zones that they are in.
         zones: String,
         /// The nearest local time that lies ahead for everyone.
         nearest: civil::DateTime,
     },
-    /// Beyond what calendars reckon with.
+    /// Beyond the years that calendars support.
     #[error("{0} lies beyond the calendar; choose an earlier date")]
     Beyond(String),
     /// The window never opens for some recipients.
@@ -83,15 +83,15 @@ pub enum PlanError {
          their time zone"
     )]
     WindowNeverOpens {
-        /// In which zones.
+        /// The zones that they are in.
         zones: String,
         /// How many recipients.
         recipients: i64,
     },
 }
 
-/// The last day that a message may be planned for: a message after another, and its window, still lie within the calendar
-/// of years with four digits.
+/// The last day for which a message may be planned: a message after it, and its window, still lie within the calendar
+/// of four-digit years.
 const LAST_DAY: civil::Date = civil::date(9990, 12, 31);
 
 fn last_instant() -> Timestamp {
@@ -141,7 +141,7 @@ pub fn check(send: &Send, groups: &[Group], now: Timestamp) -> Result<(), PlanEr
     }
 }
 
-/// Plans `sends` (one a message, in order) for the audience that `groups` cover.
+/// Plans `sends` (one per message, in order) for the audience that `groups` cover.
 pub fn plan(
     groups: &[Group],
     sends: &[Send],
@@ -191,8 +191,7 @@ pub fn plan(
     Ok(waves)
 }
 
-/// Holds the first message back from everybody behind the first `pilot` recipients. Later messages follow it by
-/// themselves.
+/// Holds the first message back from everybody behind the first `pilot` recipients. Later messages follow it anyway.
 pub fn hold_behind(waves: Vec<PlannedWave>, pilot: i64) -> Vec<PlannedWave> {
     let cut = |w: PlannedWave| -> Vec<PlannedWave> {
         if w.message_no > 1 || w.to_seq <= pilot {
@@ -204,12 +203,12 @@ pub fn hold_behind(waves: Vec<PlannedWave>, pilot: i64) -> Vec<PlannedWave> {
         let first = PlannedWave { to_seq: pilot, ..w.clone() };
         vec![first, PlannedWave { from_seq: pilot, held: true, ..w }]
     };
-    // The places in the plan move.
+    // The indexes of the plan change.
     waves.into_iter().flat_map(cut).map(|w| PlannedWave { leader: None, ..w }).collect()
 }
 
-/// What of a plan its course begins with, the first message's pieces and when each message (from 1)
-/// may go in each group.
+/// What the course of a plan begins with: the first message's pieces, and when each message (from 1) may go in each
+/// group.
 pub fn pieces(waves: &[PlannedWave]) -> (Vec<Piece>, HashMap<(u32, usize), Timestamp>) {
     let mut pieces: Vec<Piece> = Vec::new();
     let mut due = HashMap::new();
@@ -356,8 +355,8 @@ mod tests {
     }
 
     proptest! {
-        /// Per message: waves cover the audience exactly, so nobody is in two and nobody is left out;
-        /// and every follower's leader has its very range.
+        /// For each message, waves cover the audience exactly, so nobody is in two and nobody is left out; and every
+        /// follower's leader has the same range.
         #[test]
         fn waves_cover_the_audience_exactly(
             sizes in prop::collection::vec(1i64..400_000, 1..6),

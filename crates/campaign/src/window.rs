@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::ZoneGroup;
 
 const MINUTES_A_DAY: u16 = 24 * 60;
-/// Dates on which a window stays closed, at most.
+/// The most dates on which a window stays closed.
 const MOST_DATES: usize = 400;
 
 /// Hours of the day on some weekdays. `from` < `to`; both on the same local day.
@@ -23,7 +23,7 @@ pub struct Window {
     from: u16,
     /// Minutes after local midnight; 1440 is the day's end.
     to: u16,
-    /// Local dates on which it stays closed: holidays. In order, each once.
+    /// Local dates on which it stays closed, such as holidays; in order, each once.
     except: Vec<civil::Date>,
 }
 
@@ -135,7 +135,7 @@ impl Window {
         Self { days: [true; 7], from: 0, to: MINUTES_A_DAY, except: Vec::new() }
     }
 
-    /// The same window, closed on `dates` besides.
+    /// The same window, also closed on `dates`.
     pub fn except(mut self, dates: impl IntoIterator<Item = civil::Date>) -> Result<Self, BadWindow> {
         self.except.extend(dates);
         self.except.sort_unstable();
@@ -146,8 +146,8 @@ impl Window {
     /// The window's state at `now` for recipients who may be in any zone of `group`: open only where it
     /// is open in all of them.
     pub fn at(&self, group: &ZoneGroup, now: Timestamp) -> Opening {
-        // Windows repeat weekly: what has not met after two weeks of openings never will. Each date that is
-        // left out may cost a round more in each zone.
+        // Windows repeat weekly: zones that have not met after two weeks of openings never will. Each excluded date may
+        // cost another round in each zone.
         const ROUNDS: usize = 14 * 8;
         let mut instant = now;
         for _ in 0..ROUNDS + self.except.len() * group.zones().len() {
@@ -186,11 +186,11 @@ impl Window {
     }
 
     /// The window's state in one zone, decided by what its clocks show at each instant: an hour that comes twice may
-    /// open it twice, one that is left out opens nothing.
+    /// open it twice, and a skipped hour opens nothing.
     fn in_zone(&self, zone: &TimeZone, now: Timestamp) -> Opening {
         let mut instant = now;
-        // A week until its day comes again, another for each date that is left out, and where clocks that go forward
-        // leave it out.
+        // A week until its day comes again, and another for each excluded date and where clocks that go forward skip
+        // its hours.
         let mut days = 7 * (3 + self.except.len());
         while days > 0 {
             let span = Span::around(zone, instant);
@@ -220,7 +220,7 @@ impl Window {
         Opening::Never
     }
 
-    /// The hours of `day` in which the window is open, as far as they lie in `span`.
+    /// The hours of `day` in which the window is open, as far as they are in `span`.
     fn hours(&self, span: &Span, day: civil::Date) -> Option<(Timestamp, Timestamp)> {
         let on = self.days[day.weekday().to_monday_zero_offset() as usize];
         if !on || self.except.binary_search(&day).is_ok() {
@@ -230,7 +230,7 @@ impl Window {
         (opens < closes).then_some((opens, closes))
     }
 
-    /// The opening of `day` that has the hours from `since` to `until`, over changes of clocks that keep it open.
+    /// Extends the opening of `day` from `since` to `until` over changes of clocks that keep it open.
     fn whole(&self, zone: &TimeZone, day: civil::Date, since: Timestamp, until: Timestamp) -> Opening {
         let (mut since, mut until) = (since, until);
         while let Some((opens, closes)) =
@@ -248,10 +248,10 @@ impl Window {
     }
 }
 
-/// The shortest time there is.
+/// The shortest span of time.
 const MOMENT: SignedDuration = SignedDuration::from_nanos(1);
 
-/// A time in which a zone's clocks keep one offset.
+/// A time during which a zone's clocks keep one offset.
 struct Span {
     from: Timestamp,
     to: Timestamp,
@@ -322,10 +322,10 @@ mod tests {
         // 02:30 does not exist on that day: clocks that show 03:00 are within the window.
         let night = Window::new([true; 7], 150, 240).unwrap();
         assert_eq!(night.not_before(&ny, at("2027-03-14T06:00:00Z")), Some(at("2027-03-14T07:00:00Z")));
-        // What lies within the hour that is left out does not open on that day.
+        // A window within the skipped hour does not open on that day.
         let gone = Window::new([true; 7], 130, 150).unwrap();
         assert_eq!(gone.not_before(&ny, at("2027-03-14T06:00:00Z")), Some(at("2027-03-15T06:10:00Z")));
-        // 01:15 comes twice, and is outside both times.
+        // 01:15 comes twice, and is outside the window both times.
         let late = Window::new([true; 7], 90, 150).unwrap();
         let opens = |text: &str| late.not_before(&ny, at(text)).unwrap().to_string();
         assert_eq!(opens("2026-11-01T05:15:00Z"), "2026-11-01T05:30:00Z");
@@ -367,7 +367,7 @@ mod tests {
         let next = |text: &str| w.not_before(&berlin, at(text)).unwrap().to_string();
         assert_eq!(next("2026-12-24T10:00:00Z"), "2026-12-24T10:00:00Z");
         assert_eq!(next("2026-12-25T10:00:00Z"), "2026-12-27T07:00:00Z");
-        // A weekly day that is left out comes again a week later.
+        // A weekly day that is excluded comes again a week later.
         let mondays: Window = serde_json::from_str(
             r#"{"days":["mon"],"from":"08:00","to":"21:00","except":["2026-12-21","2026-12-28"]}"#,
         )
@@ -376,7 +376,7 @@ mod tests {
             mondays.not_before(&berlin, at("2026-12-15T10:00:00Z")).unwrap().to_string(),
             "2027-01-04T07:00:00Z"
         );
-        // Eve in New York is of no use to whoever may be in Berlin.
+        // Christmas Eve in New York is no use to a recipient who may be in Berlin.
         let both = group("Europe/Berlin&America/New_York");
         assert_eq!(
             w.not_before(&both, at("2026-12-24T21:00:00Z")).unwrap().to_string(),
@@ -393,7 +393,7 @@ mod tests {
         assert!(bad(r#"{"from":"21:00","to":"08:00"}"#).contains("must end after"));
     }
 
-    /// Whether a zone's clocks show an hour of the window, and on which day.
+    /// The day on which a zone's clocks show an hour of the window, if they do.
     fn shows(w: &Window, zone: &TimeZone, instant: Timestamp) -> Option<civil::Date> {
         let local = zone.to_datetime(instant);
         let minute = local.hour() as u16 * 60 + local.minute() as u16;
@@ -404,7 +404,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
 
-        /// Every second of the nights in which clocks change, in zones that change them by an hour, by half of one, at
+        /// Every second of the nights in which clocks change, in zones that change them by an hour, by half an hour, at
         /// midnight, to the other side of the date line, or for a month of fasting.
         #[test]
         fn every_second_of_a_night_of_changed_clocks_is_as_its_clocks_show(

@@ -1,5 +1,5 @@
-//! Time zones of recipients. A number whose prefix spans several zones belongs to the group of that
-//! set, and what holds for the group must hold in every zone of it; so a window never fails open.
+//! Time zones of recipients. A number whose prefix spans several zones belongs to the group of those zones, and what
+//! holds for the group must hold in every zone of it; so a window never fails open.
 
 use std::{collections::HashMap, fmt, sync::LazyLock};
 
@@ -14,7 +14,7 @@ pub struct ZoneGroup {
     zones: Vec<TimeZone>,
 }
 
-/// The name is no IANA time zone.
+/// The name is not an IANA time zone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is not a time zone; use a name such as America/New_York")]
 pub struct BadZone(pub String);
@@ -23,7 +23,7 @@ impl ZoneGroup {
     /// Reads a name as written by [`ZoneGroup::name`].
     pub fn parse(name: &str) -> Result<Self, BadZone> {
         let zones: Vec<TimeZone> = name.split('&').map(named).collect::<Result<_, _>>()?;
-        // Spelt as the database of zones does, so that one zone is one group.
+        // Spelt as in the database of zones, so that one zone is one group.
         let names: Vec<&str> = zones.iter().filter_map(TimeZone::iana_name).collect();
         let name = if names.len() == zones.len() { names.join("&") } else { name.to_owned() };
         Ok(Self { name, zones })
@@ -40,7 +40,7 @@ impl ZoneGroup {
     }
 }
 
-/// Names that are in the databases of zones and tell nobody's: the machine's own, and what stands where none is known.
+/// Names in the databases that are nobody's zone: the machine's own, and those that stand for an unknown zone.
 const NOBODYS: [&str; 5] = ["localtime", "posixrules", "factory", "etc/unknown", "unknown"];
 
 fn named(zone: &str) -> Result<TimeZone, BadZone> {
@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(of_number(Msisdn::from_digits(9_990_000_000)), None);
     }
 
-    /// Numbers of no place: those of one country lie in all of its zones, those of none are the campaign's to say.
+    /// Numbers of no place: those of a country lie in all of its zones; for those of no country the campaign decides.
     #[test]
     fn numbers_that_belong_to_no_one_zone_are_held_to_all_that_they_may_be_in() {
         let eight_to_nine = crate::Window::default();

@@ -1,4 +1,4 @@
-//! Where channels and outcomes are told apart: in few places, each of which the compiler finds when one is added. A file
+//! Channels and outcomes may be told apart in few places, each of which the compiler finds when one is added. A file
 //! that names one elsewhere is found here, before it makes a second list of them.
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
@@ -58,7 +58,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Every line of the product's own sources, with its file: tests and comments left out.
+/// Every line of the product's own sources, with its file; tests and comments left out.
 fn lines() -> Vec<(String, String)> {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut all = Vec::new();
@@ -111,8 +111,8 @@ fn channels_are_told_apart_where_the_compiler_finds_it_and_nowhere_else() {
 
 #[test]
 fn outcomes_are_told_apart_where_something_comes_of_a_delivery_and_nowhere_else() {
-    // Most words stand for much else, too: imports fail, answers are sent, tries of webhooks delivered. A list of outcomes
-    // has these.
+    // Most of these words have other meanings too: imports fail, answers are sent, attempts of webhooks are delivered.
+    // Only a list of outcomes has these two.
     let words = TABLE.iter().filter(|row| ["undelivered", "cancelled"].contains(&row.word));
     let mut names: Vec<String> = words.flat_map(|row| quoted(row.word)).collect();
     names.push("Outcome::{".to_owned());
