@@ -1,8 +1,8 @@
 //! The database: campaigns, contacts, waves, claims, deliveries, tallies.
 //!
-//! Keeps: one submission per recipient and message (a claim moves `next_seq` in one statement, the
-//! delivery has a primary key); tally = count(*) (changed in the very transaction that changes the
-//! deliveries); no status but by a [`campaign::Transition`]. Leaves to the engine when and how fast.
+//! Keeps: one submission per recipient and message (a claim moves `next_seq` in one statement, the delivery has a
+//! primary key); tally = count(*) (changed in the same transaction that changes the deliveries); no change of status
+//! except by a [`campaign::Transition`]. Leaves to the engine when and how fast.
 
 pub mod model;
 mod provider_id;
@@ -19,34 +19,34 @@ pub use sqlite::{
 /// What can go wrong in the store, in words for the user.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// There is none.
+    /// The object does not exist.
     #[error("there is no such {0}")]
     NotFound(&'static str),
     /// The name is taken.
     #[error("the name '{0}' is taken; choose another")]
     NameTaken(String),
-    /// Somebody changed it meanwhile.
+    /// Somebody has changed it meanwhile.
     #[error("it was changed meanwhile (it is at version {now}); load it again")]
     Stale {
-        /// The version it is at.
+        /// The version that it is at now.
         now: i64,
     },
-    /// The status does not allow it.
+    /// The campaign's status does not allow it.
     #[error(transparent)]
     NotAllowed(#[from] campaign::lifecycle::NotAllowed),
     /// The campaign is being scheduled at this moment.
     #[error("the campaign is being scheduled at this moment; wait for it to finish")]
     Busy,
-    /// Something is missing or wrong; each with its field.
+    /// Something is missing or wrong; each problem names its field.
     #[error("{}", .0.iter().map(|p| p.message.as_str()).collect::<Vec<_>>().join("; "))]
     Invalid(Vec<Problem>),
-    /// This process may not send from this data.
+    /// This process may not dispatch from this data.
     #[error("{0}")]
     MayNotDispatch(&'static str),
     /// The data folder cannot be used as it is.
     #[error("{0}")]
     Folder(String),
-    /// No space is left.
+    /// The disk is full.
     #[error("the disk is full: sending waits; free some space and it goes on by itself")]
     DiskFull,
     /// The database failed.
@@ -55,7 +55,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// What a client of the server is told: nothing of files, statements and values of this machine.
+    /// What a client of the server is told: nothing about this machine's files, statements and values.
     pub fn told(&self) -> String {
         match self {
             Self::Database(_) | Self::Folder(_) => {
@@ -76,7 +76,7 @@ impl From<rusqlite::Error> for StoreError {
     fn from(e: rusqlite::Error) -> Self {
         match (e.sqlite_error_code(), e) {
             (Some(rusqlite::ErrorCode::DiskFull), _) => Self::DiskFull,
-            // The statement that it quotes is no help to anybody, and may hold values.
+            // The statement that the error quotes helps nobody, and may hold values.
             (_, rusqlite::Error::SqlInputError { msg, .. }) => Self::Database(msg),
             (_, e) => Self::Database(e.to_string()),
         }

@@ -1,30 +1,30 @@
-//! The ids that SMSCs give messages: one message's id may be spelt otherwise in its answer and in its receipt.
+//! The ids that SMSCs give messages: an id may be spelt differently in the answer and in the receipt.
 //!
-//! Keeps: what reads alike but for case and leading zeros has one form, by which it is found; what reads alike only
-//! in another base is asked for apart, and after it.
+//! Keeps: ids that differ only in case and leading zeros share one form, by which they are found; ids that are equal
+//! only in another base are looked up separately, and after it.
 
-/// Longer ids are cut, in answers and receipts alike (SMPP 3.4 §5.2.23: 64 characters).
+/// The longest id: longer ones are cut, in answers and receipts alike (SMPP 3.4 §5.2.23: 64 characters).
 const LONGEST: usize = 64;
 
-/// `id` as it is compared letter by letter.
+/// `id` in the form that is compared letter by letter.
 pub(crate) fn spelling(id: &str) -> &str {
     let id = id.trim();
     id.char_indices().nth(LONGEST).map_or(id, |(end, _)| &id[..end])
 }
 
-/// `id` in the one spelling by which it is found: small letters, no leading zeros. Empty for no id.
+/// `id` in the one spelling by which it is found: lower case, no leading zeros. Empty for no id.
 pub(crate) fn folded(id: &str) -> String {
     let small = spelling(id).to_ascii_lowercase();
     let short = small.trim_start_matches('0');
-    // A zero alone is an id like others.
+    // A single zero is an id like any other.
     if short.is_empty() && !small.is_empty() { "0".to_owned() } else { short.to_owned() }
 }
 
-/// What `id` is where decimal digits stand for hexadecimal ones, and the reverse, or where a `0x` says which they are;
-/// folded, without its own.
+/// What `id` is if its decimal digits stand for hexadecimal ones, or the reverse, or if a `0x` says which they are;
+/// folded, and without `id` itself.
 pub(crate) fn in_another_base(id: &str) -> Vec<String> {
     let own = folded(id);
-    // A folded 0x has lost its zero.
+    // Folding has removed the zero of a 0x.
     if let Some(hex) = own.strip_prefix('x').filter(|hex| u128::from_str_radix(hex, 16).is_ok()) {
         return vec![folded(hex)];
     }

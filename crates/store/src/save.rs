@@ -1,4 +1,4 @@
-//! What must be right before something is saved. What is only missing is named at schedule.
+//! What must be right before something is saved. What is merely missing is named at schedule.
 
 use campaign::ZoneGroup;
 
@@ -6,28 +6,28 @@ use crate::{Definition, Problem, RouteConfig, RouteKind};
 
 /// Fields that every contact may have.
 pub const KNOWN_FIELDS: [&str; 5] = ["email", "first_name", "language", "last_name", "time_zone"];
-/// Lists of one campaign at most.
+/// The most lists of one campaign.
 const MOST_LISTS: usize = 5_000;
-/// Longest name of a campaign, list or route, in characters.
+/// The longest name of a campaign, list or route, in characters.
 pub const LONGEST_NAME: usize = 200;
-/// Far beyond what a carrier takes, and what a machine sends.
+/// The highest rate: far beyond what a carrier takes or a machine sends.
 const MOST_PER_SECOND: u32 = 10_000_000;
-/// Messages of a route that may lie in memory at once.
+/// The most messages of a route to keep in memory at once.
 const MOST_CLAIMED: u32 = 1_000_000;
 
-/// A name as it is kept: without spaces around it, and with one between its words.
+/// A name as it is stored: trimmed, with single spaces between its words.
 pub(crate) fn tidy(name: &str) -> String {
-    // What controls nothing but the width of a gap is a gap.
+    // A control character that only affects the width of a gap counts as a gap.
     name.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What names are compared by.
+/// The form in which names are compared.
 pub(crate) fn name_key(name: &str) -> String {
     tidy(name).to_lowercase()
 }
 
-/// Whether nobody sees it: control characters, marks of direction and of no width. The two joiners are letters of some
-/// scripts and parts of emoji, where something stands beside them.
+/// Whether a character is invisible: control characters, marks of direction and of no width. The two joiners are
+/// letters in some scripts and parts of emoji when something is next to them.
 fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180E}' | '\u{200B}'
@@ -49,7 +49,7 @@ fn name(name: &str, problems: &mut Vec<Problem>) {
     }
 }
 
-/// What is wrong in a definition by itself; `fields` are those that contacts have.
+/// What is wrong with a definition by itself; `fields` are the fields that contacts have.
 pub(crate) fn definition(d: &Definition, fields: &[String]) -> Vec<Problem> {
     let mut problems = Vec::new();
     name(&d.name, &mut problems);
@@ -68,7 +68,7 @@ pub(crate) fn definition(d: &Definition, fields: &[String]) -> Vec<Problem> {
     problems
 }
 
-/// What is wrong in a route by itself.
+/// What is wrong with a route by itself.
 pub(crate) fn route(r: &RouteConfig) -> Vec<Problem> {
     let mut problems = Vec::new();
     name(&r.name, &mut problems);
@@ -86,7 +86,7 @@ pub(crate) fn route(r: &RouteConfig) -> Vec<Problem> {
     problems
 }
 
-/// What is wrong with a list's name.
+/// What is wrong with a name.
 pub(crate) fn list(text: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
     name(text, &mut problems);

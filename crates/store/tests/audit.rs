@@ -1,4 +1,4 @@
-//! Every change that somebody asks for leaves its line in the audit log; what is refused leaves none.
+//! Every change that somebody asks for leaves a line in the audit log; a refused change leaves none.
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 

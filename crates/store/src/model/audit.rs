@@ -6,15 +6,15 @@ use campaign::{Action, UserId};
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// Who asks for a change, and when. Whatever people and programs change in the store carries it, and the store writes
-/// the audit log in the very transaction of the change: neither stands without the other.
+/// Who asks for a change, and when. Every change to the store by people and programs carries it, and the store writes
+/// the audit log in the same transaction as the change: neither exists without the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct By {
-    /// As it stands in histories: a person's address, a token's name, `command line`.
+    /// The name in histories: a person's address, a token's name, `command line`.
     pub actor: String,
-    /// Which account or token that is; none for the program itself and its commands.
+    /// The account or token; none for the program itself and its commands.
     pub id: Option<ActorId>,
-    /// When.
+    /// When the change is asked for.
     pub at: Timestamp,
 }
 
@@ -24,14 +24,14 @@ impl By {
         Self { actor: actor.into(), id: None, at }
     }
 
-    /// An account or a token, which is called `actor`, at `at`.
+    /// An account or a token, called `actor`, at `at`.
     pub fn known(id: ActorId, actor: impl Into<String>, at: Timestamp) -> Self {
         Self { actor: actor.into(), id: Some(id), at }
     }
 }
 
-/// Which account or token acts. Names may be alike, a token may be called as a person is; this is one's own, and is
-/// never given to another.
+/// The account or token that acts. Names may be alike, and a token may have a person's name; this identifies one actor,
+/// and is never given to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ActorId {
     /// A person's account.
@@ -63,11 +63,11 @@ pub enum Deed {
     CampaignMade,
     /// A campaign was edited.
     CampaignEdited,
-    /// A campaign was cloned; its object is the copy.
+    /// A campaign was cloned; the object is the copy.
     CampaignCloned,
     /// A campaign was scheduled.
     CampaignScheduled,
-    /// A campaign was given other times.
+    /// A campaign was given other send times.
     CampaignAdjusted,
     /// A campaign was stopped.
     CampaignStopped,
@@ -81,9 +81,9 @@ pub enum Deed {
     DoubtSettled,
     /// A contact list was made.
     ListMade,
-    /// A file was sent, to be looked at.
+    /// A file was uploaded, to be looked at.
     FileSent,
-    /// Its import, or one without a file, was begun.
+    /// The import of a file, or of rows without a file, was begun.
     ImportBegun,
     /// A number was put on a do-not-contact list.
     NumberBlocked,
@@ -99,7 +99,7 @@ pub enum Deed {
     RouteAdded,
     /// A route was changed.
     RouteChanged,
-    /// A route was tried with one message.
+    /// A route was tested with one message.
     RouteTried,
     /// A pool of senders was added.
     PoolAdded,
@@ -127,18 +127,18 @@ pub enum Deed {
     WebhookAdded,
     /// A webhook was switched on or off.
     WebhookSwitched,
-    /// A webhook was tried.
+    /// A webhook was tested.
     WebhookTried,
     /// A webhook was removed.
     WebhookRemoved,
-    /// An event was told to a webhook once more.
+    /// An event was sent to a webhook once more.
     EventToldAgain,
     /// The data was adopted where it lies.
     DataAdopted,
 }
 
 impl Deed {
-    /// As stored, and what its text goes by.
+    /// The word that is stored, and that names its text.
     pub fn word(self) -> &'static str {
         self.into()
     }
@@ -162,16 +162,16 @@ impl From<Action> for Deed {
 /// A line of the audit log.
 #[derive(Debug, Clone, Serialize)]
 pub struct AuditEntry {
-    /// Its place in the log.
+    /// The line's place in the log.
     pub id: i64,
-    /// When.
+    /// When it was done.
     pub at: Timestamp,
-    /// Who, as they were called then.
+    /// Who did it, by the name of that time.
     pub actor: String,
-    /// [`ActorId`]; none for the program itself and its commands, and before these were kept.
+    /// The [`ActorId`]; none for the program itself and its commands, and for lines from before it was stored.
     pub actor_id: Option<String>,
-    /// What they did: [`Deed::word`].
+    /// What was done: [`Deed::word`].
     pub action: String,
-    /// To what: the id of a campaign, a list, a route; a number; a name.
+    /// The object: the id of a campaign, a list, a route; a number; a name.
     pub object: String,
 }

@@ -6,28 +6,28 @@ use serde::Serialize;
 
 use super::Definition;
 
-/// A campaign as it stands.
+/// A campaign in its present state.
 #[derive(Debug, Clone)]
 pub struct Campaign {
-    /// Its id.
+    /// The campaign's id.
     pub id: CampaignId,
     /// What was defined.
     pub definition: Definition,
-    /// Where it stands.
+    /// The campaign's status.
     pub status: Status,
     /// The status it was archived from.
     pub archived_from: Option<Status>,
-    /// Grows with every change.
+    /// The version; grows with every change.
     pub version: i64,
-    /// Recipients, once frozen.
+    /// How many recipients it has, once frozen.
     pub audience: i64,
-    /// Whether something is held until a person releases it.
+    /// Whether anything is held until a person releases it.
     pub held: bool,
-    /// Who made it.
+    /// Who created it.
     pub created_by: String,
     /// The first planned send, once scheduled.
     pub starts_at: Option<Timestamp>,
-    /// Times of its life.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it was scheduled.
     pub scheduled_at: Option<Timestamp>,
@@ -40,7 +40,7 @@ pub struct Campaign {
 }
 
 impl Campaign {
-    /// What a person can do with it now.
+    /// The actions that a person can take now.
     pub fn available_actions(&self) -> Vec<Action> {
         lifecycle::available_actions(self.definition.channel(), self.status, self.held)
     }
@@ -57,28 +57,28 @@ impl Campaign {
 /// One line of a campaign's history.
 #[derive(Debug, Clone, Serialize)]
 pub struct TimelineEntry {
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
-    /// Who: a token's name, or the engine.
+    /// Who did it: a person, a token's name, or the engine.
     pub actor: String,
     /// What happened.
     pub cause: String,
-    /// The status since then.
+    /// The status from then on.
     pub status: Status,
 }
 
-/// Which campaigns.
+/// Which campaigns to list.
 #[derive(Debug, Clone, Default)]
 pub struct CampaignFilter {
-    /// Only these.
+    /// Only those with this status.
     pub status: Option<Status>,
-    /// Archived ones too.
+    /// Whether to list archived ones too.
     pub archived: bool,
-    /// Only these.
+    /// Only those with this channel.
     pub channel: Option<Channel>,
     /// Only those with this in their name.
     pub search: Option<String>,
-    /// Only those sent as this, spelt as it was saved, or as a pool that has it.
+    /// Only those sent from this sender, spelt as it was saved, or from a pool that has it.
     pub sender: Option<String>,
     /// Only those that start at or after this.
     pub starts_from: Option<Timestamp>,
@@ -86,11 +86,11 @@ pub struct CampaignFilter {
     pub starts_before: Option<Timestamp>,
     /// Only those made before this one.
     pub before: Option<CampaignId>,
-    /// In which order.
+    /// The order to list them in.
     pub sort: CampaignSort,
-    /// The other way round.
+    /// Whether to reverse the order.
     pub reverse: bool,
-    /// Leaves out so many of the first.
+    /// How many of the first to leave out.
     pub skip: u32,
 }
 
@@ -105,20 +105,20 @@ pub enum CampaignSort {
     Status,
     /// By name.
     Name,
-    /// By the first planned send; what has none comes first.
+    /// By the first planned send; campaigns without one come first.
     Start,
-    /// By who made it.
+    /// By the person who created it.
     CreatedBy,
-    /// By number of messages.
+    /// By the number of messages.
     Messages,
     /// By the name of its first contact list.
     List,
-    /// By the share that is settled.
+    /// By the share of deliveries that are settled.
     Progress,
 }
 
 impl CampaignSort {
-    /// All of them.
+    /// All orders.
     pub const ALL: [Self; 8] = [
         Self::Created,
         Self::Status,
@@ -130,7 +130,7 @@ impl CampaignSort {
         Self::Progress,
     ];
 
-    /// As an address names it.
+    /// The word in a page's address.
     pub fn word(self) -> &'static str {
         self.into()
     }
@@ -141,35 +141,35 @@ impl CampaignSort {
     }
 }
 
-/// What is known of an idempotency key.
+/// What is known about an idempotency key.
 pub enum Stored {
-    /// Nothing: answer, and keep the answer.
+    /// Nothing: answer the request, and store the answer.
     Fresh(crate::KeyInUse),
-    /// The same request was answered.
+    /// The same request was answered before.
     Answer {
         /// HTTP status.
         status: u16,
-        /// JSON.
+        /// The answer, as JSON.
         answer: String,
     },
     /// The key was used for another request.
     OtherRequest,
-    /// The first request with it is being answered at this moment.
+    /// The first request with this key is being answered at this moment.
     InUse,
-    /// The program ended while it worked on the first request with it: nobody knows whether it was done.
+    /// The program ended while it worked on the first request with this key: nobody knows whether it was done.
     Unknown,
 }
 
-/// What a schedule would do.
+/// A forecast of what a schedule would do.
 #[derive(Debug, Clone, Serialize)]
 pub struct Forecast {
-    /// Distinct numbers.
+    /// How many distinct numbers it has.
     pub audience: i64,
-    /// How many of them get anything.
+    /// How many of them get any message.
     pub recipients: i64,
     /// How many of them will be skipped, by reason.
     pub excluded: std::collections::BTreeMap<String, i64>,
-    /// Segments of each message over all that get it.
+    /// Segments of each message, over all recipients who get it.
     pub segments: Vec<i64>,
     /// Whether segments and missing fields are estimated from a part of a large audience.
     pub estimated: bool,
@@ -177,50 +177,50 @@ pub struct Forecast {
     pub cost: Option<Money>,
     /// The first planned send.
     pub first_send: Option<Timestamp>,
-    /// The last one, at the route's rate.
+    /// The last planned send, at the route's rate.
     pub last_send: Option<Timestamp>,
-    /// When each message goes: its first and its last.
+    /// When each message goes, first and last.
     pub times: Vec<MessageTimes>,
-    /// Whom sending windows keep waiting, by message.
+    /// Recipients that sending windows keep waiting, by message.
     pub delayed: Vec<WindowDelay>,
-    /// The most it may cost, where the campaign has a budget.
+    /// The most that it may cost, if the campaign has a budget.
     pub max_cost: Option<Money>,
-    /// Whether it would cost more than that, so that it cannot be scheduled.
+    /// Whether it would cost more than its budget, so that it cannot be scheduled.
     pub over_budget: bool,
-    /// What may be meant otherwise than it is written.
+    /// What may not be meant as it is written.
     pub warnings: Vec<super::Problem>,
 }
 
 /// When a message goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MessageTimes {
-    /// Which message.
+    /// The number of the message.
     pub n: u32,
-    /// The first of it.
+    /// When the first recipient is sent to.
     pub first_send: Timestamp,
-    /// The last of it, at the route's rate.
+    /// When the last recipient is sent to, at the route's rate.
     pub last_send: Timestamp,
 }
 
 /// What is still to come of a campaign, as far as can be told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outlook {
-    /// When the next of it goes.
+    /// When its next message goes.
     pub next: Option<Timestamp>,
-    /// When the last of it goes.
+    /// When its last message goes.
     pub last: Option<Timestamp>,
     /// When each message goes.
     pub times: Vec<MessageTimes>,
 }
 
-/// What sending windows delay of one message.
+/// The delay of one message by sending windows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WindowDelay {
-    /// Which message.
+    /// The number of the message.
     pub n: u32,
-    /// How many recipients get it later than it is due, or than the rate alone would have it.
+    /// How many recipients get it later than it is due, or later than the rate alone would have it.
     pub recipients: i64,
-    /// When the windows of the last of them open.
+    /// When the windows of the last of these recipients open.
     pub until: Timestamp,
 }
 
@@ -229,18 +229,18 @@ pub struct WindowDelay {
 pub struct Preview {
     /// Numbers and texts.
     pub samples: Vec<(String, String)>,
-    /// How many contacts lack a field that it needs, of those that were looked at.
+    /// How many of the contacts that were looked at lack a field that it needs.
     pub lacking: i64,
-    /// The first few of them.
+    /// The numbers of the first few of them.
     pub lackers: Vec<String>,
-    /// How many were looked at, where there may be more; none: all were.
+    /// How many contacts were looked at, where there may be more; none: all were.
     pub looked_at: Option<i64>,
 }
 
 /// The rebuilt schedule of one message, as a restart would plan it.
 #[derive(Debug, Clone, Serialize)]
 pub struct RebuiltMessage {
-    /// Which message.
+    /// The number of the message.
     pub n: u32,
     /// How many recipients it still goes to.
     pub remaining: i64,

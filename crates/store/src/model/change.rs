@@ -1,14 +1,14 @@
-//! What open pages are told of.
+//! Changes that open pages are told of.
 
 use campaign::{CampaignId, ImportId, WebhookId};
 
 /// Something that a page may show has changed, and the commit that changed it is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
-    /// A campaign: its status, totals, definition.
+    /// A campaign: its status, totals or definition.
     Campaign(CampaignId),
     /// How far an import is.
     Import(ImportId),
-    /// What a webhook was told.
+    /// The events of a webhook.
     Webhook(WebhookId),
 }

@@ -4,7 +4,7 @@ use campaign::{CampaignId, Channel, ImportId, ListId, Msisdn};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// What nobody on a do-not-contact list gets.
+/// What a do-not-contact list bars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Barred {
@@ -17,10 +17,10 @@ pub enum Barred {
 }
 
 impl Barred {
-    /// Each of them.
+    /// Every kind of bar.
     pub const ALL: [Self; 3] = [Self::Sms, Self::Voice, Self::All];
 
-    /// As stored, and as the API says it.
+    /// The word that is stored and used in the API.
     pub fn word(self) -> &'static str {
         match self {
             Self::Sms => Channel::Sms.word(),
@@ -29,7 +29,7 @@ impl Barred {
         }
     }
 
-    /// What bars one channel alone.
+    /// The bar of one channel alone.
     pub const fn of(channel: Channel) -> Self {
         match channel {
             Channel::Sms => Self::Sms,
@@ -58,23 +58,23 @@ pub enum ImportTarget {
     DoNotContact(Barred),
 }
 
-/// How far an import is.
+/// The stage of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::EnumString, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum ImportStage {
-    /// The file is there; a person looks at it first.
+    /// The file is there and waits for a person to look at it.
     Queued,
-    /// It is read.
+    /// The file is being read.
     Running,
-    /// All of it was read.
+    /// The whole file was read.
     Done,
-    /// It could not be read.
+    /// The file could not be read.
     Failed,
 }
 
 impl ImportStage {
-    /// As stored, and as the API says it.
+    /// The word that is stored and used in the API.
     pub fn word(self) -> &'static str {
         self.into()
     }
@@ -85,19 +85,19 @@ impl ImportStage {
     }
 }
 
-/// How the columns of a file are to be read.
+/// How to read the columns of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ImportPlan {
     /// Whether the first row names the columns.
     pub header: bool,
-    /// What each column is, in the file's order; none: left out. No columns: what the header says.
+    /// The field of each column, in the file's order; none: left out. No columns: as the header says.
     pub columns: Vec<Option<String>>,
-    /// Where numbers without a country code are from.
+    /// The country of numbers without a country code.
     pub country: Option<String>,
-    /// Where everybody in the file agreed to be written to, unless a column says it.
+    /// Where everybody in the file agreed to receive messages, unless a column tells it.
     pub consent: Option<String>,
-    /// Who imports it.
+    /// The person who imports it.
     pub by: String,
 }
 
@@ -107,72 +107,72 @@ impl Default for ImportPlan {
     }
 }
 
-/// How an import stands.
+/// The state of an import.
 #[derive(Debug, Clone, Serialize)]
 pub struct ImportState {
-    /// Its id.
+    /// The import's id.
     pub id: ImportId,
     /// Where its rows go.
     pub into: ImportTarget,
-    /// How far it is.
+    /// The import's stage.
     pub state: ImportStage,
-    /// Rows read.
+    /// How many rows were read.
     pub rows: i64,
-    /// Rows taken.
+    /// How many rows were accepted.
     pub accepted: i64,
-    /// Rows refused.
+    /// How many rows were refused.
     pub rejected: i64,
     /// Why it failed.
     pub error: Option<String>,
-    /// Bytes of the file, where one is kept until it is read,
+    /// The size of the file in bytes, if one is kept until it is read.
     pub size: Option<i64>,
-    /// and how many of them were read.
+    /// How many bytes of the file have been read.
     pub read: i64,
-    /// What was left out of rows that were taken, by field and reason, the commonest first.
+    /// What was left out of accepted rows, by field and reason, the commonest first.
     pub left_out: Vec<LeftOut>,
-    /// The names of the file's columns, as they stand there.
+    /// The names of the file's columns, as they are in the file.
     #[serde(skip)]
     pub header: Vec<String>,
 }
 
-/// Values that could not be read and were left out of the contacts that have them.
+/// Values that could not be read and were left out of their contacts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LeftOut {
-    /// Which column.
+    /// The column.
     pub field: String,
-    /// Why, in words.
+    /// Why they were left out, in words.
     pub reason: String,
-    /// How many of them.
+    /// How many values there are.
     pub count: i64,
 }
 
-/// A part of an import, as it is read: stored in the order of its numbers, and counted as whole once all of it is.
+/// A part of an import as it is read: stored in the order of its numbers, and counted as whole once it is all stored.
 #[derive(Debug, Default)]
 pub struct ImportChunk {
-    /// The names of the file's columns, with the first part.
+    /// The names of the file's columns; comes with the first part.
     pub header: Vec<String>,
-    /// Rows that are taken.
+    /// The accepted rows.
     pub contacts: Vec<NewContact>,
-    /// Rows that are refused.
+    /// The refused rows.
     pub errors: Vec<RowError>,
-    /// What was left out of those that are taken.
+    /// What was left out of the accepted rows.
     pub left_out: Vec<LeftOut>,
-    /// How many bytes of the file were read with it.
+    /// How many bytes of the file were read for this part.
     pub read: i64,
 }
 
 /// A row that an import refused.
 #[derive(Debug, Clone)]
 pub struct RowError {
-    /// Row in the file, the header being 1.
+    /// The row in the file, counting the header as 1.
     pub row: i64,
-    /// Which column.
+    /// The column.
     pub field: String,
-    /// What stood there.
+    /// The refused value.
     pub value: String,
     /// What is wrong.
     pub message: String,
-    /// The row as it stood, in the order of the file's columns.
+    /// The row as it was, in the order of the file's columns.
     pub original: Vec<String>,
 }
 
@@ -181,26 +181,26 @@ pub struct RowError {
 pub struct NewContact {
     /// The number.
     pub number: Msisdn,
-    /// Zones by name, if known.
+    /// Names of the zones, if known.
     pub zones: Option<String>,
     /// Everything else, as a JSON object of texts; `None` when empty.
     pub fields: Option<String>,
-    /// That they agreed to be written to.
+    /// The contact's consent to receive messages.
     pub consent: Option<Consent>,
 }
 
-/// That somebody agreed to be written to.
+/// A person's consent to receive messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consent {
-    /// Where: a form, a call.
+    /// Where it was given: a form, a call.
     pub source: String,
-    /// When.
+    /// When it was given.
     pub at: Timestamp,
-    /// Who noted it.
+    /// Who recorded it.
     pub by: String,
 }
 
-/// What is known of a number.
+/// What is known about a number.
 #[derive(Debug, Clone)]
 pub struct Contact {
     /// The number.
@@ -209,29 +209,29 @@ pub struct Contact {
     pub known: bool,
     /// Its time zones, where they are known.
     pub zone: Option<String>,
-    /// Names and values.
+    /// The fields' names and values.
     pub fields: Vec<(String, String)>,
     /// The lists it is on.
     pub lists: Vec<(ListId, String)>,
-    /// That they agreed to be written to, where that was noted.
+    /// The consent to receive messages, where one was recorded.
     pub consent: Option<Consent>,
     /// The do-not-contact lists it is on.
     pub suppressed: Vec<Suppressed>,
-    /// Who last wrote to it, by sender.
+    /// The campaigns that last wrote to it, by sender.
     pub last: Vec<LastContact>,
-    /// What it wrote, newest first.
+    /// The replies from it, newest first.
     pub replies: Vec<(String, Timestamp)>,
 }
 
 impl Contact {
-    /// First and last name, as far as they are known.
+    /// The first and last name, as far as they are known.
     pub fn name(&self) -> Option<String> {
         let part = |name: &str| self.fields.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
         let name: Vec<&str> = [part("first_name"), part("last_name")].into_iter().flatten().collect();
         (!name.is_empty()).then(|| name.join(" "))
     }
 
-    /// The fields beside the name.
+    /// The fields other than the name.
     pub fn other_fields(&self) -> impl Iterator<Item = &(String, String)> {
         self.fields.iter().filter(|(name, _)| !matches!(name.as_str(), "first_name" | "last_name"))
     }
@@ -242,11 +242,11 @@ impl Contact {
 pub struct Suppressed {
     /// `sms`, `voice` or `all`.
     pub channel: String,
-    /// What it holds for; empty: for everything.
+    /// The purpose that it holds for; empty: every purpose.
     pub purpose: String,
     /// `opted_out` or `blocked`.
     pub reason: String,
-    /// Since when.
+    /// Since when it is on the list.
     pub at: Timestamp,
 }
 
@@ -255,10 +255,10 @@ pub struct Suppressed {
 pub struct LastContact {
     /// The campaign.
     pub campaign: CampaignId,
-    /// Its name.
+    /// The campaign's name.
     pub name: String,
-    /// From which sender.
+    /// The sender.
     pub sender: String,
-    /// When.
+    /// When it wrote.
     pub at: Timestamp,
 }

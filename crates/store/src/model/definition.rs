@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::flat;
 
-/// Fields that every campaign has; all others are its content's.
+/// Fields that every campaign has; all others belong to its content.
 const COMMON: [&str; 11] = [
     "name",
     "owner",
@@ -28,39 +28,39 @@ const COMMON: [&str; 11] = [
     "window",
 ];
 
-/// What a person defines. May be saved incomplete; what is missing is named at schedule. As JSON one flat object, whose
-/// `channel` says which further fields it has.
+/// What a person defines. It may be saved incomplete; what is missing is named at schedule. In JSON one flat object,
+/// whose `channel` says which further fields it has.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Definition {
     /// The name; unique, whatever its case.
     pub name: String,
-    /// Who answers for it.
+    /// The person responsible for it.
     pub owner: Option<String>,
-    /// Which route carries it.
+    /// The route that carries it.
     pub route_id: Option<RouteId>,
     /// The contact lists that are its audience.
     pub list_ids: Vec<ListId>,
     /// "I understand that I am required to obtain and store opt-in approval for every number texted".
     pub opt_in_acknowledged: bool,
-    /// How long due work may lie undispatched before a person must release it.
+    /// How long due work may stay undispatched before a person must release it.
     #[serde(with = "iso_duration")]
     pub lateness_limit: SignedDuration,
-    /// What it is for: marketing, care, security.
+    /// The purpose: marketing, care, security.
     pub purpose: Option<String>,
-    /// Send to the first so many, then wait.
+    /// How many recipients to send to first, before waiting for a person.
     pub pilot: Option<NonZeroU32>,
-    /// Not to be scheduled beyond this cost.
+    /// The most that it may cost; beyond this it cannot be scheduled.
     pub max_cost: Option<Money>,
-    /// Zone of recipients whose own cannot be told.
+    /// The zone of recipients whose own zone is unknown.
     pub time_zone: Option<String>,
-    /// Sending window; none: any time.
+    /// The sending window; none: any time.
     pub window: Option<Window>,
-    /// What it says, by its channel.
+    /// The content, by channel.
     #[serde(flatten)]
     pub content: Content,
 }
 
-/// [`Definition`] without its content, as it is read.
+/// A [`Definition`] without its content, as it is read.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Common {
@@ -83,13 +83,13 @@ struct Common {
     max_cost: Option<Money>,
     #[serde(default)]
     time_zone: Option<String>,
-    /// Left out: 08:00–21:00 every day; null: any time.
+    /// The sending window. Left out: 08:00–21:00 every day; null: any time.
     #[serde(default = "default_window")]
     window: Option<Window>,
 }
 
 impl Definition {
-    /// Reads a definition strictly: each part takes its own fields, so that an unknown one is refused by its name.
+    /// Reads a definition strictly: each part takes its own fields, so that an unknown field is refused by name.
     ///
     /// # Errors
     /// What is wrong, with its field.
@@ -139,13 +139,13 @@ impl Definition {
         self.content.channel()
     }
 
-    /// What it is for; empty: not said, so that every opt-out counts.
+    /// The purpose; empty: not stated, so that every opt-out counts.
     pub fn purpose(&self) -> &str {
         self.purpose.as_deref().unwrap_or_default()
     }
 
-    /// By when the delivery before must have been settled for a recipient of `zones` (a [`ZoneGroup`] name) to get
-    /// delivery `n` at `now`; none where that has a time of its own.
+    /// By when the previous delivery to a recipient in `zones` (a [`ZoneGroup`] name) must have been settled for
+    /// delivery `n` to go at `now`; none where delivery `n` has a time of its own.
     pub fn settled_before(&self, n: u32, zones: &str, now: Timestamp) -> Option<Timestamp> {
         let send = self.content.send(n)?;
         // Names were checked when the audience was frozen.
@@ -174,7 +174,7 @@ mod tests {
 
     use super::*;
 
-    /// As the version before wrote it, every field said.
+    /// A definition as the version before wrote it, with every field stated.
     fn before() -> Value {
         json!({"channel": "sms", "name": "Reminder", "owner": "Ann", "route_id": "rte_2", "sender": "+12025550100",
             "list_ids": ["lst_1"], "opt_in_acknowledged": true, "lateness_limit": "PT2H", "validity": "PT1H",

@@ -10,9 +10,9 @@ use serde::Serialize;
 /// Where a page of deliveries begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cursor {
-    /// Message, from 1.
+    /// The number of the message, from 1.
     pub message: u32,
-    /// Place in the audience.
+    /// The place in the audience.
     pub seq: i64,
 }
 
@@ -25,7 +25,7 @@ impl fmt::Display for Cursor {
 impl FromStr for Cursor {
     type Err = ();
 
-    /// Reads the text back that it is shown as.
+    /// Reads a cursor back from its text.
     fn from_str(text: &str) -> Result<Self, ()> {
         let (message, seq) = text.split_once('-').ok_or(())?;
         let cursor = Self { message: message.parse().map_err(drop)?, seq: seq.parse().map_err(drop)? };
@@ -39,47 +39,47 @@ impl Serialize for Cursor {
     }
 }
 
-/// Which deliveries.
+/// Which deliveries to list.
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryFilter {
-    /// Only those that stand there.
+    /// Only those at this place.
     pub outcome: Option<Place>,
-    /// Only this message.
+    /// Only those of this message.
     pub message: Option<u32>,
-    /// Only numbers that begin with these digits; where none does, those with these digits in them.
+    /// Only numbers that begin with these digits; if none does, numbers that contain them.
     pub number: Option<String>,
-    /// Only people with a name or an e-mail address that begins so.
+    /// Only people with a name or an e-mail address that begins with this text.
     pub name: Option<String>,
-    /// From there on.
+    /// Where the page begins.
     pub from: Option<Cursor>,
-    /// Places of the audience that a page looks through at most; none: as many as take no time to speak of.
+    /// The most places of the audience that a page looks through; none: as many as take no noticeable time.
     pub longest_walk: Option<i64>,
 }
 
 /// A line of the delivery list.
 #[derive(Debug, Clone, Serialize)]
 pub struct DeliveryRow {
-    /// Its id within the campaign: message and place.
+    /// The delivery's id within the campaign: message and place.
     pub id: Cursor,
-    /// Which message.
+    /// The number of the message.
     pub message: u32,
-    /// Place in the audience.
+    /// The place in the audience.
     pub seq: i64,
     /// The number.
     pub number: String,
-    /// Where it stands.
+    /// Where the delivery stands.
     pub outcome: Place,
-    /// Why it was skipped.
+    /// Why it was skipped, if it was.
     pub reason: Option<String>,
     /// SMPP command status or network error.
     pub code: Option<u32>,
-    /// In words.
+    /// The carrier's words, or ours.
     pub detail: Option<String>,
     /// The SMSC's id.
     pub provider_id: Option<String>,
-    /// Segments.
+    /// How many segments it had.
     pub segments: Option<u32>,
-    /// Attempts.
+    /// How many attempts were made.
     pub attempts: u32,
     /// When it was sent.
     pub sent_at: Option<Timestamp>,
@@ -87,35 +87,35 @@ pub struct DeliveryRow {
     pub changed_at: Option<Timestamp>,
 }
 
-/// How many did not get a message for the same reason.
+/// How many deliveries did not reach anybody for the same reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Failure {
-    /// What became of it.
+    /// The outcome of these deliveries.
     pub outcome: Outcome,
     /// SMPP command status or network error.
     pub code: Option<u32>,
-    /// In the carrier's words, or ours.
+    /// The reason, in the carrier's words or ours.
     pub detail: Option<String>,
-    /// How many.
+    /// How many deliveries.
     pub count: i64,
 }
 
-/// A delivery as one person's page shows it.
+/// A delivery as a person's page shows it.
 #[derive(Debug, Clone)]
 pub struct PersonDelivery {
     /// The campaign.
     pub campaign: CampaignId,
-    /// Its name.
+    /// The campaign's name.
     pub name: String,
     /// The delivery.
     pub delivery: DeliveryRow,
 }
 
-/// An attempt after which a message was to be tried again.
+/// An attempt after which the message was to be retried.
 #[derive(Debug, Clone, Serialize)]
 pub struct AttemptRow {
     /// When it was settled.
     pub at: Timestamp,
-    /// Why it was to be tried again, in the carrier's words.
+    /// Why it was to be retried, in the carrier's words.
     pub detail: String,
 }

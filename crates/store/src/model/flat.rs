@@ -1,5 +1,5 @@
-//! Inputs that are one flat JSON object, made of a part that all have and a part by kind. Each part takes its own fields, so
-//! that an unknown one is refused by its name (serde's `flatten` would let it pass).
+//! Inputs that are one flat JSON object, made of a common part and a part by kind. Each part takes its own fields, so
+//! that an unknown field is refused by name (serde's `flatten` would let it pass).
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -8,7 +8,7 @@ use super::Problem;
 
 type Fields = Map<String, Value>;
 
-/// Parts `value`, which stands for `what`, into the fields that are named in `common` and all others.
+/// Divides `value`, which is called `what`, into the fields named in `common` and all others.
 pub(super) fn parts(value: Value, common: &[&str], what: &str) -> Result<(Fields, Fields), Problem> {
     let Value::Object(whole) = value else {
         return Err(Problem::new("", format!("a {what} must be an object")));
@@ -24,7 +24,7 @@ pub(super) fn part<T: DeserializeOwned>(fields: Fields) -> Result<T, Problem> {
     })
 }
 
-/// A problem as an error of serde.
+/// A problem as a serde error.
 pub(super) fn error<E: serde::de::Error>(problem: &Problem) -> E {
     match problem.field.as_str() {
         "" => E::custom(&problem.message),

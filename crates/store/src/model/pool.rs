@@ -8,26 +8,26 @@ use serde::{Deserialize, Serialize};
 use super::Problem;
 use crate::save;
 
-/// Senders of a pool at most.
+/// The most senders of a pool.
 const MOST_SENDERS: usize = 200;
 
-/// What a person defines of a pool.
+/// The settings of a pool, as a person defines them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PoolConfig {
-    /// Unique.
+    /// The name; unique.
     pub name: String,
-    /// At least one, each with its own rate.
+    /// The senders, at least one, each with its own rate.
     pub senders: Vec<PoolSender>,
 }
 
 impl PoolConfig {
-    /// Segments a second that its senders carry together.
+    /// Segments a second that the senders carry together.
     pub fn rate_per_second(&self) -> u32 {
         self.senders.iter().map(|one| one.rate_per_second.get()).fold(0, u32::saturating_add)
     }
 
-    /// What is wrong with it by itself.
+    /// What is wrong with the pool by itself.
     pub(crate) fn problems(&self) -> Vec<Problem> {
         let mut problems = save::list(&self.name);
         if self.senders.is_empty() {
@@ -52,9 +52,9 @@ impl PoolConfig {
 /// A pool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Pool {
-    /// Its id.
+    /// The pool's id.
     pub id: PoolId,
-    /// What it is.
+    /// The pool's settings.
     #[serde(flatten)]
     pub config: PoolConfig,
 }

@@ -1,4 +1,4 @@
-//! Replies from phones, and what is answered to them.
+//! Replies from phones, and the answers to them.
 
 use campaign::{Address, CampaignId, Msisdn, RouteId, keyword::Keyword};
 use jiff::Timestamp;
@@ -9,65 +9,65 @@ use serde::Serialize;
 pub struct Reply {
     /// The route it came on.
     pub route: RouteId,
-    /// From whom.
+    /// Who it is from.
     pub from: Address,
-    /// To which of our senders.
+    /// The sender of ours that it went to.
     pub to: Address,
-    /// What.
+    /// What it says.
     pub text: String,
-    /// Which part of a long reply this is; none for a whole one.
+    /// Which part of a long reply it is; none for a whole reply.
     pub part: Option<Part>,
 }
 
-/// Place of a part in a long reply (3GPP TS 23.040 §9.2.3.24.1).
+/// The place of a part in a long reply (3GPP TS 23.040 §9.2.3.24.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
     /// Ties the parts together.
     pub reference: u16,
-    /// How many there are.
+    /// How many parts there are.
     pub total: u8,
-    /// Which this is, from 1.
+    /// Which part this is, from 1.
     pub number: u8,
 }
 
-/// Which replies are asked for.
+/// Which replies to list.
 #[derive(Debug, Clone, Default)]
 pub struct ReplyFilter {
     /// Of all replies, only those that answer no campaign.
     pub unmatched: bool,
     /// Only those before this one.
     pub before: Option<i64>,
-    /// Only those that are no keyword but read like a refusal.
+    /// Only those that are not keywords but read like a refusal.
     pub refusals: bool,
 }
 
 /// A reply as stored.
 #[derive(Debug, Clone, Serialize)]
 pub struct ReplyRow {
-    /// Its place among all replies.
+    /// The reply's place among all replies.
     pub id: i64,
-    /// The campaign that it answers; none where that sender wrote to nobody of that number.
+    /// The campaign that it answers; none where that sender never wrote to that number.
     pub campaign_id: Option<CampaignId>,
-    /// Whether there is such a campaign.
+    /// Whether it answers a campaign.
     pub matched: bool,
-    /// From whom.
+    /// Who it is from.
     pub number: String,
-    /// To which sender.
+    /// The sender that it went to.
     pub sender: String,
-    /// What.
+    /// What it says.
     pub text: String,
-    /// The keyword it was: `opt_out`, `opt_in`, `help`; `refusal` where it is none but reads like a no.
+    /// Its keyword: `opt_out`, `opt_in`, `help`; `refusal` where it is not a keyword but reads like a refusal.
     pub keyword: Option<String>,
-    /// When.
+    /// When it came.
     pub at: Timestamp,
-    /// What was answered by itself.
+    /// The automatic answer to it.
     pub answer: Option<AnswerRow>,
 }
 
-/// What was answered to a reply, as stored.
+/// The answer to a reply, as stored.
 #[derive(Debug, Clone, Serialize)]
 pub struct AnswerRow {
-    /// What.
+    /// What it says.
     pub text: String,
     /// `queued`, `taken`, `sent`, `refused`, `expired` or `in_doubt`.
     pub state: String,
@@ -76,34 +76,34 @@ pub struct AnswerRow {
 /// An answer on its way to a phone.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// Its id.
+    /// The answer's id.
     pub id: i64,
     /// The route that the reply came on.
     pub route: RouteId,
-    /// To whom.
+    /// Who it goes to.
     pub number: Msisdn,
-    /// From which of our senders: the one that was written to.
+    /// The sender of ours that it goes out from: the one that the reply was sent to.
     pub sender: String,
-    /// What.
+    /// What it says.
     pub text: String,
-    /// Not to be written later.
+    /// When it must have been written.
     pub send_before: Timestamp,
 }
 
 /// What became of an answer.
 #[derive(Debug, Clone)]
 pub enum AnswerFate {
-    /// The SMSC has it, with one id a segment.
+    /// The SMSC accepted it, with one id per segment.
     Sent(Vec<String>),
     /// The SMSC refused it, in words.
     Refused(String),
-    /// Handed over, and the answer was lost: it is not sent again.
+    /// Handed over, but the SMSC's answer was lost: it is not sent again.
     InDoubt,
-    /// Not taken: again then.
+    /// Not taken: to be sent again then.
     Again(Timestamp),
 }
 
-/// What is answered to keywords, in one language. An empty text answers nothing.
+/// The answers to keywords in one language. An empty text gives no answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnswerTexts {
@@ -117,7 +117,7 @@ pub struct AnswerTexts {
 }
 
 impl AnswerTexts {
-    /// The text for a keyword; none where nothing is to be answered.
+    /// The text for a keyword; none where there is no answer to give.
     pub fn of(&self, keyword: Keyword) -> Option<&str> {
         let text = match keyword {
             Keyword::OptOut => &self.opt_out,
@@ -128,14 +128,14 @@ impl AnswerTexts {
     }
 }
 
-/// A message that was sent to try a route.
+/// A message that was sent to test a route.
 #[derive(Debug, Clone, Serialize)]
 pub struct TestSend {
-    /// To whom.
+    /// Who it went to.
     pub number: String,
-    /// From which sender.
+    /// The sender that it went out from.
     pub sender: String,
-    /// What.
+    /// What it says.
     pub text: String,
     /// As [`AnswerRow::state`].
     pub state: String,

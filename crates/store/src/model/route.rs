@@ -1,4 +1,4 @@
-//! How carriers are reached: what every route has, and a part for each kind.
+//! How carriers are reached: what every route has, and a part for each kind of route.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use super::{Problem, SmppConfig, flat};
 
-/// Fields that every route has; all others are its kind's.
+/// Fields that every route has; all others belong to its kind.
 const COMMON: [&str; 5] = ["name", "rate_per_second", "claim_budget", "price_per_segment", "disabled"];
-/// Messages a second where none is said.
+/// Messages a second where no rate is set.
 const DEFAULT_RATE: u32 = 500;
 
-/// What a person sets of a route. As JSON one flat object, whose `kind` says which further fields it has.
+/// The settings of a route. In JSON one flat object, whose `kind` says which further fields it has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RouteConfig {
     /// The name; unique.
@@ -24,14 +24,14 @@ pub struct RouteConfig {
     pub claim_budget: Option<u32>,
     /// What a segment costs, in the account's currency.
     pub price_per_segment: Option<Money>,
-    /// Not used while true.
+    /// Whether the route is switched off.
     pub disabled: bool,
-    /// How this kind of carrier is reached.
+    /// The kind of carrier, and how it is reached.
     #[serde(flatten)]
     pub kind: RouteKind,
 }
 
-/// What kind of carrier, and how it is reached.
+/// A kind of carrier, and how it is reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum RouteKind {
@@ -40,7 +40,7 @@ pub enum RouteKind {
 }
 
 impl RouteKind {
-    /// As the API says it.
+    /// The word in the API.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Smpp(_) => "smpp",
@@ -67,7 +67,7 @@ const fn default_rate() -> u32 {
 }
 
 impl RouteConfig {
-    /// Reads a route strictly: each part takes its own fields, so that an unknown one is refused by its name.
+    /// Reads a route strictly: each part takes its own fields, so that an unknown field is refused by name.
     ///
     /// # Errors
     /// What is wrong, with its field.
@@ -84,15 +84,15 @@ impl RouteConfig {
         Ok(Self { name, rate_per_second, claim_budget, price_per_segment, disabled, kind })
     }
 
-    /// What a crash can leave in doubt at most, in messages.
+    /// The most messages that a crash can leave in doubt.
     pub fn claim_budget(&self) -> u32 {
         let RouteKind::Smpp(smpp) = &self.kind;
         let usual = u32::from(smpp.binds).saturating_mul(smpp.window).saturating_mul(4);
         self.claim_budget.unwrap_or(usual).max(1)
     }
 
-    /// Whether `next` would bring the password of this route to another place, or there on another way: then it is
-    /// to be typed again by whoever changes it.
+    /// Whether `next` would send this route's password to another host, or in another way: then whoever changes the
+    /// route must type the password again.
     pub fn leads_elsewhere(&self, next: &Self) -> bool {
         let (RouteKind::Smpp(now), RouteKind::Smpp(then)) = (&self.kind, &next.kind);
         let way = |c: &SmppConfig| (c.hosts(), c.tls, c.tls_ca.clone());
@@ -106,29 +106,29 @@ impl<'de> Deserialize<'de> for RouteConfig {
     }
 }
 
-/// Whose fault a refusal is, and so what follows (architecture.md, "Refusals are of three kinds").
+/// What a refusal is blamed on, and so what follows (architecture.md, "Refusals are of three kinds").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
-    /// The recipient's: never again.
+    /// The recipient: never sent again.
     Recipient,
-    /// We are too fast, or a queue is full: again later.
+    /// Our speed, or a full queue: sent again later.
     Throttled,
-    /// The route's or sender's: put back, nothing counted while nothing of that sender is accepted.
+    /// The route or the sender: put back; nothing is counted while nothing from that sender is accepted.
     Route,
-    /// In no table: the recipient's until evidence says otherwise.
+    /// In no table: the recipient, until evidence says otherwise.
     Unlisted,
 }
 
-/// What a SMSC means by command statuses of its own.
+/// What an SMSC means by command statuses of its own.
 pub type Refusals = BTreeMap<u32, Refusal>;
 
 /// A route.
 #[derive(Debug, Clone)]
 pub struct Route {
-    /// Its id.
+    /// The route's id.
     pub id: RouteId,
-    /// How it is reached.
+    /// The route's settings.
     pub config: RouteConfig,
 }
 
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// As the version before wrote it.
+    /// A route as the version before wrote it.
     const BEFORE: &str = r#"{"name":"Carrier","kind":"smpp","host":"smsc.example","port":2775,"system_id":"us",
         "password":"secret","tls":true,"tls_ca":null,"binds":2,"window":50,"rate_per_second":300,"claim_budget":null,
         "refusals":{"69":"route"},"price_per_segment":"0.0125","disabled":false}"#;

@@ -1,16 +1,16 @@
-//! What is kept to be told to one far end alone.
+//! Texts that are kept for one far end alone.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A secret: stored and read as the text that it is, in no debug output and so in no log.
+/// A secret: stored and read as plain text, but never part of debug output and so of no log.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself, for the one who is to be told.
+    /// The text itself, for the one party it is meant for.
     pub fn expose(&self) -> &str {
         &self.0
     }

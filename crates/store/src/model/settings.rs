@@ -1,4 +1,4 @@
-//! What holds for the whole account.
+//! The settings of the whole account.
 
 use std::{collections::BTreeMap, num::NonZeroU32};
 
@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{AnswerTexts, Problem};
 
-/// Contacts whose language is not known, or has no texts of its own, are answered in this one.
+/// The language for contacts whose language is unknown or has no texts of its own.
 pub const DEFAULT_LANGUAGE: &str = "en";
 
-/// Longest purpose, in characters.
+/// The longest purpose, in characters.
 const LONGEST_PURPOSE: usize = 40;
-/// Periods of a communication limit.
+/// The shortest and longest periods of a communication limit.
 const SHORTEST_PERIOD: SignedDuration = SignedDuration::from_hours(1);
 const LONGEST_PERIOD: SignedDuration = SignedDuration::from_hours(365 * 24);
 
@@ -21,40 +21,40 @@ const LONGEST_PERIOD: SignedDuration = SignedDuration::from_hours(365 * 24);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// What is answered to keywords, by language (`en`, `es`): the contact's field `language` decides.
+    /// The answers to keywords, by language (`en`, `es`): the contact's field `language` decides.
     pub answers: BTreeMap<String, AnswerTexts>,
-    /// Keywords that do not count for a sender, because they answer something else there: CANCEL, YES.
+    /// Keywords that do not count for a sender, because they have another meaning there: CANCEL, YES.
     pub keywords_off: BTreeMap<String, Vec<String>>,
-    /// Holidays, in each recipient's own calendar: no campaign that is scheduled from now on sends on them.
+    /// Holidays, in each recipient's own calendar: campaigns scheduled from now on do not send on them.
     pub blackout_dates: Vec<Date>,
-    /// At most so many messages a person, over all campaigns; none: no limit.
+    /// The most messages to a person in a period, over all campaigns; none: no limit.
     pub limit: Option<Limit>,
-    /// Whether nobody gets a message of whom no consent is noted.
+    /// Whether a person without a recorded consent gets no messages.
     pub require_consent: bool,
-    /// Zone of recipients whose own cannot be told, in campaigns that name none.
+    /// The zone of recipients whose own zone is unknown, in campaigns that name none.
     pub time_zone: String,
-    /// Where numbers without a country code are from, as imports read them.
+    /// The country of numbers without a country code, as imports read them.
     pub country: Option<String>,
-    /// Sending hours of new campaigns; none: any time.
+    /// The sending hours of new campaigns; none: any time.
     pub window: Option<Window>,
-    /// What campaigns may be for.
+    /// The purposes that campaigns may have.
     pub purposes: Vec<String>,
     /// The currency that prices and budgets are in: a code such as USD.
     pub currency: String,
-    /// What an opt-out by a reply holds for.
+    /// What an opt-out by reply covers.
     pub opt_out_holds_for: OptOutScope,
 }
 
-/// How far an opt-out by a reply goes.
+/// How far an opt-out by reply reaches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OptOutScope {
-    /// Both channels, every purpose.
+    /// Both channels and every purpose.
     #[default]
     Everything,
-    /// The channel that it came by.
+    /// The channel that it came through.
     Channel,
-    /// The channel that it came by, and the purpose of the campaign that it answered.
+    /// The channel that it came through, and the purpose of the campaign that it answered.
     Purpose,
 }
 
@@ -99,7 +99,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The texts for a contact's language: `pt-BR`, else `pt`, else English.
+    /// The answers in a contact's language: `pt-BR`, otherwise `pt`, otherwise English.
     pub fn answers_in(&self, language: Option<&str>) -> Option<&AnswerTexts> {
         let language = language.unwrap_or(DEFAULT_LANGUAGE).to_ascii_lowercase();
         let known = |name: &str| {
@@ -110,12 +110,12 @@ impl Settings {
             .or_else(|| known(DEFAULT_LANGUAGE))
     }
 
-    /// Keywords that do not count where `sender` was written to.
+    /// Keywords that do not count in replies to `sender`.
     pub fn off(&self, sender: &str) -> &[String] {
         self.keywords_off.get(sender).map_or(&[], Vec::as_slice)
     }
 
-    /// Spells senders and words as they are compared, and says what is wrong.
+    /// Spells senders and words in the form that they are compared in, and reports what is wrong.
     pub fn check(mut self) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         if !self.answers.contains_key(DEFAULT_LANGUAGE) {

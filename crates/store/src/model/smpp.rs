@@ -1,4 +1,4 @@
-//! How an SMSC is reached and what it wants (SMPP 3.4), with what is wrong in it.
+//! How an SMSC is reached and what it wants (SMPP 3.4), and what is wrong with such settings.
 
 use campaign::{Tlvs, msisdn::Country};
 use jiff::SignedDuration;
@@ -6,26 +6,26 @@ use serde::{Deserialize, Serialize};
 
 use super::{Problem, Refusals, Secret};
 
-/// SMPP 3.4 §5.2.1, without the closing zero.
+/// The longest system id (SMPP 3.4 §5.2.1), without the closing zero.
 const LONGEST_SYSTEM_ID: usize = 15;
-/// The standard has 8 (SMPP 3.4 §5.2.2); carriers that want more are known to take as many.
+/// The longest password. The standard has 8 (SMPP 3.4 §5.2.2); some carriers that want more take this many.
 const LONGEST_PASSWORD: usize = 64;
-/// SMPP 3.4 §5.2.3, without the closing zero.
+/// The longest system type (SMPP 3.4 §5.2.3), without the closing zero.
 const LONGEST_SYSTEM_TYPE: usize = 12;
-/// SMPP 3.4 §5.2.7, without the closing zero.
+/// The longest address range (SMPP 3.4 §5.2.7), without the closing zero.
 const LONGEST_ADDRESS_RANGE: usize = 40;
-/// SMPP 3.4 §5.2.11, without the closing zero.
+/// The longest service type (SMPP 3.4 §5.2.11), without the closing zero.
 const LONGEST_SERVICE_TYPE: usize = 5;
-/// Each bind is a task and a connection.
+/// The most binds of a route: each is a task and a connection.
 const MOST_BINDS: u16 = 100;
-/// Messages of a window are kept in memory until they are answered.
+/// The largest window: its messages are kept in memory until they are answered.
 const MOST_WINDOW: u32 = 10_000;
-/// Far ends of one route.
+/// The most hosts of a route.
 const MOST_HOSTS: usize = 8;
-/// SMPP 3.4 §5.2.5 and §5.2.6 name types of number to 6 and plans to 18.
+/// The last type of number and plan: SMPP 3.4 §5.2.5 and §5.2.6 name types up to 6 and plans up to 18.
 const LAST_TON: u8 = 6;
 const LAST_NPI: u8 = 18;
-/// Spans of waiting.
+/// The shortest and longest timeouts.
 const SHORTEST_WAIT: SignedDuration = SignedDuration::from_secs(1);
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(10);
 
@@ -33,82 +33,82 @@ const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(10);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SmppConfig {
-    /// Host name or address; may be left out where `hosts` has all of them.
+    /// The host's name or address; may be left out where `hosts` has all of them.
     #[serde(default)]
     pub host: String,
-    /// TCP port; 2775 is SMPP's.
+    /// The TCP port; SMPP's own is 2775.
     #[serde(default = "smpp_port")]
     pub port: u16,
-    /// Further places of the same account, `name` or `name:port`: tried in this order where those before do not
+    /// Further hosts of the same account, `name` or `name:port`: tried in this order when the ones before do not
     /// answer.
     #[serde(default)]
     pub hosts: Vec<String>,
-    /// At most 15 characters (SMPP 3.4 §5.2.1).
+    /// The account's name, at most 15 characters (SMPP 3.4 §5.2.1).
     pub system_id: String,
-    /// 8 characters in the standard (SMPP 3.4 §5.2.2); up to 64 for SMSCs that want more.
+    /// The password: 8 characters in the standard (SMPP 3.4 §5.2.2), up to 64 for SMSCs that want more.
     #[serde(default)]
     pub password: Secret,
-    /// The kind of system that we are, where the SMSC asks (SMPP 3.4 §5.2.3).
+    /// The kind of system that we are, if the SMSC asks (SMPP 3.4 §5.2.3).
     #[serde(default)]
     pub system_type: String,
-    /// One connection for both ways, or one for each.
+    /// One connection for both directions, or one for each.
     #[serde(default)]
     pub bind_mode: BindMode,
-    /// Whose messages are handed to us: addresses, or a pattern of them (SMPP 3.4 §5.2.7).
+    /// The addresses whose messages are handed to us, or a pattern of them (SMPP 3.4 §5.2.7).
     #[serde(default)]
     pub address_range: String,
     /// Whether the connection is TLS.
     #[serde(default)]
     pub tls: bool,
-    /// The certificate authority of the far end, PEM, where it is none that the system trusts.
+    /// The far end's certificate authority in PEM, if it is one that the system does not trust.
     #[serde(default)]
     pub tls_ca: Option<String>,
-    /// How many connections; with [`BindMode::TransmitterReceiver`] as many of each kind.
+    /// How many connections; with [`BindMode::TransmitterReceiver`] this many of each kind.
     #[serde(default = "one")]
     pub binds: u16,
     /// Unanswered `submit_sm` per bind.
     #[serde(default = "hundred")]
     pub window: u32,
-    /// Type of number of senders (SMPP 3.4 §5.2.5); none: by the sender's own kind.
+    /// The type of number of senders (SMPP 3.4 §5.2.5); none: by the kind of sender.
     #[serde(default)]
     pub source_ton: Option<u8>,
-    /// Numbering plan of senders (SMPP 3.4 §5.2.6); none: by the sender's own kind.
+    /// The numbering plan of senders (SMPP 3.4 §5.2.6); none: by the kind of sender.
     #[serde(default)]
     pub source_npi: Option<u8>,
-    /// Type of number of recipients; none: by [`SmppConfig::number_form`].
+    /// The type of number of recipients; none: by [`SmppConfig::number_form`].
     #[serde(default)]
     pub dest_ton: Option<u8>,
-    /// Numbering plan of recipients; none: ISDN.
+    /// The numbering plan of recipients; none: ISDN.
     #[serde(default)]
     pub dest_npi: Option<u8>,
     /// How recipients' numbers are written.
     #[serde(default)]
     pub number_form: NumberForm,
-    /// Whose numbers in national form are: a code such as US; none: the account's country.
+    /// The country of numbers in national form: a code such as US; none: the account's country.
     #[serde(default)]
     pub country: Option<String>,
-    /// What `data_coding` 0 means there.
+    /// What `data_coding` 0 means at this SMSC.
     #[serde(default)]
     pub default_alphabet: DefaultAlphabet,
-    /// How texts travel that need more than one segment.
+    /// How a text that needs more than one segment travels.
     #[serde(default)]
     pub long_text: LongText,
-    /// The SMSC's service that messages are for (SMPP 3.4 §5.2.11).
+    /// The SMSC's service that the messages are for (SMPP 3.4 §5.2.11).
     #[serde(default)]
     pub service_type: String,
     /// Optional parameters of every message.
     #[serde(default, skip_serializing_if = "Tlvs::is_empty")]
     pub tlvs: Tlvs,
-    /// After so much silence the far end is asked whether it lives.
+    /// How long the far end may be silent before it is asked whether it lives.
     #[serde(default = "quarter_minute", with = "campaign::iso_duration")]
     pub enquire_interval: SignedDuration,
-    /// How long a message may be unanswered; then it is In doubt.
+    /// How long a message may be unanswered before it is In doubt.
     #[serde(default = "half_minute", with = "campaign::iso_duration")]
     pub answer_timeout: SignedDuration,
     /// How long connecting and binding may take.
     #[serde(default = "ten_seconds", with = "campaign::iso_duration")]
     pub bind_timeout: SignedDuration,
-    /// Whose fault a command status is, where this SMSC means another than usual.
+    /// What command statuses are blamed on, where this SMSC means them differently.
     #[serde(default)]
     pub refusals: Refusals,
 }
@@ -117,10 +117,10 @@ pub struct SmppConfig {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BindMode {
-    /// Each for both ways (SMPP 3.4 §4.1.5).
+    /// Each connection for both directions (SMPP 3.4 §4.1.5).
     #[default]
     Transceiver,
-    /// One to send and one to receive (SMPP 3.4 §4.1.1, §4.1.3).
+    /// One connection to send and one to receive (SMPP 3.4 §4.1.1, §4.1.3).
     TransmitterReceiver,
 }
 
@@ -128,7 +128,7 @@ pub enum BindMode {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NumberForm {
-    /// Country code and number, digits alone: type of number international.
+    /// Country code and number, digits only: type of number international.
     #[default]
     E164,
     /// With a plus before it.
@@ -136,7 +136,7 @@ pub enum NumberForm {
     /// With 00 before it: type of number unknown.
     #[serde(rename = "00")]
     ZeroZero,
-    /// Numbers of the route's country without its code: type of number national. Others as [`NumberForm::E164`].
+    /// Numbers of the route's country without its code: type of number national. Others as in [`NumberForm::E164`].
     National,
 }
 
@@ -167,7 +167,7 @@ pub enum LongText {
 }
 
 impl LongText {
-    /// As JSON and forms have it.
+    /// Every value, with its word in JSON and forms.
     pub const ALL: [(&str, Self); 4] =
         [("udh8", Self::Udh8), ("udh16", Self::Udh16), ("sar", Self::Sar), ("payload", Self::Payload)];
 }
@@ -197,8 +197,8 @@ const fn ten_seconds() -> SignedDuration {
 }
 
 impl SmppConfig {
-    /// The places of the account with their ports, in the order in which they are tried. What cannot be read is
-    /// refused when it is saved.
+    /// The hosts of the account with their ports, in the order in which they are tried. Settings that cannot be read
+    /// are refused when they are saved.
     pub fn hosts(&self) -> Vec<(String, u16)> {
         let further = self.hosts.iter().filter_map(|text| place(text, self.port));
         let first = Some((self.host.trim().to_owned(), self.port)).filter(|(host, _)| !host.is_empty());
@@ -210,7 +210,7 @@ impl SmppConfig {
         self.country.as_deref()?.parse().ok()
     }
 
-    /// What is wrong by itself.
+    /// What is wrong with the settings by themselves.
     pub(crate) fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut wrong = |field: &str, message: String| problems.push(Problem::new(field, message));
@@ -280,7 +280,7 @@ fn place(text: &str, usual: u16) -> Option<(String, u16)> {
     let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, "")) => (address, usual),
         Some((address, port)) => (address, port.strip_prefix(':')?.parse().ok()?),
-        // More than one colon: an address of IPv6 without brackets.
+        // More than one colon: an IPv6 address without brackets.
         None => match text.split_once(':').filter(|(_, port)| !port.contains(':')) {
             Some((host, port)) => (host, port.parse().ok()?),
             None => (text, usual),

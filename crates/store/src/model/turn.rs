@@ -19,7 +19,7 @@ pub struct Agenda {
     pub campaigns: Vec<Work>,
     /// Routes with answers to replies in their queue, and when the first is due.
     pub answers: Vec<(RouteId, Timestamp)>,
-    /// Campaigns that could not be read, and why: they wait, the others go on.
+    /// Campaigns that could not be read, and why: these wait, the others go on.
     pub faults: Vec<Fault>,
 }
 
@@ -32,7 +32,7 @@ pub struct Fault {
     pub words: String,
 }
 
-/// What a campaign needs of the engine: its frozen definition and its open work.
+/// What the engine needs to know about a campaign: its frozen definition and its open work.
 #[derive(Debug, Clone)]
 pub struct Work {
     /// The campaign.
@@ -43,11 +43,11 @@ pub struct Work {
     pub status: Status,
     /// What was defined.
     pub definition: Arc<Definition>,
-    /// As whom each recipient is written to.
+    /// The senders, with the one that each recipient gets.
     pub senders: Arc<Senders>,
     /// The fields frozen with the audience, in order.
     pub fields: Arc<[String]>,
-    /// When it was last restarted.
+    /// When the campaign was last restarted.
     pub restarted_at: Option<Timestamp>,
     /// Waves with something left that are due or held.
     pub waves: Vec<Wave>,
@@ -57,25 +57,25 @@ pub struct Work {
     pub retries_due: u32,
     /// When the next retry that is not due yet comes due.
     pub next_retry: Option<Timestamp>,
-    /// Whether retries wait for a person's release, because they are late.
+    /// Whether any retries wait for a person to release them, because they are late.
     pub retries_held: bool,
     /// Senders whose messages were set aside while the carrier refused them.
     pub parked: Vec<Parked>,
 }
 
-/// What was set aside of one sender.
+/// The messages of one sender that were set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parked {
     /// The sender.
     pub sender: Arc<Sender>,
-    /// How many, as far as one claim can take them.
+    /// How many messages, as far as one claim can take them.
     pub count: u32,
 }
 
 /// An open wave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wave {
-    /// Its id.
+    /// The wave's id.
     pub id: WaveId,
     /// Which message, from 1.
     pub message_no: u32,
@@ -83,15 +83,15 @@ pub struct Wave {
     pub zones: Arc<str>,
     /// When it may begin.
     pub due_at: Timestamp,
-    /// Waits for a person's release, and why.
+    /// Why it waits for a person to release it, if it does.
     pub held: Option<Held>,
-    /// The first that was never claimed.
+    /// The first place that was never claimed.
     pub next_seq: i64,
-    /// One past the last that may be claimed now: its end, or as far as the message before has come.
+    /// One past the last place that may be claimed now: its end, or as far as the previous message has come.
     pub bound: i64,
-    /// When the bound moves, as far as that is known: the message before is far enough, and its distance is not over.
+    /// When the bound will move, if that is known: the previous message is far enough, but its distance is not over.
     pub bound_moves_at: Option<Timestamp>,
-    /// One past its last.
+    /// One past its last place.
     pub to_seq: i64,
 }
 
@@ -100,12 +100,12 @@ pub struct Wave {
 pub enum Held {
     /// Nothing was dispatched for longer than the campaign's lateness limit.
     Late = 1,
-    /// It lies behind the pilot.
+    /// The wave is behind the pilot.
     Pilot = 2,
 }
 
 impl Held {
-    /// As stored; 0 is not held.
+    /// The number that is stored; 0 means not held.
     pub const fn code(self) -> u8 {
         self as u8
     }
@@ -121,15 +121,15 @@ impl Held {
 pub enum ClaimRequest {
     /// The next part of a wave.
     Wave {
-        /// The campaign and the epoch it was seen in.
+        /// The campaign.
         campaign: CampaignId,
-        /// The epoch.
+        /// The epoch in which it was seen.
         epoch: i64,
         /// The wave.
         wave: WaveId,
         /// The most to claim.
         most: u32,
-        /// For a message after another: only whom the one before was settled for by then.
+        /// For a message after another: only recipients whose previous message was settled by then.
         settled_before: Option<Timestamp>,
     },
     /// Retries that are due.
@@ -140,15 +140,15 @@ pub enum ClaimRequest {
         epoch: i64,
         /// The most to claim.
         most: u32,
-        /// Which of them.
+        /// Which retries.
         of: RetriesOf,
-        /// When its route last had room: what was due before is not late by the time until then.
+        /// When the route last had room: a retry that was due earlier is not late by the time until then.
         alive_at: Timestamp,
     },
 }
 
 impl ClaimRequest {
-    /// The campaign that is claimed for.
+    /// The campaign to claim for.
     pub const fn campaign(&self) -> CampaignId {
         match self {
             Self::Wave { campaign, .. } | Self::Retries { campaign, .. } => *campaign,
@@ -159,58 +159,58 @@ impl ClaimRequest {
 /// Which retries to claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RetriesOf {
-    /// Those that have a date, by date.
+    /// The retries that have a date, by date.
     Dated,
-    /// Those that were set aside of one sender: first who was never refused, then who was asked longest ago.
+    /// The retries of one sender that were set aside: first those never refused, then those tried longest ago.
     Parked(Arc<Sender>),
 }
 
-/// A claim: who is to get what.
+/// A claim: the recipients who are to get a message.
 #[derive(Debug, Clone)]
 pub struct Claimed {
     /// The claim.
     pub id: ClaimId,
     /// The campaign.
     pub campaign: CampaignId,
-    /// Which message.
+    /// The number of the message.
     pub message_no: u32,
     /// Its wave; none for retries.
     pub wave: Option<WaveId>,
-    /// Not to be written later than this: the first window of its recipients to close. Waves leave it to
-    /// the engine, which knows their window.
+    /// When writing must end: when the first window of its recipients closes. Waves leave this to the engine, which
+    /// knows their window.
     pub send_before: Option<Timestamp>,
-    /// In order; suppressed and skipped ones are left out and accounted for already.
+    /// The recipients in order; suppressed and skipped ones are left out and accounted for already.
     pub recipients: Vec<Recipient>,
 }
 
 /// One recipient of a claim.
 #[derive(Debug, Clone)]
 pub struct Recipient {
-    /// Place in the audience.
+    /// The recipient's place in the audience.
     pub seq: i64,
     /// The number.
     pub number: Msisdn,
     /// The values of the campaign's fields, in their order, as a JSON array.
     pub fields: Option<Box<str>>,
-    /// What was tried so far.
+    /// The tries so far.
     pub tries: Tries,
 }
 
-/// What was tried for one message to one recipient.
+/// The tries of one message to one recipient.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tries {
     /// Attempts of any kind.
     pub attempts: u32,
-    /// Refusals that count for the recipient: others were accepted meanwhile.
+    /// Refusals that count against the recipient: others were accepted meanwhile.
     pub refusals: u32,
-    /// When it was first refused for what may be its own fault or its route's.
+    /// When it was first refused for a reason that may be the recipient's or the route's.
     pub refused_at: Option<Timestamp>,
 }
 
 impl Recipient {
-    /// The values of the campaign's fields, in their order; fewer where the last ones are not known.
+    /// The values of the campaign's fields, in their order; fewer where the last ones are unknown.
     pub fn values(&self) -> Vec<Option<String>> {
-        // Read here and not with the claim: the writer's time is the scarcest.
+        // Parsed here and not with the claim: the writer's time is the scarcest.
         self.fields.as_deref().and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
     }
 }
@@ -218,52 +218,52 @@ impl Recipient {
 /// What became of one claimed message.
 #[derive(Debug, Clone)]
 pub struct Settled {
-    /// The claim it belongs to.
+    /// The claim that it belongs to.
     pub claim: ClaimId,
     /// The campaign.
     pub campaign: CampaignId,
-    /// Which message.
+    /// The number of the message.
     pub message_no: u32,
-    /// Place in the audience.
+    /// The recipient's place in the audience.
     pub seq: i64,
     /// The number.
     pub number: Msisdn,
-    /// As whom it was handed over; none where it never was.
+    /// The sender that it was handed over with; none where it never was.
     pub sender: Option<Arc<Sender>>,
     /// What became of it.
     pub fate: Fate,
-    /// What was tried, this attempt included.
+    /// The tries, including this attempt.
     pub tries: Tries,
 }
 
 /// What became of an attempt.
 #[derive(Debug, Clone)]
 pub enum Fate {
-    /// Settled.
+    /// Settled for good.
     Final {
         /// The outcome.
         outcome: Outcome,
-        /// Why it was skipped.
+        /// Why it was skipped, if it was.
         reason: Option<SkipReason>,
         /// SMPP command status.
         code: Option<u32>,
-        /// In words, where the code does not say it.
+        /// The reason in words, where the code does not tell it.
         detail: Option<String>,
-        /// The SMSC's ids, one a segment.
+        /// The SMSC's ids, one per segment.
         provider_ids: Vec<String>,
-        /// Segments.
+        /// How many segments it had.
         parts: u32,
     },
-    /// To be tried again.
+    /// To be retried.
     Again {
-        /// When.
+        /// When to retry it.
         due_at: Timestamp,
         /// Why, in words.
         detail: String,
     },
     /// Set aside until its sender is accepted again.
     Parked {
-        /// Whether this was an attempt.
+        /// Whether this was an attempt to send.
         tried: bool,
         /// Why, in words.
         detail: String,
@@ -277,25 +277,24 @@ pub struct Receipt {
     pub route: RouteId,
     /// The id as the SMSC spells it; empty where it gives none.
     pub id: String,
-    /// The recipient, as far as the address tells.
+    /// The recipient, as far as the address tells whom.
     pub from: Address,
     /// The sender.
     pub to: Address,
-    /// Delivered, or not.
+    /// Whether the message was delivered.
     pub delivered: bool,
     /// The network's error code.
     pub code: Option<u32>,
-    /// Why not, in words.
+    /// Why it was not delivered, in words.
     pub detail: Option<String>,
 }
 
-/// One turn of the engine: everything that happened and everything that is to be claimed, in one
-/// transaction.
+/// One turn of the engine: everything that happened and everything to claim, in one transaction.
 #[derive(Debug, Clone, Default)]
 pub struct Cycle {
-    /// Results.
+    /// Results of claimed messages.
     pub settled: Vec<Settled>,
-    /// Lowest unsettled seq of each claim touched by `settled`.
+    /// The lowest unsettled seq of each claim in `settled`.
     pub low: Vec<(ClaimId, i64)>,
     /// Replies; a keyword in them takes effect.
     pub replies: Vec<Reply>,
@@ -307,15 +306,15 @@ pub struct Cycle {
     pub claims: Vec<ClaimRequest>,
     /// Campaigns whose first delivery has come due.
     pub due: Vec<CampaignId>,
-    /// Waves found late: held from now on.
+    /// Waves found late, to be held from now on.
     pub late: Vec<(CampaignId, WaveId)>,
     /// Routes that had room to send.
     pub alive: Vec<RouteId>,
-    /// The clock of the machine was set: what was to be tried again soon is dated anew.
+    /// The step of the machine's clock, if it was set: retries that are due soon are moved with it.
     pub stepped: Option<ClockStep>,
     /// What became of answers to replies, by id.
     pub answered: Vec<(i64, AnswerFate)>,
-    /// Routes that answers are to be taken for.
+    /// Routes to take answers for.
     pub answer: Vec<RouteId>,
 }
 
@@ -326,21 +325,21 @@ pub struct Unwritten {
     pub campaign: CampaignId,
     /// The claim.
     pub claim: ClaimId,
-    /// The first that was not written.
+    /// The first place that was not written.
     pub from: i64,
 }
 
-/// The machine's clock was set.
+/// A step of the machine's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockStep {
-    /// What it would show now, had it not been set.
+    /// What the clock would show now if it had not been set.
     pub from: Timestamp,
-    /// By how much it was set forward; negative: back.
+    /// How far the clock was set forward; negative: back.
     pub by: SignedDuration,
 }
 
 impl Cycle {
-    /// Splits off what belongs to `campaign`.
+    /// Splits off the part that belongs to `campaign`.
     #[must_use]
     pub fn take_campaign(&mut self, campaign: CampaignId) -> Self {
         let settled: Vec<_> = self.settled.extract_if(.., |s| s.campaign == campaign).collect();
@@ -356,7 +355,7 @@ impl Cycle {
         }
     }
 
-    /// The campaigns that it concerns, receipts and replies left out.
+    /// The campaigns that the turn concerns, not counting receipts and replies.
     pub fn campaigns(&self) -> BTreeSet<CampaignId> {
         let settled = self.settled.iter().map(|s| s.campaign);
         let unwritten = self.unwritten.iter().map(|u| u.campaign);
@@ -381,7 +380,7 @@ impl Cycle {
     }
 }
 
-/// What a turn of the engine brought.
+/// The outcome of a turn of the engine.
 #[derive(Debug, Default)]
 pub struct Cycled {
     /// New claims.
@@ -390,6 +389,6 @@ pub struct Cycled {
     pub answers: Vec<Answer>,
     /// Campaigns whose status or totals changed.
     pub changed: Vec<CampaignId>,
-    /// Campaigns of which nothing of this turn could be stored.
+    /// Campaigns for which nothing of this turn could be stored.
     pub faults: Vec<Fault>,
 }

@@ -21,24 +21,24 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Role {
-    /// Looks.
+    /// May look.
     Viewer,
-    /// Makes and runs campaigns.
+    /// May create and run campaigns.
     Manager,
-    /// Everything: routes, settings, people.
+    /// May do everything: routes, settings, people.
     Admin,
 }
 
 impl Role {
-    /// All, the weakest first.
+    /// All roles, the weakest first.
     pub const ALL: [Self; 3] = [Self::Viewer, Self::Manager, Self::Admin];
 
-    /// As stored and shown.
+    /// The word that is stored and shown.
     pub fn word(self) -> &'static str {
         self.into()
     }
 
-    /// The scope of a token that may as much.
+    /// The scope of a token with the same rights.
     pub const fn scope(self) -> &'static str {
         match self {
             Self::Viewer => "read",
@@ -63,11 +63,11 @@ impl Role {
 pub struct User {
     /// Their id.
     pub id: UserId,
-    /// How they sign in, and how they stand in histories.
+    /// The address with which they sign in and appear in histories.
     pub email: String,
     /// What they may do.
     pub role: Role,
-    /// Since when.
+    /// Since when the account exists.
     pub created_at: Timestamp,
     /// When they last did something.
     pub seen_at: Option<Timestamp>,
@@ -78,10 +78,10 @@ pub struct User {
 pub struct TokenRow {
     /// Its number.
     pub id: i64,
-    /// As it stands in histories.
+    /// The name by which it appears in histories.
     pub name: String,
     /// What it may do.
     pub role: Role,
-    /// Since when.
+    /// Since when it exists.
     pub created_at: Timestamp,
 }

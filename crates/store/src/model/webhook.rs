@@ -1,10 +1,10 @@
-//! Webhooks: other systems that are told of what happens.
+//! Webhooks: other systems that are notified of what happens.
 
 use campaign::WebhookId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// What a webhook is told of.
+/// What a webhook is notified of.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr,
 )]
@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 pub enum Level {
     /// Each delivery as it changes: sent, delivered, refused, skipped.
     Attempt,
-    /// Replies, opt-outs and opt-ins; and once a campaign has nothing more for somebody, how it went.
+    /// Replies, opt-outs and opt-ins; and, once a campaign has nothing more for a person, how it went.
     Person,
-    /// A campaign's statuses.
+    /// Changes of a campaign's status.
     Campaign,
 }
 
@@ -23,79 +23,79 @@ impl Level {
     /// Every level.
     pub const ALL: [Self; 3] = [Self::Attempt, Self::Person, Self::Campaign];
 
-    /// As stored, and as the API says it.
+    /// The word that is stored and used in the API.
     pub fn word(self) -> &'static str {
         self.into()
     }
 }
 
-/// Where events are told to.
+/// A receiver of events.
 #[derive(Debug, Clone, Serialize)]
 pub struct Webhook {
-    /// Its id.
+    /// The webhook's id.
     pub id: WebhookId,
     /// Where events are posted.
     pub url: String,
-    /// What it is told of.
+    /// The levels that it listens at.
     pub levels: Vec<Level>,
-    /// Why nothing is sent to it; none while it is on.
+    /// Why it is switched off; none while it is on.
     pub off: Option<String>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// Events that wait to be told, those that are tried again among them.
+    /// How many events wait to be sent, including those that are retried.
     pub queued: i64,
 }
 
 /// An event on its way.
 #[derive(Debug, Clone)]
 pub struct OutgoingEvent {
-    /// Its place in the queue; the receiver tells a repetition by it.
+    /// The event's place in the queue; the receiver recognises a repetition by it.
     pub id: i64,
-    /// The JSON, as it is signed.
+    /// The JSON, exactly as it is signed.
     pub payload: String,
-    /// Tries so far.
+    /// How many attempts there have been.
     pub tries: u32,
 }
 
-/// How a try went.
+/// The result of an attempt to send an event.
 #[derive(Debug, Clone, Serialize)]
 pub struct EventTry {
-    /// When.
+    /// When the attempt was made.
     pub at: Timestamp,
     /// What the receiver answered, as an HTTP status; none where there was no answer.
     pub status: Option<u16>,
-    /// Why it failed, where the status does not say it.
+    /// Why it failed, where the status does not tell.
     pub detail: Option<String>,
     /// Milliseconds until the answer.
     pub took: i64,
 }
 
-/// What is to become of an event after a try.
+/// What becomes of an event after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterTry {
-    /// The receiver has it.
+    /// The receiver accepted it.
     Delivered,
-    /// It is tried again then.
+    /// It is retried then.
     Again(Timestamp),
-    /// It is not tried any more.
+    /// It is not retried any more.
     GivenUp,
 }
 
 /// A line of a webhook's log.
 #[derive(Debug, Clone, Serialize)]
 pub struct EventRow {
-    /// The event.
+    /// The event's id.
     pub id: i64,
-    /// `campaign.completed`.
+    /// The kind of event, such as `campaign.completed`.
     pub kind: String,
     /// When it happened.
     pub at: Timestamp,
     /// `queued`, `delivered` or `given_up`.
     pub state: String,
-    /// When it is tried next, while it is queued.
+    /// When the next attempt is due, while it is queued.
     pub due_at: Timestamp,
     /// What was posted.
     pub payload: String,
-    /// Its tries, oldest first.
+    /// Its attempts, oldest first.
     pub tries: Vec<EventTry>,
 }

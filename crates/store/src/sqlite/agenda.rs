@@ -1,8 +1,8 @@
-//! The agenda: what the engine has to know of the campaigns at work, read anew each turn.
+//! The agenda: what the engine must know of the campaigns at work, read anew each turn.
 //!
-//! Keeps: only what is due or held is read, so a campaign of next year costs a look at one index; a campaign that
-//! cannot be read is told apart and holds nobody else up. Retries are counted up to 1,000, as no claim takes more; the
-//! limit is a literal, since SQLite prepares a statement anew whenever a bound one changes.
+//! Keeps: only what is due or held is read, so a campaign of next year costs one look at an index; a campaign that
+//! cannot be read is reported separately and holds up no other. Retries are counted up to 1,000, as no claim takes
+//! more; the limit is a literal, since SQLite prepares a statement anew whenever a bound limit changes.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{Agenda, Definition, Fault, Held, Parked, Result, StoreError, Wave, Work};
 
-/// A definition as it was frozen, with what belongs to it.
+/// A frozen definition, with what belongs to it.
 #[derive(Clone)]
 pub(super) struct Frozen {
     version: i64,
@@ -27,7 +27,7 @@ pub(super) struct Frozen {
 }
 
 impl Store {
-    /// Everything the engine may have to do at `now`.
+    /// Everything that the engine may have to do at `now`.
     pub async fn agenda(&self, now: Timestamp) -> Result<Agenda> {
         let store = self.clone();
         self.read(move |c| {
@@ -50,7 +50,7 @@ impl Store {
         self.inner.frozen.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// The definition of a campaign at `version`, read once a version.
+    /// The definition of a campaign at `version`, read once per version.
     fn frozen_at(&self, c: &Connection, id: CampaignId, version: i64) -> Result<Frozen> {
         if let Some(known) = self.frozen().get(&id).filter(|f| f.version == version) {
             return Ok(known.clone());
@@ -144,7 +144,7 @@ fn waves(c: &Connection, id: CampaignId, definition: &Definition, now: Timestamp
     Ok(waves)
 }
 
-/// What is set aside, by sender.
+/// The retries that are set aside, by sender.
 fn parked(c: &Connection, id: CampaignId, senders: &Senders) -> Result<Vec<Parked>> {
     let some: Option<i64> = c
         .prepare_cached(

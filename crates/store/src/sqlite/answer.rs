@@ -1,7 +1,7 @@
-//! Answers to keywords. They may go to a number that opted out, so they have a queue of their own, beside
-//! the deliveries and their suppressions. Messages that try a route go the same way, and never to such a number.
+//! Answers to keywords. They may go to a number that opted out, so they have a queue of their own, beside the
+//! deliveries and their suppressions. Messages that test a route go the same way, but never to such a number.
 //!
-//! Keeps: an answer is handed over at most once. Taking it is stored before its bytes are written; what was
+//! Keeps: an answer is handed over at most once. Taking it is stored before its bytes are written; an answer that was
 //! taken and has no result when the program ends is In doubt, and stays so.
 
 use campaign::{Channel, Msisdn, RouteId, Sender, keyword::Keyword, segment};
@@ -16,12 +16,12 @@ use crate::{
 
 /// An answer that could not leave within this time is dropped (47 CFR 64.1200(a)(12): five minutes).
 const WITHIN: SignedDuration = SignedDuration::from_mins(5);
-/// Whoever asks for help again and again is answered once in this time: two machines that answer each
-/// other come to rest.
+/// A number that asks for help again and again is answered once in this time: two machines that answer each other come
+/// to rest.
 const HELP_ONCE_IN: SignedDuration = SignedDuration::from_mins(10);
-/// The kind of a message that tries a route.
+/// The kind of a message that tests a route.
 const TEST: &str = "test";
-/// Answers taken for a route in one turn.
+/// The most answers to take for a route in one turn.
 const MOST: u32 = 100;
 
 /// Queues the answer to a keyword.
@@ -60,14 +60,14 @@ pub(super) fn queue(
     Ok(())
 }
 
-/// Routes with something in their queue, and when the first of it is due.
+/// Routes with something in their queue, and when the first is due.
 pub(super) fn waiting(c: &Connection) -> Result<Vec<(RouteId, Timestamp)>> {
     Ok(c.prepare_cached("SELECT route_id, min(due_at) FROM answer WHERE state = 'queued' GROUP BY route_id")?
         .query_map([], |r| Ok((RouteId(r.get(0)?), time(r.get(1)?))))?
         .collect::<rusqlite::Result<_>>()?)
 }
 
-/// Takes what is due for a route; what is too old is dropped.
+/// Takes the answers due for a route; those that are too old are dropped.
 pub(super) fn take(c: &Connection, route: RouteId, now: i64) -> Result<Vec<Answer>> {
     let within = WITHIN.as_millis() as i64;
     c.prepare_cached(
@@ -96,7 +96,7 @@ pub(super) fn take(c: &Connection, route: RouteId, now: i64) -> Result<Vec<Answe
     Ok(answers)
 }
 
-/// Keeps the ids that the SMSC gave an answer, so that a receipt of it is known as no campaign's.
+/// Stores the ids that the SMSC gave an answer, so that its receipt is not taken for a campaign's.
 fn keep_ids(c: &Connection, answer: i64, ids: &[String], now: i64) -> Result<()> {
     for id in ids.iter().filter(|id| !id.is_empty()) {
         c.prepare_cached(
@@ -113,7 +113,7 @@ fn keep_ids(c: &Connection, answer: i64, ids: &[String], now: i64) -> Result<()>
     Ok(())
 }
 
-/// What became of answers that were taken.
+/// Records what became of answers that were taken.
 pub(super) fn settle(c: &Connection, answered: &[(i64, AnswerFate)], now: i64) -> Result<()> {
     for (id, fate) in answered {
         let (state, detail, due_at) = match fate {
@@ -133,14 +133,14 @@ pub(super) fn settle(c: &Connection, answered: &[(i64, AnswerFate)], now: i64) -
     Ok(())
 }
 
-/// What was handed over when the program ended: nobody knows, so it is not sent again.
+/// Marks answers that were handed over when the program ended: nobody knows, so they are not sent again.
 pub(super) fn recover(c: &Connection) -> Result<()> {
     c.execute("UPDATE answer SET state = 'in_doubt' WHERE state = 'taken'", [])?;
     Ok(())
 }
 
 impl Store {
-    /// Queues a message that tries a route. It leaves within five minutes or not at all.
+    /// Queues a message that tests a route. It leaves within five minutes or not at all.
     ///
     /// # Errors
     /// [`StoreError::Invalid`] where the text is empty or too long, or the number must not be contacted.
@@ -181,7 +181,7 @@ impl Store {
         .await
     }
 
-    /// The last messages that tried a route, newest first.
+    /// The last messages that tested a route, newest first.
     pub async fn test_sends(&self, route: RouteId, limit: u32) -> Result<Vec<TestSend>> {
         self.read(move |c| {
             Ok(c.prepare_cached(

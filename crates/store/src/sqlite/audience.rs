@@ -1,5 +1,5 @@
-//! Where a number stands in a frozen audience. Each zone group of it lies in the order of its numbers, so it is found
-//! by halving: twenty look-ups among a million, and no index that every schedule would have to write.
+//! Finds a number's place in a frozen audience. Each zone group is in the order of its numbers, so binary search finds
+//! it: twenty look-ups among a million, and no index that every schedule would have to write.
 
 use std::ops::Range;
 
@@ -25,7 +25,7 @@ fn first_from(c: &Connection, id: CampaignId, group: &Group, number: i64) -> Res
     Ok(from)
 }
 
-/// The places of numbers within `spans`, each without its end; in order where the spans are.
+/// The places of numbers within `spans`, each without its end; in order if the spans are.
 fn places(c: &Connection, id: CampaignId, spans: &[(i64, i64)]) -> Result<Vec<Range<i64>>> {
     let mut places = Vec::new();
     for group in freeze::groups(c, id)? {
@@ -39,7 +39,7 @@ fn places(c: &Connection, id: CampaignId, spans: &[(i64, i64)]) -> Result<Vec<Ra
     Ok(places)
 }
 
-/// The place of a number in the audience; none where it is not in it.
+/// The place of a number in the audience; none if it is not there.
 pub(super) fn place(c: &Connection, id: CampaignId, number: Msisdn) -> Result<Option<i64>> {
     let number = number.digits();
     Ok(places(c, id, &[(number, number + 1)])?.first().map(|range| range.start))

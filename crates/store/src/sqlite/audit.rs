@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::{Store, ms, time};
 use crate::{AuditEntry, By, Deed, Result};
 
-/// Writes that `by` did something to `object`, in the transaction that does it.
+/// Logs that `by` did something to `object`, in the transaction that does it.
 pub(super) fn note(c: &Connection, by: &By, deed: Deed, object: impl Display) -> Result<()> {
     c.prepare_cached("INSERT INTO audit (at, actor, actor_id, action, object) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute((ms(by.at), &by.actor, by.id.map(|id| id.to_string()), deed.word(), object.to_string()))?;

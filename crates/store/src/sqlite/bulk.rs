@@ -1,15 +1,15 @@
-//! Many rows in one statement: what SQLite does once a statement is a good part of what a small row costs.
+//! Many rows in one statement: for a small row, SQLite's work per statement is a good part of the cost.
 
 use rusqlite::{Connection, params_from_iter, types::ToSqlOutput};
 
 use crate::Result;
 
-/// Rows that go into one statement.
+/// The most rows to put into one statement.
 const TOGETHER: usize = 32;
-/// Where the rows stand in a statement.
+/// The placeholder for the rows in a statement.
 const ROWS: &str = "/* rows */";
 
-/// Runs `sql`, an `INSERT … VALUES /* rows */ …` with `columns` values a row, for all of `values`.
+/// Runs `sql`, an `INSERT … VALUES /* rows */ …` with `columns` values per row, for all of `values`.
 pub(super) fn insert(c: &Connection, sql: &str, columns: usize, values: &[ToSqlOutput<'_>]) -> Result<()> {
     let row = format!("({})", vec!["?"; columns].join(", "));
     let one = sql.replace(ROWS, &row);
@@ -24,17 +24,17 @@ pub(super) fn insert(c: &Connection, sql: &str, columns: usize, values: &[ToSqlO
     Ok(())
 }
 
-/// A text among the values.
+/// A text value.
 pub(super) fn text(value: &str) -> ToSqlOutput<'_> {
     ToSqlOutput::from(value)
 }
 
-/// A text or nothing.
+/// A text value, or null.
 pub(super) fn text_or_null(value: Option<&str>) -> ToSqlOutput<'_> {
     value.map_or(NULL, text)
 }
 
-/// A number or nothing.
+/// A number, or null.
 pub(super) fn or_null(value: Option<impl Into<i64>>) -> ToSqlOutput<'static> {
     value.map_or(NULL, |value| ToSqlOutput::from(value.into()))
 }

@@ -1,4 +1,4 @@
-//! Campaigns and routes as people see them: made, changed, read, listed.
+//! Campaigns and routes as people see them: created, changed, read, listed.
 
 use super::writer::Effect;
 use crate::Change;
@@ -61,16 +61,16 @@ fn row(r: &Row<'_>) -> rusqlite::Result<Loaded> {
     })
 }
 
-/// Characters that a search's index needs at least: it is made of runs of three.
+/// The fewest characters to search for: the search's index is made of runs of three.
 const SHORTEST_INDEXED: usize = 3;
 
-/// What a [`CampaignFilter`] asks for.
+/// The conditions of a [`CampaignFilter`].
 const WANTED: &str = "id < ?1 AND (?2 IS NULL OR status = ?2) AND (?3 OR status <> 'archived')
     AND (?4 IS NULL OR instr(lower(campaign.name), lower(?4)) > 0) AND (?5 IS NULL OR channel = ?5)
     AND (?6 IS NULL OR campaign.sender IN (SELECT value FROM json_each(?6)))
     AND (?7 IS NULL OR starts_at >= ?7) AND (?8 IS NULL OR starts_at < ?8)";
 
-/// Each order ends in the id, so that pages of equal ones neither miss nor repeat any.
+/// Each order ends in the id, so that pages of equal campaigns neither miss nor repeat any.
 fn order(sort: CampaignSort, reverse: bool) -> String {
     let (by, newest_first) = match sort {
         CampaignSort::Created => ("id", true),
@@ -93,7 +93,7 @@ pub(super) fn load(c: &Connection, id: CampaignId) -> Result<Loaded> {
         .ok_or(StoreError::NotFound("campaign"))
 }
 
-/// Campaigns that the engine has to look at.
+/// Campaigns that the engine must look at.
 pub(super) fn active(c: &Connection) -> Result<Vec<CampaignId>> {
     Ok(c.prepare_cached("SELECT id FROM campaign WHERE status IN ('scheduled', 'running') ORDER BY id")?
         .query_map([], |r| Ok(CampaignId(r.get(0)?)))?
@@ -273,13 +273,13 @@ impl Store {
         .await
     }
 
-    /// Copies a campaign into a new Defined one; all but the acknowledgement.
+    /// Copies a campaign, except its acknowledgement, into a new Defined one.
     pub async fn clone_campaign(&self, id: CampaignId, name: Option<String>, by: By) -> Result<Campaign> {
         self.write_begun(move |c, effects| {
             let source = load(c, id)?;
             lifecycle::transition(source.definition.channel(), source.status, Cause::Act(Action::Clone))?;
             let mut d = source.definition;
-            // What was frozen into it is the account's of that day, and not what somebody wrote.
+            // What was frozen into it came from the account on that day, not from a person.
             if let Some(written) = written(c, id)? {
                 (d.window, d.time_zone) = (written.window, written.time_zone);
             }
@@ -305,7 +305,7 @@ impl Store {
         self.read(move |c| {
             let order = order(filter.sort, filter.reverse);
             let sent_as = filter.sender.map(|sender| pools::sent_as(c, sender)).transpose()?;
-            // The search's own index knows nothing shorter.
+            // The search's own index finds nothing shorter.
             let indexed = filter.search.as_deref().filter(|q| q.chars().count() >= SHORTEST_INDEXED);
             let indexed = indexed.map(|q| format!("\"{}\"", q.replace('"', "\"\"")));
             let found = if indexed.is_some() {
@@ -313,7 +313,7 @@ impl Store {
             } else {
                 "campaign WHERE ?11 IS NULL AND"
             };
-            // Both count alike; one of them comes in this order by itself.
+            // Both count the same; one of them is already in this order.
             let order = if indexed.is_some() { order.replace("id ", "s.rowid ") } else { order };
             let sql = format!("SELECT {COLUMNS} FROM {found} {WANTED} ORDER BY {order} LIMIT ?9 OFFSET ?10");
             let rows: Vec<Loaded> = c
@@ -340,11 +340,11 @@ impl Store {
         .await
     }
 
-    /// Everything that campaigns are or may be sent as: as they were saved, which is what a [`CampaignFilter`] takes, and
-    /// as people read it: the sender, or the name of the pool; and each sender of a pool.
+    /// Every sender and pool that campaigns are or may be sent as: as saved, which is what a [`CampaignFilter`] takes,
+    /// and as people read it: the sender, or the pool's name; and each sender of a pool.
     pub async fn senders(&self) -> Result<Vec<(String, String)>> {
         self.read(|c| {
-            // From one to the next along their index: DISTINCT walks all of it.
+            // Goes from one to the next along their index: DISTINCT would walk all of it.
             let saved: Vec<String> = c
                 .prepare_cached(
                     "WITH RECURSIVE s (sender) AS (SELECT min(sender) FROM campaign UNION ALL
@@ -353,7 +353,7 @@ impl Store {
                 )?
                 .query_map([], |r| r.get(0))?
                 .collect::<rusqlite::Result<_>>()?;
-            // A number is looked for among the senders of pools, too.
+            // A number is searched for among the senders of pools, too.
             let dealt: Vec<String> = c
                 .prepare_cached("SELECT DISTINCT sender FROM pool_sender ORDER BY sender")?
                 .query_map([], |r| r.get(0))?
@@ -410,7 +410,7 @@ impl Store {
         .await
     }
 
-    /// Replaces a route's settings; what names it keeps its id.
+    /// Replaces a route's settings; it keeps its id.
     pub async fn edit_route(&self, id: RouteId, config: RouteConfig, by: By) -> Result<Route> {
         Problem::none(save::route(&config))?;
         self.write(move |c| {

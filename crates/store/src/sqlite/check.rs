@@ -1,4 +1,4 @@
-//! `check`: every invariant over the data, and which one is off.
+//! `check`: every invariant of the data, and which ones are violated.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::Store;
 use crate::Result;
 
-/// Invariants as questions whose every answer is a violation. Read together, in one transaction.
+/// Invariants as queries whose every row is a violation. Read together, in one transaction.
 const QUESTIONS: &[(&str, &str)] = &[
     (
         "totals equal a count over the deliveries",
@@ -82,7 +82,7 @@ const QUESTIONS: &[(&str, &str)] = &[
 pub struct Finding {
     /// The invariant.
     pub invariant: &'static str,
-    /// Examples of what is off; empty where it holds.
+    /// Examples of violations; empty where the invariant holds.
     pub off: Vec<String>,
 }
 
@@ -91,12 +91,12 @@ pub struct Finding {
 pub struct Submitted {
     /// Messages that the carrier accepted.
     pub known: i64,
-    /// Messages that it may have accepted: in doubt, or refused in part.
+    /// Messages that the carrier may have accepted: in doubt, or refused in part.
     pub in_doubt: i64,
 }
 
 impl Store {
-    /// Checks every invariant; each comes back with what is off.
+    /// Checks every invariant; returns each with its violations.
     pub async fn check(&self) -> Result<Vec<Finding>> {
         self.read(|c: &Connection| {
             QUESTIONS

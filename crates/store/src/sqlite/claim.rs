@@ -15,16 +15,16 @@ use super::{
 };
 use crate::{ClaimRequest, Claimed, Fate, Recipient, Result, RetriesOf, Settings, Settled, Tries, Wave};
 
-/// How often a retry is looked at whose window never opens.
+/// How often a retry whose window never opens is looked at.
 const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 
 #[derive(Debug, Clone, Copy)]
 enum Decision {
     Goes,
     Skip(SkipReason),
-    /// The message before it is still to be tried again.
+    /// The previous message is still to be retried.
     Waits,
-    /// The message before it was tried again and went at this time, later than its neighbours'.
+    /// The previous message was retried and went at this time, later than its neighbours'.
     After(i64),
 }
 
@@ -90,8 +90,7 @@ impl Turn<'_> {
         Ok(Some(Claimed { id, campaign, message_no, wave: Some(wave), send_before: None, recipients }))
     }
 
-    /// Makes a recipient of a wave a retry that was never tried; without a date it waits for the message
-    /// before it.
+    /// Turns a recipient of a wave into a retry that was never tried; without a date it waits for the previous message.
     fn defer(&self, campaign: CampaignId, message_no: u32, seq: i64, due: Option<i64>) -> Result<()> {
         self.c
             .prepare_cached(
@@ -121,7 +120,7 @@ impl Turn<'_> {
         let mut due: Vec<_> = due.into_iter().filter(|d| d.message_no == message_no).collect();
         due.sort_unstable_by_key(|d| d.seq);
         for DueRetry { seq, due_at, tries, .. } in due {
-            // A retry obeys the window as a first attempt does.
+            // A retry obeys the window like a first attempt.
             let opening = match (&known.definition.window, zones_of(self.c, campaign, seq)?) {
                 (Some(window), Some(zones)) => Some(window.at(&zones, time(self.now))),
                 _ => None,
@@ -135,7 +134,7 @@ impl Turn<'_> {
                     None
                 }
                 Some(Opening::Closed { next }) => Some(next),
-                // It cannot open; looked at again in a day, in case the definition is mended.
+                // The window cannot open; look again in a day, in case the definition is corrected.
                 Some(Opening::Never) => time(self.now).checked_add(A_DAY).ok(),
             };
             if let Some(next) = next {
@@ -238,7 +237,7 @@ impl Turn<'_> {
         Ok(ClaimId(self.c.last_insert_rowid()))
     }
 
-    /// Whether it is noted that they agreed to be written to.
+    /// Whether a consent of the recipient is recorded.
     fn agreed(&self, number: Msisdn) -> Result<bool> {
         Ok(self.c.prepare_cached("SELECT 1 FROM consent WHERE number = ?1")?.exists([number.digits()])?)
     }
@@ -311,7 +310,7 @@ impl Turn<'_> {
     }
 }
 
-/// Up to which seq a wave may be claimed: a message never overtakes the one before it.
+/// The seq up to which a wave may be claimed: a message never overtakes the one before it.
 pub(super) fn bound(c: &Connection, wave: WaveId, settled_before: Option<Timestamp>) -> Result<Option<i64>> {
     let row: Option<(i64, u32, i64, i64)> = c
         .prepare_cached("SELECT campaign_id, message_no, from_seq, to_seq FROM wave WHERE id = ?1")?
@@ -321,7 +320,7 @@ pub(super) fn bound(c: &Connection, wave: WaveId, settled_before: Option<Timesta
     if message == 1 {
         return Ok(Some(to));
     }
-    // Leaders may be cut finer than their follower: the run of settled ones from the start counts.
+    // Leaders may be cut finer than their follower: the run of settled leaders from the start counts.
     let leaders: Vec<(i64, i64, i64)> = c
         .prepare_cached(
             "SELECT id, to_seq, settled_to FROM wave WHERE campaign_id = ?1 AND message_no = ?2 - 1
@@ -349,7 +348,7 @@ pub(super) fn bound(c: &Connection, wave: WaveId, settled_before: Option<Timesta
     Ok(Some(bound))
 }
 
-/// When the message before was settled beyond where `wave` is held up by it, after `since`.
+/// When, after `since`, the previous message was settled beyond the place where it holds `wave` up.
 pub(super) fn next_mark(
     c: &Connection,
     campaign: CampaignId,
@@ -367,7 +366,7 @@ pub(super) fn next_mark(
     Ok(at.map(time))
 }
 
-/// What is left out by a rule.
+/// Settles a recipient who is left out by a rule.
 fn skip(campaign: CampaignId, message_no: u32, r: &Recipient, reason: SkipReason) -> Settled {
     Settled {
         claim: ClaimId(0),

@@ -7,7 +7,7 @@ use super::{Store, audit, campaigns, ms};
 use crate::{By, Deed, Problem, Result, StoreError, save};
 
 impl Store {
-    /// Makes a list.
+    /// Creates a list.
     pub async fn create_list(&self, name: String, by: By) -> Result<ListId> {
         Problem::none(save::list(&name))?;
         let name = save::tidy(&name);
@@ -59,7 +59,7 @@ impl Store {
         .await
     }
 
-    /// The list of that name, made where there is none.
+    /// The list of this name, created if there is none.
     pub async fn list_named(&self, name: String, by: By) -> Result<ListId> {
         let wanted = save::name_key(&name);
         let known: Option<i64> = self
@@ -75,7 +75,7 @@ impl Store {
         }
     }
 
-    /// Fields that contacts have beyond the known ones.
+    /// Fields that contacts have besides the known ones.
     pub async fn custom_fields(&self) -> Result<Vec<String>> {
         self.read(custom_fields).await
     }

@@ -17,11 +17,11 @@ use crate::{
     Result, StoreError,
 };
 
-/// Places of an audience that one page looks through at most.
+/// The most places of an audience that one page looks through.
 const LONGEST_WALK: i64 = 25_000;
-/// People whom a name finds at most.
+/// The most people that a name finds.
 const MOST_NAMED: usize = 1_000;
-/// Deliveries that are looked through for the reasons of failures, and reasons that are told.
+/// The most deliveries to look through for the reasons of failures, and the most reasons to report.
 const MOST_FAILURES: i64 = 20_000;
 const MOST_REASONS: i64 = 30;
 
@@ -45,8 +45,8 @@ fn row(r: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
     })
 }
 
-/// Places in the audience that may have what is asked for of message `n`, from `from` on: few, where waves, claims
-/// and retries tell. Of retries, each of which is one, no more than `most`.
+/// Places in the audience, from `from` on, that may hold what is asked for of message `n`: few, where waves, claims and
+/// retries can tell. Of retries, each a place of its own, no more than `most`.
 fn candidates(
     c: &Connection,
     id: CampaignId,
@@ -89,7 +89,7 @@ fn candidates(
     Ok(ranges)
 }
 
-/// What of `ranges` lies within `bounds`; both are in order, and what overlaps is taken once.
+/// The parts of `ranges` that lie within `bounds`; both are in order, and an overlap is taken once.
 fn within(ranges: Vec<Range<i64>>, bounds: &[Range<i64>]) -> Vec<Range<i64>> {
     let mut all: Vec<Range<i64>> = Vec::new();
     for range in ranges {
@@ -104,8 +104,8 @@ fn within(ranges: Vec<Range<i64>>, bounds: &[Range<i64>]) -> Vec<Range<i64>> {
     all
 }
 
-/// A page of a campaign's deliveries, and where the next one begins. It may be short, or empty, with more to come:
-/// what is rare among millions is looked for in stretches.
+/// A page of a campaign's deliveries, and where the next one begins. It may be short, or empty, with more to come: what
+/// is rare among millions is searched for in stretches.
 fn page(
     c: &Connection,
     id: CampaignId,
@@ -113,7 +113,7 @@ fn page(
     limit: usize,
 ) -> Result<(Vec<DeliveryRow>, Option<Cursor>)> {
     let campaign = full(c, load(c, id)?)?;
-    // Numbers that begin so are found at once; where there are none, the digits may stand anywhere.
+    // Numbers that begin with the digits are found at once; where there are none, the digits may be anywhere.
     let mut bounds = match &filter.number {
         Some(digits) => audience::beginning(c, id, digits)?,
         None => Vec::new(),
@@ -128,13 +128,13 @@ fn page(
     if bounds.is_empty() {
         bounds.push(0..campaign.audience);
     }
-    // A page needs no more of what is one by one than it shows, unless only some numbers are asked for.
+    // A page needs no more of the single places than it shows, unless only some numbers are asked for.
     let most = if filter.number.is_some() || filter.name.is_some() { -1 } else { limit as i64 + 1 };
     let (mut rows, mut left) = (Vec::new(), filter.longest_walk.unwrap_or(LONGEST_WALK));
     let (start, mut from) = filter.from.map_or((1, 0), |cursor| (cursor.message, cursor.seq));
     for n in start..=campaign.totals.len() as u32 {
         let wanted = filter.message.is_none_or(|m| m == n);
-        // Where the totals know that there is none, nothing is walked.
+        // Where the totals know that there are none, nothing is searched.
         let any = filter.outcome.is_none_or(|place| *campaign.totals[n as usize - 1].clone().at(place) > 0);
         if wanted && any {
             let sql = match filter.outcome {
@@ -178,7 +178,7 @@ fn page(
 }
 
 impl Store {
-    /// Why messages failed, were not delivered or are in doubt, the commonest reason first; of very many the first.
+    /// Why messages failed, were not delivered or are in doubt, commonest reason first; of very many, the first.
     pub async fn failures(&self, id: CampaignId) -> Result<Vec<Failure>> {
         self.read(move |c| {
             let rows: Vec<(u8, Option<u32>, Option<String>, i64)> = c
@@ -199,7 +199,7 @@ impl Store {
         .await
     }
 
-    /// The attempts at each of these deliveries that were not the last, oldest first; those without any are left
+    /// The attempts at each of these deliveries that were not the last, oldest first; deliveries without any are left
     /// out.
     pub async fn attempts(
         &self,
@@ -227,7 +227,7 @@ impl Store {
     }
 
     /// A page of a campaign's deliveries, in the order of message and place, and where the next one begins. What is
-    /// rare among millions is looked for in stretches: then a page is short, or empty, with more to come.
+    /// rare among millions is searched for in stretches: then a page is short, or empty, with more to come.
     pub async fn deliveries(
         &self,
         id: CampaignId,
@@ -237,7 +237,7 @@ impl Store {
         self.read(move |c| page(c, id, &filter, limit)).await
     }
 
-    /// Says what became of a delivery in doubt, by hand: Sent or Failed. A later receipt still counts.
+    /// Settles a delivery in doubt by hand, as Sent or Failed. A later receipt still counts.
     ///
     /// # Errors
     /// [`StoreError::Invalid`] for any other outcome, and where the delivery is not in doubt.
@@ -282,7 +282,7 @@ impl Store {
         .await
     }
 
-    /// What a person was, or will be, sent by the last so many campaigns that were scheduled, newest first.
+    /// What a person was sent, or will be, by the last `campaigns` campaigns that were scheduled, newest first.
     pub async fn deliveries_to(&self, number: Msisdn, campaigns: u32) -> Result<Vec<PersonDelivery>> {
         self.read(move |c| {
             let ids: Vec<(i64, String, u32)> = c

@@ -21,24 +21,24 @@ use crate::{
     provider_id::{folded, spelling},
 };
 
-/// Attempts that are kept a message; one that is throttled for days would fill the disk.
+/// The most attempts to keep for a message; one that is throttled for days would fill the disk.
 const ATTEMPTS_KEPT: u32 = 50;
-/// What is dated so soon was dated by a wait after a refusal, and moves with a clock that is set.
+/// A date this near was set by a wait after a refusal, and moves with a clock that is set.
 const BACKOFF_DATED: SignedDuration = SignedDuration::from_mins(5);
 
-/// Who does what nobody asked for at that moment, as histories name it.
+/// The name in histories for what happens by itself.
 const ENGINE: &str = "engine";
 
 impl Store {
-    /// One turn of the engine. `worker` names this engine: its claims are orphaned when it is gone. The
-    /// writer has it when this returns; the future hears of the commit.
+    /// Runs one turn of the engine. `worker` names this engine: its claims are orphaned when it is gone. The writer has
+    /// the turn when this returns; the future resolves after the commit.
     pub fn cycle(
         &self,
         cycle: Cycle,
         worker: String,
         now: Timestamp,
     ) -> impl Future<Output = (Cycle, Result<Cycled>)> + use<> {
-        // The input comes back with the answer, so that nothing is lost where the commit fails.
+        // The input comes back with the result, so that nothing is lost where the commit fails.
         let cycle = Arc::new(cycle);
         let theirs = cycle.clone();
         let committed = self.write_begun(move |c, effects| {
@@ -56,8 +56,8 @@ impl Store {
 
 type Ran = (Cycled, Vec<opt_out::Held>);
 
-/// Runs a turn whole. Where something of it cannot be stored, each campaign is tried by itself, so that one row costs
-/// its campaign and nobody else.
+/// Runs a turn whole. Where part of it cannot be stored, each campaign is stored separately, so that a bad row affects
+/// its own campaign and no other.
 fn turn(c: &Connection, worker: &str, now: Timestamp, cycle: &Cycle) -> Result<Ran> {
     match within(c, || Turn::new(c, worker, now)?.run(cycle)) {
         Ok(ran) => Ok(ran),
@@ -83,7 +83,7 @@ fn turn(c: &Connection, worker: &str, now: Timestamp, cycle: &Cycle) -> Result<R
                     faults.push(Fault { campaign, words: e.to_string() });
                 }
             }
-            // A receipt or reply that cannot be stored is left out: asked for again, it would fail again.
+            // A receipt or reply that cannot be stored is left out: if it were asked for again, it would fail again.
             for receipt in std::mem::take(&mut rest.receipts) {
                 if let Some(e) = take(&Cycle { receipts: vec![receipt], ..Cycle::default() }) {
                     tracing::error!(error = %e, "a receipt could not be stored and is left out");
@@ -97,7 +97,7 @@ fn turn(c: &Connection, worker: &str, now: Timestamp, cycle: &Cycle) -> Result<R
             if let Some(e) = take(&rest) {
                 return Err(e);
             }
-            // Where nothing at all can be stored it is not the campaigns' fault.
+            // Where nothing at all can be stored, the campaigns are not to blame.
             if !stored || c.is_autocommit() {
                 return Err(whole);
             }
@@ -121,11 +121,11 @@ fn within<T>(c: &Connection, f: impl FnOnce() -> Result<T>) -> Result<T> {
     result
 }
 
-/// What a turn knows of a campaign.
+/// What a turn knows about a campaign.
 pub(super) struct Known {
     pub(super) definition: Definition,
     pub(super) epoch: i64,
-    /// Scheduled or Running: what is to be tried again stays open.
+    /// Whether it is Scheduled or Running: its retries stay open.
     pub(super) active: bool,
     pub(super) restarted_at: Timestamp,
     route: i64,
@@ -138,8 +138,7 @@ enum ClaimKind {
     Retries,
 }
 
-/// One transaction of the engine's: gathers what it changes and brings totals, waves and statuses up to
-/// date at its end.
+/// One transaction of the engine: gathers what it changes, and brings totals, waves and statuses up to date at its end.
 pub(super) struct Turn<'a> {
     pub(super) c: &'a Connection,
     pub(super) worker: &'a str,
@@ -148,15 +147,15 @@ pub(super) struct Turn<'a> {
     known: HashMap<i64, Rc<Known>>,
     pub(super) touched: BTreeSet<i64>,
     pub(super) waves: HashSet<i64>,
-    /// The account's settings, once they were asked for.
+    /// The account's settings, once they have been read.
     settings: OnceCell<Settings>,
-    /// Whether messages are noted because of a limit.
+    /// Whether messages are logged because of a limit.
     pub(super) noted: bool,
-    /// What webhooks are to be told of.
+    /// What webhooks are to be notified of.
     pub(super) news: News,
-    /// Whether receipts wait for their results.
+    /// Whether any receipts wait for their results.
     pub(super) early: bool,
-    /// Whether receipts that waited too long were dropped in this turn.
+    /// Whether receipts that had waited too long were dropped in this turn.
     pub(super) swept: bool,
 }
 
@@ -183,7 +182,7 @@ impl<'a> Turn<'a> {
     fn run(mut self, cycle: &Cycle) -> Result<(Cycled, Vec<opt_out::Held>)> {
         for campaign in &cycle.due {
             match operate::step(self.c, *campaign, Cause::Due, &By::new(ENGINE, time(self.now))) {
-                // Stopped or archived in the moment in which it came due: nothing is due of it any more.
+                // It was stopped or archived at the moment when it came due: nothing of it is due any more.
                 Ok(_) | Err(StoreError::NotAllowed(_)) => {}
                 Err(e) => return Err(e),
             }
@@ -269,8 +268,8 @@ impl<'a> Turn<'a> {
         Ok(known)
     }
 
-    /// What became of claimed messages. The claim is the right to settle: a result whose claim is gone
-    /// (recovered, drained) was accounted for as In doubt and can only mend that.
+    /// Settles claimed messages. The claim is the right to settle: a result whose claim is gone (recovered, drained)
+    /// was accounted for as In doubt and can only correct that.
     pub(super) fn settle(&mut self, settled: &[Settled], low: &[(ClaimId, i64)]) -> Result<()> {
         let mut claims: HashMap<i64, Option<ClaimKind>> = HashMap::new();
         let mut left: HashMap<i64, i64> = HashMap::new();
@@ -320,7 +319,7 @@ impl<'a> Turn<'a> {
         Ok(())
     }
 
-    /// A message that is to be tried again, or set aside until `parked` is accepted.
+    /// Puts back a message to be retried, or sets it aside until `parked` is accepted.
     fn again(
         &mut self,
         s: &Settled,
@@ -351,7 +350,7 @@ impl<'a> Turn<'a> {
         Ok(())
     }
 
-    /// `by` messages of a claim are accounted for; an empty claim goes.
+    /// Accounts for `by` messages of a claim; an empty claim is deleted.
     pub(super) fn shrink_claim(&mut self, claim: i64, by: i64) -> Result<()> {
         let (left, wave): (i64, Option<i64>) = self
             .c
@@ -366,7 +365,7 @@ impl<'a> Turn<'a> {
         Ok(())
     }
 
-    /// Appends settled deliveries, with what receipts and replies to them are found by.
+    /// Appends settled deliveries, with the keys by which their receipts and replies are found.
     pub(super) fn deliver(&mut self, settled: &[&Settled]) -> Result<()> {
         let now = ToSqlOutput::from(self.now);
         let (mut rows, mut keys, mut contacts) = (Vec::new(), Vec::new(), Vec::new());
@@ -378,7 +377,7 @@ impl<'a> Turn<'a> {
             };
             let known = &known[&s.campaign.0];
             self.news.add((s.campaign.0, s.message_no, s.seq), true);
-            // An SMSC may give the parts of a long text one id, or one of them an id: then one receipt is of all.
+            // An SMSC may give the parts of a long text one id, or only one of them an id: then one receipt covers all.
             let mut ids: Vec<(String, &str)> = provider_ids
                 .iter()
                 .filter(|id| !id.is_empty())
@@ -447,7 +446,7 @@ impl<'a> Turn<'a> {
         Ok(())
     }
 
-    /// A retry is settled: its row goes, and the next message to the recipient, if it waited, gets its date.
+    /// Settles a retry: its row is deleted, and the next message to the recipient, if it waited, gets its date.
     pub(super) fn end_retry(&mut self, campaign: CampaignId, message_no: u32, seq: i64) -> Result<()> {
         let key = (campaign.0, message_no, seq);
         self.c
@@ -494,8 +493,8 @@ pub(super) fn mark(c: &Connection, wave: i64, now: i64) -> Result<()> {
     let settled: Option<i64> =
         c.prepare_cached(include_str!("sql/settled_to.sql"))?.query_row([wave], |r| r.get(0)).optional()?;
     let Some(settled) = settled else { return Ok(()) };
-    // The mark's second has begun: a later position within it belongs to the second's end, so that
-    // nobody counts as settled before they were.
+    // The mark's second has begun: a later position within it belongs to the second's end, so that nobody counts as
+    // settled before they were.
     let second = (now / 1000 + 1) * 1000;
     c.prepare_cached(
         "INSERT INTO wave_mark (wave_id, at, settled_to)

@@ -1,7 +1,7 @@
-//! Deliveries that no id is known of: In doubt, or accepted without one. What else is certain finds them.
+//! Deliveries without a known id: In doubt, or accepted without an id. What else is certain about them finds them.
 //!
-//! Keeps: a receipt settles a doubt only where route, sender and number fit it alone, and nothing else that it may
-//! be of is on its way to that number: no message, no answer of our own.
+//! Keeps: a receipt settles a doubt only if route, sender and number fit that delivery alone, and nothing else that the
+//! receipt may belong to is on its way to that number: no message, no answer of our own.
 
 use campaign::Msisdn;
 use jiff::SignedDuration;
@@ -10,13 +10,13 @@ use rusqlite::params;
 use super::{dispatch::Turn, reply};
 use crate::{Receipt, Result, Settled};
 
-/// A receipt without a known id may settle a doubt so long.
+/// How long a receipt without a known id may settle a doubt.
 const DOUBT: SignedDuration = SignedDuration::from_hours(48);
 /// A delivery: campaign, message, place in the audience.
 pub(super) type Place = (i64, u32, i64);
 
 impl Turn<'_> {
-    /// A delivery without an id: a receipt may find it by what else is known of it.
+    /// Stores a delivery without an id: a receipt may find it by what else is known about it.
     pub(super) fn doubt(&self, route: i64, s: &Settled) -> Result<()> {
         let key = (s.campaign.0, s.message_no, s.seq);
         let sender = match &s.sender {
@@ -44,14 +44,14 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// The numbers that a receipt's addresses may name.
+    /// The numbers that a receipt's addresses may mean.
     fn numbers(&self, receipt: &Receipt) -> Result<Vec<Msisdn>> {
         let country = reply::country(self.c, receipt.route, self.settings()?)?;
         let readings = [&receipt.from, &receipt.to].map(|address| address.readings(country));
         Ok(readings.concat())
     }
 
-    /// Whether an answer or a test of our own to that number has no id yet: the receipt may be its.
+    /// Whether an answer or a test message of our own to that number has no id yet: the receipt may belong to it.
     pub(super) fn is_being_answered(&self, receipt: &Receipt) -> Result<bool> {
         let since = self.now - DOUBT.as_millis() as i64;
         for number in self.numbers(receipt)? {
@@ -68,7 +68,7 @@ impl Turn<'_> {
         Ok(false)
     }
 
-    /// The one delivery without an id that a receipt fits alone.
+    /// The delivery without an id that a receipt fits, if it fits only one.
     pub(super) fn doubted(&self, receipt: &Receipt) -> Result<Option<Place>> {
         if !self.c.prepare_cached("SELECT 1 FROM in_doubt LIMIT 1")?.exists([])? {
             return Ok(None);

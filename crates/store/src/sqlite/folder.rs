@@ -1,5 +1,5 @@
-//! The data folder, closed to everybody but its owner: passwords of carriers, secrets of webhooks and people's numbers
-//! lie in it in clear. A folder that others may look into is closed; one that cannot be closed is refused.
+//! The data folder, closed to everybody but its owner: carriers' passwords, webhooks' secrets and people's numbers are
+//! in it in clear. A folder that is open to others is closed; one that cannot be closed is refused.
 
 use std::{
     fs::{self, DirBuilder, Permissions},
@@ -10,22 +10,22 @@ use std::{
 
 use crate::{Result, StoreError};
 
-/// Its owner may do everything, others nothing.
+/// The mode of the folder: its owner may do everything, others nothing.
 const CLOSED: u32 = 0o700;
-/// The bits of a mode that let anybody else in.
+/// The bits of a mode that let others in.
 const OTHERS: u32 = 0o077;
-/// Folders that are everybody's by design (FHS 3.0 §3.18, §4.8.2, §5.15; `/dev/shm` of glibc): closing one would break
-/// the machine for the others.
+/// Folders that everybody shares by design (FHS 3.0 §3.18, §4.8.2, §5.15; `/dev/shm` of glibc): closing one would break
+/// the machine for others.
 const EVERYBODYS: [&str; 8] =
     ["/", "/tmp", "/var/tmp", "/usr/tmp", "/dev/shm", "/run/lock", "/var/lock", "/var/crash"];
 
-/// Makes `folder` where it is missing, and closes it where it is open to others.
+/// Creates `folder` if it is missing, and closes it if it is open to others.
 pub(super) fn closed(folder: &Path) -> Result<()> {
     let refuse = |what: &str, e: io::Error| {
         StoreError::Folder(format!("the data folder {} {what}: {e}", folder.display()))
     };
     if let Some(parent) = folder.parent() {
-        // Those above it are others' as well; their modes are the system's affair.
+        // The folders above it belong to others too; their modes are the system's affair.
         fs::create_dir_all(parent).map_err(|e| refuse("cannot be made", e))?;
     }
     match DirBuilder::new().mode(CLOSED).create(folder) {
@@ -72,7 +72,7 @@ mod tests {
         let new = above.path().join("several/deep");
         closed(&new).unwrap();
         assert_eq!(mode(&new), CLOSED);
-        // The last is a freshly mounted tmpfs, such as a container's.
+        // The last one is a freshly mounted tmpfs, such as a container's.
         for wide in [0o755, 0o777, 0o750, 0o701, 0o710, 0o770, 0o2755, 0o1777] {
             fs::set_permissions(&new, Permissions::from_mode(wide)).unwrap();
             closed(&new).unwrap();

@@ -19,10 +19,9 @@ use crate::{
     StoreError, WindowDelay,
 };
 
-/// Recipients whose texts are rendered for the count of segments. A larger audience is estimated from
-/// the first so many.
+/// Recipients whose texts are rendered to count segments. A larger audience is estimated from the first ones.
 const RENDERED: i64 = 20_000;
-/// Contacts named who lack a field.
+/// The most contacts to name that lack a field.
 const LACKERS: usize = 5;
 /// Recipients that a text is tried on while it is typed.
 const PREVIEWED: i64 = 2_000;
@@ -42,7 +41,7 @@ impl Store {
     }
 }
 
-/// Refuses what would cost more than its budget.
+/// Refuses a campaign that would cost more than its budget.
 pub(super) fn within_budget(c: &Connection, d: &Definition, now: Timestamp) -> Result<()> {
     let Some(most) = d.max_cost else { return Ok(()) };
     let forecast = forecast(c, d, now)?;
@@ -56,7 +55,7 @@ pub(super) fn within_budget(c: &Connection, d: &Definition, now: Timestamp) -> R
     Err(StoreError::Invalid(vec![Problem::new("max_cost", wrong)]))
 }
 
-/// The route of a campaign, where it has one.
+/// The route of a campaign, if it has one.
 fn route(c: &Connection, d: &Definition) -> Result<Option<RouteConfig>> {
     let Some(route) = d.route_id else { return Ok(None) };
     let config: Option<String> = c
@@ -66,7 +65,7 @@ fn route(c: &Connection, d: &Definition) -> Result<Option<RouteConfig>> {
     Ok(config.and_then(|json| serde_json::from_str(&json).ok()))
 }
 
-/// Segments a second that a campaign goes at, at most.
+/// The most segments a second at which a campaign goes.
 pub(super) fn rate(c: &Connection, d: &Definition) -> Result<f64> {
     let rate = route(c, d)?.map_or(1, |route| route.rate_per_second.max(1));
     Ok(f64::from(pools::rate(c, d)?.map_or(rate, |pool| pool.min(rate))))
@@ -133,7 +132,7 @@ fn delayed(course: &Course) -> Vec<WindowDelay> {
 }
 
 impl Store {
-    /// What a Scheduled campaign would do with other times of some of its messages. Nothing is changed.
+    /// What a Scheduled campaign would do with other times for some of its messages. Nothing is changed.
     ///
     /// # Errors
     /// As [`Store::adjust`].
@@ -164,11 +163,11 @@ impl Store {
 }
 
 impl Store {
-    /// How a text reads for `chosen` contacts, or else for the first `samples` of `lists`, and how many of the first
-    /// contacts of these lack a field that it needs.
+    /// How a text reads for `chosen` contacts, or otherwise for the first `samples` of `lists`, and how many of the
+    /// first contacts of these lists lack a field that it needs.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] where the text is no template, or uses a field that no contact has.
+    /// [`StoreError::Invalid`] where the text is not a template, or uses a field that no contact has.
     pub async fn preview(
         &self,
         text: String,
@@ -228,20 +227,20 @@ impl Store {
     }
 }
 
-/// The values of `fields` out of a contact's own.
+/// The values of `fields` from a contact's own.
 fn values(json: Option<&str>, fields: &[String]) -> Vec<Option<String>> {
     json.and_then(|json| freeze::pick(json, fields))
         .and_then(|json| serde_json::from_str(&json).ok())
         .unwrap_or_default()
 }
 
-/// Who of an audience is kept from getting anything, as SQL over `m.number`: on a do-not-contact list for the purpose ?1
-/// over the channel ?3.
+/// Who in an audience gets nothing, as SQL over `m.number`: on a do-not-contact list for the purpose ?1 over the
+/// channel ?3.
 const SUPPRESSED: &str =
     "SELECT s.reason FROM suppression s WHERE s.number = m.number AND s.channel IN (?3, 'all')
     AND (?1 = '' OR s.purpose IN ('', ?1)) LIMIT 1";
 
-/// How many of the audience get nothing, by reason; everybody once.
+/// How many of the audience get nothing, by reason; each person counts once.
 fn excluded(c: &Connection, d: &Definition) -> Result<BTreeMap<String, i64>> {
     let no_consent = settings::read(c)?.require_consent;
     let sql = format!(
@@ -257,16 +256,16 @@ fn excluded(c: &Connection, d: &Definition) -> Result<BTreeMap<String, i64>> {
 
 /// What rendering for the first recipients showed.
 struct Rendered {
-    /// What each delivery counts as, over all of them.
+    /// What each delivery counts as, over all these recipients.
     units: Vec<i64>,
-    /// How many lack a field of a message.
+    /// How many lack a field of some message.
     lacking: i64,
-    /// How many lack one of every message.
+    /// How many lack a field of every message.
     nothing: i64,
     looked_at: i64,
 }
 
-/// Renders the texts for the first recipients that nothing keeps from getting them.
+/// Renders the texts for the first recipients who may get them.
 fn render(c: &Connection, d: &Definition, content: &Complete) -> Result<Rendered> {
     let no_consent = settings::read(c)?.require_consent;
     let fields: std::sync::Arc<[String]> = content.fields().into();

@@ -25,9 +25,9 @@ use super::{
 };
 use crate::{By, Campaign, Deed, Definition, Held, Problem, Result, StoreError};
 
-/// Rows written in one go: below 20 ms on the slowest machine we know.
+/// Rows written in one go: less than 20 ms on the slowest machine that we know.
 const CHUNK: usize = 4_000;
-/// The zone of recipients of whom neither contact, number, campaign nor account tells one.
+/// The zone of recipients for whom contact, number, campaign and account name none.
 const FALLBACK_ZONE: &str = "UTC";
 
 struct Row {
@@ -54,11 +54,11 @@ pub(super) fn zone(name: &str) -> Result<ZoneGroup> {
     ZoneGroup::parse(name).map_err(|e| StoreError::Database(e.to_string()))
 }
 
-/// Lists that are merged; more of them (SQLite joins 500 selections at most) are picked out of a walk over all members.
+/// The most lists to merge; of more (SQLite joins 500 selections at most) members are picked out of a walk over all.
 const MERGED: usize = 100;
 
-/// The distinct numbers over the lists, in order. Lists are sorted by number, so this is a merge; of very many, a walk
-/// along the index of all members by number.
+/// The distinct numbers in the lists, in order. Lists are sorted by number, so this is a merge; for very many lists, a
+/// walk along the index of all members by number.
 pub(super) fn members(lists: &[ListId]) -> String {
     if lists.len() > MERGED {
         let ids: Vec<String> = lists.iter().map(|l| l.0.to_string()).collect();
@@ -145,8 +145,8 @@ pub(super) fn plan(d: &Definition, groups: &[Group], now: Timestamp) -> Result<V
     Ok(pilot(d, waves))
 }
 
-/// What is frozen of a definition: with the account's blackout dates in its window, and its time zone where
-/// the campaign names none.
+/// The definition as it is frozen: with the account's blackout dates in its window, and the account's time zone if the
+/// campaign names none.
 pub(super) fn frozen(c: &Connection, mut d: Definition) -> Result<Definition> {
     let settings = settings::read(c)?;
     d.time_zone.get_or_insert(settings.time_zone);
@@ -158,7 +158,7 @@ pub(super) fn frozen(c: &Connection, mut d: Definition) -> Result<Definition> {
     Ok(d)
 }
 
-/// Holds back what lies behind the campaign's pilot.
+/// Holds back everything behind the campaign's pilot.
 pub(super) fn pilot(d: &Definition, waves: Vec<PlannedWave>) -> Vec<PlannedWave> {
     match d.pilot {
         Some(first) => wave::hold_behind(waves, first.get().into()),
@@ -166,7 +166,7 @@ pub(super) fn pilot(d: &Definition, waves: Vec<PlannedWave>) -> Vec<PlannedWave>
     }
 }
 
-/// Notes when the first planned send is, for the Index.
+/// Stores when the first planned send is, for the Index.
 pub(super) fn starts(c: &Connection, id: CampaignId) -> Result<()> {
     c.execute(
         "UPDATE campaign SET starts_at = (SELECT min(due_at) FROM wave WHERE campaign_id = ?1) WHERE id = ?1",
@@ -175,7 +175,7 @@ pub(super) fn starts(c: &Connection, id: CampaignId) -> Result<()> {
     Ok(())
 }
 
-/// Takes those out of a frozen audience who were deleted on request while it was written: since the line `begun` of the
+/// Removes from a frozen audience those who were deleted on request while it was written: since the line `begun` of the
 /// audit log.
 fn forget_deleted(c: &Connection, id: CampaignId, begun: i64) -> Result<()> {
     let gone: Vec<String> = c
@@ -190,7 +190,7 @@ fn forget_deleted(c: &Connection, id: CampaignId, begun: i64) -> Result<()> {
     Ok(())
 }
 
-/// Holds a campaign's place among those being frozen.
+/// Holds a campaign's place among those that are being frozen.
 struct Freezing<'a>(&'a Store, CampaignId);
 
 impl Drop for Freezing<'_> {
@@ -278,7 +278,7 @@ impl Store {
         })
     }
 
-    /// Removes what an interrupted freeze left.
+    /// Removes what an interrupted freeze left behind.
     fn sweep(&self, id: CampaignId) -> Result<()> {
         loop {
             let gone = self.inner.writer.run_now(Lane::Bulk, move |c, _| {
@@ -343,7 +343,7 @@ impl Store {
     }
 }
 
-/// The values of `fields`, as a JSON array, out of a contact's JSON object.
+/// The values of `fields` out of a contact's JSON object, as a JSON array.
 pub(super) fn pick(json: &str, fields: &[String]) -> Option<String> {
     let object: HashMap<&str, std::borrow::Cow<'_, str>> = serde_json::from_str(json).ok()?;
     let values: Vec<Option<&str>> =

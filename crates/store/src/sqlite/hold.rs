@@ -1,8 +1,8 @@
-//! Who works on the data. One process dispatches at a time, which is an exclusive lock on a file in the folder; whoever
-//! changes something while nobody dispatches shares the lock meanwhile.
+//! Who works on the data. One process dispatches at a time, which is an exclusive lock on a file in the folder; a
+//! process that changes something while nobody dispatches shares the lock meanwhile.
 //!
-//! Keeps: nothing is changed beside a process that dispatches unless it is safe there, and nobody begins to dispatch in
-//! the midst of a change. The end of a process, however it ends, gives its lock back.
+//! Keeps: nothing is changed beside a process that dispatches unless it is safe there, and no process begins to
+//! dispatch in the middle of a change. The end of a process, however it comes, releases its lock.
 
 use std::{
     fs::{File, TryLockError},
@@ -15,13 +15,13 @@ use std::{
 use super::Store;
 use crate::{Result, StoreError};
 
-/// The file that is locked. Whoever holds it alone says in it how it is reached.
+/// The file that is locked. The process that holds it alone writes into it how to reach that process.
 const LOCK: &str = "dispatch.lock";
-/// How long whoever wants to dispatch waits for changes that are under way elsewhere, and how often it looks.
+/// How long a process that wants to dispatch waits for changes elsewhere to end, and how often it looks.
 const LOCKED_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_AT_LOCK: Duration = Duration::from_millis(20);
 
-/// A hold on the data: as long as it or a clone of it is kept, no other process begins to dispatch.
+/// A hold on the data: while it or a clone of it is kept, no other process begins to dispatch.
 #[derive(Debug, Clone)]
 pub struct Hold {
     _file: Arc<File>,
@@ -29,7 +29,7 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Whether it is the right to dispatch, which one process has at a time.
+    /// Whether this hold is the right to dispatch, which one process has at a time.
     pub fn is_alone(&self) -> bool {
         self.alone
     }
@@ -45,7 +45,7 @@ fn lock_file(folder: &Path) -> Result<File> {
     File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(broken)
 }
 
-/// A lock that is shared by all who change something while nobody dispatches; `None` where somebody does.
+/// A lock shared by all who change something while nobody dispatches; `None` where somebody does.
 pub(super) fn share(folder: &Path) -> Result<Option<File>> {
     let file = lock_file(folder)?;
     match file.try_lock_shared() {
@@ -57,7 +57,7 @@ pub(super) fn share(folder: &Path) -> Result<Option<File>> {
 
 impl Store {
     /// Keeps others from beginning to dispatch while something is changed here. `None`: another process dispatches, and
-    /// what is changed beside it would not hold, as it would not hear of it.
+    /// a change made beside it would not hold, as that process would not hear of it.
     pub fn hold(&self) -> Result<Option<Hold>> {
         let right = self.inner.right.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(own) = right.upgrade() {
@@ -66,17 +66,17 @@ impl Store {
         Ok(share(self.folder())?.map(|file| Hold { _file: Arc::new(file), alone: false }))
     }
 
-    /// Takes the lock alone. Changes that are under way elsewhere are waited for; who dispatches is not.
+    /// Takes the lock alone. Waits for changes that are under way elsewhere, but not for a process that dispatches.
     pub(super) async fn hold_alone(&self) -> Result<Hold> {
         let file = lock_file(self.folder())?;
         let end = Instant::now() + LOCKED_WITHIN;
         loop {
             {
-                // Whoever asks for a hold meanwhile finds the right that is just taken.
+                // A request for a hold meanwhile finds the right that is being taken.
                 let mut right = self.inner.right.lock().unwrap_or_else(PoisonError::into_inner);
                 match file.try_lock() {
                     Ok(()) => {
-                        // What an earlier process said there led to that one, or to the original of this copy.
+                        // What an earlier process wrote there led to that process, or to the original of this copy.
                         file.set_len(0).map_err(broken)?;
                         let file = Arc::new(file);
                         *right = Arc::downgrade(&file);
@@ -86,7 +86,7 @@ impl Store {
                     Err(TryLockError::Error(e)) => return Err(broken(e)),
                 }
             }
-            // Shared by whoever changes something; not by who dispatches.
+            // A process that changes something shares the lock; one that dispatches does not.
             if file.try_lock_shared().is_err() {
                 return Err(StoreError::MayNotDispatch(
                     "another carillon dispatches from this data folder; stop it first",
@@ -102,7 +102,7 @@ impl Store {
         }
     }
 
-    /// Says to other processes on the data how this one, which dispatches, is reached.
+    /// Tells other processes on the data how to reach this one, which dispatches.
     ///
     /// # Errors
     /// [`StoreError::MayNotDispatch`] where this process does not dispatch.
@@ -112,7 +112,7 @@ impl Store {
         (&*file).write_all(how).map_err(broken)
     }
 
-    /// How the process that dispatches is reached; empty as long as it has not said so.
+    /// How to reach the process that dispatches; empty until it has said so.
     pub fn announced(&self) -> Result<Vec<u8>> {
         std::fs::read(self.folder().join(LOCK)).map_err(broken)
     }

@@ -1,4 +1,4 @@
-//! Where the data lives. A data folder that was copied, and a file made by `backup`, dispatch nothing until a person adopts
+//! Where the data lives. A copied data folder, and a file made by `backup`, dispatch nothing until a person adopts
 //! them: two servers with the same audience would message everybody twice.
 
 use std::{fs::File, path::Path};
@@ -9,13 +9,13 @@ use tempfile::NamedTempFile;
 use super::{Store, audit, hold::Hold, ms, place::Place};
 use crate::{By, Deed, Result, StoreError};
 
-/// Where the data was made or adopted: a [`Place`]; anything else is none.
+/// Where the data was made or adopted: a [`Place`]; anything else counts as none.
 const HOME: &str = "home";
-/// The worker that everything unsent belongs to once a copy is adopted so.
+/// The worker that everything unsent belongs to when a copy is adopted with its messages In doubt.
 pub(super) const COPIED: &str = "the original";
 
-/// Remembers the place of a new database. On an old one it changes nothing but the form in which earlier versions wrote
-/// down the very place that this is.
+/// Remembers the place of a new database. On an old one it changes nothing, except that it rewrites this same place
+/// from the form that earlier versions stored.
 pub(super) fn settle_in(connection: &Connection, folder: &Path, file: &Path) -> Result<()> {
     let here = Place::of(file)?.to_json()?;
     connection
@@ -27,16 +27,16 @@ pub(super) fn settle_in(connection: &Connection, folder: &Path, file: &Path) -> 
     Ok(())
 }
 
-/// What is to become of what running campaigns had not sent when data is adopted.
+/// What becomes of the messages that running campaigns had not sent when data is adopted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unsent {
-    /// It goes on: nothing was sent since the copy was made.
+    /// They go on: nothing was sent since the copy was made.
     Keep,
-    /// It is In doubt: the original may have sent it meanwhile.
+    /// They are In doubt: the original may have sent them meanwhile.
     InDoubt,
 }
 
-/// Claims everything that running campaigns have not sent, for nobody: recovery finds it In doubt.
+/// Claims everything that running campaigns have not sent, for nobody: recovery will mark it In doubt.
 fn claim_unsent(c: &Connection, now: i64) -> Result<()> {
     c.execute(
         "INSERT INTO claim (campaign_id, message_no, wave_id, from_seq, to_seq, low, left_over, worker, at)
@@ -68,7 +68,7 @@ fn claim_unsent(c: &Connection, now: i64) -> Result<()> {
 }
 
 impl Store {
-    /// Whether the data lies where it was made or adopted, so that it may dispatch.
+    /// Whether the data is where it was made or adopted, so that it may dispatch.
     pub async fn is_at_home(&self) -> Result<bool> {
         let here = Place::of(&self.inner.path)?;
         self.read(move |c| {
@@ -79,8 +79,8 @@ impl Store {
         .await
     }
 
-    /// Takes the right to dispatch from this data, which one process has at a time; dropping it gives it
-    /// back, and so does the end of the process.
+    /// Takes the right to dispatch from this data, which one process has at a time; dropping it gives it back, as does
+    /// the end of the process.
     ///
     /// # Errors
     /// [`StoreError::MayNotDispatch`] where another process has it, or where the data was copied.
@@ -93,7 +93,7 @@ impl Store {
         self.hold_alone().await
     }
 
-    /// Lets the data dispatch from where it lies now. Answers how many messages are In doubt for it.
+    /// Lets the data dispatch from where it is now. Returns how many messages are In doubt as a result.
     ///
     /// # Errors
     /// [`StoreError::MayNotDispatch`] where another process dispatches from it.
@@ -130,7 +130,7 @@ impl Store {
             .map_err(|e| StoreError::Database(e.to_string()))?
     }
 
-    /// [`Store::backup`] for threads that may block. The copy gets its name when it is whole, marked and on the disk.
+    /// As [`Store::backup`], for threads that may block. The copy gets its name once it is whole, marked and on disk.
     fn backup_now(&self, file: &Path) -> Result<()> {
         let broken = |e: std::io::Error| StoreError::Database(format!("{}: {e}", file.display()));
         let folder = match file.parent() {
@@ -138,7 +138,7 @@ impl Store {
             _ => Path::new("."),
         };
         let unnamed = NamedTempFile::new_in(folder).map_err(broken)?;
-        // Outside a transaction: VACUUM INTO reads one consistent state by itself.
+        // Outside a transaction: VACUUM INTO itself reads one consistent state.
         let source = Connection::open(&self.inner.path)?;
         source.execute("VACUUM INTO ?1", [unnamed.path().to_string_lossy()])?;
         let copy = Connection::open(unnamed.path())?;

@@ -11,10 +11,10 @@ use crate::{Result, Stored};
 /// How long an answer is kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
-/// The status of a request that was begun and not answered.
+/// The status of a request that was begun and not yet answered.
 const UNANSWERED: u16 = 0;
 
-/// The right to answer a key; others with the same key are told to wait until it is dropped.
+/// The right to answer a key; other requests with the same key are told to wait until it is dropped.
 pub struct KeyInUse {
     store: Store,
     key: String,
@@ -27,13 +27,13 @@ impl Drop for KeyInUse {
 }
 
 impl Store {
-    /// Takes `key` for a request with this fingerprint, and drops the answers of yesterday.
+    /// Takes `key` for a request with this fingerprint, and drops answers older than a day.
     pub async fn begin_keyed(&self, key: String, request: [u8; 32], now: Timestamp) -> Result<Stored> {
         if !self.inner.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone()) {
             return Ok(Stored::InUse);
         }
         let held = KeyInUse { store: self.clone(), key: key.clone() };
-        // Noted before anything is done, so that what was begun is never begun again.
+        // Stored before anything is done, so that a request that was begun is never begun again.
         let known: Option<(Vec<u8>, u16, String)> = self
             .write(move |c| {
                 let known = c
@@ -58,7 +58,7 @@ impl Store {
         })
     }
 
-    /// Gives a key back whose request failed on our side: it may go well the next time.
+    /// Releases a key whose request failed on our side: the next attempt may succeed.
     pub async fn drop_keyed(&self, held: KeyInUse) -> Result<()> {
         let key = held.key.clone();
         self.write(move |c| {
@@ -68,7 +68,7 @@ impl Store {
         .await
     }
 
-    /// Keeps the answer to a key.
+    /// Stores the answer to a key.
     pub async fn end_keyed(&self, held: KeyInUse, status: u16, answer: String) -> Result<()> {
         let key = held.key.clone();
         self.write(move |c| {
@@ -111,7 +111,7 @@ mod tests {
             ("user:3\none", r#"{"id":"whk_1","secret":null}"#),
         ];
         assert_eq!(rows, expected.map(|(key, answer)| (key.to_owned(), answer.to_owned())));
-        // A number is never given again.
+        // A number is never used again.
         c.execute_batch("DELETE FROM token; INSERT INTO token (name, scope, hash, created_at) VALUES ('b', 'read', x'02', 0)")
             .unwrap();
         assert_eq!(c.query_row("SELECT id FROM token", [], |r| r.get::<_, i64>(0)).unwrap(), 8);

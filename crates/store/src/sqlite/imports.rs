@@ -1,9 +1,9 @@
 //! Imports: rows of files, in chunks of bulk work, into contact lists or onto do-not-contact lists.
 //!
-//! A part of a file is stored in the order of its numbers, in steps of some milliseconds: in the file's own order, which
-//! is often none, each row would touch pages of its own. Keeps: a step counts its rows in the transaction that stores
-//! them; an import that was interrupted goes on behind the last part that was stored whole, and what it stored of the
-//! next one is stored again, which changes nothing.
+//! A part of a file is stored in the order of its numbers, in steps of some milliseconds: in the file's own order,
+//! which is often random, each row would touch pages of its own. Keeps: a step counts its rows in the transaction that
+//! stores them; an interrupted import goes on after the last part that was stored whole, and rows already stored from
+//! the next part are stored again, which changes nothing.
 
 use super::writer::Effect;
 use std::collections::{HashMap, HashSet};
@@ -18,11 +18,11 @@ use crate::{
     LeftOut, NewContact, Result, RowError, StoreError,
 };
 
-/// Rows that are stored in one go: some milliseconds.
+/// Rows to store in one go: some milliseconds.
 const STEP: usize = 2_000;
-/// Bytes of refused rows that are read together.
+/// Bytes of refused rows to read together.
 const PAGE_BYTES: usize = 1024 * 1024;
-/// How long a file waits to be looked at.
+/// How long a file waits for a person to look at it.
 const LOOKED_AT_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 fn zone_id(c: &Connection, name: Option<&str>) -> Result<i64> {
@@ -40,7 +40,7 @@ fn zone_id(c: &Connection, name: Option<&str>) -> Result<i64> {
 
 /// Puts contacts into a list.
 fn join(c: &Connection, list: ListId, contacts: &[NewContact]) -> Result<()> {
-    // Two statements of one row each: one that inserts or updates keeps a journal of its own, which costs more than both.
+    // Two statements of one row each: one that inserts or updates keeps its own journal, which costs more than both.
     let mut new =
         c.prepare_cached("INSERT OR IGNORE INTO contact (number, zone_id, fields) VALUES (?1, ?2, ?3)")?;
     let mut known = c.prepare_cached(
@@ -73,7 +73,7 @@ fn join(c: &Connection, list: ListId, contacts: &[NewContact]) -> Result<()> {
     Ok(())
 }
 
-/// Notes that somebody agreed to be written to; what was said later stands.
+/// Records consents to receive messages; the latest statement stands.
 pub(super) fn agree(c: &Connection, number: i64, consent: &Consent, noted_at: i64) -> Result<()> {
     c.prepare_cached(
         "INSERT INTO consent VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET source = excluded.source,
@@ -83,8 +83,8 @@ pub(super) fn agree(c: &Connection, number: i64, consent: &Consent, noted_at: i6
     Ok(())
 }
 
-/// Puts numbers onto a do-not-contact list. Answers those that are claimed at this moment, with what now holds
-/// for them: later claims see it by themselves.
+/// Puts numbers onto a do-not-contact list. Returns those that are claimed at this moment, with what they are barred
+/// from now: later claims see it by themselves.
 fn bar(c: &Connection, barred: Barred, contacts: &[NewContact], now: i64) -> Result<Vec<opt_out::Held>> {
     for n in contacts {
         opt_out::add(c, n.number, (barred.word(), ""), SkipReason::Blocked.word(), now)?;
@@ -161,8 +161,7 @@ fn begin(
 }
 
 impl Store {
-    /// Begins an import into a list whose rows are handed over one chunk after another, from no file that is
-    /// kept.
+    /// Begins an import into a list whose rows are handed over chunk by chunk, from no file that is kept.
     pub async fn begin_import(&self, list: ListId, by: By) -> Result<ImportId> {
         self.write(move |c| {
             let id = begin(c, ImportTarget::List(list), ImportStage::Running, None, ms(by.at))?;
@@ -172,7 +171,7 @@ impl Store {
         .await
     }
 
-    /// Notes a file of `size` bytes that waits to be imported.
+    /// Records a file of `size` bytes that waits to be imported.
     pub async fn queue_import(&self, into: ImportTarget, size: i64, by: By) -> Result<ImportId> {
         self.write(move |c| {
             let id = begin(c, into, ImportStage::Queued, Some(size), ms(by.at))?;
@@ -182,7 +181,7 @@ impl Store {
         .await
     }
 
-    /// Begins an import of a file that waits.
+    /// Begins the import of a file that waits.
     pub async fn start_import(&self, id: ImportId, plan: ImportPlan, by: By) -> Result<ImportState> {
         let json = serde_json::to_string(&plan).map_err(|e| StoreError::Database(e.to_string()))?;
         self.write(move |c| {
@@ -260,7 +259,7 @@ impl Store {
         })
     }
 
-    /// Ends an import: done, or failed with the reason. For a thread that may block.
+    /// Ends an import: done, or failed with a reason. For a thread that may block.
     pub fn end_import(
         &self,
         import: ImportId,
@@ -281,8 +280,8 @@ impl Store {
         })
     }
 
-    /// Imports that an end of the program interrupted and that can go on, each with its plan; those without a
-    /// file are marked as failed.
+    /// Imports that were interrupted when the program ended and can go on, each with its plan; those without a file are
+    /// marked as failed.
     pub async fn interrupted_imports(&self) -> Result<Vec<(ImportState, ImportPlan)>> {
         self.write(|c| {
             c.execute(
@@ -290,7 +289,7 @@ impl Store {
                  WHERE state = 'running' AND size IS NULL",
                 [],
             )?;
-            // What was stored of a part that is not whole is stored again.
+            // Rows already stored of an unfinished part are stored again.
             c.execute(
                 "UPDATE import SET rows = whole_rows, accepted = whole_accepted, rejected = whole_rejected
                  WHERE state = 'running'",
@@ -314,7 +313,7 @@ impl Store {
         .await
     }
 
-    /// Files that waited too long to be looked at: they are given up; answers which.
+    /// Gives up files that nobody looked at for too long; returns which.
     pub async fn give_up_imports(&self, now: Timestamp) -> Result<Vec<ImportId>> {
         let before = ms(now) - LOOKED_AT_WITHIN.as_millis() as i64;
         self.write(move |c| {
@@ -338,12 +337,12 @@ impl Store {
         .await
     }
 
-    /// How an import stands.
+    /// The state of an import.
     pub async fn import(&self, import: ImportId) -> Result<ImportState> {
         self.read(move |c| find(c, import)).await
     }
 
-    /// The rows that an import refused, in the file's order, behind the row `after`: at most so many, and fewer where they
+    /// The rows that an import refused, in the file's order, after the row `after`: at most `most`, and fewer if they
     /// are large. None: there are no more.
     pub async fn import_errors(&self, import: ImportId, after: i64, most: usize) -> Result<Vec<RowError>> {
         self.read(move |c| {
@@ -378,7 +377,7 @@ fn as_json(values: &[String]) -> Result<String> {
     serde_json::to_string(values).map_err(|e| StoreError::Database(e.to_string()))
 }
 
-/// Notes rows that are refused.
+/// Stores rows that are refused.
 fn refuse(c: &Connection, import: ImportId, errors: &[RowError]) -> Result<()> {
     let mut error = c.prepare_cached(
         "INSERT INTO import_error (import_id, row, field, value, message, original) VALUES (?1, ?2, ?3, ?4, ?5, ?6)

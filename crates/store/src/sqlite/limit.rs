@@ -1,5 +1,5 @@
-//! Communication limits: at most so many messages a person in a period, over all campaigns. While a limit is
-//! on, each claim notes whom it takes; what did not leave after all is taken out of the notes again. While
+//! Communication limits: a maximum number of messages to a person in a period, over all campaigns. While a limit is on,
+//! each claim logs the recipients that it takes; messages that did not leave after all are removed from the log. While
 //! none is on, nothing is written.
 
 use campaign::Msisdn;
@@ -9,16 +9,16 @@ use rusqlite::Connection;
 use super::{Store, dispatch::Turn, ms, settings, writer::Lane};
 use crate::{Limit, Result};
 
-/// Numbers whose notes are looked at in one step of bulk work: some milliseconds.
+/// Numbers whose log is examined in one step of bulk work: some milliseconds.
 const STEP: i64 = 2_000;
 
-/// Whether somebody's messages are noted.
+/// Whether anybody's messages are logged.
 pub(super) fn noted(c: &Connection) -> Result<bool> {
     Ok(c.prepare_cached("SELECT EXISTS (SELECT 1 FROM contact_log)")?.query_row([], |r| r.get(0))?)
 }
 
 impl Turn<'_> {
-    /// Notes that `number` is to get a message; answers whether that is within `limit`.
+    /// Logs that `number` is to get a message; returns whether that is within `limit`.
     pub(super) fn within(
         &mut self,
         limit: Limit,
@@ -44,7 +44,7 @@ impl Turn<'_> {
         Ok(within)
     }
 
-    /// A message that was noted did not leave.
+    /// Removes a logged message that did not leave.
     pub(super) fn unnote(&self, number: Msisdn, campaign: i64, message: u32) -> Result<()> {
         if self.noted {
             self.c
@@ -56,7 +56,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// What was claimed from `from` on did not leave: of a wave everybody up to `to`, of retries those that
+    /// Removes what was claimed from `from` on and did not leave: of a wave everybody up to `to`, of retries those that
     /// `claim` holds.
     pub(super) fn unnote_tail(
         &self,
@@ -79,7 +79,7 @@ impl Turn<'_> {
 }
 
 impl Store {
-    /// Drops notes that no limit looks at any more.
+    /// Drops log entries that no limit needs any more.
     pub(super) fn prune_notes(&self, now: Timestamp) -> Result<()> {
         let per = self.read_now(settings::read)?.limit.map(|limit| limit.per);
         let before = per.map_or(i64::MAX, |per| ms(now) - per.as_millis() as i64);

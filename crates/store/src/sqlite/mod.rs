@@ -66,7 +66,7 @@ use writer::{Effect, Lane, Writer};
 
 /// The name of the database in the data folder.
 const FILE: &str = "carillon.db";
-/// What brings a database from each version to the next; the first makes it.
+/// The statements that bring a database from each version to the next; the first create it.
 const MIGRATIONS: [&str; 7] = [
     include_str!("sql/schema.sql"),
     include_str!("sql/schema_2.sql"),
@@ -76,7 +76,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("sql/schema_6.sql"),
     include_str!("sql/schema_7.sql"),
 ];
-/// Changes that a slow listener may lag behind before it is told that it missed some.
+/// The most changes that a slow listener may lag behind before it is told that it missed some.
 const CHANGES: usize = 1024;
 /// Pages in the log before they are moved into the database: 64 MiB. A page that changes often is moved once.
 const CHECKPOINT_PAGES: i64 = 16_384;
@@ -101,32 +101,32 @@ struct Inner {
     news: Arc<News>,
     /// Idempotency keys whose first request is being answered.
     keys: Mutex<HashSet<String>>,
-    /// Held by whoever brings the names of contacts up to date.
+    /// Held while the names of contacts are brought up to date.
     naming: Mutex<()>,
     /// Definitions of campaigns at work, by version: the engine asks for them every turn.
     frozen: Mutex<HashMap<CampaignId, Frozen>>,
 }
 
-/// What changed, for whoever listens.
+/// Changes, for listeners.
 struct News {
     changes: broadcast::Sender<Change>,
-    /// How many there were.
+    /// How many changes there have been.
     count: AtomicU64,
 }
 
 impl News {
     fn tell(&self, change: Change) {
         self.count.fetch_add(1, Ordering::AcqRel);
-        // Nobody listening is no error.
+        // Having no listeners is not an error.
         let _ = self.changes.send(change);
     }
 }
 
 impl Store {
-    /// Opens the database in `folder`, making both where they are missing; the folder is its owner's alone from then on.
+    /// Opens the database in `folder`, creating both if they are missing; the folder is closed to all but its owner.
     ///
     /// # Errors
-    /// [`StoreError::Folder`] where the folder can be neither made nor closed to others.
+    /// [`StoreError::Folder`] where the folder can neither be created nor closed to others.
     pub fn open(folder: &Path) -> Result<Self> {
         folder::closed(folder)?;
         let path = folder.join(FILE);
@@ -162,7 +162,7 @@ impl Store {
         })
     }
 
-    /// Runs `f` in a transaction of the writer, before bulk work. The answer comes after the commit.
+    /// Runs `f` in a transaction of the writer, before bulk work. Returns after the commit.
     async fn write<T: Send + 'static>(
         &self,
         f: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
@@ -170,8 +170,8 @@ impl Store {
         self.write_begun(move |c, _| f(c)).await
     }
 
-    /// [`Store::write`], queued when this returns, and with what follows from the commit: `f` names it, and it follows
-    /// whether or not the answer is waited for.
+    /// As [`Store::write`], queued when this returns, and with effects of the commit: `f` names them, and they follow
+    /// whether or not anyone waits for the result.
     fn write_begun<T: Send + 'static, F>(&self, f: F) -> impl Future<Output = Result<T>> + use<T, F>
     where
         F: FnOnce(&Connection, &mut Vec<Effect>) -> Result<T> + Send + 'static,
@@ -190,7 +190,7 @@ impl Store {
             .map_err(|e| StoreError::Database(e.to_string()))?
     }
 
-    /// [`Store::read`] for threads that may block.
+    /// As [`Store::read`], for threads that may block.
     pub(crate) fn read_now<T>(&self, f: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let pooled = self.inner.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = if let Some(connection) = pooled {
@@ -207,18 +207,18 @@ impl Store {
         result
     }
 
-    /// What changes from now on: each after the commit that changed it.
+    /// Changes from now on, each after the commit that made it.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.inner.news.changes.subscribe()
     }
 
-    /// A number that grows with every change, and is another in every process: whoever looks before it reads knows
-    /// afterwards whether it missed any.
+    /// A number that grows with every change and differs in every process: a reader who notes it first knows afterwards
+    /// whether any change was missed.
     pub fn change_count(&self) -> u64 {
         self.inner.news.count.load(Ordering::Acquire)
     }
 
-    /// [`Store::write`] of something that changes a campaign.
+    /// As [`Store::write`], for a change to a campaign.
     async fn change<T: Send + 'static>(
         &self,
         id: CampaignId,
@@ -231,17 +231,17 @@ impl Store {
         .await
     }
 
-    /// Answers when nothing can be stored any more, which ends the program.
+    /// Returns when nothing can be stored any more, which ends the program.
     pub fn ended(&self) -> impl Future<Output = ()> + use<> {
         self.inner.writer.ended()
     }
 
-    /// Where the data lies.
+    /// The folder of the data.
     pub fn folder(&self) -> &Path {
         self.inner.path.parent().unwrap_or(&self.inner.path)
     }
 
-    /// Bytes free where the data lies.
+    /// Free space where the data lies, in bytes.
     pub fn free_space(&self) -> Result<u64> {
         fs4::available_space(self.folder()).map_err(|e| StoreError::Database(e.to_string()))
     }
@@ -270,7 +270,7 @@ fn migrate(connection: &Connection, folder: &Path) -> Result<()> {
             MIGRATIONS.len()
         )));
     };
-    // Nobody has the tables changed beneath it, nor begins to work with them meanwhile.
+    // No process has the tables changed while it works with them, and none begins to work with them meanwhile.
     let _hold = if version == 0 || missing.is_empty() {
         None
     } else {

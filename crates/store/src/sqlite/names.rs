@@ -1,9 +1,9 @@
 //! The names and e-mail addresses that contacts are found by.
 //!
-//! They lie in a table of their own, in their order, and are brought up to date after the contacts are stored, in large
-//! sorted pieces: written with each contact they would touch a page of their own each, which made an import six times
-//! slower. Keeps: a name that its contact no longer has is never written (held against the contact as it is when the
-//! name is stored); what a contact loses goes in the transaction that takes it (triggers of the schema).
+//! They are in a table of their own, sorted, and are brought up to date after the contacts are stored, in large sorted
+//! pieces: written with each contact, each would touch a page of its own, which made an import six times slower. Keeps:
+//! a name that its contact no longer has is never written (it is compared with the contact when it is stored); a name
+//! that a contact loses is removed in the transaction that changes the contact (triggers of the schema).
 
 use std::{
     collections::HashSet,
@@ -16,14 +16,14 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{Store, writer::Lane};
 use crate::Result;
 
-/// Chunks of contacts whose names are sorted together: some hundred thousand contacts at most.
+/// Chunks of contacts whose names are sorted together: a few hundred thousand contacts at most.
 const PIECE: i64 = 50;
 /// Names stored in one go: some milliseconds, as they lie side by side.
 const SLICE: usize = 4_000;
-/// Contacts of each of two names that are held against each other at most.
+/// The most contacts with each of two names to compare with each other.
 const MOST_LOOKED_AT: usize = 30_000;
 
-/// A name, whose it is, and the fields that it was read from.
+/// A name, its contact's number, and the fields that it was read from.
 type Entry = (String, i64, Arc<str>);
 
 impl Store {
@@ -34,7 +34,7 @@ impl Store {
         loop {
             let (last, mut entries) = self.read_now(due)?;
             let Some(last) = last else { return Ok(()) };
-            // As the table compares them.
+            // In the order in which the table compares them.
             entries.sort_by_cached_key(|(name, number, _)| (name.to_ascii_lowercase(), *number));
             let mut slices = Vec::new();
             while !entries.is_empty() {
@@ -64,7 +64,7 @@ impl Store {
     }
 }
 
-/// Notes that contacts were stored whose names are to be sorted in.
+/// Records that contacts were stored whose names are still to be sorted in.
 pub(super) fn wait(c: &Connection, numbers: impl Iterator<Item = Msisdn>) -> Result<()> {
     let numbers: Vec<String> = numbers.map(|number| number.digits().to_string()).collect();
     if !numbers.is_empty() {
@@ -74,7 +74,7 @@ pub(super) fn wait(c: &Connection, numbers: impl Iterator<Item = Msisdn>) -> Res
     Ok(())
 }
 
-/// The names of the next contacts that wait, and the last of these.
+/// The names of the next waiting contacts, and the last entry that they come from.
 fn due(c: &Connection) -> Result<(Option<i64>, Vec<Entry>)> {
     let last: Option<i64> = c
         .prepare_cached("SELECT max(id) FROM (SELECT id FROM name_due ORDER BY id LIMIT ?1)")?
@@ -100,8 +100,8 @@ fn due(c: &Connection) -> Result<(Option<i64>, Vec<Entry>)> {
     Ok((Some(last), entries))
 }
 
-/// The numbers of contacts with a name or address that begins with `text`; two words are two names. At
-/// most `limit`, and whether there may be more.
+/// The numbers of contacts with a name or address that begins with `text`; two words are two names. At most `limit`,
+/// and whether there may be more.
 pub(super) fn beginning(c: &Connection, text: &str, limit: usize) -> Result<(Vec<i64>, bool)> {
     let mut words = text.split_whitespace();
     match (words.next(), words.next(), words.next()) {
@@ -113,7 +113,7 @@ pub(super) fn beginning(c: &Connection, text: &str, limit: usize) -> Result<(Vec
             numbers.0.retain(|number| known.contains(number));
             let more = numbers.1 || firsts.1 || numbers.0.len() > limit;
             numbers.0.truncate(limit);
-            // A name may have two words itself.
+            // A single name may consist of two words.
             if numbers.0.is_empty() { named(c, text, limit) } else { Ok((numbers.0, more)) }
         }
         _ => named(c, text, limit),
@@ -138,7 +138,7 @@ fn named(c: &Connection, name: &str, limit: usize) -> Result<(Vec<i64>, bool)> {
     Ok((numbers, false))
 }
 
-/// The end of all that begins with `text`.
+/// The upper bound of everything that begins with `text`.
 fn end(text: &str) -> String {
     format!("{text}{}", char::MAX)
 }

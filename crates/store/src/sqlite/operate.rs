@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{By, Campaign, Deed, Level, Problem, Result, StoreError};
 
-/// Takes a campaign through a transition of the lifecycle table: the only way to a status.
+/// Takes a campaign through a transition of the lifecycle table: the only way to change a status.
 pub(super) fn step(c: &Connection, id: CampaignId, cause: Cause, by: &By) -> Result<Transition> {
     let now = ms(by.at);
     let old = load(c, id)?;
@@ -43,7 +43,7 @@ pub(super) fn step(c: &Connection, id: CampaignId, cause: Cause, by: &By) -> Res
     Ok(t)
 }
 
-/// A line in a campaign's history.
+/// Adds a line to a campaign's history.
 pub(super) fn note(c: &Connection, id: CampaignId, by: &By, cause: &str, status: Status) -> Result<()> {
     c.prepare_cached(
         "INSERT INTO timeline (campaign_id, at, actor, cause, status) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -52,13 +52,13 @@ pub(super) fn note(c: &Connection, id: CampaignId, by: &By, cause: &str, status:
     Ok(())
 }
 
-/// What may leave of a campaign changes: what was chosen before is claimed no more.
+/// Invalidates earlier choices: what a campaign may send has changed, so claims chosen before are void.
 pub(super) fn reshape(c: &Connection, id: CampaignId) -> Result<()> {
     c.prepare_cached("UPDATE campaign SET epoch = epoch + 1 WHERE id = ?1")?.execute([id.0])?;
     Ok(())
 }
 
-/// Closes everything that is open of a campaign: tens of rows, whatever its size.
+/// Closes everything that is open in a campaign: tens of rows, whatever its size.
 fn close(c: &Connection, id: CampaignId) -> Result<()> {
     reshape(c, id)?;
     c.execute("UPDATE wave SET open = 0, held = 0 WHERE campaign_id = ?1 AND open", [id.0])?;
@@ -67,8 +67,8 @@ fn close(c: &Connection, id: CampaignId) -> Result<()> {
 }
 
 impl Store {
-    /// Stops a campaign: nothing new can be claimed of it from this answer on. What is claimed already is
-    /// the engine's to drain; see [`Store::is_draining`]. Says how far that must have come before Stop is answered.
+    /// Stops a campaign: no more of it can be claimed once this returns. What is claimed already is for the engine to
+    /// drain; see [`Store::is_draining`]. Returns how far that must have come before Stop is answered.
     pub async fn stop(&self, id: CampaignId, by: By) -> Result<Stopped> {
         self.change(id, move |c| {
             step(c, id, Cause::Act(Action::Stop), &by)?;
@@ -78,7 +78,7 @@ impl Store {
         .await
     }
 
-    /// When the last part of a campaign that is not claimed yet comes due; none where nothing is left.
+    /// When the last part of a campaign that is not yet claimed comes due; none where nothing is left.
     pub async fn last_due(&self, id: CampaignId) -> Result<Option<Timestamp>> {
         self.read(move |c| {
             let last: Option<i64> = c
@@ -139,7 +139,7 @@ impl Store {
             *old.definition.content.send_mut(n).ok_or(StoreError::NotFound("message"))? = send.clone();
             let sends = old.definition.content.sends();
             let groups = super::freeze::groups(c, id)?;
-            // Only the changed message is held against the clock; planning anew gives all their due times.
+            // Only the changed message is checked against the clock; all due times come from planning anew.
             let problem = |e: wave::PlanError| StoreError::Invalid(vec![Problem::new("send", e)]);
             wave::check(&send, &groups, now).map_err(problem)?;
             let planned_at = old.scheduled_at.map_or(now, time);

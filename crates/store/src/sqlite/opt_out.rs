@@ -54,9 +54,9 @@ impl Generations {
 }
 
 impl OptOuts {
-    /// Whether nothing may go to `number` any more over `channel` that is for `purpose`; an empty one is not said.
+    /// Whether nothing for `purpose` may go to `number` over `channel` any more; an empty purpose is not stated.
     pub fn contains(&self, number: Msisdn, channel: Channel, purpose: &str) -> bool {
-        // A map that a panic interrupted is still a map.
+        // A map is whole even after a panic.
         let numbers = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let bars = |(barred, p): &Bar| {
             barred.covers(channel) && (p.is_empty() || purpose.is_empty() || p == purpose)
@@ -70,14 +70,14 @@ impl OptOuts {
     }
 }
 
-/// What a number is barred from, and the purpose that this is for; an empty one: for every one.
+/// What a number is barred from, and for which purpose; empty: for every purpose.
 pub(super) type Bar = (Barred, String);
 
-/// A number, and all that it is barred from.
+/// A number, and everything that it is barred from.
 pub(super) type Held = (Msisdn, Vec<Bar>);
 
-/// Suppresses a number on a channel (sms, voice, all), for a purpose or, where that is empty, for every one; says
-/// whether that is new. Each reason stands by itself, so that lifting one leaves the others.
+/// Suppresses a number on a channel (sms, voice, all) for a purpose, or for every purpose where that is empty; returns
+/// whether this is new. Each reason is kept separately, so that lifting one leaves the others.
 pub(super) fn add(
     c: &Connection,
     number: Msisdn,
@@ -91,27 +91,27 @@ pub(super) fn add(
     Ok(added > 0)
 }
 
-/// All that a number is barred from.
+/// Everything that a number is barred from.
 pub(super) fn bars(c: &Connection, number: Msisdn) -> Result<Vec<Bar>> {
     let mut statement =
         c.prepare_cached("SELECT DISTINCT channel, purpose FROM suppression WHERE number = ?1")?;
     let rows = statement.query_map([number.digits()], |r| Ok((r.get::<_, String>(0)?, r.get(1)?)))?;
     rows.map(|row| {
         let (channel, purpose) = row?;
-        // A word that is not known bars everything.
+        // An unknown word bars everything.
         Ok((Barred::from_word(&channel).unwrap_or(Barred::All), purpose))
     })
     .collect()
 }
 
 impl Store {
-    /// Who opted out since this process began.
+    /// The numbers that opted out since this process began.
     pub fn opt_outs(&self) -> OptOuts {
         self.inner.opt_outs.clone()
     }
 
-    /// Puts a number on the do-not-contact list for a reason, beside any other that it is there for. When this
-    /// answers, nothing more is written to it.
+    /// Puts a number on the do-not-contact list for a reason, beside any other reason. Once this returns, nothing more
+    /// is written to the number.
     pub async fn suppress(&self, number: Msisdn, barred: Barred, reason: &'static str, by: By) -> Result<()> {
         let now = by.at;
         self.write_begun(move |c, effects| {
@@ -131,8 +131,8 @@ impl Store {
         .await
     }
 
-    /// Lifts what a number is on the do-not-contact list for, one reason alone: a block is the operator's to lift, an
-    /// opt-out only the person's ([`opt_in`]). Says whether there was such a row.
+    /// Lifts one reason for which a number is on the do-not-contact list: a block is lifted by the operator, an opt-out
+    /// only by the person ([`opt_in`]). Returns whether there was such a row.
     pub async fn unsuppress(
         &self,
         number: Msisdn,
@@ -155,8 +155,8 @@ impl Store {
     }
 }
 
-/// The person asked to be written to again: their own opt-outs are lifted, a block by the operator stays. Says whether
-/// there were any.
+/// Lifts a person's own opt-outs, as the person asked for messages again; a block by the operator stays. Returns
+/// whether there were any.
 pub(super) fn opt_in(c: &Connection, number: Msisdn) -> Result<bool> {
     let lifted = c
         .prepare_cached("DELETE FROM suppression WHERE number = ?1 AND reason = ?2")?

@@ -43,7 +43,7 @@ fn waves(c: &Connection, id: CampaignId) -> Result<Vec<WaveRow>> {
     .collect::<rusqlite::Result<_>>()?)
 }
 
-/// Up to where a wave was settled at which time, as far as its marks tell, oldest first.
+/// How far a wave was settled at which times, as far as its marks tell, oldest first.
 fn marks(c: &Connection, wave: i64) -> Result<Vec<(Timestamp, i64)>> {
     Ok(c.prepare_cached("SELECT at, settled_to FROM wave_mark WHERE wave_id = ?1 ORDER BY at")?
         .query_map([wave], |r| Ok((time(r.get(0)?), r.get(1)?)))?
@@ -51,7 +51,7 @@ fn marks(c: &Connection, wave: i64) -> Result<Vec<(Timestamp, i64)>> {
 }
 
 impl Store {
-    /// What is still to come of a campaign, reckoned from where it stands at `now`.
+    /// What is still to come of a campaign, computed from where it stands at `now`.
     pub async fn outlook(&self, id: CampaignId, now: Timestamp) -> Result<Outlook> {
         self.read(move |c| {
             let campaign = load(c, id)?;
@@ -77,8 +77,8 @@ impl Store {
                 }
                 let send = &sends[w.message as usize - 1];
                 let zones = &groups[w.group].zones;
-                // Those whose message before this one is settled follow it from when it was; those whose is under way, from
-                // now; the others follow it in the course.
+                // Recipients whose previous message is settled follow it from that time; those whose previous message
+                // is under way, from now; the others follow it in the course.
                 for leader in all.iter().filter(|l| l.message + 1 == w.message && l.from < w.to && l.to > w.from) {
                     let mut from = leader.from;
                     for (at, settled) in marks(c, leader.id)? {

@@ -1,4 +1,4 @@
-//! One person: what is known of a number, and forgetting it.
+//! One person: what is known about a number, and forgetting it.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{Store, audience, audit, imports, ms, names, time};
 use crate::{By, Consent, Contact, Deed, LastContact, Result, Suppressed};
 
 impl Store {
-    /// What is known of a number: nothing but its suppressions, where it is no contact.
+    /// What is known about a number: only its suppressions if it is not a contact.
     pub async fn contact(&self, number: Msisdn) -> Result<Contact> {
         self.read(move |c| read(c, number)).await
     }
@@ -28,8 +28,8 @@ impl Store {
         .await
     }
 
-    /// Contacts whose number, first or last name or e-mail address begins so, at most `limit`, and whether there
-    /// may be more. Two words are two names. Who was stored a moment ago may be missing ([`Store::names_are_due`]).
+    /// Contacts whose number, first or last name or e-mail address begins with `text`, at most `limit`, and whether
+    /// there are more. Two words are two names. A contact stored just now may be missing ([`Store::names_are_due`]).
     pub async fn find_contacts(&self, text: String, limit: usize) -> Result<(Vec<Contact>, bool)> {
         self.read(move |c| {
             let (numbers, more) = find(c, text.trim(), limit)?;
@@ -39,7 +39,7 @@ impl Store {
         .await
     }
 
-    /// Notes that somebody agreed to be written to, or, without one, that they did not.
+    /// Records a person's consent to receive messages, or removes it if none is given.
     pub async fn set_consent(&self, number: Msisdn, consent: Option<Consent>, by: By) -> Result<()> {
         self.write(move |c| {
             let deed = if consent.is_some() { Deed::ConsentNoted } else { Deed::ConsentWithdrawn };
@@ -71,9 +71,9 @@ impl Store {
         .await
     }
 
-    /// Forgets a contact on request: what is known of it, what it wrote and what it was answered go, and what campaigns
-    /// froze of it is blanked, so that it gets nothing more of those that were scheduled before; its suppressions and the
-    /// counts stay. Answers once nothing that was under way to it is left.
+    /// Forgets a contact on request: what is known about it, what it wrote and what it was answered are deleted, and
+    /// what campaigns froze of it is blanked, so that campaigns scheduled before send it nothing more; its suppressions
+    /// and the counts stay. Returns once nothing is under way to it.
     pub async fn delete_contact(&self, contact: Msisdn, by: By) -> Result<bool> {
         let number = contact.digits();
         if !self
@@ -103,14 +103,14 @@ impl Store {
                 Ok(there)
             })
             .await?;
-        // Whoever was scheduled meanwhile read the contact before it went.
+        // A campaign scheduled meanwhile read the contact before it was deleted.
         for (campaign, seq) in self.blank_in_audiences(contact).await? {
             self.settled_for(campaign, seq).await?;
         }
         Ok(there)
     }
 
-    /// Blanks a number in every audience that it is frozen into; answers where that is.
+    /// Blanks a number in every audience that it is frozen into; returns its places there.
     async fn blank_in_audiences(&self, number: Msisdn) -> Result<Vec<(CampaignId, i64)>> {
         let places: Vec<(CampaignId, i64)> = self
             .read(move |c| {
@@ -150,7 +150,7 @@ impl Store {
         Ok(())
     }
 
-    /// Blanks refused rows of files that this number stands in, however it is spelt there.
+    /// Blanks the refused rows of files that contain this number, however it is spelt there.
     async fn blank_import_errors(&self, number: Msisdn) -> Result<()> {
         let found: Vec<(i64, i64)> = self
             .read(move |c| {
@@ -188,15 +188,15 @@ impl Store {
     }
 }
 
-/// Stands in the place of the fields of somebody in a frozen audience who was deleted on request.
+/// Stands for the fields of a person in a frozen audience who was deleted on request.
 pub(super) const DELETED: &str = "deleted";
-/// Digits of a refused value that must be those of a number: fewer are many people's.
+/// The fewest digits in a refused value that identify a number: fewer could be many people's.
 const SHORTEST_MATCH: usize = 7;
-/// How long a claim may be under way, and how often it is looked at.
+/// How long a claim may be under way, and how often to look.
 const LONGEST_CLAIM: Duration = Duration::from_secs(12);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// What goes with a contact, each by its number. A message that is answered by itself and waits is not sent any more.
+/// What is deleted with a contact, each by its number. An automatic answer that still waits is not sent any more.
 const FORGET: [&str; 8] = [
     "DELETE FROM list_member WHERE number = ?1",
     "DELETE FROM consent WHERE number = ?1",
@@ -208,7 +208,7 @@ const FORGET: [&str; 8] = [
     "UPDATE answer SET text = '' WHERE number = ?1 AND state <> 'taken'",
 ];
 
-/// Blanks what a campaign froze of somebody; nothing more goes to them.
+/// Blanks a person's frozen fields in a campaign; nothing more goes to them.
 pub(super) fn blank(c: &Connection, id: CampaignId, seq: i64) -> Result<()> {
     c.prepare_cached("UPDATE audience SET fields = ?3 WHERE campaign_id = ?1 AND seq = ?2")?
         .execute((id.0, seq, DELETED))?;
@@ -220,7 +220,7 @@ fn sender(address: String) -> String {
     Sender::try_from(address.clone()).map_or(address, String::from)
 }
 
-/// The numbers of contacts that `text` names: by the beginning of their number, name or e-mail address.
+/// The numbers of contacts that `text` means: by the beginning of their number, name or e-mail address.
 fn find(c: &Connection, text: &str, limit: usize) -> Result<(Vec<i64>, bool)> {
     let digits: String = text.chars().filter(|ch| !" +-()".contains(*ch)).collect();
     if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -229,7 +229,7 @@ fn find(c: &Connection, text: &str, limit: usize) -> Result<(Vec<i64>, bool)> {
     names::beginning(c, text, limit)
 }
 
-/// Contacts whose number begins with these digits: a range of each length that numbers have.
+/// Contacts whose number begins with these digits: one range for each length that numbers have.
 fn by_number(c: &Connection, digits: &str, limit: usize) -> Result<(Vec<i64>, bool)> {
     let mut found: Vec<i64> = Vec::new();
     for (from, to) in Msisdn::beginning(digits) {

@@ -1,8 +1,8 @@
-//! A place where data lies, told from any place that it was copied to. In containers neither the machine nor the path says
-//! anything: both are the same in each. The file does: a copy of it was born at another moment, whatever its other dates,
-//! and a folder that is mounted elsewhere or moved is still that file.
+//! A place where data lies, told apart from any place that it was copied to. In containers neither the machine nor the
+//! path can tell: both are the same in each. The file can: a copy of it was created at another moment, whatever its
+//! other dates, and a folder that is moved or mounted elsewhere still holds that file.
 //!
-//! Leaves: a disk that was cloned whole, its machine's id too, is the same place to everybody who looks from inside.
+//! Leaves: a disk that was cloned whole, with its machine's id, is the same place to anyone who looks from inside.
 
 use std::{env, fs, path::Path, time::UNIX_EPOCH};
 
@@ -11,15 +11,15 @@ use sha2::{Digest, Sha256};
 
 use crate::{Result, StoreError};
 
-/// Where container engines leave their mark.
+/// Files by which container engines mark a container.
 const CONTAINER_MARKS: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
-/// What they set for every process: podman, LXC and systemd-nspawn; Kubernetes.
+/// Variables that they set for every process: podman, LXC and systemd-nspawn; Kubernetes.
 const CONTAINER_VARIABLES: [&str; 2] = ["container", "KUBERNETES_SERVICE_HOST"];
 
-/// On which machine, in which file, at which path.
+/// A machine, a file and a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Place {
-    /// A hash of the machine's id; none where it has none, or it is a container's.
+    /// A hash of the machine's id; none if it has no id, or the id is a container's.
     machine: Option<String>,
     file: Identity,
     path: String,
@@ -29,9 +29,9 @@ pub(super) struct Place {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Identity {
-    /// When it was made, in nanoseconds since 1970.
+    /// When the file was created, in nanoseconds since 1970.
     Born(String),
-    /// Where its file system knows no such time: its number there, which another file system may give as well.
+    /// The file's inode where its file system keeps no such time; another file system may use the same one.
     Inode(u64),
 }
 
@@ -62,7 +62,7 @@ impl Place {
         let machine = machine_id();
         let known = !(machine.is_empty() || in_container());
         Ok(Self {
-            // The id itself is to stay on the machine (machine-id(5)).
+            // The id itself must stay on the machine (machine-id(5)).
             machine: known.then(|| hash([b"carillon", machine.as_bytes()])),
             file: born
                 .map_or(Identity::Inode(found.ino()), |born| Identity::Born(born.as_nanos().to_string())),
@@ -85,7 +85,7 @@ impl Place {
         serde_json::from_str(text).ok()
     }
 
-    /// A folder's place as versions before wrote it down: by its machine and path alone.
+    /// A folder's place as earlier versions stored it: machine and path alone.
     pub(super) fn as_first_written(folder: &Path) -> Result<String> {
         let path = folder.canonicalize().map_err(broken)?;
         Ok(hash([machine_id().as_bytes(), path.as_os_str().as_encoded_bytes()]))

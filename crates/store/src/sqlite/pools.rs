@@ -1,6 +1,6 @@
-//! Pools of senders, and as whom each frozen audience is written to.
+//! Pools of senders, and the senders that each frozen audience gets.
 //!
-//! Keeps: a recipient keeps its sender for as long as the pool does; one that is taken out of its pool is replaced
+//! Keeps: a recipient keeps its sender for as long as the pool does; a sender that is removed from its pool is replaced
 //! wherever it was dealt, with a line in the campaign's history.
 
 use super::writer::Effect;
@@ -18,7 +18,7 @@ fn sender((sender, rate): (String, u32)) -> Result<PoolSender> {
     Ok(PoolSender { sender, rate_per_second: NonZeroU32::new(rate).unwrap_or(NonZeroU32::MIN) })
 }
 
-/// Senders in their order, out of a table of them.
+/// Reads senders in order from a table of them.
 fn senders(c: &Connection, sql: &str, id: i64) -> Result<Vec<PoolSender>> {
     c.prepare_cached(sql)?.query_map([id], |r| Ok((r.get(0)?, r.get(1)?)))?.map(|row| sender(row?)).collect()
 }
@@ -63,7 +63,7 @@ pub(super) fn freeze(c: &Connection, id: CampaignId, d: &Definition) -> Result<(
     Ok(())
 }
 
-/// As whom a campaign is sent; none before that is known.
+/// The senders of a campaign; none until they are known.
 pub(super) fn of(c: &Connection, id: CampaignId, d: &Definition) -> Result<Option<Senders>> {
     match d.content.send_as() {
         Some(SendAs::One(sender)) => Ok(Some(Senders::one(sender.clone()))),
@@ -79,18 +79,18 @@ pub(super) fn of(c: &Connection, id: CampaignId, d: &Definition) -> Result<Optio
     }
 }
 
-/// Segments a second that a pool carries in all; none where a campaign has no pool.
+/// Segments a second that a pool carries in total; none where a campaign has no pool.
 pub(super) fn rate(c: &Connection, d: &Definition) -> Result<Option<u32>> {
     let Some(SendAs::Pool(pool)) = d.content.send_as() else { return Ok(None) };
     Ok(Some(find(c, *pool)?.config.rate_per_second()))
 }
 
-/// How a campaign that is sent as a pool has it saved.
+/// The form in which a campaign stores this pool as its sender.
 fn saved(id: PoolId) -> Result<String> {
     serde_json::to_string(&SendAs::Pool(id)).map_err(|e| StoreError::Database(e.to_string()))
 }
 
-/// What campaigns are saved as that are sent as `sender`, itself or within a pool: a JSON array.
+/// The stored forms of every campaign sender that means `sender`, by itself or within a pool: a JSON array.
 pub(super) fn sent_as(c: &Connection, sender: String) -> Result<String> {
     let pools: Vec<i64> = c
         .prepare_cached("SELECT pool_id FROM pool_sender WHERE sender = ?1")?
@@ -103,7 +103,7 @@ pub(super) fn sent_as(c: &Connection, sender: String) -> Result<String> {
     serde_json::to_string(&all).map_err(|e| StoreError::Database(e.to_string()))
 }
 
-/// A pool's name; its id, where it was removed.
+/// A pool's name, or its id if it was removed.
 pub(super) fn name(c: &Connection, id: PoolId) -> Result<String> {
     let name = c
         .prepare_cached("SELECT name FROM pool WHERE id = ?1")?
@@ -112,7 +112,7 @@ pub(super) fn name(c: &Connection, id: PoolId) -> Result<String> {
     Ok(name.unwrap_or_else(|| id.to_string()))
 }
 
-/// Campaigns that are sent as a pool and may still send, with their statuses.
+/// Campaigns that use a pool and may still send, with their statuses.
 fn users(c: &Connection, id: PoolId) -> Result<Vec<(CampaignId, Status)>> {
     let rows: Vec<(i64, String)> = c
         .prepare_cached(
@@ -126,14 +126,14 @@ fn users(c: &Connection, id: PoolId) -> Result<Vec<(CampaignId, Status)>> {
         .collect())
 }
 
-/// Brings what was dealt to a campaign up to date with its pool.
+/// Brings the senders dealt to a campaign up to date with its pool.
 fn replace(c: &Connection, id: CampaignId, status: Status, pool: &[PoolSender], by: &By) -> Result<()> {
     let mut gone: Vec<(Sender, usize)> = Vec::new();
     let places =
         senders(c, "SELECT sender, rate FROM campaign_slot WHERE campaign_id = ?1 ORDER BY slot", id.0)?;
     for (slot, place) in places.iter().enumerate() {
         let now = pool.iter().find(|one| one.sender == place.sender).unwrap_or_else(|| {
-            // One that is gone is replaced by the same other wherever it was dealt.
+            // A removed sender has the same replacement wherever it was dealt.
             let at = gone.iter().position(|(sender, _)| *sender == place.sender).unwrap_or_else(|| {
                 gone.push((place.sender.clone(), gone.len() % pool.len()));
                 gone.len() - 1
@@ -150,7 +150,7 @@ fn replace(c: &Connection, id: CampaignId, status: Status, pool: &[PoolSender], 
     for (sender, at) in gone {
         operate::note(c, id, by, &format!("{sender} replaced by {}", pool[at].sender), status)?;
     }
-    // Whoever read the campaign before reads it anew.
+    // Anyone who read the campaign before reads it anew.
     c.execute("UPDATE campaign SET version = version + 1 WHERE id = ?1", [id.0])?;
     operate::reshape(c, id)?;
     Ok(())
@@ -188,8 +188,8 @@ impl Store {
         .await
     }
 
-    /// Replaces a pool. New senders are dealt to campaigns that are scheduled from now on; one that is gone is
-    /// replaced in those that were scheduled before.
+    /// Replaces a pool. New senders are dealt to campaigns scheduled from now on; a removed sender is replaced in
+    /// campaigns scheduled before.
     pub async fn edit_pool(&self, id: PoolId, config: PoolConfig, by: By) -> Result<Pool> {
         Problem::none(config.problems())?;
         self.write_begun(move |c, effects| {
@@ -213,7 +213,7 @@ impl Store {
     /// Removes a pool.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] where a campaign that may still send is sent as it.
+    /// [`StoreError::Invalid`] where a campaign that may still send uses it.
     pub async fn remove_pool(&self, id: PoolId, by: By) -> Result<()> {
         self.write(move |c| {
             find(c, id)?;

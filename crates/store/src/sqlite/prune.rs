@@ -1,4 +1,4 @@
-//! Drops what has had its time: keys of receipts after a week, marks of waves that nothing follows any more.
+//! Drops old data: keys of receipts after a week, marks of waves that nothing follows any more.
 
 use super::writer::Effect;
 use campaign::CampaignId;
@@ -9,16 +9,16 @@ use crate::{Result, StoreError};
 
 /// How long a receipt may come after its message (architecture.md, receipt key).
 const RECEIPTS_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// How long one without an id may find a delivery that has none (product document §3, In doubt).
+/// How long a receipt without an id may find a delivery without one (product document §3, In doubt).
 const DOUBTS_WITHIN: SignedDuration = SignedDuration::from_hours(48);
 /// How long the parts of a long reply wait for each other.
 const PARTS_WITHIN: SignedDuration = SignedDuration::from_hours(24);
-/// Keys looked at in one step of bulk work: some milliseconds.
+/// Keys examined in one step of bulk work: some milliseconds.
 const STEP: i64 = 5_000;
 
 impl Store {
-    /// Drops what is too old at `now`, in steps that let everything else go first. Says how many keys of
-    /// receipts went.
+    /// Drops what is too old at `now`, in steps that let everything else go first. Returns how many keys of receipts
+    /// were dropped.
     pub async fn prune(&self, now: Timestamp) -> Result<u64> {
         let store = self.clone();
         tokio::task::spawn_blocking(move || store.prune_now(now))
@@ -58,7 +58,7 @@ impl Store {
         let mut from = Some((0, String::new(), 0));
         let mut gone = 0;
         while let Some(at) = from {
-            // A walk along the primary key: an index by time would cost every message more than this does.
+            // Walks along the primary key: an index by time would cost every message more than this does.
             let (next, dropped) = self.inner.writer.run_now(Lane::Bulk, move |c, _| {
                 let last: Option<(i64, String, i64)> = c
                     .prepare_cached(include_str!("sql/receipt_key_step.sql"))?

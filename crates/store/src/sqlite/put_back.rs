@@ -1,7 +1,7 @@
-//! What a claim had not written goes back: the wave steps back, or its gaps become waves of their own.
+//! Puts back what a claim did not write: the wave steps back, or its gaps become waves of their own.
 //!
-//! Keeps: waves stay tens. What is cut is joined again as soon as neighbours differ in nothing but their range, so a
-//! line that drops every few seconds leaves as many waves as a line that holds.
+//! Keeps: a campaign has tens of waves. Waves that were cut are joined again as soon as neighbours differ only in their
+//! range, so a line that drops every few seconds leaves as many waves as a line that holds.
 
 use campaign::ClaimId;
 use rusqlite::OptionalExtension;
@@ -10,7 +10,7 @@ use super::dispatch::Turn;
 use crate::Result;
 
 impl Turn<'_> {
-    /// The tail of a claim from `from` on was not written: it goes back to be claimed anew.
+    /// Puts back the tail of a claim from `from` on, which was not written, to be claimed anew.
     pub(super) fn put_back(&mut self, claim: ClaimId, from: i64) -> Result<()> {
         let row: Option<(i64, u32, Option<i64>, i64)> = self
             .c
@@ -27,7 +27,7 @@ impl Turn<'_> {
                 .execute((claim.0, from))?;
             return self.shrink_claim(claim.0, freed as i64);
         };
-        // Those of the tail that were skipped at the claim have their row already and stay settled.
+        // Recipients in the tail who were skipped at the claim have a row already and stay settled.
         let gaps = self.gaps(campaign, message, from, to)?;
         let unsettled = gaps.iter().map(|(a, b)| b - a).sum();
         self.c.prepare_cached("UPDATE claim SET to_seq = ?2 WHERE id = ?1")?.execute((claim.0, from))?;
@@ -53,7 +53,7 @@ impl Turn<'_> {
         self.shrink_claim(claim.0, unsettled)
     }
 
-    /// The runs of `[from, to)` that have neither delivery nor retry row.
+    /// The runs of `[from, to)` that have neither a delivery nor a retry row.
     fn gaps(&self, campaign: i64, message: u32, from: i64, to: i64) -> Result<Vec<(i64, i64)>> {
         let rows: Vec<i64> = self
             .c
@@ -89,7 +89,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Cuts the wave of `message` that holds `at` in its middle.
+    /// Cuts the wave of `message` that holds `at` in two there.
     fn cut(&mut self, campaign: i64, message: u32, at: i64) -> Result<()> {
         let whole: Option<i64> = self
             .c
@@ -147,12 +147,12 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Makes `left` the wave over `range`, in which `right` ends up.
+    /// Makes `left` the wave over `range`, and merges `right` into it.
     fn swallow(&mut self, left: i64, right: i64, range: Range) -> Result<()> {
         self.c.prepare_cached("UPDATE claim SET wave_id = ?1 WHERE wave_id = ?2")?.execute((left, right))?;
         self.join_marks(left, right)?;
         self.c.prepare_cached("DELETE FROM wave WHERE id = ?1")?.execute([right])?;
-        // How far it is settled follows from its claims, at the turn's end.
+        // How far the wave is settled follows from its claims, at the turn's end.
         self.c
             .prepare_cached(
                 "UPDATE wave SET to_seq = ?2, next_seq = ?3, settled_to = from_seq WHERE id = ?1",
@@ -165,7 +165,7 @@ impl Turn<'_> {
 }
 
 impl Turn<'_> {
-    /// The marks of a wave that was cut at `at`: the left's up to where it was through, the right's from there on.
+    /// Divides the marks of a wave cut at `at`: the left keeps those until it was done, the right gets the rest.
     fn cut_marks(&self, left: i64, right: i64, at: i64) -> Result<()> {
         let Some(through) = self.through(left, at)? else { return Ok(()) };
         self.c
@@ -175,8 +175,8 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// The marks of two neighbours that become one: at the left's place until it was through, then at the right's. What
-    /// the right had settled before that counts from then on.
+    /// Joins the marks of two neighbours: the left's until it was done, then the right's. What the right had settled
+    /// before that counts from then on.
     fn join_marks(&self, left: i64, right: i64) -> Result<()> {
         let end: i64 = self
             .c
@@ -208,7 +208,7 @@ impl Turn<'_> {
 
     /// When a wave's first mark at or beyond `seq` was left.
     fn through(&self, wave: i64, seq: i64) -> Result<Option<i64>> {
-        // Marks only grow, so the last that is not there yet is next to it.
+        // Marks only grow, so the last one that is not there yet is next to it.
         Ok(self
             .c
             .prepare_cached(
@@ -219,7 +219,7 @@ impl Turn<'_> {
     }
 }
 
-/// A wave that may be joined with its neighbour: where both are alike in all but their range.
+/// A wave that may be joined with its neighbour if both are alike in all but their range.
 struct Piece {
     id: i64,
     range: Range,
@@ -227,7 +227,7 @@ struct Piece {
     alike: (i64, i64, bool, u8),
 }
 
-/// What a wave covers, and the first of it that was never claimed.
+/// The range of a wave, and the first place in it that was never claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Range {
     from: i64,
@@ -236,7 +236,7 @@ struct Range {
 }
 
 impl Range {
-    /// Both as one, where `right` follows at once and nothing unclaimed lies before something claimed.
+    /// Both ranges as one, if `right` follows directly and nothing unclaimed precedes something claimed.
     fn joined(self, right: Self) -> Option<Self> {
         let next = if self.next == self.to {
             right.next

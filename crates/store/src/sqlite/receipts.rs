@@ -1,12 +1,12 @@
 //! Receipts: the first final one wins, and it settles only what is its own.
 //!
-//! A receipt is known by its id, which is the route's own, whatever its addresses say: in the very spelling of the
-//! answer, else but for case and leading zeros, else in another base. Number and sender choose only where several
-//! messages have the id. One without a known id may be that of a delivery which has none (In doubt), where route,
-//! sender and number fit it alone and nothing else is on its way to that number.
+//! A receipt is matched by its id, within its own route, whatever its addresses say: in the exact spelling of the
+//! answer, otherwise ignoring case and leading zeros, otherwise in another base. Number and sender only choose where
+//! several messages have the id. A receipt without a known id may match a delivery that has none (In doubt), if route,
+//! sender and number fit that delivery alone and nothing else is on its way to that number.
 //!
-//! The hot path is written as plain look-ups and updates by primary key: `RETURNING` builds a table for its
-//! one row and took longer than the update itself.
+//! The hot path uses plain look-ups and updates by primary key: `RETURNING` builds a table for its one row and took
+//! longer than the update itself.
 
 use std::collections::HashMap;
 
@@ -20,10 +20,10 @@ use crate::{
     provider_id::{folded, in_another_base, spelling},
 };
 
-/// A receipt that comes before its result waits so long.
+/// How long a receipt that comes before its result waits.
 const EARLY_RECEIPT: SignedDuration = SignedDuration::from_mins(10);
-/// Messages with one id that are looked at. An SMSC that gives all of them the same is asked by number.
-/// Stands in the statements as a number: a limit that is bound has SQLite prepare them anew each time.
+/// The most messages with one id to look at. An SMSC that gives all of them the same id is matched by number. The
+/// statements have this number as a literal: SQLite prepares them anew each time a limit is bound.
 const MOST_ALIKE: usize = 32;
 
 /// A delivery's row, as far as news concern it.
@@ -35,12 +35,12 @@ pub(super) struct Standing {
     changed_at: i64,
 }
 
-/// What is known by an id.
+/// A message found by an id.
 struct Known {
     place: Place,
     number: i64,
     at: i64,
-    /// How the SMSC spelt it; none: as it is found.
+    /// How the SMSC spelt the id; none: the same as the form that it is found by.
     spelling: Option<String>,
 }
 
@@ -50,25 +50,25 @@ impl Known {
         Ok(Self { place, number: r.get(3)?, at: r.get(4)?, spelling: r.get(5)? })
     }
 
-    /// Whether it was spelt as `id` is, which is found as `folded`.
+    /// Whether the id was spelt as `id`, which is found as `folded`.
     fn is_spelt(&self, id: &str, folded: &str) -> bool {
         self.spelling.as_deref().unwrap_or(folded) == id
     }
 
-    /// How well its number fits the addresses of a receipt; some SMSCs swap them.
+    /// How well the message's number fits the addresses of a receipt; some SMSCs swap them.
     fn fits(&self, receipt: &Receipt) -> u8 {
         let number = self.number.to_string();
         if receipt.from.is_like(&number) { 2 } else { u8::from(receipt.to.is_like(&number)) }
     }
 
-    /// Whether it is an answer or a test of our own.
+    /// Whether it is an answer or a test message of our own.
     fn is_our_own(&self) -> bool {
         self.place.0 == 0
     }
 }
 
 impl Turn<'_> {
-    /// Applies receipts that were there before the result they belong to.
+    /// Applies receipts that came before the results that they belong to.
     pub(super) fn early_receipts(&mut self, route: i64, s: &Settled, ids: &[String]) -> Result<()> {
         for id in ids.iter().filter(|id| !id.is_empty()) {
             let own = folded(id);
@@ -135,7 +135,7 @@ impl Turn<'_> {
         Ok(standing)
     }
 
-    /// News of a delivery that has a row: applied where the row gives way to it.
+    /// Applies news of a delivery that has a row, if the row gives way to them.
     pub(super) fn news(&mut self, key: Place, later: Outcome, code: Option<u32>) -> Result<()> {
         match self.standing(key)? {
             Some(standing) => self.apply(key, &standing, later, code, None),
@@ -181,7 +181,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Whether this is the first final receipt of one part of a long text; from then on it is not.
+    /// Whether this is the first final receipt of one part of a long text; after this call it no longer is.
     fn is_first_of_part(&self, route: i64, id: &str, known: &Known) -> Result<bool> {
         let (campaign, message, seq) = known.place;
         let changed = self
@@ -194,7 +194,7 @@ impl Turn<'_> {
         Ok(changed == 1)
     }
 
-    /// What has `id`, in its one form, on the route of a receipt.
+    /// The messages with `id`, in its folded form, on the route of a receipt.
     fn known_by(&self, id: &str, receipt: &Receipt) -> Result<Vec<Known>> {
         let known: Vec<Known> = self
             .c
@@ -223,8 +223,8 @@ impl Turn<'_> {
         Ok(fitting)
     }
 
-    /// The one of several that a receipt means: by its number, then its sender, then the newest. None where nothing
-    /// but the id speaks for any of them.
+    /// Which of several messages a receipt means: by its number, then its sender, then the newest. None where only the
+    /// id speaks for any of them.
     fn choose(&self, mut known: Vec<Known>, receipt: &Receipt) -> Result<Option<Known>> {
         if known.len() < 2 {
             return Ok(known.pop());
@@ -237,7 +237,7 @@ impl Turn<'_> {
         if known.len() > 1 {
             let mut of_sender = Vec::new();
             for k in &known {
-                // An answer goes out as whom it answers for.
+                // An answer goes out from the sender that it answers for.
                 let sender = if k.is_our_own() { None } else { Some(self.sender_of(k.place)?) };
                 let fits = |sender: String| receipt.to.is_like(&sender) || receipt.from.is_like(&sender);
                 of_sender.push(sender.is_none_or(fits));
@@ -250,7 +250,7 @@ impl Turn<'_> {
         Ok(known.into_iter().max_by_key(|k| (k.at, k.is_our_own(), k.place)))
     }
 
-    /// What a receipt is of, and the id that it is found by.
+    /// The message that a receipt belongs to, and the id that it is found by.
     fn find(&self, receipt: &Receipt) -> Result<Option<(Known, String)>> {
         let id = spelling(&receipt.id);
         if id.is_empty() {
@@ -267,7 +267,7 @@ impl Turn<'_> {
         let (mut known, mut found_by) = (Vec::new(), HashMap::new());
         for other in in_another_base(id) {
             for k in self.known_by(&other, receipt)? {
-                // Digits that are read in two ways say less: the number must not speak against it.
+                // Digits that can be read in two bases prove less: the number must not contradict them.
                 if k.fits(receipt) > 0 || !tells(receipt) {
                     found_by.insert(k.place, other.clone());
                     known.push(k);
@@ -289,7 +289,7 @@ impl Turn<'_> {
                 return Ok(());
             }
             let Some(standing) = self.standing(known.place)? else { return Ok(()) };
-            // A lone segment's own outcome tells a second receipt from the first; parts need it noted.
+            // A single segment's own outcome tells a second receipt from the first; parts must be recorded.
             if standing.parts > 1 && !self.is_first_of_part(receipt.route.0, &id, &known)? {
                 return Ok(());
             }
@@ -302,7 +302,7 @@ impl Turn<'_> {
             }
             return Ok(());
         }
-        // No result with that id yet: it waits.
+        // There is no result with that id yet: the receipt waits.
         self.early = true;
         if !std::mem::replace(&mut self.swept, true) {
             self.c

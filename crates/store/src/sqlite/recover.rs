@@ -1,6 +1,6 @@
-//! Recovery: what the program's end left under way is settled before the first turn.
+//! Recovery: what was under way when the program ended is settled before the first turn.
 //!
-//! Looks at orphaned claims only: what has neither delivery nor retry row may have been sent and is In doubt.
+//! Looks only at orphaned claims: a message with neither a delivery nor a retry row may have been sent and is In doubt.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use super::{Store, answer, campaigns::active, dispatch::Turn, home::COPIED, time
 use crate::{Fate, Result, Settled, Tries};
 
 impl Store {
-    /// Settles claims whose worker is gone: what has neither a row nor a retry is In doubt. To be called
-    /// before the engine's first turn, when no other engine works on this data.
+    /// Settles claims whose worker is gone: a message with neither a row nor a retry is In doubt. To be called before
+    /// the engine's first turn, while no other engine works on this data.
     pub async fn recover(&self, worker: String, now: Timestamp) -> Result<u64> {
         self.write(move |c| {
             let mut turn = Turn::new(c, &worker, now)?;
@@ -39,7 +39,7 @@ impl Store {
     }
 }
 
-/// What claims of other workers leave open, In doubt: what has neither a row nor a retry, and retries that
+/// Marks what claims of other workers leave open as In doubt: messages with neither a row nor a retry, and retries that
 /// were claimed.
 fn orphans(c: &Connection, worker: &str) -> Result<Vec<Settled>> {
     Ok(c.prepare_cached(include_str!("sql/orphans.sql"))?

@@ -1,4 +1,4 @@
-//! Replies: the parts of a long one put together, keywords carried out in the transaction that stores them.
+//! Replies: the parts of a long reply are joined, and keywords take effect in the transaction that stores them.
 
 use campaign::{
     CampaignId, Channel, Msisdn, RouteId, SkipReason,
@@ -11,16 +11,16 @@ use serde_json::json;
 use super::{Store, answer, campaigns, opt_out, settings, time, webhooks};
 use crate::{AnswerRow, Barred, Level, OptOutScope, Part, Reply, ReplyFilter, ReplyRow, Result, Settings};
 
-/// The word stored with a reply that is no keyword and reads like a no all the same.
+/// The word stored with a reply that is not a keyword but reads like a refusal.
 const REFUSAL: &str = "refusal";
-/// Stands where a part of a long reply never came.
+/// Stands for a part of a long reply that never came.
 const GAP: &str = "[...]";
 
 /// A reply whose number and sender are known.
 pub(super) struct Mo {
     pub(super) route: RouteId,
     pub(super) number: Msisdn,
-    /// As the campaign has it; as it came, where there is none.
+    /// The sender as the campaign has it; without a campaign, as it came.
     pub(super) sender: String,
     campaign: Option<i64>,
     text: String,
@@ -30,11 +30,11 @@ pub(super) struct Mo {
 #[derive(Default)]
 pub(super) struct Heard {
     pub(super) campaign: Option<CampaignId>,
-    /// The purposes that a number is opted out of, where a keyword changed that.
+    /// What a number is barred from, where a keyword changed that.
     pub(super) held: Option<opt_out::Held>,
 }
 
-/// Whose numbers come to a route without a country code: those of its own country, else of the account's.
+/// The country of numbers that come to a route without a country code: the route's own, otherwise the account's.
 pub(super) fn country(c: &Connection, route: RouteId, settings: &Settings) -> Result<Option<Country>> {
     let of_route: Option<String> = c
         .prepare_cached("SELECT config ->> '$.country' FROM route WHERE id = ?1")?
@@ -44,8 +44,8 @@ pub(super) fn country(c: &Connection, route: RouteId, settings: &Settings) -> Re
     Ok(of_route.as_deref().or(settings.country.as_deref()).and_then(|code| code.parse().ok()))
 }
 
-/// Whom a reply is from and to what it answers: of all that its address may name, whom we wrote to from the sender
-/// that it goes to, else whom we wrote to at all, else the likeliest. None where it names no number.
+/// Whom a reply is from and what it answers. Of all numbers that its address may mean: one that we wrote to from that
+/// sender, otherwise one that we wrote to at all, otherwise the likeliest. None where it means no number.
 fn identify(c: &Connection, reply: &Reply, settings: &Settings) -> Result<Option<Mo>> {
     let readings = reply.from.readings(country(c, reply.route, settings)?);
     let (mut known, mut answers) = (None, None);
@@ -81,8 +81,8 @@ fn identify(c: &Connection, reply: &Reply, settings: &Settings) -> Result<Option
     })
 }
 
-/// Stores a reply with the campaign that last wrote to that number from that sender; a keyword takes
-/// effect, and is answered, in the same transaction. A part of a long one waits for the others.
+/// Stores a reply with the campaign that last wrote to that number from that sender; a keyword takes effect, and is
+/// answered, in the same transaction. A part of a long reply waits for the others.
 pub(super) fn hear(c: &Connection, reply: &Reply, now: i64) -> Result<Heard> {
     let settings = settings::read(c)?;
     let Some(mo) = identify(c, reply, &settings)? else {
@@ -109,7 +109,7 @@ pub(super) fn hear(c: &Connection, reply: &Reply, now: i64) -> Result<Heard> {
     }
 }
 
-/// The text of the parts that are there, and whether these are all. If so they go.
+/// The text of the parts that have come, and whether they are all; if so they are deleted.
 fn join(c: &Connection, mo: &Mo, part: Part) -> Result<(String, bool)> {
     let key = (mo.number.digits(), &mo.sender, part.reference, part.total);
     let there: Vec<(u8, String)> = c
@@ -137,8 +137,8 @@ fn drop_parts(c: &Connection, mo: &Mo, part: Part) -> Result<()> {
     Ok(())
 }
 
-/// Stores what came of long replies whose other parts did not come before `before`; answers whose opt-outs
-/// that changed, and to what.
+/// Stores what came of long replies whose other parts did not come before `before`; returns the numbers whose opt-outs
+/// changed, and what each is barred from now.
 pub(super) fn close_parts(c: &Connection, before: i64, now: i64) -> Result<Vec<opt_out::Held>> {
     let settings = settings::read(c)?;
     let old: Vec<(Mo, Part)> = c
@@ -185,13 +185,13 @@ fn hear_whole(c: &Connection, reply: &Mo, settings: &Settings, now: i64) -> Resu
                 OptOutScope::Channel | OptOutScope::Purpose => Barred::of(Channel::Sms),
             };
             let scope = (barred.word(), purpose.as_deref().unwrap_or_default());
-            // Whoever is opted out and says so again was told already.
+            // A person who has opted out and says so again was told already.
             if opt_out::add(c, reply.number, scope, SkipReason::OptedOut.word(), now)? {
                 answer::queue(c, id, reply, Keyword::OptOut, settings, now)?;
             }
             Some(opt_out::bars(c, reply.number)?)
         }
-        // Lifts what a reply had set; a number that was blocked by a person stays blocked.
+        // Lifts what a reply had set; a number that was blocked by hand stays blocked.
         Some(Keyword::OptIn) => {
             let lifted = opt_out::opt_in(c, reply.number)?;
             let held = opt_out::bars(c, reply.number)?;
@@ -228,7 +228,7 @@ impl Store {
         .await
     }
 
-    /// A page of the replies to a campaign, or of all, newest first.
+    /// A page of the replies to a campaign, or of all replies, newest first.
     pub async fn replies(
         &self,
         campaign: impl Into<Option<CampaignId>>,

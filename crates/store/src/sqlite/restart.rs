@@ -22,14 +22,14 @@ use super::{
 };
 use crate::{By, Campaign, Change, Problem, RebuiltMessage, Result, StoreError};
 
-/// Failed deliveries that share a transaction; the statement has it as a literal.
+/// The most failed deliveries to share a transaction; the statement has this number as a literal.
 const FAILED_TOGETHER: usize = 2_000;
 
-/// What a stop closed.
+/// A part that a stop closed.
 #[derive(Clone)]
 enum Part {
     Wave(WaveId),
-    /// The retries of a message to one group, the first of them due at `first`.
+    /// The retries of a message to one group; the first is due at `first`.
     Retries {
         from: i64,
         to: i64,
@@ -37,7 +37,7 @@ enum Part {
     },
 }
 
-/// What a stop closed of a campaign, with something left in it.
+/// The parts that a stop closed of a campaign with something left in them.
 fn closed(
     c: &Connection,
     id: CampaignId,
@@ -69,7 +69,7 @@ fn closed(
                     Ok((r.get(0)?, r.get(1)?))
                 })?;
             if remaining > 0 {
-                // What waits for the message before it has no date, and moves nobody else's.
+                // A part that waits for the message before it has no date, and does not move any other part's.
                 let first = first.map_or(now, time);
                 let part = Part::Retries { from: group.from_seq, to: group.to_seq, first };
                 let zones = group.zones.clone();
@@ -80,7 +80,7 @@ fn closed(
     Ok(closed)
 }
 
-/// What the stop found on its way must be accounted for first.
+/// What the stop found under way must be accounted for first.
 fn drained(c: &Connection, id: CampaignId) -> Result<()> {
     let under_way = c.prepare_cached("SELECT 1 FROM claim WHERE campaign_id = ?1")?.exists([id.0])?;
     if under_way { Err(StoreError::Busy) } else { Ok(()) }
@@ -113,7 +113,7 @@ fn rebuild(
 }
 
 impl Store {
-    /// What a restart would plan, per message.
+    /// What a restart would plan, by message.
     pub async fn restart_plan(
         &self,
         id: CampaignId,
@@ -123,7 +123,7 @@ impl Store {
         self.read(move |c| {
             let mut messages: BTreeMap<u32, RebuiltMessage> = BTreeMap::new();
             for r in rebuild(c, id, &changed, now)? {
-                // What waits for the message before it has no date of its own.
+                // A part that waits for the message before it has no date of its own.
                 let due_at = r.due_at.max(now);
                 let m = messages.entry(r.message_no).or_insert(RebuiltMessage {
                     n: r.message_no,
@@ -140,8 +140,8 @@ impl Store {
         .await
     }
 
-    /// Restarts a stopped campaign with a rebuilt schedule. `include_failed` tries those again that the
-    /// SMSC refused.
+    /// Restarts a stopped campaign with a rebuilt schedule. `include_failed` retries the messages that the SMSC
+    /// refused.
     pub async fn restart(
         &self,
         id: CampaignId,
@@ -150,7 +150,7 @@ impl Store {
         by: By,
     ) -> Result<Campaign> {
         if include_failed {
-            // What is wrong with the restart is told before anything is moved.
+            // What is wrong with the restart is reported before anything is moved.
             self.restart_plan(id, changed.clone(), by.at).await?;
             let (store, now) = (self.clone(), by.at);
             tokio::task::spawn_blocking(move || store.set_failed_aside(id, now))
@@ -164,7 +164,7 @@ impl Store {
             step(c, id, Cause::Act(Action::Restart), &by)?;
             c.execute("UPDATE campaign SET restarted_at = ?2 WHERE id = ?1", (id.0, ms(now)))?;
             c.execute("UPDATE wave SET open = 1 WHERE campaign_id = ?1", [id.0])?;
-            // Whoever was refused before the stop is asked as if for the first time.
+            // Recipients who were refused before the stop are tried as if for the first time.
             c.execute(
                 "UPDATE retry SET open = 1, held = 0, refusals = 0, refused_at = NULL, parked = NULL WHERE campaign_id = ?1",
                 [id.0],
@@ -176,7 +176,7 @@ impl Store {
                             .execute((wave.0, ms(r.due_at)))?;
                     }
                     Part::Retries { from, to, first } => {
-                        // They keep their distances, but for a message with a new time.
+                        // The retries keep their distances, except for a message with a new time.
                         let anew = changed.contains_key(&r.message_no).then_some(ms(r.due_at));
                         let by = r.due_at.duration_since(first).as_millis() as i64;
                         c.prepare_cached(include_str!("sql/retries_restart.sql"))?.execute((
@@ -206,9 +206,9 @@ impl Store {
 }
 
 impl Store {
-    /// Sets those that failed for good beside what the stop left unsent, so that the restart takes them up with it: a few at
-    /// a time, as a campaign may have failed as a whole and nobody else is to wait for it. A restart that comes no
-    /// further leaves those as Cancelled, and the next one takes them up.
+    /// Sets failed deliveries beside what the stop left unsent, so that the restart takes them up with it: a few at a
+    /// time, as a whole campaign may have failed and nobody else should wait for it. A restart that gets no further
+    /// leaves them as Cancelled, and the next one takes them up.
     fn set_failed_aside(&self, id: CampaignId, now: Timestamp) -> Result<()> {
         loop {
             let moved = self.inner.writer.run_now(Lane::Bulk, move |c, effects| {
@@ -225,8 +225,8 @@ impl Store {
     }
 }
 
-/// Moves some of those that failed to the closed retries; answers how many. A text that failed in part is left alone: what
-/// arrived of it would arrive again.
+/// Moves some failed deliveries to the closed retries; returns how many. A text that failed in part is left alone: the
+/// part that arrived would arrive again.
 fn set_aside(c: &Connection, id: CampaignId, now: Timestamp) -> Result<usize> {
     let failed = Outcome::Failed;
     let rows: Vec<(u32, i64, Option<String>, i64, u32)> = c

@@ -1,4 +1,4 @@
-//! Totals, changed by deltas in the very transaction that changes the deliveries.
+//! Totals, changed by deltas in the same transaction that changes the deliveries.
 //!
 //! The cell of a delivery is (message, outcome, reason) and, for the chart, (message, outcome, minute of
 //! its last change). So each cell equals a count over the rows, and `check` can prove it.
@@ -22,7 +22,7 @@ pub(super) struct Deltas {
 }
 
 impl Deltas {
-    /// Adds `by` deliveries that stand at `outcome` since `changed_ms`.
+    /// Adds `by` deliveries that are at `outcome` since `changed_ms`.
     pub(super) fn add(
         &mut self,
         campaign: i64,
@@ -38,7 +38,7 @@ impl Deltas {
         *self.minutes.entry((campaign, message, code, changed_ms / MINUTE_MS)).or_default() += by;
     }
 
-    /// Writes them.
+    /// Writes the deltas.
     pub(super) fn apply(self, c: &Connection) -> Result<()> {
         let mut totals = c.prepare_cached(include_str!("sql/tally_add.sql"))?;
         let mut settled: HashMap<i64, i64> = HashMap::new();
@@ -63,8 +63,8 @@ impl Deltas {
 }
 
 impl Store {
-    /// How many deliveries came to each outcome in each minute, oldest first: (minute's beginning, outcome,
-    /// count). Each delivery counts once, where it came to what it is now.
+    /// How many deliveries reached each outcome in each minute, oldest first: (minute's beginning, outcome, count).
+    /// Each delivery counts once, in the minute in which it reached its present outcome.
     pub async fn course(&self, id: CampaignId) -> Result<Vec<(Timestamp, Outcome, i64)>> {
         self.read(move |c| {
             let rows: Vec<(i64, u8, i64)> = c

@@ -8,20 +8,20 @@ use sha2::{Digest, Sha256};
 use super::{Store, audit, ms, time};
 use crate::{ActorId, By, Deed, Problem, Result, Role, StoreError, TokenRow, User};
 
-/// A session ends when it was not used for so long,
+/// How long a session lives unused.
 const IDLE: SignedDuration = SignedDuration::from_hours(12);
-/// and in any case after so long.
+/// How long a session lives at most.
 const LONGEST: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// How often it is stored that a session was used.
+/// How often the use of a session is stored.
 const SEEN_EVERY: SignedDuration = SignedDuration::from_mins(1);
-/// How long an invitation can be taken up.
+/// How long an invitation is valid.
 const INVITED_FOR: SignedDuration = SignedDuration::from_hours(3 * 24);
 
 fn hash(secret: &str) -> Vec<u8> {
     Sha256::digest(secret.as_bytes()).to_vec()
 }
 
-/// What lets a caller in, to be looked at again while an answer to them goes on.
+/// What lets a caller in, to be checked again while an answer to the caller goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Grant {
     /// An API token, by its number.
@@ -31,13 +31,13 @@ pub enum Grant {
 }
 
 impl Grant {
-    /// The session that has this secret.
+    /// The session with this secret.
     pub fn of_session(secret: &str) -> Self {
         Self::Session(hash(secret))
     }
 }
 
-/// Whether a session that was begun and last used then has not ended.
+/// Whether a session that was begun and last used at these times is still valid.
 fn lives(created: i64, seen: i64, now: i64) -> bool {
     now - created < LONGEST.as_millis() as i64 && now - seen < IDLE.as_millis() as i64
 }
@@ -66,7 +66,7 @@ fn token(r: &Row<'_>) -> rusqlite::Result<TokenRow> {
 const USER: &str = "SELECT u.id, u.email, u.role, u.created_at, \
                     (SELECT max(seen_at) FROM session s WHERE s.user_id = u.id) FROM user u";
 
-/// An address as it is compared.
+/// An address in the form in which addresses are compared.
 fn address(email: &str) -> Result<String> {
     let email = email.trim().to_lowercase();
     let plausible = email.len() <= 254
@@ -90,7 +90,7 @@ fn email(c: &Connection, id: UserId) -> Result<String> {
         .ok_or(StoreError::NotFound("user"))
 }
 
-/// Refuses what would leave nobody to let others in.
+/// Refuses a change that would leave no admin.
 fn keep_an_admin(c: &Connection) -> Result<()> {
     if c.prepare_cached("SELECT 1 FROM user WHERE role = 'admin'")?.exists([])? {
         return Ok(());
@@ -114,7 +114,7 @@ fn insert(c: &Connection, email: &str, role: Role, password: &str, now: i64) -> 
 }
 
 impl Store {
-    /// Whether anybody can sign in.
+    /// Whether there is anybody who can sign in.
     pub async fn has_users(&self) -> Result<bool> {
         self.read(|c| Ok(c.prepare_cached("SELECT 1 FROM user")?.exists([])?)).await
     }
@@ -160,7 +160,7 @@ impl Store {
     /// Changes what a person may do.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] where nobody would be left to let others in.
+    /// [`StoreError::Invalid`] where no admin would be left.
     pub async fn set_role(&self, id: UserId, role: Role, by: By) -> Result<()> {
         self.write(move |c| {
             if c.execute("UPDATE user SET role = ?2 WHERE id = ?1", (id.0, role.word()))? == 0 {
@@ -172,7 +172,7 @@ impl Store {
         .await
     }
 
-    /// Changes a person's password, to this hash, and ends all their sessions.
+    /// Sets a person's password, to this hash, and ends all their sessions.
     pub async fn set_password(&self, id: UserId, password: String, by: By) -> Result<()> {
         self.write(move |c| {
             c.execute("UPDATE user SET password = ?2 WHERE id = ?1", (id.0, password))?;
@@ -210,7 +210,7 @@ impl Store {
         .await
     }
 
-    /// Whose session a secret is; none where it has ended.
+    /// The person whose session has this secret; none where it has ended.
     pub async fn session(&self, secret: &str, now: Timestamp) -> Result<Option<User>> {
         let hash = hash(secret);
         let theirs = hash.clone();
@@ -238,7 +238,7 @@ impl Store {
         Ok(Some(user))
     }
 
-    /// What each of these may do at `now`, in one read; none where it has ended. Does not count as a use of it.
+    /// The role of each of these at `now`, in one read; none where it has ended. Does not count as a use.
     pub async fn granted(&self, grants: Vec<Grant>, now: Timestamp) -> Result<Vec<Option<Role>>> {
         self.read(move |c| {
             let mut tokens = c.prepare_cached("SELECT scope FROM token WHERE id = ?1")?;
@@ -264,7 +264,7 @@ impl Store {
         .await
     }
 
-    /// Ends a session: its cookie opens nothing from now on.
+    /// Ends a session: its cookie no longer works.
     pub async fn end_session(&self, secret: &str, by: By) -> Result<()> {
         let hash = hash(secret);
         self.write(move |c| {
@@ -274,7 +274,7 @@ impl Store {
         .await
     }
 
-    /// Keeps an invitation: whoever has its secret can make an account of this role, once.
+    /// Stores an invitation: its secret lets one person make an account of this role.
     pub async fn invite(&self, role: Role, secret: &str, by: By) -> Result<()> {
         let hash = hash(secret);
         self.write(move |c| {
@@ -287,13 +287,13 @@ impl Store {
         .await
     }
 
-    /// The role that an invitation gives; none where it was taken up or is too old.
+    /// The role that an invitation gives; none where it was used or is too old.
     pub async fn invitation(&self, secret: &str, now: Timestamp) -> Result<Option<Role>> {
         let hash = hash(secret);
         self.read(move |c| invited(c, &hash, ms(now))).await
     }
 
-    /// Takes up an invitation with a new account.
+    /// Accepts an invitation with a new account.
     pub async fn accept_invitation(
         &self,
         secret: &str,
@@ -313,7 +313,7 @@ impl Store {
         .await
     }
 
-    /// Keeps an API token; only its hash is stored.
+    /// Stores an API token; only its hash is kept.
     pub async fn add_token(&self, name: String, role: Role, secret: &str, by: By) -> Result<()> {
         let hash = hash(secret);
         self.write(move |c| {
@@ -326,7 +326,7 @@ impl Store {
         .await
     }
 
-    /// The token that has this secret, if it is one of ours.
+    /// The token with this secret, if there is one.
     pub async fn token(&self, secret: &str) -> Result<Option<TokenRow>> {
         let hash = hash(secret);
         self.read(move |c| {

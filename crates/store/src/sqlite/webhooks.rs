@@ -1,6 +1,5 @@
-//! Webhooks: what they are told is written in the transaction in which it happens, and sent afterwards, so
-//! nothing is told that did not happen and nothing that happened is left out. While nobody listens, nothing
-//! is written.
+//! Webhooks: an event is written in the transaction in which it happens, and sent afterwards, so nothing is reported
+//! that did not happen and nothing that happened is left out. While nobody listens, nothing is written.
 
 use super::writer::Effect;
 use campaign::{CampaignId, Msisdn, Outcome, WebhookId};
@@ -14,16 +13,16 @@ use crate::{
     AfterTry, By, Change, Deed, EventRow, EventTry, Level, OutgoingEvent, Result, Secret, StoreError, Webhook,
 };
 
-/// Deliveries that are told together at most.
+/// The most deliveries to report in one event.
 const TOGETHER: usize = 100;
-/// How long what was told is kept to look at.
+/// How long sent events are kept for people to look at.
 const KEPT_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Events dropped in one step of bulk work.
 const STEP: u32 = 2_000;
-/// The event of a try by hand.
+/// The event of a test by hand.
 const TEST: &str = "webhook.test";
 
-/// Who listens at a level.
+/// The webhooks that listen at a level.
 fn listeners(c: &Connection, level: Level) -> Result<Vec<i64>> {
     Ok(c.prepare_cached(
         "SELECT id FROM webhook WHERE off IS NULL AND EXISTS (SELECT 1 FROM json_each(levels) WHERE value = ?1)",
@@ -32,7 +31,7 @@ fn listeners(c: &Connection, level: Level) -> Result<Vec<i64>> {
     .collect::<rusqlite::Result<_>>()?)
 }
 
-/// Tells whoever listens at `level`; `data` is only made where somebody does.
+/// Notifies the webhooks that listen at `level`; `data` is only made where one does.
 pub(super) fn tell(
     c: &Connection,
     level: Level,
@@ -60,11 +59,11 @@ fn queue(c: &Connection, webhooks: &[i64], kind: &str, now: i64, data: &impl Ser
 #[derive(Clone, Copy)]
 pub(super) struct Changed {
     key: (i64, u32, i64),
-    /// Whether it was settled now; else it was known and there is news of it.
+    /// Whether it was settled in this turn; otherwise it was settled before and there is news of it.
     first: bool,
 }
 
-/// The deliveries of one turn that somebody is to be told of.
+/// The deliveries of one turn that webhooks are to be notified of.
 #[derive(Default)]
 pub(super) struct News {
     attempts: Vec<i64>,
@@ -85,7 +84,7 @@ impl News {
     }
 }
 
-/// How one message to one recipient stands.
+/// The state of one message to one recipient.
 fn delivery(c: &Connection, (campaign, message, seq): (i64, u32, i64)) -> Result<Option<Value>> {
     Ok(c.prepare_cached(
         "SELECT a.number, d.outcome, d.reason, d.code, d.detail, d.attempts, d.changed_at
@@ -104,7 +103,7 @@ fn delivery(c: &Connection, (campaign, message, seq): (i64, u32, i64)) -> Result
 }
 
 impl Turn<'_> {
-    /// Tells of the deliveries that changed in this turn.
+    /// Queues events for the deliveries that changed in this turn.
     pub(super) fn tell_news(&mut self) -> Result<()> {
         let mut news = std::mem::take(&mut self.news);
         news.changed.sort_by_key(|changed| changed.key);
@@ -123,7 +122,7 @@ impl Turn<'_> {
                     let data = json!({"campaign_id": campaign, "deliveries": deliveries});
                     queue(self.c, &news.attempts, "deliveries.changed", self.now, &data)?;
                 }
-                // Messages of one recipient never overtake each other: after the last comes nothing.
+                // Messages to one recipient never overtake each other: nothing follows the last.
                 let done: Vec<_> = chunk.iter().filter(|d| d.first && d.key.1 == deliveries).collect();
                 if !news.people.is_empty() && !done.is_empty() {
                     let mut people = Vec::with_capacity(done.len());
@@ -163,7 +162,7 @@ fn find(c: &Connection, id: WebhookId) -> Result<Webhook> {
 }
 
 impl Store {
-    /// [`Store::write`] of something that changes what a webhook's page shows.
+    /// As [`Store::write`], for a change to what a webhook's page shows.
     async fn write_of<T: Send + 'static>(
         &self,
         id: WebhookId,
@@ -191,7 +190,7 @@ impl Store {
         self.read(move |c| find(c, id)).await
     }
 
-    /// Adds a webhook that is told what happens from now on. `secret` signs what is posted.
+    /// Adds a webhook that gets the events from now on. `secret` signs what is posted.
     pub async fn add_webhook(
         &self,
         url: String,
@@ -214,7 +213,7 @@ impl Store {
         .await
     }
 
-    /// Switches a webhook off, with the reason, or on again. What is queued waits meanwhile.
+    /// Switches a webhook off, with the reason, or on again. Queued events wait meanwhile.
     pub async fn switch_webhook(&self, id: WebhookId, off: Option<String>, by: By) -> Result<Webhook> {
         self.write_of(id, move |c| {
             c.execute("UPDATE webhook SET off = ?2 WHERE id = ?1", (id.0, off))?;
@@ -224,7 +223,7 @@ impl Store {
         .await
     }
 
-    /// Removes a webhook with its log.
+    /// Removes a webhook and its log.
     pub async fn remove_webhook(&self, id: WebhookId, by: By) -> Result<()> {
         self.write(move |c| {
             find(c, id)?;
@@ -237,7 +236,7 @@ impl Store {
         .await
     }
 
-    /// Queues an event that says nothing, to see whether it arrives.
+    /// Queues an event without content, to test whether it arrives.
     pub async fn test_webhook(&self, id: WebhookId, by: By) -> Result<()> {
         self.write_of(id, move |c| {
             find(c, id)?;
@@ -247,7 +246,7 @@ impl Store {
         .await
     }
 
-    /// The secret of a webhook, for whoever made it and asks again with the same key.
+    /// The secret of a webhook, for its creator who asks again with the same key.
     pub async fn webhook_secret(&self, id: WebhookId) -> Result<Secret> {
         self.read(move |c| {
             let secret: Option<String> = c
@@ -259,7 +258,7 @@ impl Store {
         .await
     }
 
-    /// Webhooks with something to be told at `now`: where, and with which secret.
+    /// Webhooks with events due at `now`: their addresses and secrets.
     pub async fn webhooks_due(&self, now: Timestamp) -> Result<Vec<(WebhookId, String, Secret)>> {
         self.read(move |c| {
             Ok(c.prepare_cached(
@@ -274,7 +273,7 @@ impl Store {
         .await
     }
 
-    /// What a webhook is to be told at `now`, oldest first.
+    /// The events due for a webhook at `now`, oldest first.
     pub async fn events_due(&self, id: WebhookId, now: Timestamp, most: u32) -> Result<Vec<OutgoingEvent>> {
         self.read(move |c| {
             Ok(c.prepare_cached(
@@ -289,7 +288,7 @@ impl Store {
         .await
     }
 
-    /// Stores how tries of a webhook's events went.
+    /// Stores the results of attempts to send a webhook's events.
     pub async fn events_tried(&self, id: WebhookId, tried: Vec<(i64, EventTry, AfterTry)>) -> Result<()> {
         self.write_of(id, move |c| {
             for (event, attempt, after) in tried {
@@ -314,7 +313,7 @@ impl Store {
         .await
     }
 
-    /// Tells an event of a webhook once more, from the beginning of its tries.
+    /// Sends an event of a webhook once more, with all its attempts again.
     pub async fn tell_again(&self, id: WebhookId, event: i64, by: By) -> Result<()> {
         self.write_of(id, move |c| {
             let changed = c.execute(
@@ -329,7 +328,7 @@ impl Store {
         .await
     }
 
-    /// The log of a webhook, newest first; those before `before`.
+    /// The log of a webhook, newest first; the events before `before`.
     pub async fn webhook_log(&self, id: WebhookId, before: Option<i64>, most: u32) -> Result<Vec<EventRow>> {
         self.read(move |c| {
             find(c, id)?;
@@ -370,7 +369,7 @@ impl Store {
         .await
     }
 
-    /// Drops what was told, or given up, long ago.
+    /// Drops events that were sent, or given up, long ago.
     pub(super) fn prune_events(&self, now: Timestamp) -> Result<()> {
         let before = ms(now) - KEPT_FOR.as_millis() as i64;
         loop {

@@ -1,8 +1,8 @@
-//! The one writer. Urgent work (cycles, stops, opt-outs, everything a person waits for) goes before bulk
-//! work (freeze, import), and what waits together is committed together: one sync to the disk for all.
+//! The one writer. Urgent work (cycles, stops, opt-outs, everything that a person waits for) goes before bulk work
+//! (freeze, import), and all that waits is committed together: one sync to the disk for all.
 //!
-//! Keeps: nothing runs outside a transaction, and what must follow a commit follows it at once, in the order of the
-//! commits, whether or not the asker still listens: jobs name their effects and this thread applies them.
+//! Keeps: nothing runs outside a transaction, and the effects of a commit follow it at once, in the order of the
+//! commits, whether or not the caller still listens: jobs name their effects and this thread applies them.
 
 use std::{
     collections::VecDeque,
@@ -17,7 +17,7 @@ use tokio::sync::{oneshot, watch};
 use super::opt_out;
 use crate::{Change, Result, StoreError};
 
-/// The most jobs that share a commit; keeps the first of them from waiting long.
+/// The most jobs to share a commit; keeps the first of them from waiting long.
 const MOST_IN_GROUP: usize = 64;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,16 +29,16 @@ pub(super) enum Lane {
 /// What follows from a commit, in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Effect {
-    /// Something changed that others listen for.
+    /// Something changed that listeners are told of.
     Told(Change),
-    /// All that a number is barred from now.
+    /// Everything that a number is barred from now.
     OptOuts(Msisdn, Vec<opt_out::Bar>),
 }
 
 type Effects = Vec<Effect>;
 type Answer = Box<dyn FnOnce(Result<()>) + Send>;
-/// Runs in a savepoint, or only answers where there is no transaction; says whether to keep what it did, what follows
-/// from it, and how to answer once that is committed.
+/// Runs in a savepoint, or only gives its answer where there is no transaction; returns whether to keep what it did,
+/// its effects, and how to answer once it is committed.
 type Job = Box<dyn FnOnce(Result<&Connection>) -> Done + Send>;
 
 struct Done {
@@ -80,7 +80,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread; `apply` does what follows from commits.
+    /// Starts the thread; `apply` applies the effects of commits.
     pub(super) fn start(connection: Connection, apply: impl Fn(Effect) + Send + 'static) -> Result<Self> {
         let shared = Arc::new(Shared { queue: Mutex::default(), ready: Condvar::new() });
         let (alive, ended) = watch::channel(());
@@ -92,13 +92,13 @@ impl Writer {
         Ok(Self { shared, thread: Some(thread), ended })
     }
 
-    /// Answers when the thread has ended: nothing can be stored from then on.
+    /// Returns when the thread has ended: nothing can be stored from then on.
     pub(super) fn ended(&self) -> impl Future<Output = ()> + use<> {
         let mut ended = self.ended.clone();
         async move { while ended.changed().await.is_ok() {} }
     }
 
-    /// Runs `f` in a transaction, queued when this returns; the answer comes after the commit and its effects.
+    /// Runs `f` in a transaction, queued when this returns; the result comes after the commit and its effects.
     pub(super) fn begin<T: Send + 'static, F>(
         &self,
         lane: Lane,
@@ -111,7 +111,7 @@ impl Writer {
         async { answer.await.unwrap_or_else(|_| Err(ended())) }
     }
 
-    /// [`Writer::begin`] for threads that may block.
+    /// As [`Writer::begin`], for threads that may block.
     pub(super) fn run_now<T: Send + 'static>(
         &self,
         lane: Lane,
@@ -138,7 +138,7 @@ impl Writer {
                 effects.clear();
             }
             let answer: Answer = Box::new(move |committed| {
-                // Whoever asked may have gone.
+                // The caller may have gone.
                 let _ = tx.send(committed.and(result));
             });
             Done { keep, effects, answer }
@@ -173,7 +173,7 @@ impl Drop for Writer {
     }
 }
 
-/// However the thread ends: who waits hears of it, and nobody queues for it any more.
+/// However the thread ends, those who wait learn of it, and nobody queues for it any more.
 struct Ending {
     shared: Arc<Shared>,
     _alive: watch::Sender<()>,
@@ -212,10 +212,10 @@ fn run(connection: &Connection, shared: &Shared, apply: &impl Fn(Effect)) {
     }
 }
 
-/// Runs `first` and what else is urgent in one transaction, each in a savepoint of its own.
+/// Runs `first` and all other urgent work in one transaction, each job in a savepoint of its own.
 fn group(connection: &Connection, shared: &Shared, first: Job, done: &mut Vec<Done>) -> Result<()> {
     if let Err(e) = connection.execute_batch("BEGIN IMMEDIATE") {
-        // All that waits is answered, rather than each after a time-out of its own.
+        // Everything that waits is answered now, rather than each job after a time-out of its own.
         let e = StoreError::from(e);
         let waiting: Vec<Job> = shared.lock().urgent.drain(..).collect();
         done.extend(std::iter::once(first).chain(waiting).map(|job| job(Err(e.clone()))));
@@ -228,7 +228,7 @@ fn group(connection: &Connection, shared: &Shared, first: Job, done: &mut Vec<Do
         let keep = ran.keep;
         done.push(ran);
         if connection.is_autocommit() {
-            // A full disk rolls the whole transaction back, with what others did in it.
+            // A full disk rolls the whole transaction back, including the work of other jobs.
             return Err(StoreError::DiskFull);
         }
         if !keep {

@@ -1,8 +1,8 @@
-//! What follows a commit: opt-outs by their reasons, and what askers that hang up have asked.
+//! What follows a commit: opt-outs by their reasons, and requests whose askers hang up.
 
 use super::*;
 
-/// What is done about a number.
+/// What is done to a number.
 #[derive(Debug, Clone, Copy)]
 enum Deed {
     Block,
@@ -57,7 +57,7 @@ async fn a_block_and_an_opt_out_are_each_lifted_by_their_own_kind_in_any_order()
     }
 }
 
-/// Polls a request once, so that it is under way, and drops it, as a server does whose client is gone.
+/// Polls a request once, so that it is under way, and drops it, as a server does when its client is gone.
 async fn asked<T>(request: impl Future<Output = T>) {
     let mut request = std::pin::pin!(request);
     let _ = futures::poll!(request.as_mut());
@@ -69,7 +69,7 @@ async fn whoever_hangs_up_after_asking_has_asked_all_the_same() {
     let mut changes = w.data.store.changes();
     asked(w.data.store.suppress(number(1), Barred::All, "blocked", by(w.now))).await;
     let id = w.data.store.create_campaign(definition(&w, r#"[{"now":true}]"#), by(w.now)).await.unwrap().id;
-    // Written one after the other: what was asked before is stored by now.
+    // Writes happen one after the other: the earlier request is stored by now.
     assert!(w.data.store.opt_outs().contains(number(1), Channel::Sms, ""));
     assert_eq!(w.data.store.contact(number(1)).await.unwrap().suppressed.len(), 1);
     while changes.try_recv().is_ok() {}

@@ -176,7 +176,7 @@ async fn a_message_never_overtakes_the_one_before_it() {
     let id = w.scheduled(r#"[{"now":true},{"after":"PT0S"}]"#).await;
     let first = w.claim(id, 100).await;
     assert!(first.iter().all(|c| c.message_no == 1));
-    // One recipient is still open: those behind it wait as well, those before it go.
+    // One recipient is still open: those behind it wait too, those before it go.
     let mut cycle = all_sent(&first[..1]);
     let open = cycle.settled.remove(2);
     cycle.low.push((first[0].id, open.seq));

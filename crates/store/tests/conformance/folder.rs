@@ -1,5 +1,5 @@
-//! One folder, one master: who may dispatch, and who may change something meanwhile. Each store is opened anew, as another
-//! process opens it.
+//! One folder, one master: who may dispatch, and who may change something meanwhile. Each store is opened anew, as
+//! another process would open it.
 
 use super::*;
 

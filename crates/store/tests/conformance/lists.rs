@@ -70,7 +70,7 @@ async fn every_attempt_at_a_recipient_is_kept_with_its_time_and_words() {
     }
 }
 
-/// All pages of what `filter` asks for, one after the other.
+/// All pages that `filter` finds, one after the other.
 async fn all_pages(w: &World, id: CampaignId, filter: &DeliveryFilter, limit: usize) -> Vec<DeliveryRow> {
     let (mut all, mut from) = (Vec::new(), None);
     loop {
@@ -184,7 +184,7 @@ async fn people_are_found_by_the_names_that_they_have_and_by_none_that_they_had(
     assert_eq!(find("am@", 10).await, (vec![2], false));
     assert_eq!(find("", 10).await, (vec![], false));
     assert_eq!(find("1202555", 2).await, (vec![1, 2], true));
-    // A new name takes the place of the old one, and who is deleted leaves none.
+    // A new name replaces the old one, and a deleted contact leaves none.
     w.data.import(vec![named(1, r#"{"last_name":"Petrova"}"#)]).await;
     assert_eq!(find("ivanova", 10).await, (vec![], false));
     assert_eq!(find("petrova", 10).await, (vec![1], false));

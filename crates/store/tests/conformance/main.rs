@@ -1,4 +1,4 @@
-//! What every engine of the store must do. Each test takes a store and drives it as the engine would.
+//! What every implementation of the store must do. Each test drives a store as the engine would.
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
@@ -32,7 +32,7 @@ struct World {
     now: Timestamp,
 }
 
-/// As whom the fixture's campaigns are sent.
+/// The sender of the fixture's campaigns.
 const SENDER: &str = "+12025550100";
 
 const TEXT: &str = "Hello {{ first_name | default('there') }}";
@@ -57,7 +57,7 @@ impl World {
         self.data.store.cycle(cycle, "worker".into(), self.now).await.1.unwrap()
     }
 
-    /// Claims from every open wave and from retries, at most `most` each.
+    /// Claims from every open wave and from retries, at most `most` from each.
     async fn claim(&self, id: CampaignId, most: u32) -> Vec<Claimed> {
         let Some(work) =
             self.data.store.agenda(self.now).await.unwrap().campaigns.into_iter().find(|w| w.id == id)
@@ -119,12 +119,12 @@ fn settle(claim: &Claimed, at: usize, fate: Fate) -> Settled {
     }
 }
 
-/// From `from` on nothing of a claim was written.
+/// Nothing of a claim was written from `from` on.
 fn unwritten(claim: &Claimed, from: i64) -> Unwritten {
     Unwritten { campaign: claim.campaign, claim: claim.id, from }
 }
 
-/// Refused by the carrier.
+/// A message that the carrier refused.
 fn failed() -> Fate {
     Fate::Final {
         outcome: Outcome::Failed,
@@ -136,7 +136,7 @@ fn failed() -> Fate {
     }
 }
 
-/// Settles all of `claims` as sent, with ids that name message and seq.
+/// Settles all of `claims` as sent, with ids made from message and seq.
 fn all_sent(claims: &[Claimed]) -> Cycle {
     let mut cycle = Cycle::default();
     for claim in claims {
@@ -171,7 +171,7 @@ fn receipt(w: &World, id: &str, number: Msisdn, delivered: bool) -> Receipt {
 }
 
 impl World {
-    /// Hears replies and takes what is to be answered to them.
+    /// Hears replies and takes the answers to them.
     async fn answers(&self, replies: Vec<Reply>) -> Vec<store::Answer> {
         self.cycle(Cycle { replies, ..Cycle::default() }).await;
         self.cycle(Cycle { answer: vec![self.data.route], ..Cycle::default() }).await.answers

@@ -1,4 +1,4 @@
-//! People who are deleted on request, audiences out of many lists, names, and copies of campaigns.
+//! People who are deleted on request, audiences made of many lists, names, and copies of campaigns.
 
 use super::*;
 
@@ -9,7 +9,7 @@ async fn whoever_is_deleted_on_request_gets_nothing_more_of_what_was_scheduled_b
     let two = r#"[{"now":true},{"after":"PT1H"}]"#;
     let (before, between) =
         (w.scheduled(two).await, w.data.schedule(TEXT, two, json!({"name": "Half"}), w.now).await);
-    // One campaign has not begun; of the other the first message went, and he answered it.
+    // One campaign has not begun; the first message of the other was sent, and he answered it.
     let claims = w.claim(between, 100).await;
     w.cycle(all_sent(&claims)).await;
     w.answers(vec![reply(&w, "Please ring me, I am Ben of 5 Main Street")]).await;
@@ -17,7 +17,7 @@ async fn whoever_is_deleted_on_request_gets_nothing_more_of_what_was_scheduled_b
     let contact = store.contact(number(1)).await.unwrap();
     assert!(!contact.known && contact.last.is_empty() && contact.consent.is_none());
     assert_eq!(contact.replies.iter().map(|(text, _)| text.as_str()).collect::<Vec<_>>(), [""]);
-    // Who comes again is written to by new campaigns, and by none of before.
+    // A person who returns is written to by new campaigns, and by none from before.
     w.data.import(fixture::people(6, &["America/New_York"])).await;
     let numbers =
         |claims: &[Claimed]| claims.iter().flat_map(|c| &c.recipients).map(|r| r.number).collect::<Vec<_>>();
@@ -110,7 +110,7 @@ async fn names_are_tidied_and_unique_whatever_their_case() {
     assert!(matches!(named("été sale").await, Err(StoreError::NameTaken(_))));
     assert!(matches!(named("\u{200B}").await, Err(StoreError::Invalid(_))));
     assert!(matches!(named("a\0b").await, Err(StoreError::Invalid(_))));
-    // Its own name in another case is no other's.
+    // Its own name in another case does not belong to another campaign.
     let d = w.data.definition(TEXT, r#"[{"now":true}]"#, json!({"name": "été sale"}));
     let edited = w.data.store.edit_campaign(first.id, first.version, d, by(w.now)).await.unwrap();
     assert_eq!(edited.definition.name, "été sale");
@@ -156,7 +156,7 @@ async fn a_forecast_counts_those_who_get_something_and_no_one_else() {
     store.edit_route(route.id, route.config, by(w.now)).await.unwrap();
     store.suppress(number(1), Barred::Sms, SkipReason::OptedOut.word(), by(w.now)).await.unwrap();
     store.suppress(number(2), Barred::All, SkipReason::Blocked.word(), by(w.now)).await.unwrap();
-    // Every third has a first name; numbers 1 and 2 have none.
+    // Every third contact has a first name; numbers 1 and 2 have none.
     let d = w.data.definition("Hi {{ first_name }}", r#"[{"now":true}]"#, json!({"name": "Names"}));
     let c = store.create_campaign(d, by(w.now)).await.unwrap();
     let f = store.forecast(c.id, w.now).await.unwrap();
@@ -165,7 +165,7 @@ async fn a_forecast_counts_those_who_get_something_and_no_one_else() {
     assert_eq!((f.audience, f.recipients, f.segments), (9, 3, vec![3]));
     assert_eq!(f.cost.unwrap().to_string(), "0.03");
     assert!(!f.over_budget);
-    // A message that all can get reaches those who lack a field of another.
+    // A message that everybody can get reaches those who lack a field of another message.
     let two = r#"[{"now":true},{"after":"P1D"}]"#;
     let mut d = w.data.definition("Hi {{ first_name }}", two, json!({"name": "Two", "max_cost": "0.05"}));
     fixture::sms(&mut d).messages[1].text = "See you [first name].".into();
@@ -190,7 +190,7 @@ async fn what_is_to_come_is_told_as_it_will_be_sent() {
         outlook.last.unwrap() >= at("2026-11-25T17:00:00Z")
             && outlook.last.unwrap() < at("2026-11-25T17:00:01Z")
     );
-    // The first has gone, later than it was due: the second follows it.
+    // The first message was sent later than it was due: the second follows it.
     let later = World { now: at("2026-11-25T16:00:00Z"), data: w.data };
     let claims = later.claim(id, 100).await;
     later.cycle(all_sent(&claims)).await;

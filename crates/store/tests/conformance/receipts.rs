@@ -1,8 +1,8 @@
-//! Receipts settle what is theirs, and nothing else.
+//! Receipts settle the messages that they belong to, and nothing else.
 
 use super::*;
 
-/// Handed over, and its answer lost.
+/// A message that was handed over, and its answer lost.
 fn lost() -> Fate {
     Fate::Final {
         outcome: Outcome::InDoubt,
@@ -15,7 +15,7 @@ fn lost() -> Fate {
 }
 
 impl World {
-    /// A campaign whose recipients' messages had these fates, in their order; says who they are.
+    /// A campaign whose recipients' messages had these fates, in order; returns the recipients' numbers.
     async fn with_fates(fates: &[Fate]) -> (Self, CampaignId, Vec<Msisdn>) {
         let w = Self::with(fates.len() as i64).await;
         let id = w.scheduled(r#"[{"now":true}]"#).await;
@@ -42,7 +42,7 @@ impl World {
         (row.outcome.word(), row.detail)
     }
 
-    /// Has an answer to `number` accepted under `id`; none: handed over, and lost.
+    /// Has an answer to `number` accepted under `id`; none: it is handed over and lost.
     async fn answered_under(&self, number: Msisdn, id: Option<&str>) {
         let help = Reply { from: international(number), ..reply(self, "HELP") };
         let answers = self.answers(vec![help]).await;
@@ -83,10 +83,10 @@ async fn an_id_alone_is_enough_and_the_number_chooses_where_several_have_it() {
         ..receipt(w, id, number(0), true)
     };
     let (w, id, numbers) = World::with_fates(&[sent("a"), sent("b"), sent("b")]).await;
-    // Nobody's number, and no number, are enough for an id that one message has.
+    // A strange number, or none, is enough for an id that only one message has.
     w.hear(vec![receipt(&w, "a", number(999), true)]).await;
     assert_eq!(w.outcome(id, numbers[0]).await.0, "delivered");
-    // Two have this one: without a number neither is meant.
+    // Two messages have this id: without a number neither is meant.
     w.hear(vec![nowhere(&w, "b"), receipt(&w, "b", number(999), true)]).await;
     assert_eq!((w.outcome(id, numbers[1]).await.0, w.outcome(id, numbers[2]).await.0), ("sent", "sent"));
     // In national form, and with the addresses swapped.
@@ -99,7 +99,7 @@ async fn an_id_alone_is_enough_and_the_number_chooses_where_several_have_it() {
         (w.outcome(id, numbers[1]).await.0, w.outcome(id, numbers[2]).await.0),
         ("delivered", "delivered")
     );
-    // In another base a number may not speak against it.
+    // In another base, the number must not contradict the id.
     let (w, id, numbers) = World::with_fates(&[sent("10")]).await;
     w.hear(vec![receipt(&w, "16", number(999), true)]).await;
     assert_eq!(w.outcome(id, numbers[0]).await.0, "sent");
@@ -124,7 +124,7 @@ async fn ids_that_begin_anew_are_the_newest_messages() {
 
 #[tokio::test]
 async fn receipts_of_our_own_answers_settle_no_campaigns_message() {
-    // The answer's id is the message's in another base, or its own.
+    // The answer's id is the message's in another base, or in its own.
     for (message, answer) in [("10", "16"), ("16", "10"), ("7", "7")] {
         let (w, id, numbers) = World::with_fates(&[sent(message)]).await;
         let number = numbers[0];
@@ -137,7 +137,7 @@ async fn receipts_of_our_own_answers_settle_no_campaigns_message() {
         let expected = if message == answer { "sent" } else { "delivered" };
         assert_eq!(w.outcome(id, number).await.0, expected, "{message} {answer}");
     }
-    // Nor what is in doubt: with the answer's own id, with an early receipt of it, and where it has none.
+    // Nor is a delivery in doubt settled: by the answer's own id, by its early receipt, or where the answer has no id.
     let (w, id, numbers) = World::with_fates(&[lost()]).await;
     w.answered_under(numbers[0], Some("77")).await;
     w.hear(vec![receipt(&w, "77", numbers[0], true)]).await;
@@ -155,14 +155,14 @@ async fn what_is_in_doubt_is_found_by_route_sender_and_number_where_it_fits_alon
     let (w, id, numbers) = World::with_fates(&[lost(), lost(), sent("")]).await;
     w.hear(vec![other_sender(&w, numbers[0]), receipt(&w, "?", number(999), true)]).await;
     assert_eq!(w.totals(id).await, Totals { in_doubt: 2, sent: 1, ..Totals::default() });
-    // With an id that nobody has, and with none; one that was accepted without an id is found likewise.
+    // With an id that no message has, and with none; a message accepted without an id is found likewise.
     let undelivered = Receipt { id: String::new(), ..receipt(&w, "", numbers[1], false) };
     w.hear(vec![receipt(&w, "?", numbers[0], true), undelivered, receipt(&w, "??", numbers[2], true)]).await;
     assert_eq!(w.outcome(id, numbers[0]).await, ("delivered", None));
     let words = Some("the network could not deliver it".to_owned());
     assert_eq!(w.outcome(id, numbers[1]).await, ("undelivered", words));
     assert_eq!(w.outcome(id, numbers[2]).await.0, "delivered");
-    // Two days are over.
+    // Two days have passed.
     let (w, id, numbers) = World::with_fates(&[lost()]).await;
     let later = World { now: w.now + SignedDuration::from_hours(49), ..w };
     later.hear(vec![receipt(&later, "?", numbers[0], true)]).await;
@@ -176,7 +176,7 @@ async fn a_receipt_waits_while_another_message_to_that_number_is_on_its_way() {
     let second = w.data.store.create_campaign(d, by(w.now)).await.unwrap().id;
     w.data.store.schedule(second, by(w.now)).await.unwrap();
     let claims = w.claim(second, 100).await;
-    // It comes before the answer of the second campaign's message, whose it is.
+    // The receipt comes before the answer of the second campaign's message, which it belongs to.
     w.hear(vec![receipt(&w, "early", numbers[0], true)]).await;
     assert_eq!(w.outcome(id, numbers[0]).await.0, "in_doubt");
     w.cycle(Cycle { settled: vec![settle(&claims[0], 0, sent("early"))], ..Cycle::default() }).await;
@@ -197,7 +197,7 @@ async fn a_reply_is_heard_from_whoever_its_address_names_and_says_where_it_answe
         // International by its type, national by its digits: we wrote to nobody in Egypt.
         from(1, digits(1)[1..].to_owned()),
         from(0, format!("({}) {}-{}", &digits(2)[1..4], &digits(2)[4..7], &digits(2)[7..])),
-        // We wrote to nobody of these; the first is American by the account's country.
+        // We wrote to none of these; the first is American by the account's country.
         from(0, "3125550123".into()),
         from(1, "447700900123".into()),
     ];

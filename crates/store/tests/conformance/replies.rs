@@ -1,4 +1,4 @@
-//! Replies: keywords, answers, long ones.
+//! Replies: keywords, answers, long replies.
 
 use super::*;
 
@@ -16,14 +16,14 @@ async fn an_opt_out_is_confirmed_once_and_help_is_answered_in_the_contacts_langu
     assert!(w.answers(vec![reply(&w, "Stop")]).await.is_empty());
     let help = w.answers(vec![reply(&w, "help"), reply(&w, "Help?")]).await;
     assert_eq!(help.len(), 1);
-    // What was taken is not taken again; what could not be written is.
+    // An answer that was taken is not taken again; one that could not be written is.
     let again = w.cycle(Cycle { answer: vec![w.data.route], ..Cycle::default() }).await.answers;
     assert!(again.is_empty());
     let back = (help[0].id, AnswerFate::Again(w.now));
     w.cycle(Cycle { answered: vec![back], ..Cycle::default() }).await;
     let again = w.cycle(Cycle { answer: vec![w.data.route], ..Cycle::default() }).await.answers;
     assert_eq!(again[0].id, help[0].id);
-    // The program ends: what was handed over is in doubt, for good.
+    // The program ends: an answer that was handed over is in doubt, for good.
     w.data.store.recover("next".into(), w.now).await.unwrap();
     assert!(w.data.store.agenda(w.now).await.unwrap().answers.is_empty());
     let fields = Some(r#"{"language":"fr-CA"}"#.to_owned());

@@ -1,4 +1,4 @@
-//! Whom rules keep from getting anything, and what a forecast says of it.
+//! The people whom rules keep from getting messages, and what a forecast says about them.
 
 use super::*;
 
@@ -38,7 +38,7 @@ async fn what_would_cost_more_than_its_budget_is_not_scheduled() {
     assert_eq!(within.unwrap().status, Status::Scheduled);
 }
 
-/// Puts a limit of `messages` a day on everybody.
+/// Limits everybody to `messages` a day.
 async fn limited(w: &World, messages: u32) {
     let settings = json!({"answers": {"en": {"opt_out": "", "help": ""}}, "limit": {"messages": messages, "per": "P1D"}});
     w.data.store.change_settings(serde_json::from_value(settings).unwrap(), by(w.now)).await.unwrap();
@@ -98,7 +98,7 @@ async fn what_did_not_leave_does_not_count_towards_the_limit() {
     assert_eq!(w.totals(second).await.skipped, sent_so_far);
     assert_eq!(claims.iter().map(|c| c.recipients.len() as i64).sum::<i64>(), 6 - sent_so_far);
     w.cycle(all_sent(&claims)).await;
-    // Restarted, the first has nobody left whom it may write to.
+    // After a restart, the first campaign has nobody left whom it may write to.
     w.data.store.restart(first, std::collections::BTreeMap::new(), false, by(w.now)).await.unwrap();
     assert!(w.claim(first, 100).await.is_empty());
     assert_eq!(w.totals(first).await.skipped, 6 - 2 * sent_so_far);
@@ -191,13 +191,13 @@ async fn a_file_onto_a_do_not_contact_list_holds_back_even_what_is_claimed() {
         tokio::task::spawn_blocking(move || theirs.import_chunk(import, chunk, now)).await.unwrap().unwrap();
     };
     bar(0, 2).await;
-    // Claims to come see it by themselves.
+    // Later claims see it by themselves.
     assert!(!opt_outs.contains(number(0), Channel::Sms, ""));
     let claims = w.claim(id, 2).await;
     let claimed: Vec<_> = claims.iter().flat_map(|c| c.recipients.iter().map(|r| r.number)).collect();
     assert!(!claimed.is_empty() && !claimed.contains(&number(0)) && !claimed.contains(&number(1)));
     bar(2, 10).await;
-    // What was claimed before is held back at the last moment; the others need no memory.
+    // A message that was claimed before is held back at the last moment; the others need no memory.
     for i in 2..10 {
         assert_eq!(opt_outs.contains(number(i), Channel::Sms, ""), claimed.contains(&number(i)), "{i}");
     }
@@ -205,7 +205,7 @@ async fn a_file_onto_a_do_not_contact_list_holds_back_even_what_is_claimed() {
 
 #[tokio::test]
 async fn a_forecast_says_whom_sending_windows_keep_waiting_and_until_when() {
-    // 7,200 people at two a second; ten in New York is nine in Chicago, and each has one hour a day.
+    // 7,200 people at two a second; ten in New York is nine in Chicago, and each city has one hour a day.
     let data = Data::with(
         fixture::people(7_200, &["America/New_York", "America/Chicago"]),
         json!({"rate_per_second": 2}),
@@ -217,11 +217,11 @@ async fn a_forecast_says_whom_sending_windows_keep_waiting_and_until_when() {
     let d = w.data.definition("Hello", r#"[{"now":true}]"#, json!({"name": "Slow", "window": window}));
     let id = w.data.store.create_campaign(d, by(w.now)).await.unwrap().id;
     let forecast = w.data.store.forecast(id, w.now).await.unwrap();
-    // New York's half is sent in half an hour; Chicago's waits for its hour.
+    // New York's half is sent in half an hour; Chicago's half waits for its hour.
     let chicago = "2026-11-24T16:00:00Z".parse().unwrap();
     assert_eq!(forecast.delayed, [WindowDelay { n: 1, recipients: 3_600, until: chicago }]);
     assert_eq!(forecast.last_send, Some("2026-11-24T16:30:00Z".parse().unwrap()));
-    // Begun three quarters of an hour late, half of New York waits for tomorrow; Chicago goes today.
+    // Begun three quarters of an hour late, half of New York waits for tomorrow; Chicago is sent to today.
     let late = w.now + SignedDuration::from_mins(45);
     let forecast = w.data.store.forecast(id, late).await.unwrap();
     let tomorrow = "2026-11-25T15:00:00Z".parse().unwrap();

@@ -1,4 +1,4 @@
-//! What must hold when things go wrong: crashes, copies, late and doubled receipts, keyed requests.
+//! What must hold when things go wrong: crashes, copies, late and doubled receipts, requests with keys.
 
 use super::*;
 
@@ -44,7 +44,7 @@ async fn receipts_are_matched_early_late_twice_and_by_part() {
         .await;
     assert_eq!(w.totals(id).await, Totals { sent: 1, delivered: 1, ..Totals::default() });
     let number = two.recipients[0].number;
-    // One part, twice: the text is not delivered yet. Another spelling of the other part's id: now it is.
+    // One part, twice: the text is not delivered yet. The other part's id, in another spelling: now it is.
     let twice = vec![receipt("b1", number, true), receipt("b1", number, true)];
     w.cycle(Cycle { receipts: twice, ..Cycle::default() }).await;
     assert_eq!(w.totals(id).await.delivered, 1);

@@ -1,5 +1,5 @@
 -- The claimed range of a later message, in order, with what decides whether each recipient gets this message: one walk
--- along the audience's primary key, three look-ups by primary key a row.
+-- along the audience's primary key, three look-ups by primary key per row.
 SELECT a.seq, a.number, a.fields,
        (SELECT s.reason FROM suppression s WHERE s.number = a.number AND s.channel IN (?6, 'all')
           AND (?5 = '' OR s.purpose IN ('', ?5)) LIMIT 1),

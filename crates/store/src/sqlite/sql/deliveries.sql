@@ -1,5 +1,5 @@
--- One walk along the audience's primary key, three look-ups by key a row. A wave holds the greatest
--- from_seq that is not beyond the recipient.
+-- One walk along the audience's primary key, three look-ups by key per row. A recipient's wave is the one with the
+-- greatest from_seq that is not beyond it.
 SELECT :message, seq, number, place, reason, code, detail, provider_id, parts, attempts, sent_at, changed_at
 FROM (
     SELECT a.seq, a.number,

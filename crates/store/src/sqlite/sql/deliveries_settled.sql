@@ -1,4 +1,4 @@
--- By delivery_rare for the rarer outcomes, else along the delivery's primary key.
+-- By delivery_rare for the rarer outcomes, otherwise along the delivery's primary key.
 SELECT d.message_no, d.seq, a.number, d.outcome, d.reason, d.code, d.detail, d.provider_id, d.parts, d.attempts,
        d.sent_at, d.changed_at
 FROM delivery d JOIN audience a ON a.campaign_id = d.campaign_id AND a.seq = d.seq

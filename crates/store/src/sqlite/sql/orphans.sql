@@ -1,4 +1,4 @@
--- What claims of other workers have not settled, with the attempts it then counts.
+-- Messages that claims of other workers have not settled, with the attempts that each then counts.
 SELECT c.id, c.campaign_id, c.message_no, a.seq, a.number, 1, c.worker
 FROM claim c JOIN audience a ON a.campaign_id = c.campaign_id AND a.seq >= c.from_seq AND a.seq < c.to_seq
 WHERE c.worker <> ?1 AND c.wave_id IS NOT NULL

@@ -1,7 +1,7 @@
 -- Version 6.
 
--- Imports: refused rows as they stood under the names of their columns, what was left out of rows that were taken, and
--- where an import that was interrupted begins anew: behind the last part that was stored whole.
+-- Imports: refused rows as they stood under the names of their columns, what was left out of accepted rows, and where
+-- an interrupted import begins anew: after the last part that was stored whole.
 ALTER TABLE import ADD COLUMN header TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE import ADD COLUMN whole_rows INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE import ADD COLUMN whole_accepted INTEGER NOT NULL DEFAULT 0;
@@ -13,7 +13,7 @@ CREATE TABLE import_left_out (
     PRIMARY KEY (import_id, field, reason)
 ) WITHOUT ROWID;
 
--- Names are told apart whatever their case.
+-- Names are compared ignoring case.
 ALTER TABLE campaign ADD COLUMN name_key TEXT;
 UPDATE campaign SET name_key = lower(name);
 CREATE INDEX campaign_name_key ON campaign (name_key);
@@ -23,9 +23,9 @@ CREATE INDEX list_name_key ON list (name_key);
 -- A definition as it was written, before the account's dates and zone were frozen into it: what a copy begins with.
 ALTER TABLE campaign ADD COLUMN written TEXT;
 
--- Receipts are found by an id in one form (small letters, no leading zeros); how the SMSC spelt it tells two apart that
--- read alike, number and sender choose where several have it. Answers and tests of our own are known by theirs too:
--- campaign 0, seq the answer's id.
+-- Receipts are found by an id in one form (lower case, no leading zeros); how the SMSC spelt it tells two apart that
+-- read alike, and number and sender choose where several have it. Answers and test messages of our own are known by
+-- their ids too: campaign 0, with the answer's id as seq.
 ALTER TABLE receipt_key RENAME TO receipt_key_5;
 CREATE TABLE receipt_key (
     route_id INTEGER NOT NULL, id TEXT NOT NULL, number INTEGER NOT NULL, campaign_id INTEGER NOT NULL,
@@ -39,7 +39,7 @@ INSERT OR REPLACE INTO receipt_key
     FROM (SELECT *, coalesce(nullif(ltrim(lower(provider_id), '0'), ''), '0') AS folded FROM receipt_key_5
           WHERE provider_id <> '');
 DROP TABLE receipt_key_5;
--- Receipts that came before the result of their message.
+-- Receipts that came before the results of their messages.
 ALTER TABLE early_receipt RENAME TO early_receipt_5;
 CREATE TABLE early_receipt (
     route_id INTEGER NOT NULL, id TEXT NOT NULL, spelling TEXT NOT NULL, source TEXT NOT NULL, destination TEXT NOT NULL,
@@ -66,7 +66,7 @@ INSERT OR IGNORE INTO in_doubt
     FROM in_doubt_5 d;
 DROP TABLE in_doubt_5;
 
--- A number may be on the do-not-contact list for several reasons, each lifted by its own kind alone.
+-- A number may be on the do-not-contact list for several reasons, each lifted separately.
 ALTER TABLE suppression RENAME TO suppression_5;
 CREATE TABLE suppression (
     number INTEGER NOT NULL, channel TEXT NOT NULL, purpose TEXT NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL,
@@ -75,7 +75,7 @@ CREATE TABLE suppression (
 INSERT INTO suppression SELECT number, channel, purpose, reason, at FROM suppression_5;
 DROP TABLE suppression_5;
 
--- Retries: what counts for the recipient, what was set aside while the carrier refused its sender, what is late.
+-- Retries: what counts against the recipient, what was set aside while the carrier refused its sender, what is late.
 ALTER TABLE retry ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;  -- refusals while others were accepted
 ALTER TABLE retry ADD COLUMN refused_at INTEGER;                   -- the first refusal that was not throttling
 ALTER TABLE retry ADD COLUMN parked TEXT;                          -- the sender that it waits for
@@ -87,7 +87,7 @@ CREATE INDEX retry_parked ON retry (campaign_id, parked, refused_at, due_at)
     WHERE open AND claim_id IS NULL AND parked IS NOT NULL AND NOT held;
 CREATE INDEX retry_held ON retry (campaign_id) WHERE open AND held;
 CREATE INDEX retry_claim ON retry (claim_id) WHERE claim_id IS NOT NULL;
--- The agenda reads what is due of a campaign, and when the next comes due.
+-- The agenda reads what is due of a campaign, and when the next part comes due.
 DROP INDEX wave_open;
 CREATE INDEX wave_due ON wave (campaign_id, due_at) WHERE open AND next_seq < to_seq;
 CREATE INDEX wave_held ON wave (campaign_id) WHERE open AND held AND next_seq < to_seq;

@@ -1,4 +1,4 @@
--- Version 7: who acts is known by a number that no name can be mistaken for, and that is never given again.
+-- Version 7: an actor is known by a number that no name can be mistaken for, and that is never used again.
 CREATE TABLE token_numbered (
     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, scope TEXT NOT NULL, hash BLOB NOT NULL UNIQUE,
     created_at INTEGER NOT NULL
@@ -16,7 +16,7 @@ ALTER TABLE user_numbered RENAME TO user;
 -- "user:3", "token:7"; none for the program itself and its commands.
 ALTER TABLE audit ADD COLUMN actor_id TEXT;
 
--- Answers that are remembered: each caller's keys go by its number, and no secret stands in them.
+-- Stored answers: each caller's keys are found by the caller's number, and no secret is in them.
 UPDATE idempotency SET key = coalesce(
         (SELECT 'user:' || id FROM user WHERE email = substr(key, 1, instr(key, char(10)) - 1)),
         (SELECT 'token:' || min(id) FROM token WHERE name = substr(key, 1, instr(key, char(10)) - 1)),
@@ -25,7 +25,7 @@ UPDATE idempotency SET key = coalesce(
 UPDATE idempotency SET answer = json_set(answer, '$.secret', NULL)
 WHERE json_valid(answer) AND json_extract(answer, '$.secret') IS NOT NULL;
 
--- Deliveries that each person of a campaign gets, whatever its channel; written whenever its definition is.
+-- The deliveries that each person in a campaign gets, whatever its channel; written whenever its definition is.
 DROP INDEX campaign_messages;
 DROP INDEX campaign_progress;
 ALTER TABLE campaign DROP COLUMN messages;
