@@ -1,4 +1,4 @@
-//! What holds of every answer, whatever made it: a page, the API, a file, a refusal of the router's or of axum's own, a
+//! Headers of every answer, whatever made it: a page, the API, a file, a refusal by the router or by axum itself, a
 //! handler that panicked.
 
 use std::any::Any;
@@ -12,10 +12,10 @@ use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLaye
 
 use crate::problem::Problem;
 
-/// A browser takes an answer for what it says it is, and for nothing that its bytes look like.
+/// Tells a browser to take an answer for what it says it is, never for what its bytes look like.
 const AS_DECLARED: HeaderValue = HeaderValue::from_static("nosniff");
 
-/// `router` with what holds of all its answers.
+/// `router` with the headers that all its answers have.
 pub(crate) fn all(router: Router) -> Router {
     router
         .layer(CatchPanicLayer::custom(panicked))

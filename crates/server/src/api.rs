@@ -1,4 +1,4 @@
-//! `/api/v1`: one file a noun. The OpenAPI document is made from the handlers.
+//! `/api/v1`: one file per noun. The OpenAPI document is made from the handlers.
 
 mod campaigns;
 pub(crate) mod deliveries;
@@ -24,7 +24,7 @@ use crate::{
     problem::{Answer, Problem},
 };
 
-/// Entries of a page, and the most that may be asked for.
+/// The usual and the largest number of entries on a page.
 const PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 500;
 
@@ -85,7 +85,7 @@ pub(crate) fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
     OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", v1).split_for_parts()
 }
 
-/// What needs no token.
+/// The addresses that need no token.
 pub(crate) fn open(openapi: utoipa::openapi::OpenApi) -> Router<App> {
     Router::new()
         .route("/api/v1/openapi.json", get(async move || Json(openapi)))
@@ -106,7 +106,7 @@ pub(crate) async fn nothing_here() -> Problem {
 #[derive(Serialize, utoipa::ToSchema)]
 struct Page<T> {
     items: Vec<T>,
-    /// Give it as `cursor` for the next page.
+    /// Send it as `cursor` to get the next page.
     next: Option<String>,
 }
 
@@ -118,7 +118,7 @@ fn limit(asked: Option<u32>) -> Answer<u32> {
     }
 }
 
-/// An id out of a path: what is none names nothing.
+/// An id from a path; a text that is not an id names nothing.
 macro_rules! path_id {
     ($name:ident, $id:ty, $what:literal) => {
         #[derive(Clone, Copy)]

@@ -1,7 +1,7 @@
-//! Who calls: people by a session in a cookie, programs by an API token in a header. What each may do is the
-//! table of [`crate::permission`]; here it is held against the request.
+//! Who calls: people by a session in a cookie, programs by an API token in a header. What each may do is the table of
+//! [`crate::permission`]; here each request is checked against it.
 //!
-//! A page of another site cannot act with a person's cookie: whatever changes something must say that it
+//! A page of another site cannot act with a person's cookie: every request that changes something must show that it
 //! comes from here, in headers that only the browser itself can set (see docs/decisions/0002-cross-site-requests.md).
 
 use axum::{
@@ -20,24 +20,24 @@ use crate::{
     problem::{Problem, Telling},
 };
 
-/// The cookie that a session's secret lies in.
+/// The cookie that holds a session's secret.
 const COOKIE: &str = "carillon_session";
 
-/// Who calls.
+/// The caller of a request.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// Which account or token.
+    /// The account or token.
     pub id: ActorId,
-    /// What lets it in.
+    /// What lets the caller in.
     pub(crate) grant: Grant,
-    /// As it stands in histories: a person's address, a token's name.
+    /// The name in histories: a person's address, a token's name.
     pub name: String,
-    /// What it may do.
+    /// What the caller may do.
     pub role: Role,
 }
 
 impl Caller {
-    /// What the caller does now.
+    /// The caller, as the author of a change made now.
     pub(crate) fn by(&self) -> By {
         By::known(self.id, self.name.as_str(), Timestamp::now())
     }
@@ -56,7 +56,7 @@ pub(crate) fn session(headers: &HeaderMap) -> Option<String> {
     CookieJar::from_headers(headers).get(COOKIE).map(|cookie| cookie.value().to_owned())
 }
 
-/// Sets the session's cookie; an empty secret takes it away. Only sent over TLS where the request came so.
+/// Sets the session's cookie; an empty secret removes it. Marked for TLS only if the request came over TLS.
 pub(crate) fn set_session(secret: String, came: &Came) -> CookieJar {
     let ends = secret.is_empty();
     let cookie = Cookie::build((COOKIE, secret)).http_only(true).same_site(SameSite::Lax).path("/");
@@ -64,12 +64,12 @@ pub(crate) fn set_session(secret: String, came: &Came) -> CookieJar {
     CookieJar::new().add(if ends { cookie.removal() } else { cookie })
 }
 
-/// Whether the browser says that a request comes from a page of this server; none where nothing says it, as with programs.
+/// Whether the browser says that a request comes from a page of this server; none if nothing says it, as with programs.
 fn from_here(headers: &HeaderMap, came: &Came) -> Option<bool> {
     let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
     match (text("sec-fetch-site"), text("origin")) {
         (Some(site), _) => Some(site == "same-origin"),
-        // Browsers leave the first one out on plain http.
+        // Browsers omit the first header over plain http.
         (None, Some(origin)) => Some(came.is_to(origin)),
         (None, None) => None,
     }
@@ -112,7 +112,7 @@ async fn caller(app: &App, parts: &Parts) -> Result<Option<Caller>, Problem> {
     }))
 }
 
-/// Says what can be done at an address to which something else was to be done.
+/// Names the methods of an address that was asked for another one.
 fn refuse_method(methods: &[&str], refuse: impl Fn(Problem) -> Response) -> Response {
     if methods.is_empty() {
         return refuse(Problem::forbidden("nobody may do this"));
@@ -125,7 +125,7 @@ fn refuse_method(methods: &[&str], refuse: impl Fn(Problem) -> Response) -> Resp
     response
 }
 
-/// Lets through who may.
+/// Lets requests through that the caller may make.
 pub(crate) async fn guard(
     State((app, telling)): State<(App, Telling)>,
     request: Request,
@@ -141,7 +141,7 @@ pub(crate) async fn guard(
         return refuse_method(&permission::methods(matched.as_str()), refuse);
     };
     let Some(needed) = rule.role else {
-        // Signing somebody in, unasked, to an account that another site chose.
+        // Otherwise another site could sign a visitor in to an account of its choice.
         if !parts.method.is_safe() && from_here(&parts.headers, &Came::of(&parts, &app)) == Some(false) {
             return refuse(from_elsewhere());
         }

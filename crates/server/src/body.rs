@@ -1,4 +1,4 @@
-//! Bodies and queries of requests, read strictly: 400 what is no JSON, 422 what is wrong, with its field.
+//! Bodies and queries of requests, read strictly: 400 for what is not JSON, 422 for what is wrong, with its field.
 
 use axum::{
     body::Bytes,
@@ -26,7 +26,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-/// Reads a value strictly; what is wrong is named by its path.
+/// Reads a value strictly; problems are named by their path.
 pub(crate) fn decode<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
     serde_path_to_error::deserialize(value).map_err(|e| {
         let path = e.path().to_string();
@@ -35,7 +35,7 @@ pub(crate) fn decode<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
     })
 }
 
-/// `current` with what `change` names in the place of its own.
+/// `current` with the fields that `change` names replaced.
 pub(crate) fn merged<T: Serialize>(current: &T, change: Value) -> Result<Value, Problem> {
     let Value::Object(change) = change else {
         return Err(Problem::field("", "the body must be an object"));
@@ -43,19 +43,19 @@ pub(crate) fn merged<T: Serialize>(current: &T, change: Value) -> Result<Value, 
     let whole = serde_json::to_value(current).map_err(|e| StoreError::Database(e.to_string()))?;
     let mut whole = match whole {
         Value::Object(whole) => whole,
-        // What is kept is an object.
+        // The stored value is an object.
         _ => Map::new(),
     };
     whole.extend(change);
     Ok(Value::Object(whole))
 }
 
-/// [`merged`], read.
+/// As [`merged`], then read.
 pub(crate) fn changed<T: Serialize + DeserializeOwned>(current: &T, change: Value) -> Result<T, Problem> {
     decode(merged(current, change)?)
 }
 
-/// A campaign's definition; each field that is wrong is named.
+/// Reads a campaign's definition; each field that is wrong is named.
 pub(crate) fn definition(value: Value) -> Result<Definition, Problem> {
     Definition::read(value).map_err(|problem| Problem::field(&problem.field, problem.message))
 }
@@ -65,8 +65,8 @@ pub(crate) fn route(value: Value) -> Result<RouteConfig, Problem> {
     RouteConfig::read(value).map_err(|problem| Problem::field(&problem.field, problem.message))
 }
 
-/// A route's settings with what `change` names in the place of its own. Where that leads elsewhere, the password is
-/// to be given again: whoever may change a route need not know it, and must not have it sent to a place of their own.
+/// A route's settings with those that `change` names replaced. Where that leads elsewhere, the password must be given
+/// again: whoever may change a route need not know it, and must not have it sent to a host of their own.
 pub(crate) fn changed_route(now: &Route, change: Value) -> Result<RouteConfig, Problem> {
     let has_password = change.get("password").is_some();
     let next = route(merged(&now.config, change)?)?;
@@ -99,7 +99,7 @@ pub(crate) struct DeliveryQuery {
     pub(crate) cursor: Option<String>,
 }
 
-/// A form sends the field of a choice that was not made with nothing in it.
+/// Reads an empty field as absent: a form sends one for a choice that was not made.
 fn empty_is_none<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<u32>, D::Error> {
     let text = String::deserialize(d)?;
     if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(serde::de::Error::custom) }
@@ -123,7 +123,7 @@ impl DeliveryQuery {
                     .ok_or_else(|| Problem::field("cursor", "use the 'next' of the page before"))?,
             ),
         };
-        // What has no digits is a name.
+        // A text without digits is a name.
         let is_name =
             |q: &String| q.chars().any(char::is_alphabetic) && !q.chars().any(|c| c.is_ascii_digit());
         let name = self.q.clone().filter(is_name);

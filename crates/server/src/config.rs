@@ -1,4 +1,4 @@
-//! What whoever runs the server may set about serving, each with its default. Bounds that nobody need set stand in
+//! Settings of the server for the person who runs it, each with its default. Bounds that nobody needs to set are in
 //! [`crate::limits`]; they are fields here so that a test can reach them.
 
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::{limits, reach::Reach};
 /// How a server serves.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Proxies that are believed about whom they speak for, and how those came; none, unless set.
+    /// Proxies that are believed about whom they speak for, and how those requests came; none unless set.
     pub trusted_proxies: Vec<IpNet>,
     /// Where webhooks may lead.
     pub webhooks: Reach,

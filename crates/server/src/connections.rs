@@ -1,7 +1,7 @@
-//! Connections: how many there are at a time, and how long each may take over what it says and reads.
+//! Connections: how many there are at a time, and how long each may take to send and to read.
 //!
-//! Keeps: whoever is slow, silent or many takes no more than their connections; nobody holds one for ever without saying or
-//! reading something.
+//! Keeps: clients that are slow, silent or many take up no more than their connections; nobody holds one for ever
+//! without sending or reading something.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -24,19 +24,19 @@ use crate::{
     router,
 };
 
-/// How long nothing is accepted where the system has no more to give, such as file handles.
+/// How long to accept nothing when the system has run out of something, such as file handles.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// Serves for as long as this is awaited.
 ///
 /// # Errors
-/// Never by a connection.
+/// None caused by a single connection.
 pub async fn serve(listener: TcpListener, app: App) -> io::Result<()> {
     let config = app.config.clone();
     let room = Arc::new(Semaphore::new(config.connections));
     let router = router(app);
     loop {
-        // Whoever comes after them waits in the system's own queue.
+        // Clients beyond these wait in the system's own queue.
         let room = room.clone().acquire_owned().await.map_err(io::Error::other)?;
         match listener.accept().await {
             Ok((stream, peer)) => {
@@ -48,7 +48,7 @@ pub async fn serve(listener: TcpListener, app: App) -> io::Result<()> {
                     }
                 });
             }
-            // Theirs alone: they went before they were accepted.
+            // An error of this client alone: it went before it was accepted.
             Err(e)
                 if matches!(e.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {}
             Err(e) => {
@@ -66,7 +66,7 @@ async fn connection(
     config: &Config,
 ) -> hyper::Result<()> {
     let _ = stream.set_nodelay(true);
-    // Reading has its bounds in the head and the body: between them whoever listens to events says nothing for hours.
+    // The head and the body bound how long reading takes: between them, a listener to events is silent for hours.
     let mut stream = TimeoutStream::new(Late::from(stream));
     stream.set_write_timeout(Some(config.pause));
     let pause = config.pause;

@@ -1,13 +1,14 @@
-//! One folder, one master: what is asked of a process beside the one that dispatches is passed on to that one. It alone
-//! knows what is on its way to a carrier, why campaigns wait and how routes stand, and holds opt-outs against every byte.
+//! One folder, one master: a request to a process beside the one that dispatches is passed on to that one. It alone
+//! knows what is on its way to a carrier, why campaigns wait and how routes are, and checks opt-outs before every byte.
 //!
-//! Keeps: nothing is changed beside a process that dispatches. Where that one cannot be reached, a change is refused in
-//! words, and what is only read is read here. Where nobody dispatches, changes are made here, and nobody begins to
-//! dispatch in the midst of one ([`store::Hold`]). A change that was begun is ended, whether or not its asker listens.
+//! Keeps: nothing is changed beside a process that dispatches. Where that process cannot be reached, a change is
+//! refused in words, and a read is answered here. Where nobody dispatches, changes are made here, and no process begins
+//! to dispatch in the middle of one ([`store::Hold`]). A change that was begun is finished, whether or not the client
+//! still listens.
 //!
 //! The process that dispatches leaves its addresses and a secret in the folder. Addresses may lead elsewhere (another
 //! container, a port that was taken since), so whoever answers there must prove that it knows the secret before it is
-//! told anything. What is passed on is never passed on again.
+//! told anything. A request that was passed on is never passed on again.
 
 use std::{
     fs::File,
@@ -38,25 +39,25 @@ use crate::{
     secret,
 };
 
-/// Where a command hands over a file of contacts; nobody else is heard there.
+/// Where a command hands over a file of contacts; other callers are refused there.
 const IMPORT: &str = "/import-by-command";
-/// How long it has to accept a connection, and to prove itself.
+/// How long the process has to accept a connection, and to prove itself.
 const REACHED_WITHIN: Duration = Duration::from_secs(2);
 
-/// The largest answer that is read here, in bytes: of `/health`, or how an import stands.
+/// The largest answer that is read here, in bytes: that of `/health`, or the state of an import.
 const LARGEST_ANSWER: usize = 16 * 1024;
 
-/// How much of a file is read at once, in bytes.
+/// How much of a file to read at once, in bytes.
 const PIECE: usize = 64 * 1024;
 
-/// What whoever answers is to prove itself over, and the proof.
+/// Headers of the challenge, and of the proof that answers it.
 const CHALLENGE: HeaderName = HeaderName::from_static("carillon-challenge");
 const PROOF: HeaderName = HeaderName::from_static("carillon-proof");
-/// The secret, on what is passed on.
+/// The header that holds the secret of a request that is passed on.
 const PASSED_ON: HeaderName = HeaderName::from_static("carillon-passed-on");
-/// Who asked, on what is passed on.
+/// The header that names the caller of a request that is passed on.
 const PEER: HeaderName = HeaderName::from_static("carillon-peer");
-/// About one connection alone (RFC 9110 §7.6.1), or answered by this end of it.
+/// Headers about one connection alone (RFC 9110 §7.6.1), or answered by this end of it.
 const OF_THE_CONNECTION: [HeaderName; 8] = [
     header::CONNECTION,
     header::EXPECT,
@@ -68,31 +69,31 @@ const OF_THE_CONNECTION: [HeaderName; 8] = [
     HeaderName::from_static("keep-alive"),
 ];
 
-/// Where a command has a file of contacts imported.
+/// The address where a command has a file of contacts imported.
 #[derive(Serialize, Deserialize)]
 pub struct ByCommand {
-    /// The list's name; made where there is none.
+    /// The list's name; created if there is none.
     pub list: String,
-    /// Country of numbers without a country code, such as US.
+    /// The country of numbers without a country code, such as US.
     pub country: Option<String>,
 }
 
-/// How the process that dispatches is reached.
+/// How to reach the process that dispatches.
 #[derive(Serialize, Deserialize)]
 struct Dispatcher {
-    /// Tried in order.
+    /// The addresses, tried in order.
     addresses: Vec<SocketAddr>,
     secret: String,
 }
 
-/// Where others on this machine, or in other containers, may reach what listens on `address`.
+/// Addresses at which others on this machine, or in other containers, may reach a listener on `address`.
 fn reached_at(address: SocketAddr) -> Vec<SocketAddr> {
     let here = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::from(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::from(Ipv6Addr::LOCALHOST),
         _ => return vec![address],
     };
-    // Sends nothing: asks by which address this machine is seen from outside (TEST-NET-1, RFC 5737).
+    // Sends nothing: asks which of this machine's addresses is seen from outside (TEST-NET-1, RFC 5737).
     let outside = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
         socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
         Ok(socket.local_addr()?.ip())
@@ -100,7 +101,7 @@ fn reached_at(address: SocketAddr) -> Vec<SocketAddr> {
     std::iter::once(here).chain(outside.ok()).map(|ip| SocketAddr::new(ip, address.port())).collect()
 }
 
-/// Says in the folder how this process is reached, which has the right to dispatch.
+/// Writes into the folder how to reach this process, which has the right to dispatch.
 pub(crate) fn announce(app: &App, listens: SocketAddr) -> store::Result<()> {
     let secret = app.secret.get_or_init(secret::new).clone();
     let dispatcher = Dispatcher { addresses: reached_at(listens), secret };
@@ -115,12 +116,12 @@ fn proof(secret: &str, challenge: &[u8]) -> String {
     format!("{:x}", hash.finalize())
 }
 
-/// Whether an address is answered by whichever process is asked: it is about that process, or the same everywhere.
+/// Whether any process may answer for an address: it is about that process, or the same everywhere.
 fn is_of_each_process(path: &str) -> bool {
     path == "/health" || path == "/api/v1/openapi.json" || path.starts_with("/assets/")
 }
 
-/// Lets the process that dispatches answer, where that is another.
+/// Lets the process that dispatches answer, if that is another process.
 pub(crate) async fn one_master(
     State((app, telling)): State<(App, Telling)>,
     mut request: Request,
@@ -149,10 +150,10 @@ pub(crate) async fn one_master(
             None => read(&app, request, next).await,
         };
     }
-    // Whoever asked may hang up: what was begun is ended.
+    // The client may hang up: a change that was begun is finished.
     let done = tokio::spawn(async move {
         match hold {
-            // What the process before it left, imports and claims, is still being taken up.
+            // What the previous process left, imports and claims, is still being taken up.
             Some(hold) if hold.is_alone() && app.engine.get().is_none() => Err(just_changed()),
             Some(_hold) if passed_on && request.uri().path() == IMPORT => {
                 api::lists::import_by_command(&app, request).await
@@ -173,7 +174,7 @@ fn just_changed() -> Problem {
     Problem::elsewhere("the process that dispatches has just changed: nothing was done. Try again")
 }
 
-/// Reads where the process that dispatches can be reached, else here.
+/// Reads in the process that dispatches if it can be reached, otherwise here.
 async fn read(app: &App, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let again = Request::from_parts(parts.clone(), Body::empty());
@@ -189,7 +190,7 @@ async fn change(app: &App, request: Request) -> Result<Response, Problem> {
     ask(&app.store, request).await.map(passed_back).map_err(Problem::elsewhere)
 }
 
-/// What the process that dispatches answers, or why there is no answer.
+/// The answer of the process that dispatches, or why there is none.
 async fn ask(store: &Store, request: Request) -> Result<hyper::Response<hyper::body::Incoming>, String> {
     let Some((mut connection, secret)) = connect(store).await else {
         return Err(
@@ -207,10 +208,10 @@ async fn ask(store: &Store, request: Request) -> Result<hyper::Response<hyper::b
     })
 }
 
-/// Has the process that dispatches import a file of contacts, for a command. It goes on there.
+/// Has the process that dispatches import a file of contacts, for a command. The import goes on there.
 ///
 /// # Errors
-/// Why it was not begun, in words.
+/// Why the import was not begun, in words.
 pub async fn hand_over_import(store: &Store, into: &ByCommand, file: File) -> Result<ImportId, String> {
     let query = serde_html_form::to_string(into).map_err(|e| e.to_string())?;
     let body = stream::try_unfold(tokio::fs::File::from_std(file), |mut file| async {
@@ -239,8 +240,8 @@ fn passed_back(answer: hyper::Response<hyper::body::Incoming>) -> Response {
     Response::from_parts(parts, Body::new(body))
 }
 
-/// Takes away what marks a request as passed on, and says whether it was: by a process of this folder, as it knows the
-/// secret. Who really asked is believed to that one alone.
+/// Removes the marks of a request that was passed on, and returns whether it was: by a process of this folder, as it
+/// knows the secret. Only such a process is believed about the real caller.
 fn take_mark(app: &App, request: &mut Request) -> bool {
     let (peer, mark) = (request.headers_mut().remove(PEER), request.headers_mut().remove(PASSED_ON));
     let known = app.secret.get().zip(mark).is_some_and(|(secret, mark)| mark.as_bytes() == secret.as_bytes());
@@ -250,7 +251,7 @@ fn take_mark(app: &App, request: &mut Request) -> bool {
     known
 }
 
-/// A connection to the process that dispatches, which has proven that it is that one, and its secret.
+/// A connection to the process that dispatches, which has proven its identity, and its secret.
 async fn connect(store: &Store) -> Option<(SendRequest<Body>, String)> {
     let Dispatcher { addresses, secret } = serde_json::from_slice(&store.announced().ok()?).ok()?;
     for address in addresses {
@@ -270,7 +271,7 @@ async fn proven(
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let (mut connection, driver) = http1::handshake(TokioIo::new(stream)).await?;
-    // Ends with the connection.
+    // The task ends with the connection.
     tokio::spawn(driver);
     let challenge = secret::new();
     let asked = Request::get("/health")
@@ -291,7 +292,7 @@ async fn proven(
     Ok(connection)
 }
 
-/// A request as it is passed on: to the same address, by the same caller, with the same body as it comes.
+/// The request to pass on: to the same address, by the same caller, with the same body, streamed.
 fn to_pass_on(mut parts: Parts, body: Body, secret: &str) -> Request {
     strip(&mut parts.headers);
     if let Some(host) = parts.uri.authority()
@@ -311,7 +312,7 @@ fn to_pass_on(mut parts: Parts, body: Body, secret: &str) -> Request {
     Request::from_parts(parts, body)
 }
 
-/// Takes away what is about one connection alone.
+/// Removes the headers about one connection alone.
 fn strip(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)

@@ -1,7 +1,7 @@
 //! `Idempotency-Key`: the same POST gets the same answer, and is done once.
 //!
-//! Keeps: what is remembered of an answer holds no secret. One that an answer shows is put back from where it is kept, for
-//! as long as it is kept there.
+//! Keeps: a stored answer holds no secret. A secret that an answer shows is put back from where it is kept, for as long
+//! as it is kept there.
 
 use axum::{
     body::{Body, to_bytes},
@@ -21,7 +21,7 @@ use crate::{App, auth::Caller, limits::LARGEST_JSON, problem::Problem};
 /// The longest key.
 const LONGEST_KEY: usize = 200;
 
-/// Answers a repeated request as the first time.
+/// Answers a repeated request like the first one.
 pub(crate) async fn keyed(State(app): State<App>, request: Request, next: Next) -> Result<Response, Problem> {
     let key = request.headers().get("idempotency-key").cloned();
     let (Some(key), &Method::POST) = (key, request.method()) else { return Ok(next.run(request).await) };
@@ -30,8 +30,8 @@ pub(crate) async fn keyed(State(app): State<App>, request: Request, next: Next) 
         Problem::field("Idempotency-Key", format!("must be 1 to {LONGEST_KEY} ASCII characters"))
     })?;
     let (parts, body) = request.into_parts();
-    // A keyed request is compared whole; a file too large for that has no need of a key: an import of the
-    // same file changes nothing.
+    // A request with a key is compared whole; a file too large for that needs no key: importing the same file again
+    // changes nothing.
     let bytes = to_bytes(body, LARGEST_JSON)
         .await
         .map_err(|_| Problem::too_large("a request with an Idempotency-Key may have at most 16 MB"))?;
@@ -41,7 +41,7 @@ pub(crate) async fn keyed(State(app): State<App>, request: Request, next: Next) 
     hash.update([0]);
     hash.update(&bytes);
     let print: [u8; 32] = hash.finalize().into();
-    // Keys are each caller's own.
+    // Each caller has its own keys.
     let held = match app.store.begin_keyed(format!("{caller}\n{key}"), print, Timestamp::now()).await? {
         Stored::Fresh(held) => held,
         Stored::Answer { status, answer } => return Ok(replay(status, with_secret(&app, answer).await)),
@@ -62,7 +62,7 @@ pub(crate) async fn keyed(State(app): State<App>, request: Request, next: Next) 
         }
     };
     let request = Request::from_parts(parts, Body::from(bytes));
-    // Whoever asked may hang up: what was begun is ended, and its answer kept.
+    // The client may hang up: what was begun is finished, and its answer stored.
     tokio::spawn(answer(app, held, request, next)).await.map_err(Problem::broken)?
 }
 
@@ -81,7 +81,7 @@ async fn answer(app: App, held: KeyInUse, request: Request, next: Next) -> Resul
 /// The field that shows a secret once: that of a new webhook.
 const SECRET: &str = "secret";
 
-/// What is remembered of an answer.
+/// The answer in the form that is stored.
 fn without_secret(answer: &[u8]) -> String {
     if let Ok(mut object) = serde_json::from_slice::<Map<String, Value>>(answer)
         && let Some(secret) = object.get_mut(SECRET)
@@ -92,12 +92,12 @@ fn without_secret(answer: &[u8]) -> String {
     String::from_utf8_lossy(answer).into_owned()
 }
 
-/// A remembered answer as it was given.
+/// A stored answer in the form that was given.
 async fn with_secret(app: &App, answer: String) -> String {
     let Ok(mut object) = serde_json::from_str::<Map<String, Value>>(&answer) else { return answer };
     let webhook = object.get("id").and_then(|id| id.as_str()?.parse::<WebhookId>().ok());
     let (Some(webhook), Some(secret)) = (webhook, object.get_mut(SECRET)) else { return answer };
-    // One that was removed since has none.
+    // A webhook that was removed since has none.
     let Ok(kept) = app.store.webhook_secret(webhook).await else { return answer };
     *secret = kept.expose().into();
     Value::Object(object).to_string()

@@ -1,6 +1,6 @@
-//! Contacts out of a file: header, rows, numbers. What is wrong with a row is said with its place and value and keeps no
-//! other row out; an optional value that cannot be read is left out and counted; what is wrong with the file keeps all
-//! of it out.
+//! Contacts from a file: header, rows, numbers. A problem with a row is reported with its place and value and affects
+//! no other row; an optional value that cannot be read is left out and counted; a problem with the file refuses the
+//! whole file.
 
 mod columns;
 mod decode;
@@ -27,7 +27,7 @@ pub(crate) use json::{Row, json};
 pub use look::{Look, guesses, look, read_as};
 pub use refused::file as refused_rows;
 
-/// What a column can be, beside a field of its own name.
+/// What a column can be, besides a field of its own name.
 pub const COLUMNS: [&str; 8] = [
     campaign::field::PHONE,
     "first_name",
@@ -39,21 +39,21 @@ pub const COLUMNS: [&str; 8] = [
     campaign::field::CONSENT_AT,
 ];
 
-/// How the rows of a file are to be read.
+/// How to read the rows of a file.
 #[derive(Debug, Clone)]
 pub struct Reading {
-    /// What each column is.
+    /// The meaning of each column.
     pub plan: ImportPlan,
-    /// Rows that were read before.
+    /// How many rows were read before.
     pub skip: i64,
     /// Whether only the number of each row is wanted.
     pub numbers_only: bool,
-    /// When it is read: the time of a consent that names none.
+    /// When it is read: the time of consents that give none.
     pub now: Timestamp,
 }
 
 impl Reading {
-    /// As the header says, from the first row on.
+    /// Reads as the header says, from the first row on.
     pub fn plain(country: Option<String>, by: &str, now: Timestamp) -> Self {
         Self {
             plan: ImportPlan { country, by: by.to_owned(), ..ImportPlan::default() },
@@ -64,7 +64,7 @@ impl Reading {
     }
 
     fn country(&self) -> Option<Country> {
-        // Checked when the import was begun.
+        // It was checked when the import was begun.
         self.plan.country.as_deref().and_then(|code| code.parse().ok())
     }
 }
@@ -73,8 +73,8 @@ fn shown(value: &str) -> String {
     format!("'{}'", value.chars().take(SHOWN).collect::<String>())
 }
 
-/// Runs one import to its end, on this thread: reads while the chunk before is stored. `progress` hears
-/// how many bytes of the file have been read. The import's state says how it went.
+/// Runs one import to its end, on this thread: reads while the previous chunk is stored. `progress` is told how many
+/// bytes of the file have been read. The import's state says how it went.
 pub fn csv(
     store: &Store,
     import: campaign::ImportId,
@@ -147,7 +147,7 @@ fn read_all(
             }
         };
         taker.part.read = records.taken as i64;
-        // What was read is stored, whatever follows it.
+        // Rows already read are stored, whatever comes after them.
         send(taker.part);
         return failed.map_or_else(|| Ok(columns.custom()), Err);
     }
@@ -169,7 +169,7 @@ fn finish(
     store.end_import(import, fields, failed)
 }
 
-/// The country of numbers that name none: the one that was given, else the account's.
+/// The country of numbers that name none: the given one, otherwise the account's.
 ///
 /// # Errors
 /// [`StoreError::Invalid`] where there is no such country.

@@ -1,8 +1,8 @@
-//! Connections whose end is told a moment late: a client that hangs up right behind its request asked for it all the same.
+//! Connections that report their end a moment late: a client that hangs up right after a request still asked for it.
 //!
-//! Why: hyper reads on while it takes a request in, and drops one whose connection it finds at its end, before anybody heard
-//! of it. Told one poll later, the end comes when the request is begun, which then ends in peace (see
-//! [`crate::forward`]).
+//! Why: hyper reads on while it takes a request in, and drops the request if it finds the connection at its end, before
+//! anybody has heard of it. Reported one poll later, the end comes when the request is already begun, which then
+//! finishes in peace (see [`crate::forward`]).
 
 use std::{
     io,
@@ -15,7 +15,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// A connection that tells its end when it is asked a second time.
+/// A connection that reports its end only when it is asked a second time.
 pub(crate) struct Late {
     stream: TcpStream,
     at_end: bool,

@@ -50,18 +50,18 @@ pub struct App {
     pub engine: Arc<OnceLock<Handle>>,
     config: Arc<Config>,
     live: Arc<Live>,
-    /// What this process is known by to others on the same data, once it dispatches.
+    /// The identity of this process for others on the same data, once it dispatches.
     secret: Arc<OnceLock<String>>,
     tries: Arc<Tries>,
 }
 
 impl App {
-    /// Over `store`; the engine may come later.
+    /// Makes the app over `store`; the engine may come later.
     pub fn new(store: Store) -> Self {
         Self::with(store, Config::default())
     }
 
-    /// Over `store`, served as `config` says.
+    /// Makes the app over `store`, served as `config` says.
     pub fn with(store: Store, config: Config) -> Self {
         Self {
             store,
@@ -73,8 +73,8 @@ impl App {
         }
     }
 
-    /// Has other processes on the same data pass on to this one, which dispatches and listens there, what is asked of
-    /// them.
+    /// Tells other processes on the same data to pass their requests on to this one, which dispatches and listens
+    /// there.
     ///
     /// # Errors
     /// Where the folder cannot be written to.
@@ -82,16 +82,16 @@ impl App {
         forward::announce(self, listens)
     }
 
-    /// Stops a campaign; answers when the barrier holds.
+    /// Stops a campaign; returns when the barrier holds.
     pub(crate) async fn stop(&self, id: CampaignId, by: By) -> store::Result<()> {
         match self.engine.get() {
             Some(engine) => engine.stop(id, by).await,
-            // Nothing is handed over where nothing dispatches, and nobody begins to meanwhile.
+            // Where nothing dispatches nothing is handed over, and no process begins to meanwhile.
             None => self.store.stop(id, by).await.map(drop),
         }
     }
 
-    /// Has the engine connect routes as they now are.
+    /// Has the engine connect routes with their present settings.
     pub(crate) fn routes_changed(&self) {
         if let Some(engine) = self.engine.get() {
             engine.routes_changed();

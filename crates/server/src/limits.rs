@@ -1,48 +1,48 @@
-//! The most of everything that comes from outside: connections, bodies, files, rows, values, tries and listeners. What is
-//! larger or more is refused in words, or waits; nothing is held in memory by the size that a request says it has.
+//! Limits on everything from outside: connections, bodies, files, rows, values, sign-in attempts and listeners. Excess
+//! is refused in words, or waits; no memory is reserved for the size that a request claims.
 //!
-//! What waits within the program is bounded where it waits; docs/architecture.md lists it under "Bounds".
+//! Queues within the program are bounded where they are; docs/architecture.md lists those bounds under "Bounds".
 
 use std::time::Duration;
 
-/// A JSON body, in bytes: tens of thousands of contacts.
+/// The largest JSON body, in bytes: tens of thousands of contacts.
 pub(crate) const LARGEST_JSON: usize = 16 * 1024 * 1024;
-/// A form without a file, in bytes: twenty messages, with room.
+/// The largest form without a file, in bytes: twenty messages, with room.
 pub(crate) const LARGEST_FORM: usize = 2 * 1024 * 1024;
-/// A field beside the file of a form, in bytes.
+/// The largest field beside the file of a form, in bytes.
 pub(crate) const LARGEST_FIELD: usize = 256;
-/// A file of contacts, in bytes: some twenty million rows.
+/// The largest file of contacts, in bytes: some twenty million rows.
 pub(crate) const LARGEST_FILE: u64 = 1_000_000_000;
-/// What a form with a file has beside it, in bytes.
+/// What a form with a file may have beside it, in bytes.
 pub(crate) const AROUND_FILE: u64 = 1024 * 1024;
-/// Bytes that an upload leaves free on the disk: what is sent must still be accounted for.
+/// The space that an upload leaves free on the disk, in bytes: what is sent must still be recorded.
 pub(crate) const KEPT_FREE: u64 = 64 * 1024 * 1024;
-/// A row of a file, in bytes: a value of a MiB and what stands beside it.
+/// The longest row of a file, in bytes: a value of a MiB and the rest of the row.
 pub(crate) const LONGEST_RECORD: usize = 1024 * 1024 + 64 * 1024;
-/// A value that a contact keeps, in characters.
+/// The longest value that a contact keeps, in characters.
 pub(crate) const LONGEST_VALUE: usize = 2_000;
-/// Rows of a file that are read, sorted and stored together,
+/// How many rows of a file are read, sorted and stored together.
 pub(crate) const PART_ROWS: usize = 250_000;
-/// and bytes of them.
+/// How many bytes of a file are read, sorted and stored together.
 pub(crate) const PART_BYTES: usize = 52 * 1024 * 1024;
-/// The part of a refused value that is shown again, in characters.
+/// How much of a refused value is shown again, in characters.
 pub(crate) const SHOWN: usize = 60;
 
-/// Connections at a time, about 40 KiB each; whoever comes after them waits to be accepted.
+/// The most connections at a time, about 40 KiB each; further clients wait to be accepted.
 pub(crate) const CONNECTIONS: usize = 2_000;
-/// The head of a request, in bytes.
+/// The largest head of a request, in bytes.
 pub(crate) const LARGEST_HEAD: usize = 64 * 1024;
-/// Header fields of a request.
+/// The most header fields of a request.
 pub(crate) const MOST_HEADERS: usize = 100;
-/// How long the head of a request may take, and how long a connection may lie idle.
+/// How long the head of a request may take, and how long a connection may be idle.
 pub(crate) const HEAD_WITHIN: Duration = Duration::from_secs(30);
-/// How long whoever sends a body, or reads an answer, may pause.
+/// How long a client that sends a body, or reads an answer, may pause.
 pub(crate) const PAUSE: Duration = Duration::from_secs(60);
-/// Addresses and places of which failed sign-ins are known at a time.
+/// The most addresses and places whose failed sign-ins are remembered at a time.
 pub(crate) const TRIES_KNOWN: usize = 100_000;
-/// Streams of live events at a time,
+/// The most streams of live events at a time.
 pub(crate) const LISTENERS: usize = 500;
-/// and of one account or token.
+/// The most streams of live events of one account or token.
 pub(crate) const LISTENERS_OF_ONE: usize = 20;
-/// Events that a listener may lag behind, which all share, before it is told to load anew.
+/// How many events, shared by all listeners, a listener may lag behind before it is told to load anew.
 pub(crate) const EVENTS_BEHIND: usize = 256;

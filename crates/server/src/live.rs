@@ -1,8 +1,8 @@
-//! Live events: what changed, as server-sent events. Changes of a quarter of a second go together, so that a campaign at
-//! full speed costs a page four updates a second.
+//! Live events: changes as server-sent events. The changes of a quarter of a second are sent together, so that a
+//! campaign at full speed costs a page four updates a second.
 //!
-//! Keeps: one reader for all who listen, that reads a change once and is there only while somebody listens; nobody listens
-//! longer than they may ([`Grant`]); who listens, and what waits for them, has a bound.
+//! Keeps: one reader serves all listeners, reads each change once and exists only while somebody listens; nobody
+//! listens longer than they may ([`Grant`]); listeners, and the events that wait for them, are bounded.
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -40,10 +40,10 @@ use crate::{
 const RETRY: Duration = Duration::from_millis(500);
 /// How long changes are gathered.
 const GATHER: Duration = Duration::from_millis(250);
-/// How often routes are looked at, as what they carry is no change of the store's, and whether all who listen still may.
+/// How often to look at routes, whose traffic is no change in the store, and at whether all listeners still may listen.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// An event as all are told it.
+/// An event as all listeners get it.
 #[derive(Debug, Clone)]
 struct Told {
     name: &'static str,
@@ -61,7 +61,7 @@ impl Told {
     }
 }
 
-/// Who listens.
+/// The listeners.
 #[derive(Debug)]
 pub(crate) struct Live {
     told: broadcast::Sender<Told>,
@@ -72,7 +72,7 @@ pub(crate) struct Live {
 struct Who {
     next: u64,
     listeners: HashMap<u64, Listener>,
-    /// Whether changes are read for them.
+    /// Whether changes are being read for them.
     is_read: bool,
 }
 
@@ -81,7 +81,7 @@ struct Listener {
     id: ActorId,
     grant: Grant,
     role: Role,
-    /// Dropped, it ends the stream.
+    /// Dropping this ends the stream.
     _ends: oneshot::Sender<Infallible>,
 }
 
@@ -96,12 +96,12 @@ impl Live {
         self.who.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the streams of those whose permission is not what it was when they began.
+    /// Ends the streams whose permission has changed since they began.
     async fn look_at_grants(&self, app: &App) {
         let (ids, asked): (Vec<u64>, Vec<(Grant, Role)>) =
             self.who().listeners.iter().map(|(id, l)| (*id, (l.grant.clone(), l.role))).unzip();
         let grants = asked.iter().map(|(grant, _)| grant.clone()).collect();
-        // Looked at again in a moment.
+        // They are looked at again in a moment.
         let Ok(roles) = app.store.granted(grants, Timestamp::now()).await else { return };
         let mut who = self.who();
         for ((id, (_, before)), now) in ids.iter().zip(asked).zip(roles) {
@@ -112,8 +112,8 @@ impl Live {
     }
 }
 
-/// Changes are read for those who listen for as long as this is there. Gone without having rested, it ends their streams:
-/// they come again, and another begins.
+/// While this exists, changes are read for the listeners. If it goes without having rested, it ends their streams: they
+/// return, and another one begins.
 struct Reader {
     app: App,
     rests: bool,
@@ -130,7 +130,7 @@ impl Drop for Reader {
 }
 
 impl Reader {
-    /// Tells what changes until nobody listens.
+    /// Sends changes until nobody listens.
     async fn run(mut self, mut changes: broadcast::Receiver<Change>) {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -159,7 +159,7 @@ impl Reader {
                 }
             }
             if missed {
-                // Too much changed to say what: the page loads anew what it shows.
+                // Too much has changed to say what: the page reloads what it shows.
                 self.tell(Told::new("reload", &self.app.store.change_count()));
             }
             for change in gathered {
@@ -168,7 +168,7 @@ impl Reader {
         }
     }
 
-    /// Whether nobody listens; whoever comes then begins another.
+    /// Whether nobody listens; the next listener begins another reader.
     fn may_rest(&mut self) -> bool {
         let mut who = self.app.live.who();
         self.rests = who.listeners.is_empty();
@@ -193,7 +193,7 @@ impl Reader {
         }
     }
 
-    /// Tells of the routes where they are not as they were.
+    /// Sends the routes if they have changed.
     async fn look_at_routes(&self, before: &mut Option<String>) {
         let Ok(routes) = self.app.store.routes().await else { return };
         let now: Vec<RouteView> = routes.into_iter().map(|route| RouteView::of(&self.app, route)).collect();
@@ -211,7 +211,7 @@ struct Listening {
     number: u64,
     told: broadcast::Receiver<Told>,
     ends: oneshot::Receiver<Infallible>,
-    /// What is said to begin with.
+    /// The first event.
     ready: VecDeque<Event>,
 }
 
@@ -222,7 +222,7 @@ impl Drop for Listening {
 }
 
 impl Listening {
-    /// Begins to listen, where there is room.
+    /// Begins to listen, if there is room.
     fn begin(app: App, caller: &Caller) -> Answer<Self> {
         let (ends, ended) = oneshot::channel();
         let live = app.live.clone();
@@ -244,18 +244,18 @@ impl Listening {
         who.listeners.insert(number, listener);
         let told = live.told.subscribe();
         if !std::mem::replace(&mut who.is_read, true) {
-            // Heard from before it is said how many there were.
+            // Subscribes before the count of changes is sent, so that none is missed.
             let changes = app.store.changes();
             tokio::spawn(Reader { app: app.clone(), rests: false }.run(changes));
         }
         drop(who);
-        // Said at once, so that whoever connects looks at what it missed since it was loaded; routes are no change.
+        // Sent at once, so that a page that connects learns what it missed since it was loaded; routes are no change.
         let reload = reload(&app).retry(RETRY);
         let routes = Event::default().event("routes").data("{}");
         Ok(Self { app, number, told, ends: ended, ready: [reload, routes].into() })
     }
 
-    /// The next event; none once it is over.
+    /// The next event; none once the stream is over.
     async fn next(&mut self) -> Option<Event> {
         if let Some(event) = self.ready.pop_front() {
             return Some(event);
@@ -276,8 +276,8 @@ fn reload(app: &App) -> Event {
     Event::default().event("reload").data(app.store.change_count().to_string())
 }
 
-/// What changes: `event: campaign` with the campaign as its data; `import`, `webhook` with the id; `routes`; `reload`, at
-/// first and where so much changed that some was missed. Ends when the caller may no longer, or otherwise, listen.
+/// What changes: `event: campaign` with the campaign as its data; `import` and `webhook` with the id; `routes`;
+/// `reload`, at first and when so much changed that some was missed. Ends when the caller's permission ends or changes.
 #[utoipa::path(get, path = "/events", responses((status = 200, content_type = "text/event-stream", body = String), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(crate) async fn events(
     State(app): State<App>,
@@ -327,7 +327,7 @@ mod tests {
         }
         assert!(told.iter().all(|data| Arc::ptr_eq(data, &told[0])), "made once");
         drop(all);
-        // It rests when it next looks.
+        // The reader rests the next time it looks.
         while app.live.who().is_read {
             tokio::task::yield_now().await;
         }

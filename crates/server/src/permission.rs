@@ -1,18 +1,18 @@
-//! Who may do what: one table over every address, pages and API alike. What does not stand here is
-//! refused, so a new address without a line is of no use to anybody.
+//! Who may do what: one table of every address, pages and API alike. An address that is not in it is refused, so a new
+//! address without a line is of no use to anybody.
 
 use axum::http::Method;
 use store::Role;
 use store::Role::{Admin, Manager, Viewer};
 
-/// What an address asks of its caller.
+/// What an address requires of its caller.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rule {
     /// `GET` stands for `HEAD` too.
     pub method: &'static str,
-    /// As the router has it.
+    /// The path, as the router has it.
     pub path: &'static str,
-    /// The weakest role that may; none: anybody, signed in or not.
+    /// The weakest role that may use it; none: anybody, signed in or not.
     pub role: Option<Role>,
 }
 
@@ -163,13 +163,13 @@ pub const TABLE: &[Rule] = &[
     act("DELETE", "/api/v1/suppressions/{channel}/{number}", Manager),
 ];
 
-/// The rule of an address; none where nobody may.
+/// The rule of an address; none if nobody may use it.
 pub(crate) fn of(method: &Method, path: &str) -> Option<&'static Rule> {
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
     TABLE.iter().find(|rule| rule.method == method && rule.path == path)
 }
 
-/// What can be done at an address, by whoever may; nothing where there is no such address.
+/// The methods of an address, whoever may use them; none if there is no such address.
 pub(crate) fn methods(path: &str) -> Vec<&'static str> {
     TABLE.iter().filter(|rule| rule.path == path).map(|rule| rule.method).collect()
 }

@@ -1,9 +1,9 @@
-//! How a request came: from where, over TLS or not, to which host. The peer of its connection says it or, where that is a
-//! proxy that is trusted, what the proxy wrote into `X-Forwarded-For` or `Forwarded` (RFC 7239).
+//! How a request came: from where, over TLS or not, to which host. The peer of its connection tells it or, if that is a
+//! trusted proxy, what the proxy wrote into `X-Forwarded-For` or `Forwarded` (RFC 7239).
 //!
-//! Keeps: nobody chooses their own place. Both headers are read from their end, the part that the trusted proxies wrote, up
-//! to the first address that is none of theirs. A proxy writes one of them and lets the other through as it came, so that
-//! where both are there and do not agree, neither is believed.
+//! Keeps: nobody chooses their own place. Both headers are read from their end, which the trusted proxies wrote, up to
+//! the first address that is not one of theirs. A proxy writes one of the headers and passes the other through as it
+//! came, so if both are there and disagree, neither is believed.
 
 use std::{
     convert::Infallible,
@@ -18,7 +18,7 @@ use ipnet::IpNet;
 
 use crate::App;
 
-/// Where a request comes from, as tries are counted: an IPv4 address, or a /64 of IPv6, as one machine has a whole one.
+/// The place of a request, as attempts are counted: an IPv4 address, or a /64 of IPv6, as one machine has a whole one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Place(IpAddr);
 
@@ -37,11 +37,11 @@ impl From<IpAddr> for Place {
 /// How a request came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Came {
-    /// From where.
+    /// Where it came from.
     pub(crate) place: Place,
-    /// Whether the browser's end of the way is TLS.
+    /// Whether the browser's end of the connection is TLS.
     pub(crate) over_tls: bool,
-    /// The hosts that it may have asked for: as it was typed, and as the proxy passed it on.
+    /// The hosts that it may have asked for: as typed, and as the proxy passed it on.
     hosts: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ impl Came {
             return Self { place: peer.into(), over_tls: false, hosts };
         }
         let nearest = |chain: Vec<Option<IpAddr>>| {
-            // Beyond what cannot be read nothing is known.
+            // Nothing is known beyond an entry that cannot be read.
             let chain = chain.into_iter().rev().map_while(|address| address);
             let mut last = peer;
             for address in chain {
@@ -95,13 +95,13 @@ impl Came {
         Self::new(peer.unwrap_or(Ipv6Addr::UNSPECIFIED.into()), &parts.headers, &app.config.trusted_proxies)
     }
 
-    /// Where the pages here are, as whoever asks would type it.
+    /// The address of the pages here, as the client would type it.
     pub(crate) fn base(&self) -> String {
         let scheme = if self.over_tls { "https" } else { "http" };
         format!("{scheme}://{}", self.hosts.last().map_or("", String::as_str))
     }
 
-    /// Whether `origin`, as a browser says it (RFC 6454), is that of the pages here.
+    /// Whether `origin`, as a browser states it (RFC 6454), is that of the pages here.
     pub(crate) fn is_to(&self, origin: &str) -> bool {
         origin.split_once("://").is_some_and(|(_, host)| self.hosts.contains(&bare_host(host)))
     }
@@ -115,7 +115,7 @@ impl FromRequestParts<App> for Came {
     }
 }
 
-/// The entries of a header that is a list, over all its lines.
+/// The entries of a list header, over all its lines.
 fn entries<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> + use<'h> {
     let lines = headers.get_all(name).into_iter();
     lines.flat_map(|line| line.to_str().unwrap_or("?").split(',')).map(str::trim)
@@ -137,7 +137,7 @@ fn address(text: impl AsRef<str>) -> Option<IpAddr> {
     address.map(|address: IpAddr| address.to_canonical())
 }
 
-/// A host as it is compared: a browser leaves the usual port out, a proxy may write it.
+/// A host in the form that is compared: a browser omits the default port, a proxy may write it.
 fn bare_host(host: &str) -> String {
     let host = host.to_ascii_lowercase();
     host.strip_suffix(":443").or(host.strip_suffix(":80")).map(str::to_owned).unwrap_or(host)
@@ -167,7 +167,7 @@ mod tests {
         const RFC: &str = "forwarded";
         for (peer, lines, expected) in [
             ("203.0.113.9", &[][..], "203.0.113.9"),
-            // Not from a proxy of ours: what it says is its own.
+            // Not from a proxy of ours: what it states is its own claim.
             ("203.0.113.9", &[(XFF, "198.51.100.1")], "203.0.113.9"),
             ("203.0.113.9", &[(RFC, "for=198.51.100.1")], "203.0.113.9"),
             ("10.0.0.1", &[(XFF, "198.51.100.1")], "198.51.100.1"),
@@ -175,13 +175,13 @@ mod tests {
             ("fd00::1", &[(XFF, "2001:db8::7")], "2001:db8::7"),
             ("10.0.0.1", &[(RFC, "for=198.51.100.1;proto=https;by=10.0.0.1")], "198.51.100.1"),
             ("10.0.0.1", &[(RFC, "proto=https; For=\"[2001:db8::7]:4711\"")], "2001:db8::7"),
-            // What a client put in front of it is not believed.
+            // Entries that a client put in front are not believed.
             ("10.0.0.1", &[(XFF, "1.1.1.1, 198.51.100.1")], "198.51.100.1"),
             ("10.0.0.1", &[(XFF, "1.1.1.1"), (XFF, "198.51.100.1")], "198.51.100.1"),
             ("10.0.0.1", &[(XFF, "1.1.1.1, 198.51.100.1, 10.2.3.4")], "198.51.100.1"),
             ("10.0.0.1", &[(RFC, "for=1.1.1.1, for=198.51.100.1, for=10.2.3.4")], "198.51.100.1"),
             ("10.0.0.1", &[(XFF, "10.9.9.9")], "10.9.9.9"),
-            // The header that the proxy let through as it came.
+            // The header that the proxy passed through as it came.
             ("10.0.0.1", &[(XFF, "198.51.100.1"), (RFC, "for=1.1.1.1")], "10.0.0.1"),
             ("10.0.0.1", &[(RFC, "for=198.51.100.1"), (XFF, "1.1.1.1")], "10.0.0.1"),
             ("10.0.0.1", &[(RFC, "for=198.51.100.1"), (XFF, "198.51.100.1")], "198.51.100.1"),
@@ -190,7 +190,7 @@ mod tests {
             ("127.0.0.1", &[(XFF, "[2001:db8::7]:4711")], "2001:db8::7"),
             ("127.0.0.1", &[(XFF, "[2001:db8::7]")], "2001:db8::7"),
             ("127.0.0.1", &[(XFF, "::ffff:198.51.100.1")], "198.51.100.1"),
-            // What cannot be read.
+            // Entries that cannot be read.
             ("127.0.0.1", &[(XFF, "unknown")], "127.0.0.1"),
             ("127.0.0.1", &[(XFF, "198.51.100.1, unknown")], "127.0.0.1"),
             ("127.0.0.1", &[(XFF, "unknown, 198.51.100.1")], "198.51.100.1"),

@@ -12,7 +12,7 @@ use store::{Problem as FieldProblem, StoreError};
 use tower_http::timeout::TimeoutError;
 use utoipa::ToSchema;
 
-/// Seconds after which a client may ask again when the database is gone.
+/// How long a client should wait before it asks again when the database is gone, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
 /// How a refusal is told to whoever asked: to programs as it is, to people as a page.
@@ -33,30 +33,30 @@ impl Telling {
 /// A refusal. Nothing was changed.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
-    /// What kind.
+    /// The kind of refusal.
     #[serde(rename = "type")]
     kind: &'static str,
     /// The kind in words.
     title: &'static str,
-    /// HTTP status.
+    /// The HTTP status.
     status: u16,
     /// What is wrong here and what to do.
     detail: String,
-    /// Bad input, each with its field.
+    /// What is wrong in the input, each with its field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<Object>)]
     errors: Vec<FieldProblem>,
-    /// Where the campaign stands, if an action was not allowed.
+    /// The campaign's status, if an action was not allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     campaign_status: Option<Status>,
-    /// What can be done with it, if an action was not allowed.
+    /// What can be done with the campaign, if an action was not allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]
     available_actions: Option<Vec<Action>>,
 }
 
-/// What a handler answers.
+/// What a handler returns.
 pub type Answer<T> = Result<T, Problem>;
 
 impl Problem {
@@ -72,12 +72,12 @@ impl Problem {
         }
     }
 
-    /// HTTP status.
+    /// The HTTP status.
     pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// Its kind, in words.
+    /// The kind of refusal, in words.
     pub(crate) fn title(&self) -> &'static str {
         self.title
     }
@@ -87,12 +87,12 @@ impl Problem {
         self.detail
     }
 
-    /// What is wrong with which field; itself, where it is about no field.
+    /// What is wrong with which field; the detail itself if it is about no field.
     pub(crate) fn into_fields(self) -> Result<Vec<FieldProblem>, Self> {
         if self.errors.is_empty() { Err(self) } else { Ok(self.errors) }
     }
 
-    /// 400: no JSON or CSV at all.
+    /// 400: not JSON or CSV at all.
     pub(crate) fn unreadable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "/problems/unreadable", "The request cannot be read", detail)
     }
@@ -129,14 +129,14 @@ impl Problem {
         )
     }
 
-    /// 500. What failed is for the log alone: it may name files, statements and values.
+    /// 500. The cause goes to the log alone: it may name files, statements and values.
     pub(crate) fn broken(cause: impl std::fmt::Display) -> Self {
         tracing::error!(%cause, "a request failed");
         let detail = "this failed for a reason of the server's own; see the server's log";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "/problems/internal", "Something failed here", detail)
     }
 
-    /// What a body is answered that could not be read to its end.
+    /// The answer to a body that could not be read to its end.
     pub(crate) fn of_body(e: &BytesRejection) -> Self {
         if e.status() == StatusCode::PAYLOAD_TOO_LARGE {
             return Self::too_large("the body is larger than this address takes");
@@ -167,7 +167,7 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "/problems/busy", "Busy at this moment", detail)
     }
 
-    /// 503: nothing more can be taken in.
+    /// 503: nothing more can be accepted.
     pub(crate) fn no_room(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "/problems/disk-full", "The disk is nearly full", detail)
     }
@@ -194,7 +194,7 @@ impl Problem {
         Self::invalid(vec![FieldProblem::new(field, message)])
     }
 
-    /// What can be done with a campaign as it stands, where an action was not allowed.
+    /// What can be done with a campaign in its present status, if an action was not allowed.
     pub(crate) fn with_actions(mut self, campaign: &store::Campaign) -> Self {
         if self.available_actions.is_some() {
             self.campaign_status = Some(campaign.status);
@@ -248,7 +248,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Says of a 503 when to ask again.
+/// Adds to a 503 when to ask again.
 pub(crate) fn retry_later(response: &mut Response) {
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);

@@ -1,7 +1,7 @@
-//! Where webhooks may lead. An address inside (this machine, the networks around it, the metadata services of clouds)
-//! would let whoever sets a webhook look at what only this machine may reach, so it is refused unless it is allowed.
+//! Where webhooks may lead. An inside address (this machine, the networks around it, the metadata services of clouds)
+//! would let anyone who sets a webhook look at what only this machine may reach, so it is refused unless it is allowed.
 //!
-//! Names are looked at when they are resolved for a connection, not before: what is connected to is what was judged.
+//! Names are checked when they are resolved for a connection, not before: what is connected to is what was checked.
 
 use std::{
     fmt,
@@ -17,18 +17,18 @@ use reqwest::{
 };
 use tokio::net::lookup_host;
 
-/// How long the name of a new webhook is looked up.
+/// How long to look up the name of a new webhook.
 const LOOK_UP_WITHIN: Duration = Duration::from_secs(5);
 
 /// Where webhooks may lead.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Reach {
-    /// To addresses of the public internet alone.
+    /// Only to addresses of the public internet.
     #[default]
     Outside,
-    /// To these networks too.
+    /// Also to these networks.
     Also(Vec<IpNet>),
-    /// Anywhere, this machine included.
+    /// Anywhere, including this machine.
     Anywhere,
 }
 
@@ -39,7 +39,7 @@ pub(crate) const REFUSED: &str = "this address leads inside: to this machine, a 
 impl FromStr for Reach {
     type Err = String;
 
-    /// `true`, `false`, or networks between commas.
+    /// Reads `true`, `false`, or networks separated by commas.
     fn from_str(text: &str) -> Result<Self, String> {
         match text.trim() {
             "true" => Ok(Self::Anywhere),
@@ -62,7 +62,7 @@ impl fmt::Display for Reach {
     }
 }
 
-/// A network in a setting, `10.0.0.0/8`, or a single address.
+/// Reads a network in a setting, `10.0.0.0/8`, or a single address.
 ///
 /// # Errors
 /// What is wrong with it, in words.
@@ -75,7 +75,7 @@ pub fn network(text: &str) -> Result<IpNet, String> {
 }
 
 impl Reach {
-    /// Whether a webhook may lead to `url`, as far as its name can be resolved at this moment.
+    /// Checks whether a webhook may lead to `url`, as far as its name can be resolved at this moment.
     pub(crate) async fn allows(&self, url: &Url) -> bool {
         if *self == Self::Anywhere || address(url).is_some() {
             return self.allows_now(url);
@@ -87,11 +87,11 @@ impl Reach {
             return self.allows_address(Ipv4Addr::LOCALHOST.into());
         }
         let found = tokio::time::timeout(LOOK_UP_WITHIN, lookup_host((host, 0))).await;
-        // A name that is not known yet is judged when something is posted to it.
+        // A name that is not known yet is checked when something is posted to it.
         found.ok().and_then(Result::ok).is_none_or(|mut found| found.all(|at| self.allows_address(at.ip())))
     }
 
-    /// Whether something may be posted to `url`; names are judged as they are [resolved](Self::resolve).
+    /// Checks whether something may be posted to `url`; names are checked when they are [resolved](Self::resolve).
     pub(crate) fn allows_now(&self, url: &Url) -> bool {
         address(url).is_none_or(|address| self.allows_address(address))
     }
@@ -108,13 +108,13 @@ impl Reach {
     }
 }
 
-/// The address in a URL that has no name.
+/// The address in a URL without a name.
 fn address(url: &Url) -> Option<IpAddr> {
     let host = url.host_str()?;
     host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
-/// Resolves names to addresses that may be reached alone: what is connected to is what was judged.
+/// Resolves names to allowed addresses alone: the address that is connected to is the one that was checked.
 impl Resolve for Reach {
     fn resolve(&self, name: Name) -> Resolving {
         let reach = self.clone();
@@ -126,8 +126,8 @@ impl Resolve for Reach {
     }
 }
 
-/// Whether an address is of this machine or of a network around it (IANA's registries of special-purpose addresses; those
-/// for documentation lead nowhere).
+/// Whether an address belongs to this machine or a network around it (IANA's registries of special-purpose addresses;
+/// those for documentation lead nowhere).
 fn is_inside(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_inside_v4(v4),
@@ -141,7 +141,7 @@ fn is_inside_v4(v4: Ipv4Addr) -> bool {
         || v4.is_private()
         || v4.is_link_local()
         || v4.is_multicast()
-        // "This network"; carriers' NAT, where a cloud has its metadata; protocol assignments; benchmarks; the future.
+        // "This network"; carriers' NAT, where a cloud has its metadata; protocol assignments; benchmarks; reserved.
         || a == 0
         || (a == 100 && b & 0xc0 == 64)
         || (a, b, c) == (192, 0, 0)
@@ -152,12 +152,13 @@ fn is_inside_v4(v4: Ipv4Addr) -> bool {
 fn is_inside_v6(v6: Ipv6Addr) -> bool {
     let v4 = |high: u16, low: u16| is_inside_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
     match v6.segments() {
-        // Addresses of IPv4 in another form: unspecified, loopback and compatible, mapped; translated (two of NAT64); 6to4.
+        // IPv4 in another form: unspecified, loopback and compatible, mapped; translated (two of NAT64); 6to4.
+        // 6to4.
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
         | [0x2002, high, low, ..] => v4(high, low),
-        // NAT64 of a network's own; Teredo, which hides an address.
+        // A network's own NAT64; Teredo, which hides an address.
         [0x64, 0xff9b, 1, ..] | [0x2001, 0, ..] => true,
         // Unique local, link-local, the former site-local, multicast.
         [first, ..] => {

@@ -15,9 +15,9 @@ use tokio::sync::Semaphore;
 
 /// Characters of a secret: 62 to the power of 43 is more than 256 bits.
 const LENGTH: usize = 43;
-/// NIST SP 800-63B §3.1.1.2, for passwords that stand alone.
+/// The shortest password, where it is the only factor (NIST SP 800-63B §3.1.1.2).
 const SHORTEST_PASSWORD: usize = 12;
-/// Far more than anybody types: hashing what a stranger sends has its price.
+/// The longest password, far longer than anybody types: hashing what a stranger sends is expensive.
 const LONGEST_PASSWORD: usize = 200;
 
 /// A new secret.
@@ -34,7 +34,7 @@ fn salt() -> argon2::password_hash::Result<SaltString> {
 /// The Argon2id hash of a new password.
 ///
 /// # Errors
-/// [`StoreError::Invalid`] where it is too short or too long.
+/// [`StoreError::Invalid`] if it is too short or too long.
 pub async fn hash(password: String) -> store::Result<String> {
     let length = password.chars().count();
     if !(SHORTEST_PASSWORD..=LONGEST_PASSWORD).contains(&length) {
@@ -50,10 +50,10 @@ pub async fn hash(password: String) -> store::Result<String> {
     .await?
 }
 
-/// Whether a password fits a hash. Without a hash it takes as long, and does not fit: how long an answer takes
-/// does not tell who has an account.
+/// Whether a password fits a hash. Without a hash it takes as long and does not fit: the time of an answer does not
+/// tell who has an account.
 pub(crate) async fn fits(mut password: String, mut hash: Option<String>) -> store::Result<bool> {
-    // Nobody has one that long; it costs whoever tries it as much as any other.
+    // Nobody has a password that long; an attempt with one costs as much time as any other.
     if password.len() > LONGEST_PASSWORD * 4 {
         password.clear();
         hash = None;
@@ -69,7 +69,7 @@ pub(crate) async fn fits(mut password: String, mut hash: Option<String>) -> stor
     .await
 }
 
-/// Hashes at a time: each takes a core for tens of milliseconds and 19 MiB, by design.
+/// The most hashes at a time: each takes a core for tens of milliseconds and 19 MiB, by design.
 static ROOM: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     Arc::new(Semaphore::new(cores))
@@ -79,7 +79,7 @@ async fn blocking<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> 
     let broken = |e: &dyn std::fmt::Display| StoreError::Database(e.to_string());
     let room = ROOM.clone().acquire_owned().await.map_err(|e| broken(&e))?;
     let hashing = tokio::task::spawn_blocking(move || {
-        // Whoever asked may hang up: the room is taken for as long as the hash is.
+        // The client may hang up: the slot is taken for as long as the hash is.
         let _room = room;
         f()
     });

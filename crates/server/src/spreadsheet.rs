@@ -1,9 +1,9 @@
-//! Values on their way to and from spreadsheets, which run what begins like a formula: whoever wrote a name must not run
-//! anything on the machine of whoever opens the file.
+//! Values on their way to and from spreadsheets, which run anything that begins like a formula: the author of a name
+//! must not run anything on the machine of the person who opens the file.
 
 use std::borrow::Cow;
 
-/// What a spreadsheet takes for the beginning of a formula, also as wide letters.
+/// What a spreadsheet takes for the beginning of a formula, including full-width letters.
 const BEGINS: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '\u{FF1D}', '\u{FF0B}', '\u{FF0D}', '\u{FF20}'];
 
 fn is_number(value: &str) -> bool {
@@ -12,7 +12,7 @@ fn is_number(value: &str) -> bool {
         .is_some_and(|digits| (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// A value as a CSV file may have it: with an apostrophe before what would run. A telephone number stays as it is.
+/// A value in the form for a CSV file: with an apostrophe before what would run. A telephone number stays as it is.
 pub(crate) fn neutral(value: &str) -> Cow<'_, str> {
     if value.starts_with(BEGINS) && !is_number(value) {
         Cow::Owned(format!("'{value}"))
@@ -21,7 +21,7 @@ pub(crate) fn neutral(value: &str) -> Cow<'_, str> {
     }
 }
 
-/// A value without the apostrophe of [`neutral`], or of a spreadsheet that marks texts so.
+/// A value without the apostrophe of [`neutral`], or of a spreadsheet that marks texts with one.
 pub(crate) fn plain(value: &str) -> &str {
     value.strip_prefix('\'').filter(|rest| rest.starts_with(BEGINS)).unwrap_or(value)
 }

@@ -1,8 +1,8 @@
-//! Tries to sign in: so many wrong ones of one address from one place, and of all addresses from one, then one every few
-//! seconds.
+//! Attempts to sign in: a number of wrong ones for one address from one place, and for all addresses from one place,
+//! then one every few seconds.
 //!
-//! Keeps: only failures count, and only where they come from, so that whoever knows an address cannot lock its owner
-//! out. A try counts as failed from its beginning until it goes well: neither many at once nor hanging up is free.
+//! Keeps: only failures count, and only where they come from, so that knowing an address is not enough to lock its
+//! owner out. An attempt counts as failed until it succeeds: neither many at once nor hanging up is free.
 
 use std::{
     collections::HashMap,
@@ -12,20 +12,20 @@ use std::{
 
 use crate::{limits::TRIES_KNOWN, place::Place};
 
-/// How many failures may stand at a time, each for how long.
+/// How many failures are allowed at a time, each for how long.
 struct Allowance {
     most: u32,
     forgotten_after: Duration,
 }
 
-/// Of one address from one place: five, then five a minute.
+/// For one address from one place: five, then five a minute.
 const OF_PAIR: Allowance = Allowance { most: 5, forgotten_after: Duration::from_secs(12) };
-/// Of whatever addresses from one place, which may be that of a whole office: thirty, then thirty a minute.
+/// For any addresses from one place, which may be a whole office: thirty, then thirty a minute.
 const OF_PLACE: Allowance = Allowance { most: 30, forgotten_after: Duration::from_secs(2) };
-/// The longest address that an account may have, in bytes (RFC 5321 §4.5.3.1): longer ones are alike.
+/// The longest address that an account may have, in bytes (RFC 5321 §4.5.3.1): all longer ones count as one.
 const LONGEST_EMAIL: usize = 254;
 
-/// What failed lately.
+/// Recent failures.
 #[derive(Default)]
 pub(crate) struct Tries {
     /// When the failures of an address from a place, or of all addresses from it, will all be forgotten.
@@ -33,12 +33,13 @@ pub(crate) struct Tries {
 }
 
 impl Tries {
-    /// Whether `email` may be tried from `place` at `now`; the try counts as failed until it is [forgiven](Self::forgive).
+    /// Whether `email` may be tried from `place` at `now`; it counts as failed until it is [forgiven](Self::forgive).
+    /// [forgiven](Self::forgive).
     pub(crate) fn begin(&self, email: &str, place: Place, now: Instant) -> bool {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         if failed.len() >= TRIES_KNOWN {
             failed.retain(|_, clear| *clear > now);
-            // Each failure costs a hash: so many do not come together.
+            // Each failure costs a hash, so this many never come together.
             if failed.len() >= TRIES_KNOWN {
                 return false;
             }
@@ -53,7 +54,7 @@ impl Tries {
         true
     }
 
-    /// Forgets the failures of `email` from `place`, and this try of the place's: they have the password.
+    /// Forgets the failures of `email` from `place`, and this attempt from the place: they have the password.
     pub(crate) fn forgive(&self, email: &str, place: Place) {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         failed.remove(&key(email, place));
@@ -63,7 +64,7 @@ impl Tries {
     }
 }
 
-/// Addresses are compared as accounts are.
+/// Addresses are compared like those of accounts.
 fn key(email: &str, place: Place) -> (Option<String>, Place) {
     let email = Some(email.trim()).filter(|email| email.len() <= LONGEST_EMAIL).unwrap_or_default();
     (Some(email.to_lowercase()), place)

@@ -1,5 +1,5 @@
-//! Files of contacts that were sent to the server: kept beside the data until they are read, so that an import
-//! that the end of the program interrupted goes on where it was.
+//! Files of contacts that were sent to the server: kept beside the data until they are read, so that an import that was
+//! interrupted when the program ended goes on where it was.
 
 use std::{
     fs::{self, File},
@@ -24,9 +24,9 @@ use crate::{
     problem::{Answer, Problem},
 };
 
-/// How often the room on the disk is looked at while a file comes, in bytes of it.
+/// How often to check the space on the disk while a file arrives, in bytes of the file.
 const LOOK_EVERY: u64 = 16 * 1024 * 1024;
-/// Where the files lie, in the data folder.
+/// The folder of the files, in the data folder.
 const FOLDER: &str = "imports";
 
 fn too_large() -> Problem {
@@ -41,13 +41,13 @@ fn broken(e: io::Error) -> StoreError {
     }
 }
 
-/// Refuses a body that says of itself that it is too large, before it is read.
+/// Refuses a body that states a size that is too large, before it is read.
 pub(crate) fn fits(headers: &HeaderMap) -> Answer<()> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > LARGEST_FILE) { Err(too_large()) } else { Ok(()) }
 }
 
-/// Refuses what the disk has no room for: what is sent must still be accounted for.
+/// Refuses a file for which the disk has no room: what is sent must still be recorded.
 fn has_room(free: u64, coming: u64) -> Answer<()> {
     if free >= coming.saturating_add(KEPT_FREE) {
         Ok(())
@@ -64,7 +64,7 @@ fn path(store: &Store, id: ImportId) -> PathBuf {
     folder(store).join(format!("{id}.csv"))
 }
 
-/// The file of an import that waits or is read.
+/// The file of an import that waits or is being read.
 pub(crate) fn open(store: &Store, id: ImportId) -> store::Result<File> {
     File::open(path(store, id)).map_err(|_| StoreError::NotFound("file any more; send it again"))
 }
@@ -77,7 +77,7 @@ pub(crate) async fn receive(
     bytes: impl Stream<Item = Result<Bytes, Problem>>,
 ) -> Answer<ImportId> {
     fs::create_dir_all(folder(store)).map_err(broken)?;
-    // Goes again by itself where anything fails before it has its name.
+    // The file removes itself if anything fails before it has its name.
     let (file, unnamed) = NamedTempFile::new_in(folder(store)).map_err(broken)?.into_parts();
     let mut file = tokio::fs::File::from_std(file);
     let mut bytes = std::pin::pin!(bytes);
@@ -100,7 +100,7 @@ pub(crate) async fn receive(
     Ok(id)
 }
 
-/// Begins to import a file that waits, beside everything else; its state says how it goes.
+/// Begins to import a file that waits, beside everything else; the import's state says how it goes.
 pub(crate) async fn begin(store: &Store, id: ImportId, mut plan: ImportPlan, by: By) -> Answer<ImportState> {
     plan.country = import::country(store, plan.country).await?;
     let file = open(store, id)?;
@@ -113,12 +113,12 @@ fn run(store: &Store, import: &ImportState, file: File, plan: ImportPlan) {
     let numbers_only = matches!(import.into, ImportTarget::DoNotContact(_));
     let reading = Reading { plan, skip: import.rows, numbers_only, now: Timestamp::now() };
     let (id, store) = (import.id, store.clone());
-    // Nobody takes the import up as interrupted before it has ended.
+    // Nobody takes the import for an interrupted one before it has ended.
     let hold = store.hold();
     tokio::task::spawn_blocking(move || {
         let _hold = hold;
         match import::csv(&store, id, file, &reading, |_| {}) {
-            // What it held is stored, or was refused: neither is kept twice.
+            // Its rows were stored, or refused: neither is kept twice.
             Ok(_) => drop(fs::remove_file(path(&store, id))),
             Err(e) => tracing::error!(import = %id, error = %e, "the import could not be stored"),
         }
@@ -126,21 +126,21 @@ fn run(store: &Store, import: &ImportState, file: File, plan: ImportPlan) {
     });
 }
 
-/// Brings the names of contacts up to date, on a thread that may block; what fails is done with the next import.
+/// Brings the names of contacts up to date, on a thread that may block; names that fail are done with the next import.
 pub(crate) fn index_names(store: &Store) {
     if let Err(e) = store.index_names() {
         tracing::error!(error = %e, "the names of contacts could not be brought up to date");
     }
 }
 
-/// Takes up imports that the end of the program interrupted, and clears away what nobody wants any more. For the process
-/// that dispatches alone: another may be receiving and reading the very same files.
+/// Resumes imports that were interrupted when the program ended, and deletes files that nobody wants any more. Only for
+/// the process that dispatches: another may be receiving and reading the same files.
 ///
 /// # Errors
-/// As the store's.
+/// Those of the store.
 pub async fn resume(store: &Store) -> store::Result<()> {
     if let Ok(files) = fs::read_dir(folder(store)) {
-        // What never got its name was not taken in whole.
+        // A file that never got its name was not taken in whole.
         for file in files.flatten().filter(|file| !file.file_name().to_string_lossy().starts_with("imp_")) {
             let _ = fs::remove_file(file.path());
         }

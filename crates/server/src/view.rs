@@ -15,7 +15,7 @@ use crate::App;
 pub(crate) struct CampaignView {
     #[schema(value_type = String)]
     pub(crate) id: CampaignId,
-    /// What was defined.
+    /// The definition.
     #[serde(flatten)]
     #[schema(value_type = Object)]
     definition: Map<String, Value>,
@@ -32,7 +32,7 @@ pub(crate) struct CampaignView {
     #[schema(value_type = Object)]
     pub(crate) totals: Totals,
     pub(crate) messages: Vec<MessageView>,
-    /// What in its texts may be meant otherwise than it is written: never an error.
+    /// What in its texts may not be meant as it is written: never an error.
     #[schema(value_type = Vec<Object>)]
     warnings: Vec<Problem>,
     #[schema(value_type = String)]
@@ -48,12 +48,12 @@ pub(crate) struct CampaignView {
 /// Why a campaign does not send at this moment.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct WaitingView {
-    /// One of the words of the API.
+    /// The reason, as one of the API's words.
     pub(crate) reason: &'static str,
-    /// Until when, if that is known.
+    /// Until when it waits, if that is known.
     #[schema(value_type = Option<String>)]
     pub(crate) until: Option<Timestamp>,
-    /// In words, where a far end said something.
+    /// The far end's words, if it gave any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) detail: Option<String>,
 }
@@ -65,7 +65,7 @@ pub(crate) struct MessageView {
     pub(crate) text: String,
     #[schema(value_type = Object)]
     pub(crate) send: campaign::Send,
-    /// Whether its text has placeholders; if not, it is sent word for word.
+    /// Whether the text has placeholders; if not, it is sent word for word.
     pub(crate) template: bool,
     #[schema(value_type = Object)]
     pub(crate) totals: Totals,
@@ -142,22 +142,22 @@ pub(crate) struct RouteView {
     pub(crate) window: u32,
     pub(crate) rate_per_second: u32,
     pub(crate) claim_budget: u32,
-    /// What else is set.
+    /// All other settings.
     #[serde(flatten)]
     #[schema(value_type = Object)]
     settings: Map<String, Value>,
     /// connected, connecting, refused, disabled.
     pub(crate) state: &'static str,
-    /// What last went wrong with a connection, though all may be well again.
+    /// The last fault of a connection, which may be over by now.
     pub(crate) last_error: Option<String>,
-    /// When that was.
+    /// When the fault happened.
     #[schema(value_type = Option<String>)]
     pub(crate) last_error_at: Option<Timestamp>,
     /// Messages a second that the carrier accepted, over the last ten seconds.
     pub(crate) throughput: f64,
-    /// Messages that were written and are not answered: at most binds × window.
+    /// Messages that were written and not yet answered: at most binds × window.
     pub(crate) unanswered: u32,
-    /// Messages claimed whose answers are not stored yet: what a crash now would leave in doubt at most.
+    /// Messages claimed whose answers are not stored yet: the most that a crash now would leave in doubt.
     pub(crate) claimed: u32,
     /// What the carrier refused since this process began, by command status.
     pub(crate) refusals: Vec<RefusedView>,
@@ -168,7 +168,7 @@ pub(crate) struct RouteView {
 pub(crate) struct RefusedView {
     pub(crate) status: u32,
     pub(crate) words: String,
-    /// Whose fault it counts as: recipient, throttled, route.
+    /// What the refusals are blamed on: recipient, throttled, route.
     #[schema(value_type = String)]
     pub(crate) kind: Refusal,
     pub(crate) count: u64,
@@ -176,8 +176,8 @@ pub(crate) struct RefusedView {
     pub(crate) last: Timestamp,
 }
 
-/// Fields of a route's settings that its view does not take over as they are: the secret, those with fields of their
-/// own, and the meanings of refusals, in whose place stands what was refused.
+/// Fields of a route's settings that its view does not copy: the secret, those with fields of their own, and the
+/// meanings of refusals, which are replaced by what was refused.
 const SHOWN_APART: [&str; 12] = [
     "password",
     "name",
@@ -194,7 +194,7 @@ const SHOWN_APART: [&str; 12] = [
 ];
 
 impl RouteView {
-    /// What its binds may have unanswered at once.
+    /// How many messages its binds may have unanswered at once.
     pub(crate) fn windows(&self) -> u32 {
         self.window.saturating_mul(self.binds.into())
     }
@@ -214,12 +214,12 @@ impl RouteView {
         });
         let c = r.config;
         let claim_budget = c.claim_budget();
-        // What is kept is an object of plain values.
+        // Stored settings are an object of plain values.
         let mut settings = match serde_json::to_value(&c) {
             Ok(Value::Object(map)) => map,
             _ => Map::new(),
         };
-        // Never shown; and what stands in fields of its own here.
+        // Never shown, or shown in fields of their own here.
         for field in SHOWN_APART {
             settings.remove(field);
         }

@@ -1,8 +1,8 @@
-//! Tells webhooks what happened: posts queued events, signed by the Standard Webhooks specification
-//! (github.com/standard-webhooks/standard-webhooks), and tries again what was not taken.
+//! Notifies webhooks: posts queued events, signed by the Standard Webhooks specification
+//! (github.com/standard-webhooks/standard-webhooks), and retries events that were not accepted.
 //!
-//! Keeps: every event is told at least once or given up after [`BACKOFF`], with each try in the log; a
-//! repetition has the same `webhook-id`. One receiver that is slow or down keeps no other waiting.
+//! Keeps: every event is sent at least once or given up after [`BACKOFF`], with each attempt in the log; a repetition
+//! has the same `webhook-id`. A receiver that is slow or down keeps no other waiting.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -24,7 +24,7 @@ use crate::{
     reach::{REFUSED, Reach},
 };
 
-/// Pauses between the tries of an event, as the specification recommends; nearly three days in all.
+/// Pauses between the attempts of an event, as the specification recommends; nearly three days in all.
 const BACKOFF: [SignedDuration; 9] = [
     SignedDuration::from_secs(5),
     SignedDuration::from_mins(5),
@@ -38,22 +38,22 @@ const BACKOFF: [SignedDuration; 9] = [
 ];
 /// How long a receiver may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
-/// How often the queue is looked at.
+/// How often to look at the queue.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// How long a webhook waits where the store fails: what it was told is told again.
+/// How long a webhook waits if the store fails: events already sent are sent again.
 const AFTER_FAILURE: Duration = Duration::from_secs(30);
-/// Events taken for a webhook at a time, and posted to it side by side.
+/// How many events to take for a webhook at a time, and to post to it side by side.
 const TAKEN: u32 = 100;
 const SIDE_BY_SIDE: usize = 8;
-/// "410 Gone": the receiver wants nothing more.
+/// "410 Gone": the receiver wants no more events.
 const GONE: u16 = 410;
-/// Bytes of a secret; the specification asks for 24 to 64.
+/// The length of a secret in bytes; the specification asks for 24 to 64.
 const SECRET_BYTES: usize = 32;
 
-/// Adds a webhook; answers it with the secret that signs, which is shown this once.
+/// Adds a webhook; returns it with the signing secret, which is shown only this once.
 ///
 /// # Errors
-/// [`StoreError::Invalid`] where the address is none of the web or leads inside, or nothing is to be told.
+/// [`StoreError::Invalid`] if the address is not a web address or leads inside, or if there are no levels.
 pub(crate) async fn add(
     app: &App,
     url: &str,
@@ -93,13 +93,13 @@ pub struct Courier {
 }
 
 impl Courier {
-    /// Over the queue of the store, to where the settings allow.
+    /// Posts from the queue of the store, to where the settings allow.
     ///
     /// # Errors
-    /// Where the machine has no way to make TLS connections.
+    /// If the machine has no way to make TLS connections.
     pub fn new(app: &App) -> reqwest::Result<Self> {
         let (store, reach) = (app.store.clone(), app.config.webhooks.clone());
-        // A redirect would carry the event to where nobody said it should go, a proxy to what nobody here has judged.
+        // A redirect would carry the event where nobody meant it to go, a proxy to an address not checked here.
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -109,7 +109,7 @@ impl Courier {
         Ok(Self { store, reach, client })
     }
 
-    /// Tells what is queued, for as long as this is awaited.
+    /// Sends queued events, for as long as this is awaited.
     pub async fn run(self) {
         let mut busy = HashSet::new();
         let mut rounds = JoinSet::new();
@@ -134,7 +134,7 @@ impl Courier {
             tokio::select! {
                 Some(done) = rounds.join_next() => match done {
                     Ok(id) => drop(busy.remove(&id)),
-                    // A round that panicked was reported by its own task; all are looked at anew.
+                    // A round that panicked was reported by its own task; all webhooks are looked at anew.
                     Err(_) => busy.clear(),
                 },
                 () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -142,7 +142,7 @@ impl Courier {
         }
     }
 
-    /// Tells every webhook what is due at `now`, once.
+    /// Sends every webhook the events due at `now`, once.
     pub async fn tell(&self, now: Timestamp) -> store::Result<()> {
         for (id, url, secret) in self.store.webhooks_due(now).await? {
             self.round(id, &url, &secret, now).await?;
@@ -178,13 +178,13 @@ impl Courier {
     async fn post(&self, url: &str, signer: &Signer, event: &OutgoingEvent, now: Timestamp) -> EventTry {
         let id = format!("msg_{}", event.id);
         let failed = |detail: String| EventTry { at: now, status: None, detail: Some(detail), took: 0 };
-        // The receiver refuses what it takes for old: the signature's time is that of the try.
+        // The receiver refuses events that it takes for old: the signature's time is that of the attempt.
         let at = now.as_second();
         let signature = match signer.sign(&id, at, event.payload.as_bytes()) {
             Ok(signature) => signature,
             Err(e) => return failed(e.to_string()),
         };
-        // An address is judged here, a name where it is resolved.
+        // An address is checked here, a name when it is resolved.
         if url.parse().is_ok_and(|url| !self.reach.allows_now(&url)) {
             return failed(REFUSED.to_owned());
         }
@@ -217,7 +217,7 @@ fn why(e: &reqwest::Error) -> String {
     } else {
         "the exchange broke off"
     };
-    // The innermost cause says it; those around it repeat the address.
+    // The innermost cause tells it; those around it repeat the address.
     let mut cause: &dyn std::error::Error = e;
     while let Some(inner) = cause.source() {
         cause = inner;

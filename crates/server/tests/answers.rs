@@ -1,4 +1,4 @@
-//! What holds of every answer, whatever made it.
+//! Headers of every answer, whatever made it.
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
@@ -9,7 +9,7 @@ use serde_json::json;
 use server::permission::TABLE;
 use world::World;
 
-/// Asks for `path` as it stands, as an admin.
+/// Asks for `path` exactly as written, as an admin.
 fn ask(w: &World, method: &str, path: &str) -> RequestBuilder {
     w.request(method.parse::<Method>().unwrap(), &format!("/{path}"))
 }
@@ -105,7 +105,7 @@ async fn a_database_that_cannot_be_used_is_answered_in_words_that_tell_nothing_o
         .collect();
     elsewhere.pragma_update(None, "legacy_alter_table", true).unwrap();
     for table in tables {
-        // What cannot be renamed is part of another.
+        // A table that cannot be renamed is part of another.
         let _ = elsewhere.execute_batch(&format!("ALTER TABLE \"{table}\" RENAME TO \"gone_{table}\""));
     }
     let folder = w.store.folder().display().to_string();

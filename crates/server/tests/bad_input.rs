@@ -1,4 +1,4 @@
-//! What is wrong is refused with its field, and changes nothing.
+//! Bad input is refused with its field, and changes nothing.
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 

@@ -7,7 +7,7 @@ mod world;
 use serde_json::{Value, json};
 use world::World;
 
-/// Long, and in no alphabet of GSM: several UCS-2 segments.
+/// A long text in no GSM alphabet: several UCS-2 segments.
 const LONG: &str = "Грозовое предупреждение ⚡ для {{ first_name | default('жителей') }}: с 18:00 до 23:00 ожидаются \
                     ливни и порывы ветра до 25 м/с. Не паркуйтесь под деревьями.";
 
@@ -52,7 +52,7 @@ async fn a_campaign_of_2000_goes_through_every_status_and_the_far_end_agrees() {
     assert_eq!((&c["status"], &c["totals"]["sending"]), (&json!("stopped"), &json!(0)));
     assert_eq!((sent(&c), c["totals"]["cancelled"].as_i64().unwrap()), (arrived, PEOPLE - arrived));
     let segments_then = w.smsc.count();
-    // Receipts of what had left still come; not one more message does.
+    // Receipts of messages already sent still come; not one more message does.
     let c = w.until(&at, |c| c["totals"]["delivered"] == arrived).await;
     assert_eq!((w.smsc.count(), &c["totals"]["cancelled"]), (segments_then, &json!(PEOPLE - arrived)));
 
@@ -70,7 +70,7 @@ async fn a_campaign_of_2000_goes_through_every_status_and_the_far_end_agrees() {
     expected["delivered"] = json!(PEOPLE);
     assert_eq!(c["totals"], expected);
 
-    // What the far end counts is what the screen says; what arrived is what the preview showed.
+    // The screen's count is the far end's; the texts that arrived are those of the preview.
     assert_eq!(w.smsc.count(), segments);
     let texts = w.smsc.texts();
     assert_eq!(texts.len() as i64, PEOPLE);
@@ -125,7 +125,7 @@ async fn a_stop_in_a_reply_holds_for_later_messages_and_later_campaigns() {
     let first = w.start_campaign(&campaign("First")).await;
     w.until(&first, |c| c["status"] == "completed" && c["totals"]["delivered"] == 2).await;
     w.smsc.reply("12025550001", "12025550100", "Stop.").await;
-    // The far end hears of it once it is stored.
+    // The far end is answered once the reply is stored.
     let replies = w.get(&format!("{first}/replies")).await.ok();
     assert_eq!(
         (&replies["items"][0]["text"], &replies["items"][0]["keyword"]),

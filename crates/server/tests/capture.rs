@@ -1,4 +1,4 @@
-//! What leaves is well-formed: an independent dissector reads a capture of it.
+//! What leaves is well formed: an independent dissector reads a capture of it.
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 use world::World;
 
-/// A text that needs one segment of GSM-7, one of several, and one of several in UCS-2.
+/// A text of one GSM-7 segment, one of several, and one of several in UCS-2.
 const TEXTS: [&str; 3] = ["Hello", "A long text in plain letters, told often enough. ", "Длинный текст ⚡ "];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -43,7 +43,7 @@ async fn tshark_finds_no_malformed_packet() {
         "list_ids": [list], "opt_in_acknowledged": true, "window": null, "messages": messages});
     let c = w.start_campaign(&campaign).await;
     w.until(&c, |c| c["status"] == "completed" && c["totals"]["delivered"] == 6).await;
-    // It writes what it has when it is asked to end.
+    // It writes its capture when it is asked to end.
     fixture::signal(tshark.id(), "INT");
     tshark.wait().unwrap();
 
@@ -66,7 +66,7 @@ async fn tshark_finds_no_malformed_packet() {
     assert!(dissect("smpp.command_id == 0x80000005").lines().count() > 1, "no receipt was acknowledged");
 }
 
-/// Waits until it says so.
+/// Waits until tshark says that it captures.
 async fn is_capturing(tshark: &mut std::process::Child) -> bool {
     use std::io::{BufRead as _, BufReader};
     let said = tshark.stderr.take().unwrap();

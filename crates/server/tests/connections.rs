@@ -1,4 +1,4 @@
-//! Whoever is slow, silent or many takes no more than their connections.
+//! Clients that are slow, silent or many take up no more than their connections.
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
@@ -22,18 +22,18 @@ async fn connect(w: &World) -> TcpStream {
     TcpStream::connect(w.base().trim_start_matches("http://")).await.unwrap()
 }
 
-/// Says `what`, and reads to the end of the connection.
+/// Sends `what`, and reads to the end of the connection.
 async fn say(w: &World, what: &[u8]) -> String {
     let mut stream = connect(w).await;
     stream.write_all(what).await.unwrap();
     let mut heard = Vec::new();
-    // What was not read may reset the connection behind the answer.
+    // Octets that were not read may reset the connection after the answer.
     let end = timeout(PATIENCE, stream.read_to_end(&mut heard)).await;
     assert!(end.is_ok(), "the connection is never closed");
     String::from_utf8(heard).unwrap()
 }
 
-/// Asks once and reads the answer; the connection stays.
+/// Sends a request and reads the answer; the connection stays open.
 async fn round_trip(stream: &mut TcpStream) {
     stream.write_all(ASK).await.unwrap();
     let mut heard = String::new();
@@ -46,7 +46,7 @@ async fn round_trip(stream: &mut TcpStream) {
     assert!(heard.starts_with("HTTP/1.1 200"), "{heard}");
 }
 
-/// Little of everything, so that a test sees its end.
+/// Small limits, so that a test reaches them.
 fn impatient() -> Config {
     let soon = Duration::from_millis(100);
     Config { connections: 1, head_within: soon, pause: soon, ..Config::default() }
@@ -82,7 +82,7 @@ async fn nobody_holds_a_connection_by_saying_nothing_or_little() {
         (upload, "HTTP/1.1 408"),
         (form, "HTTP/1.1 408"),
     ] {
-        // Each has the only room there is, and leaves it to the next.
+        // Each client takes the only slot, and leaves it to the next.
         let heard = say(&w, what).await;
         assert!(heard.starts_with(answer), "{}: {heard}", String::from_utf8_lossy(what));
     }

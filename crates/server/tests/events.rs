@@ -1,4 +1,4 @@
-//! Who listens to live events, for how long, and how many.
+//! Live events: who listens, for how long, and how many at a time.
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
@@ -29,13 +29,13 @@ async fn listen(request: RequestBuilder) -> impl Stream<Item = String> + Unpin {
     Box::pin(texts)
 }
 
-/// Reads to its end; the test fails where there is none.
+/// Reads a stream to its end; the test fails if it has none.
 async fn ends(mut stream: impl Stream<Item = String> + Unpin, why: &str) {
     let end = async { while stream.next().await.is_some() {} };
     assert!(tokio::time::timeout(PATIENCE, end).await.is_ok(), "it goes on: {why}");
 }
 
-/// Reads until `what` is told.
+/// Reads until `what` comes.
 async fn hears(stream: &mut (impl Stream<Item = String> + Unpin), what: &str) {
     let mut heard = String::new();
     while !heard.contains(what) {

@@ -7,7 +7,7 @@ mod world;
 use serde_json::{Value, json};
 use world::World;
 
-/// What is known of a list's people: their numbers with their fields.
+/// What is known about the people on a list: their numbers with their fields.
 async fn people(w: &World, list: &str) -> Vec<(String, Vec<(String, String)>)> {
     let members = w.store.members(list.parse().unwrap(), None, 100).await.unwrap();
     members.into_iter().map(|c| (c.number.to_string(), c.fields)).collect()
@@ -39,10 +39,10 @@ async fn what_spreadsheets_write_around_a_table_is_passed_over() {
         let names: Vec<String> = people(&w, &list).await.into_iter().map(|(_, f)| f[0].1.clone()).collect();
         assert_eq!(names, ["Ada", "Bo"], "{file:?}");
     }
-    // A value behind the last named column is no such thing.
+    // A value after the last named column is not a field.
     let (import, _) = w.import("phone,first_name,\n+12025550001,Ada,x\n", "").await;
     assert_eq!((&import["accepted"], &import["rejected"]), (&json!(0), &json!(1)), "{import}");
-    // A column that nobody named, such as a program's own count of rows, is left out and said.
+    // A column without a name, such as a program's own row numbers, is left out and reported.
     let (import, list) = w.import(",phone,first_name\n0,+12025550001,Ada\n1,+12025550002,Bo\n", "").await;
     assert_eq!(
         import["left_out"],
@@ -76,7 +76,7 @@ async fn columns_are_known_however_their_names_are_spelt() {
         let error = import["error"].as_str().unwrap_or_default();
         assert!(import["state"] == "failed" && error.contains(why), "{file:?}: {import}");
     }
-    // Numbers alone need no name.
+    // A file of numbers alone needs no name.
     let (import, list) = w.import("+12025550001\n+12025550002\n", "").await;
     assert_eq!((&import["accepted"], people(&w, &list).await.len()), (&json!(2), 2));
 }
@@ -132,7 +132,7 @@ async fn broken_quoting_costs_its_own_row_and_says_so() {
         ("note".to_owned(), "a \"good\" one\nin two lines".to_owned())
     );
     assert!(errors(&w, &import).await.lines().nth(1).unwrap().contains("opened and not closed"));
-    // Without an end it ends the import with its row; what stands before it is stored.
+    // A row without an end ends the import with its place; the rows before it are stored.
     let endless =
         format!("phone,first_name\n+12025550001,Ana\n+12025550002,\"{}", "no end\n".repeat(300_000));
     let (import, _) = w.import(endless, "").await;
@@ -160,7 +160,7 @@ async fn an_optional_value_that_cannot_be_read_never_costs_the_contact() {
     assert!(all[0].fields.contains(&("notes".into(), "abc".into())), "{:?}", all[0].fields);
     assert_eq!(all[0].zone.as_deref(), Some("America/New_York"));
     assert_eq!(all[2].zone.as_deref(), Some("Europe/Berlin"));
-    // A consent of which nobody knows when it was given is none.
+    // A consent without a known time is none.
     let consents = [0, 1, 2].map(|i: usize| w.store.contact(all[i].number));
     let given: Vec<Option<String>> = futures::future::join_all(consents)
         .await

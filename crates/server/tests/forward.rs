@@ -1,4 +1,4 @@
-//! What a process beside the one that dispatches believes, and whom.
+//! What a process beside the one that dispatches believes, and from whom.
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
@@ -22,7 +22,7 @@ async fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// A process on the data of `store`, and where it is.
+/// A process on the data of `store`, and its address.
 async fn serve(store: Store) -> (App, SocketAddr) {
     let (listener, address) = listener().await;
     let app = App::new(store);
@@ -30,7 +30,7 @@ async fn serve(store: Store) -> (App, SocketAddr) {
     (app, address)
 }
 
-/// A data folder with a token, and two stores on it as two processes have them.
+/// A data folder with a token, and two stores on it, as two processes have them.
 async fn two() -> (tempfile::TempDir, Store, Store) {
     let folder = tempfile::tempdir().unwrap();
     let [first, second] = [(); 2].map(|()| Store::open(folder.path()).unwrap());
@@ -58,7 +58,7 @@ async fn whoever_took_the_address_of_the_process_that_dispatches_is_told_nothing
     let (_folder, first, second) = two().await;
     let _right = first.take_dispatch().await.unwrap();
     let (listener, taken) = listener().await;
-    // Something that answers all with 200 and remembers what it heard.
+    // A server that answers everything with 200 and remembers what it heard.
     let (tell, mut hears) = tokio::sync::mpsc::unbounded_channel();
     tokio::spawn(async move {
         loop {
@@ -122,7 +122,7 @@ async fn tries_to_sign_in_count_for_whoever_made_them_through_any_process_and_no
     let client = reqwest::Client::new();
     let mut refused = Vec::new();
     for i in 0..60 {
-        // From ever another place, as the caller says.
+        // Each time from another place, as the caller claims.
         let peer = format!("198.51.100.{i}:5000");
         let form = [("email", "ana@clinic.example"), ("password", "a wrong password")];
         let request = client.post(format!("http://{}/sign-in", if i % 2 == 0 { one } else { other }));

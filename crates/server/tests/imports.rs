@@ -61,7 +61,7 @@ async fn a_bad_row_is_named_with_its_field_and_value_and_keeps_no_other_out() {
         (&import["state"], &import["rows"], &import["accepted"], &import["rejected"]),
         (&json!("done"), &json!(9), &json!(6), &json!(3))
     );
-    // What could not be read beside the number is left out, counted, and costs nobody.
+    // Values beside the number that could not be read are left out, counted, and cost nobody their place.
     assert_eq!(
         import["left_out"],
         json!([
@@ -69,7 +69,7 @@ async fn a_bad_row_is_named_with_its_field_and_value_and_keeps_no_other_out() {
             {"field": "time_zone", "reason": "not a time zone; use a name such as America/New_York", "count": 1},
         ])
     );
-    // Duplicates merge.
+    // Duplicates are merged.
     assert_eq!(w.get(&format!("/lists/{list}")).await.ok()["contacts"], 5);
     let errors = w.get(&format!("/imports/{}/errors.csv", import["id"].as_str().unwrap())).await.text;
     let lines: Vec<&str> = errors.lines().collect();

@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use world::World;
 
-/// What scripts and other systems rely on.
+/// The addresses that scripts and other systems rely on.
 const PROMISED: [(&str, &str); 28] = [
     ("post", "/routes"),
     ("get", "/routes"),
@@ -61,7 +61,7 @@ async fn what_is_promised_is_described_and_what_is_described_is_served() {
             let path = path.replace("{number}", "none");
             let method: Method = method.to_uppercase().parse().unwrap();
             let answer = w.answer(w.request(method.clone(), &format!("/{path}"))).await;
-            // Nothing answers "no such address" or "no such method".
+            // No address answers "no such address" or "no such method".
             assert_ne!(answer.status, 405, "{method} {path}");
             assert_ne!(answer.body["detail"], "there is nothing at this address", "{method} {path}");
         }

@@ -1,4 +1,4 @@
-//! What pages say: whom a search finds, how a text reads for whom, pages of replies.
+//! What pages say: whom a search finds, how a text reads for each person, pages of replies.
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
@@ -16,21 +16,21 @@ const PEOPLE: &str = "phone,first_name,last_name,email\n\
     +13125550003,Ana,Brown,\n";
 
 impl World {
-    /// A page, as a person without a script gets it.
+    /// A page as a person without scripts gets it.
     async fn page(&self, path: &str) -> String {
         let seen = self.answer(self.request(Method::GET, &format!("/{path}"))).await;
         assert_eq!(seen.status, 200, "{path}: {}", seen.text);
         seen.text
     }
 
-    /// Waits until contacts are found by their names.
+    /// Waits until contacts can be found by their names.
     async fn named(&self) {
         while self.store.names_are_due().await.unwrap() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    /// Whom a search for `q` finds.
+    /// The people that a search for `q` finds.
     async fn found(&self, q: &str) -> Vec<&'static str> {
         let request = self.request(Method::GET, "//contacts").query(&[("q", q)]);
         let text = self.answer(request).await.text;
@@ -38,7 +38,7 @@ impl World {
         all.into_iter().filter(|number| text.contains(&format!(">{number}</a>"))).collect()
     }
 
-    /// What the editor shows of a text.
+    /// What the editor shows for a text.
     async fn preview(&self, campaign: &str, text: &str, see: &str) -> String {
         let form = [("text", text), ("campaign", campaign), ("see", see)];
         let seen = self.answer(self.request(Method::POST, "//preview").form(&form)).await;
@@ -150,14 +150,14 @@ async fn a_campaign_is_sent_as_a_pool_and_a_pool_in_use_stays() {
     assert!(w.page(&campaign).await.contains(">Numbers</dd>"));
     let index = w.page("/?sender=%7B%22pool%22%3A%22pol_1%22%7D").await;
     assert!(index.contains(">Numbers</option>") && index.contains(">Dealt</a>"), "{index}");
-    // By one of its numbers, too, and by no other.
+    // Also by one of the pool's numbers, and by no other.
     let by_number = w.page("/?sender=%2B12025550198").await;
     assert!(
         by_number.contains("selected>+12025550198</option>") && by_number.contains(">Dealt</a>"),
         "{by_number}"
     );
     assert!(!w.page("/?sender=%2B12025550197").await.contains(">Dealt</a>"));
-    // Once it is done, the pool may go.
+    // Once the campaign is done, the pool may be removed.
     assert_eq!(w.answer(w.request(Method::DELETE, &at)).await.status, 204);
     assert!(w.page(&campaign).await.contains(">pol_1</dd>"));
     w.assert_sound().await;

@@ -13,7 +13,7 @@ use world::World;
 
 const PASSWORD: &str = "a good long password";
 
-/// A browser without scripts: it keeps its cookie and follows nothing.
+/// A browser without scripts: it keeps its cookie and follows no redirects.
 struct Visitor<'w> {
     w: &'w World,
     client: reqwest::Client,
@@ -119,7 +119,7 @@ async fn at_every_address_whoever_may_not_is_refused_and_whoever_may_is_not() {
         }
         let Some(needed) = rule.role else { continue };
         for role in Role::ALL {
-            // A session of its own: signing out is among the addresses.
+            // In a session of its own: signing out is among the addresses.
             let visitor = session(&w, role).await;
             let seen = visitor.see(ask(&visitor)).await;
             let refused = seen.status == StatusCode::FORBIDDEN;
@@ -311,7 +311,7 @@ async fn two_tabs_that_act_at_once_are_told_how_it_stands() {
         "opt_in_acknowledged": true, "window": null, "messages": [{"text": "Hello", "send": {"at": "2099-01-01T00:00:00Z"}}]});
     w.post("/campaigns", &definition).await.created();
     let (one, other) = (signed_in(&w, Role::Manager).await, signed_in(&w, Role::Admin).await);
-    // Both have the editor open; the second to save is told.
+    // Both have the editor open; the second one to save is told.
     let form = |name: &'static str| [("version", "1"), ("name", name), ("window", "any")];
     assert_eq!(one.post("/campaigns/cmp_1/edit", &form("Mine")).await.status, StatusCode::SEE_OTHER);
     let stale = other.post("/campaigns/cmp_1/edit", &form("Theirs")).await;
@@ -350,7 +350,7 @@ async fn a_file_that_is_no_csv_and_one_that_is_too_large_are_refused_in_words() 
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     let nothing = manager.see(upload(b"")).await;
     assert!(manager.get(&nothing.to).await.text.contains("the file is empty"));
-    // A gigabyte is refused by what it says of itself, before it is sent.
+    // A gigabyte is refused by the size that it states, before it is sent.
     let gigabyte = upload(b"").header(header::CONTENT_LENGTH, 1_u64 << 30);
     let answer = manager.see(gigabyte).await;
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
@@ -382,7 +382,7 @@ async fn settings_that_are_saved_hold_and_what_is_wrong_comes_back_beside_its_fi
     assert_eq!(saved["window"]["days"], json!(["mon", "tue"]));
     assert_eq!(saved["purposes"], json!(["reminders", "care"]));
     assert_eq!((&saved["country"], &saved["opt_out_holds_for"]), (&json!("US"), &json!("channel")));
-    // The answers stay as they were, and the other way round.
+    // The answers stay as they were, and so do the rules when answers are saved.
     let answers = [("language", "en"), ("opt_out", "Bye."), ("opt_in", ""), ("help", "Help.")];
     assert_eq!(admin.post("/settings/answers", &answers).await.status, StatusCode::OK);
     let saved = w.get("/settings").await.ok();
@@ -390,7 +390,7 @@ async fn settings_that_are_saved_hold_and_what_is_wrong_comes_back_beside_its_fi
         (&saved["answers"]["en"]["opt_out"], &saved["time_zone"]),
         (&json!("Bye."), &json!("America/New_York"))
     );
-    // Numbers of an import and hours of a new campaign follow.
+    // An import's numbers and a new campaign's hours follow.
     let (import, _) = w.import("phone\n(202) 555-0001\n", "").await;
     assert_eq!(import["accepted"], 1, "{import}");
     let new = admin.get("/campaigns/new").await.text;
@@ -431,7 +431,7 @@ async fn the_columns_of_a_file_are_guessed_shown_and_read_as_the_person_says() {
     {
         assert!(shown.contains(guessed), "{guessed}: {shown}");
     }
-    // Nothing is read before it is said how.
+    // Nothing is read before a person says how.
     assert_eq!(w.get("/imports/imp_1").await.ok()["state"], "queued");
     let form = |action, country| {
         [
@@ -465,7 +465,7 @@ async fn the_columns_of_a_file_are_guessed_shown_and_read_as_the_person_says() {
     // A second press changes nothing.
     assert_eq!(manager.post(&waits, &form("import", "US")).await.status, StatusCode::OK);
     assert_eq!(w.get("/imports/imp_1").await.ok()["rows"], 2);
-    // A file without names of columns, onto the do-not-contact list.
+    // A file without column names, onto the do-not-contact list.
     let channel = "--boundary\r\nContent-Disposition: form-data; name=\"channel\"\r\n\r\nall\r\n";
     let file = b"+12025550001\n+12025550002\n";
     let sent = manager.see(manager.upload("/contacts/do-not-contact/import", channel, file)).await;

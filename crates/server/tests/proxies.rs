@@ -1,4 +1,4 @@
-//! Signing in behind a proxy, and beside whoever guesses.
+//! Signing in behind a proxy, and beside somebody who guesses passwords.
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
@@ -22,7 +22,7 @@ async fn world(trusted: bool) -> World {
     w
 }
 
-/// Signs in through a proxy that adds `headers`; the answer's status and its cookie.
+/// Signs in through a proxy that adds `headers`; returns the answer's status and its cookie.
 async fn sign_in(w: &World, email: &str, password: &str, headers: &[(&str, &str)]) -> (u16, String) {
     let client = reqwest::Client::builder().redirect(Policy::none()).build().unwrap();
     let mut request =
@@ -43,7 +43,7 @@ async fn whoever_guesses_locks_out_nobody_else_behind_the_same_proxy() {
         assert_eq!(sign_in(&w, ANA, "a guess", &there).await.0, 401);
     }
     assert_eq!(sign_in(&w, ANA, PASSWORD, &there).await.0, 429);
-    // What they say of themselves moves them nowhere.
+    // What they claim about themselves changes nothing about their place.
     let forged = [("x-forwarded-for", "198.51.100.7, 203.0.113.5")];
     assert_eq!(sign_in(&w, ANA, PASSWORD, &forged).await.0, 429);
     assert_eq!(sign_in(&w, ANA, PASSWORD, &here).await.0, 303, "the owner, elsewhere");
@@ -94,7 +94,7 @@ async fn no_other_site_signs_anybody_in_or_acts_and_the_pages_do_behind_a_proxy_
         (&[("origin", "https://sms.clinic.example"), ("x-forwarded-host", "sms.clinic.example")], 303),
         (&[("origin", "https://sms.clinic.example"), ("forwarded", "host=sms.clinic.example")], 303),
         (&[("origin", "https://elsewhere.example"), ("x-forwarded-host", "sms.clinic.example")], 403),
-        // A program: no page of another site can ask without saying whose it is.
+        // A program: no page of another site can send a request that does not say where it comes from.
         (&[], 303),
     ] {
         let (status, cookie) = sign_in(&w, ANA, PASSWORD, headers).await;

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use world::World;
 
-/// Everything that a carrier may ask for, as it is sent and shown.
+/// Every setting that a carrier may ask for, as it is sent and shown.
 fn asked() -> Value {
     json!({"hosts": ["smsc2.example:2776"], "bind_mode": "transmitter_receiver", "system_type": "VMA",
         "address_range": "^1202", "service_type": "OTP", "source_ton": 5, "source_npi": 0, "dest_ton": 1, "dest_npi": 1,
@@ -22,7 +22,7 @@ async fn page(w: &World, path: &str) -> String {
     w.answer(w.request(Method::GET, &format!("/{path}"))).await.text
 }
 
-/// Posts a page's form; the answer's status and text. What succeeds leads to another page.
+/// Posts a page's form; returns the answer's status and text. Success redirects to another page.
 async fn post(w: &World, path: &str, fields: &[(&str, &str)]) -> (u16, String) {
     let answer = w.answer(w.request(Method::POST, &format!("/{path}")).form(fields)).await;
     (answer.status, answer.text)
@@ -51,7 +51,7 @@ async fn a_route_is_made_and_changed_by_an_admin_alone() {
     assert_eq!(w.patch(&at, &json!({"window": 1})).await.status, 403);
     assert_eq!(post(&w, "/routes/new", &[("name", "Mine")]).await.0, 403);
     assert_eq!(post(&w, &at, &[("name", "Mine")]).await.0, 403);
-    // They see how it does, and try it.
+    // They see how it is doing, and test it.
     w.get(&at).await.ok();
     let seen = page(&w, &at).await;
     assert!(
@@ -77,7 +77,7 @@ async fn a_password_goes_elsewhere_only_with_whoever_knows_it() {
         assert_eq!(refused.refused(), (422, vec!["password"]), "{change}: {}", refused.text);
     }
     assert_eq!(w.store.routes().await.unwrap().remove(0).config, before);
-    // What leads nowhere else asks for nothing.
+    // A change that leads nowhere else asks for no password.
     w.patch(&at, &json!({"window": 7, "host": "127.0.0.1"})).await.ok();
     w.patch(&at, &json!({"hosts": ["127.0.0.1:9"], "password": PASSWORD})).await.ok();
     w.until(&at, |r| r["state"] == "connected").await;
@@ -91,7 +91,7 @@ async fn the_page_takes_what_carriers_ask_for_and_names_what_is_wrong() {
     for field in asked().as_object().unwrap().keys() {
         assert!(new.contains(&format!("name=\"{field}\"")), "{field}");
     }
-    // Each has its line of help.
+    // Each field has its line of help.
     assert!(!new.contains("<small>source ton</small>") && new.matches("<small>").count() >= 17, "{new}");
     let fields = [
         ("name", "Carrier"),
@@ -130,7 +130,7 @@ async fn the_page_takes_what_carriers_ask_for_and_names_what_is_wrong() {
     assert!(seen.contains("\n0x1401 hex:00ff</textarea>"), "{seen}");
     assert!(seen.contains("name=\"answer_timeout\" type=\"number\" value=\"60\""), "{seen}");
     assert!(!seen.contains(&format!("value=\"{PASSWORD}\"")), "{seen}");
-    // Saved as it is shown it stays as it is; another place asks for the password.
+    // Saved as shown, it stays as it is; another host asks for the password.
     let changed = |field: &'static str, value: &'static str| {
         let mut fields: Vec<_> = fields.iter().copied().filter(|(f, _)| *f != "password").collect();
         fields.retain(|(f, _)| *f != field);

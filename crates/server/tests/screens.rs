@@ -13,7 +13,7 @@ use world::World;
 const PEOPLE: i64 = 2_000;
 const PASSWORD: &str = "a good long password";
 
-/// Makes the first account by its one-time link.
+/// Creates the first account by its one-time link.
 async fn sign_up(w: &World, b: &Browser) {
     w.store.invite(Role::Admin, "first", fixture::by(Timestamp::now())).await.unwrap();
     b.go("/welcome/first").await;
@@ -37,7 +37,7 @@ async fn add_route(w: &World, b: &Browser) {
     b.press("Save").await;
     b.reads("connected").await;
     b.picture("routes").await;
-    // One message to try it, before anybody else gets one.
+    // One message to test it, before anybody else gets one.
     b.press("Carrier").await;
     b.fill("[name=from]", "CLINIC").await;
     b.fill("[name=number]", "+12025559999").await;
@@ -80,7 +80,7 @@ async fn write(b: &Browser) {
     b.press("Save and go to messages").await;
     let text = "Hello {{ first_name | default('there') }}, flu shots are here.";
     b.fill("textarea[name=text]", text).await;
-    // Counted and shown as one types.
+    // Counted and shown while typing.
     b.reads("Hello Ana0, flu shots are here.").await;
     b.reads("GSM-7").await;
     b.press("Add a message").await;
@@ -105,7 +105,7 @@ async fn a_new_user_imports_writes_schedules_stops_restarts_archives_and_clones(
     b.press("Schedule for 2,000 recipients").await;
     b.reads("Running").await;
 
-    // It fills by itself, without a reload.
+    // The page fills by itself, without a reload.
     b.run("window.stayed = true", Vec::new()).await;
     let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while b.run("return document.querySelector('[data-total=delivered]').textContent", Vec::new()).await
@@ -117,7 +117,7 @@ async fn a_new_user_imports_writes_schedules_stops_restarts_archives_and_clones(
     b.picture("running").await;
     b.press("Stop").await;
     let stopped = b.reads("Stopped; ").await;
-    // One was the try.
+    // One of them was the test.
     let left = w.smsc.count() - 1;
     let said = format!("Stopped; {left} had left, {} cancelled.", grouped(2 * PEOPLE - left));
     assert!(stopped.contains(&said), "{said}\n{stopped}");

@@ -1,4 +1,4 @@
-//! Secrets are shown once and kept where they are used, and whoever acts is known by more than a name.
+//! Secrets are shown once and kept only where they are used, and an actor is known by more than a name.
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use store::{ActorId, Role};
 use world::World;
 
-/// Every text in the database but in the column where secrets of webhooks are kept.
+/// Every text in the database except those in the column that keeps the secrets of webhooks.
 fn texts(w: &World) -> String {
     let c = rusqlite::Connection::open(w.store.folder().join("carillon.db")).unwrap();
     let mut tables = c.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").unwrap();
@@ -46,7 +46,7 @@ async fn a_remembered_answer_keeps_no_secret_and_is_given_again_as_it_was() {
     assert!(!texts.contains(secret), "{texts}");
     assert_eq!(w.answer(keyed()).await.created(), made);
     assert_eq!(w.get("/webhooks").await.ok()["items"].as_array().unwrap().len(), 1);
-    // What is kept nowhere any more is not said again.
+    // A secret that is no longer kept is not shown again.
     w.answer(w.request(Method::DELETE, "/webhooks/whk_1")).await;
     assert_eq!(w.answer(keyed()).await.created()["secret"], Value::Null);
 }

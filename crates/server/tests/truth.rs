@@ -1,4 +1,4 @@
-//! What the screens say is what happened, or will: looked at in a browser.
+//! Screens show what happened, or what will: checked in a browser.
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
@@ -14,7 +14,7 @@ use world::World;
 
 const PASSWORD: &str = "a good long password";
 
-/// A browser that an admin is signed in with; none where the machine has no Chromium.
+/// A browser in which an admin is signed in; none if the machine has no Chromium.
 async fn signed_in(w: &World) -> Option<Browser> {
     let b = Browser::start(w.base(), Paper::Light).await?;
     let hash = server::secret::hash(PASSWORD.to_owned()).await.unwrap();
@@ -56,7 +56,7 @@ async fn what_was_done_stays_said_and_chart_and_table_tell_what_the_tiles_tell()
     b.press("Stop").await;
     b.reads("Stopped; ").await;
     w.until(&at, |c| c["totals"]["sent"] == 0 && c["totals"]["sending"] == 0).await;
-    // The live part is loaded anew, and what was done is still said.
+    // The live part is loaded anew, and still says what was done.
     js(&b, "return refresh()").await;
     js(&b, "return refresh()").await;
     assert!(b.text().await.contains("Stopped; "));
@@ -135,7 +135,7 @@ async fn a_schedule_says_who_gets_it_for_how_much_and_when_in_the_readers_zone()
     }
     let at = (Timestamp::now() + SignedDuration::from_hours(72)).round(jiff::Unit::Minute).unwrap();
     let messages = json!([{"text": "Hi [first name] {city}", "send": {"at": at}}, {"text": "Bye", "send": {"after": "PT2H"}}]);
-    // A budget is an amount as people write it; over it nothing can be pressed, and the forecast stays.
+    // A budget is an amount as people write it; above it there is no button to press, and the forecast stays.
     let made = w
         .post("/campaigns", &campaign("Money", &route, &list, &messages, json!({"max_cost": "$5"})))
         .await
@@ -181,14 +181,14 @@ async fn nothing_is_sent_stopped_or_archived_by_a_press_that_does_not_say_so() {
     let (route, list) = (w.route(json!({})).await, people(&w, 50).await);
     let messages = json!([{"text": "Hello", "send": {"at": "2099-01-01T10:00:00Z"}}]);
     let at = w.start_campaign(&campaign("Later", &route, &list, &messages, json!({}))).await;
-    // New times are looked at first, with whom they reach.
+    // New times are shown first, with the people whom they reach.
     b.go(&format!("{at}/adjust")).await;
     b.choose("[name=kind]", "as soon as it is scheduled").await;
     b.press("Show the new times first").await;
     b.reads("50 recipients: the first message goes").await;
     b.picture("adjust-looked").await;
     assert_eq!(w.get(&at).await.ok()["status"], "scheduled");
-    // Archive and the stop of what has not begun ask, and say what they cancel.
+    // Archiving, and stopping what has not begun, ask first and say what they cancel.
     b.go(&at).await;
     assert_eq!(js(&b, "return document.querySelectorAll('.head .danger').length").await, 0);
     b.press("Actions").await;
@@ -206,7 +206,7 @@ async fn nothing_is_sent_stopped_or_archived_by_a_press_that_does_not_say_so() {
     b.press("Archive").await;
     b.press("Archive").await;
     b.reads("Archived. It is hidden").await;
-    // Whoever looks for it by its name is told where it is.
+    // A person who searches for it by its name is told where it is.
     b.go("/?q=later").await;
     b.press("Archived campaigns do: show them").await;
     b.press("Later").await;
@@ -218,7 +218,7 @@ async fn a_follower_is_foretold_after_the_message_before_it_really_goes() {
     let w = World::start().await;
     let Some(b) = signed_in(&w).await else { return };
     let (route, list) = (w.route(json!({})).await, people(&w, 20).await);
-    // Open in an hour that is not now, in New York, where all of them are.
+    // Open in an hour other than the present one in New York, where all of them are.
     let there = Timestamp::now().in_tz("America/New_York").unwrap();
     let hour = (there.hour() + 3) % 22;
     let window = json!({"from": format!("{hour:02}:00"), "to": format!("{:02}:59", hour + 1)});

@@ -22,15 +22,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// 32 bytes in base64.
 const SECRET: &str = "whsec_eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg=";
 
-/// Receivers are of the test's own.
+/// Allows the test's own receivers.
 fn inside() -> Config {
     Config { webhooks: Reach::Anywhere, ..Config::default() }
 }
 
-/// What came: the id, the event, and whether the signature fitted.
+/// Events received: the id, the event, and whether the signature was right.
 type Came = Arc<Mutex<Vec<(String, Value, bool)>>>;
 
-/// A receiver that answers with what `answer` says of the how-many-th request.
+/// A receiver that answers the nth request with what `answer` returns for n.
 async fn receiver(
     secret: &str,
     answer: impl Fn(usize) -> u16 + Clone + Send + Sync + 'static,
@@ -70,7 +70,7 @@ fn of_kind<'e>(events: &'e [Value], kind: &str) -> Vec<&'e Value> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_level_is_told_what_it_asks_for_and_a_receiver_that_hangs_holds_nobody() {
     let w = World::start().await;
-    // Takes connections and never says a word.
+    // Accepts connections and never says a word.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let hangs = format!("http://{}/", silent.local_addr().unwrap());
     w.post("/webhooks", &json!({"url": hangs, "levels": ["campaign"]})).await.created();
@@ -92,13 +92,13 @@ async fn each_level_is_told_what_it_asks_for_and_a_receiver_that_hangs_holds_nob
     until(&all, |events| of_kind(events, "person.opted_out").len() == 1).await;
     w.post(&format!("{at}/stop"), &json!({})).await.ok();
     let statuses = until(&campaign, |events| !of_kind(events, "campaign.stopped").is_empty()).await;
-    // They may come in another order than they happened.
+    // They may arrive in another order than they happened in.
     let mut kinds: Vec<&str> = statuses.iter().filter_map(|e| e["type"].as_str()).collect();
     kinds.sort_unstable();
     assert_eq!(kinds, ["campaign.running", "campaign.scheduled", "campaign.stopped"]);
     assert_eq!(of_kind(&statuses, "campaign.stopped")[0]["by"], "secret");
 
-    // How each message to each number was told to stand.
+    // The state that was reported for each message to each number.
     let delivered = |events: &[Value]| {
         let changed = of_kind(events, "deliveries.changed");
         let all = changed.iter().flat_map(|data| data["deliveries"].as_array().unwrap().clone());
@@ -112,13 +112,13 @@ async fn each_level_is_told_what_it_asks_for_and_a_receiver_that_hangs_holds_nob
         .iter()
         .flat_map(|n| ["delivered", "sent"].map(|outcome| (json!(n), json!(outcome), json!(1))))
         .collect();
-    // Where a receipt came with its result, one event tells both.
+    // If a receipt came with its result, one event reports both.
     let told = delivered(&events);
     assert!(told.iter().all(|t| expected.contains(t)), "{told:?}");
     assert_eq!(told.iter().filter(|t| t.1 == "delivered").count(), 3, "{told:?}");
     assert_eq!(of_kind(&events, "person.opted_out")[0]["number"], "+12025550002");
     assert_eq!(of_kind(&events, "person.blocked")[0]["number"], "+12025550003");
-    // The second message was still to come: nobody is done.
+    // The second message was still to come: the campaign is not over for anybody.
     assert!(of_kind(&events, "people.settled").is_empty());
     assert!(all.lock().unwrap().iter().all(|(_, _, fits)| *fits));
     let mut ids: Vec<String> = all.lock().unwrap().iter().map(|(id, ..)| id.clone()).collect();
@@ -180,7 +180,7 @@ async fn what_is_not_taken_is_tried_again_by_the_clock_and_given_up_at_last() {
         let event = store.webhook_log(hook.id, None, 1).await.unwrap().pop().unwrap();
         assert_eq!(event.tries.last().unwrap().status, Some(503));
         assert_eq!(event.state, if tries == 10 { "given_up" } else { "queued" });
-        // Nothing before its time.
+        // Nothing is sent before its time.
         courier.tell(event.due_at.max(now + SignedDuration::from_secs(1)) - 1.second()).await.unwrap();
         assert_eq!(came.lock().unwrap().len(), tries);
         now = event.due_at;
@@ -192,9 +192,9 @@ async fn what_is_not_taken_is_tried_again_by_the_clock_and_given_up_at_last() {
     courier.tell(now + SignedDuration::from_secs(1)).await.unwrap();
     let event = store.webhook_log(hook.id, None, 1).await.unwrap().pop().unwrap();
     assert_eq!((event.state.as_str(), event.tries.len()), ("delivered", 11));
-    // Always the same id: a receiver that had taken it knows it again.
+    // Always the same id, so that a receiver that had accepted it recognises it.
     assert!(came.lock().unwrap().windows(2).all(|two| two[0].0 == two[1].0));
-    // A month later the log lets it go.
+    // A month later it is dropped from the log.
     store.prune(now + SignedDuration::from_hours(31 * 24)).await.unwrap();
     assert!(store.webhook_log(hook.id, None, 1).await.unwrap().is_empty());
 }
@@ -241,7 +241,7 @@ async fn a_webhook_that_leads_inside_is_refused_when_it_is_made_and_when_it_is_t
         assert_eq!(refused.refused(), (422, vec!["url"]), "{inside}");
         assert!(refused.text.contains("webhooks_inside"), "{}", refused.text);
     }
-    // One that was made before, and a name that leads inside by the time something is told.
+    // A webhook made earlier, and a name that leads inside by the time something is sent.
     let now = Timestamp::now();
     let by_name = url.replace("127.0.0.1", "localhost");
     for url in [&url, &by_name] {

@@ -1,4 +1,4 @@
-//! Campaigns and what can be done with them.
+//! Campaigns and their actions.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ use crate::{
     view::CampaignView,
 };
 
-/// The answer to an action: the campaign as it then is. A refusal names what can be done instead.
+/// The answer to an action: the campaign after it. A refusal names what can be done instead.
 async fn acted(app: &App, id: CampaignId, result: store::Result<Campaign>) -> Answer<Json<CampaignView>> {
     match result {
         Ok(campaign) => Ok(Json(CampaignView::of(app, campaign))),
@@ -45,7 +45,7 @@ pub(super) struct ListQuery {
     cursor: Option<String>,
 }
 
-/// Campaigns, newest first; Archived ones only where they are asked for.
+/// Campaigns, newest first; Archived ones only on request.
 #[utoipa::path(get, path = "/campaigns", params(("status" = Option<String>, Query), ("channel" = Option<String>, Query), ("q" = Option<String>, Query), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)), responses((status = 200, body = Page<CampaignView>)))]
 pub(super) async fn list(
     State(app): State<App>,
@@ -110,7 +110,7 @@ pub(super) async fn get(
     Ok(Json(CampaignView::of(&app, app.store.campaign(id).await?)))
 }
 
-/// Changes what the body names; it carries the `version` that was read.
+/// Changes what the body names; the body carries the `version` that was read.
 #[utoipa::path(patch, path = "/campaigns/{id}", params(("id" = String, Path)), request_body = Object, responses((status = 200, body = CampaignView), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn edit(
     State(app): State<App>,
@@ -148,12 +148,12 @@ pub(super) struct DryRun {
     dry_run: bool,
 }
 
-/// An action without a body: nothing in it is overlooked.
+/// Reads an action without a body: nothing in a body is silently ignored.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Nothing {}
 
-/// Freezes the audience and queues the campaign; with `dry_run` says what that would do.
+/// Freezes the audience and queues the campaign; with `dry_run`, reports what that would do.
 #[utoipa::path(post, path = "/campaigns/{id}/schedule", params(("id" = String, Path), ("dry_run" = Option<bool>, Query)), responses((status = 200, body = CampaignView), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn schedule(
     State(app): State<App>,
@@ -187,7 +187,7 @@ pub(super) async fn stop(
     acted(&app, id, campaign).await
 }
 
-/// What a restart takes up again.
+/// What a restart includes.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Include {
@@ -204,7 +204,7 @@ struct NewTime {
     send: Send,
 }
 
-/// How to restart; all of it optional.
+/// How to restart; all fields are optional.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Restart {
@@ -214,7 +214,7 @@ pub(super) struct Restart {
     include: Vec<Include>,
 }
 
-/// Plans anew what a stop left unsent, and goes on; with `dry_run` says how.
+/// Plans anew what a stop left unsent, and goes on; with `dry_run`, reports how.
 #[utoipa::path(post, path = "/campaigns/{id}/restart", params(("id" = String, Path), ("dry_run" = Option<bool>, Query)), request_body = Restart, responses((status = 200, body = CampaignView), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn restart(
     State(app): State<App>,
@@ -241,7 +241,7 @@ pub(super) async fn restart(
     Ok(acted(&app, id, restarted).await.into_response())
 }
 
-/// Archives a campaign; what of it is unsent is cancelled.
+/// Archives a campaign; its unsent messages are cancelled.
 #[utoipa::path(post, path = "/campaigns/{id}/archive", params(("id" = String, Path)), responses((status = 200, body = CampaignView), (status = 409, body = Problem)))]
 pub(super) async fn archive(
     State(app): State<App>,
@@ -253,7 +253,7 @@ pub(super) async fn archive(
     acted(&app, id, archived).await
 }
 
-/// What to call the copy.
+/// The name of the copy.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CloneAs {
@@ -272,7 +272,7 @@ pub(super) async fn clone(
     Ok((StatusCode::CREATED, acted(&app, id, copy).await?))
 }
 
-/// Lets go what is held for being late.
+/// Releases what is held.
 #[utoipa::path(post, path = "/campaigns/{id}/release", params(("id" = String, Path)), responses((status = 200, body = CampaignView), (status = 409, body = Problem)))]
 pub(super) async fn release(
     State(app): State<App>,
@@ -284,7 +284,7 @@ pub(super) async fn release(
     acted(&app, id, released).await
 }
 
-/// The history of its statuses, with who.
+/// The history of its statuses, with who changed them.
 #[utoipa::path(get, path = "/campaigns/{id}/timeline", params(("id" = String, Path)), responses((status = 200, body = Page<Object>), (status = 404, body = Problem)))]
 pub(super) async fn timeline(
     State(app): State<App>,
@@ -300,7 +300,7 @@ pub(super) struct RepliesQuery {
     cursor: Option<String>,
 }
 
-/// What recipients answered, newest first.
+/// Replies from recipients, newest first.
 #[utoipa::path(get, path = "/campaigns/{id}/replies", params(("id" = String, Path), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)), responses((status = 200, body = Page<Object>), (status = 404, body = Problem)))]
 pub(super) async fn replies(
     State(app): State<App>,
@@ -323,7 +323,7 @@ fn page_of(items: Vec<ReplyRow>, limit: u32) -> Page<ReplyRow> {
     Page { items, next }
 }
 
-/// Which of all replies.
+/// Which replies to list.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AllRepliesQuery {
@@ -333,7 +333,7 @@ pub(super) struct AllRepliesQuery {
     matched: Option<bool>,
 }
 
-/// What was answered to any campaign, and to none, newest first.
+/// Replies to any campaign, and to none, newest first.
 #[utoipa::path(get, path = "/replies", params(("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query), ("matched" = Option<bool>, Query)), responses((status = 200, body = Page<Object>)))]
 pub(super) async fn all_replies(
     State(app): State<App>,

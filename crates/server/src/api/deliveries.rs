@@ -1,4 +1,4 @@
-//! What became of each recipient, page by page or as one file.
+//! The outcome for each recipient, page by page or as one file.
 
 use axum::{
     Json,
@@ -21,10 +21,10 @@ use crate::{
     spreadsheet::neutral,
 };
 
-/// Rows of the file that are read together.
+/// Rows of the file to read together.
 const CHUNK: usize = 5_000;
 
-/// Every recipient × message in order, also those that nothing was sent to yet.
+/// Every recipient × message in order, including those that nothing has been sent to yet.
 #[utoipa::path(get, path = "/campaigns/{id}/deliveries", params(("id" = String, Path), ("outcome" = Option<String>, Query), ("message" = Option<u32>, Query), ("q" = Option<String>, Query), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)), responses((status = 200, body = Page<Object>), (status = 404, body = Problem)))]
 pub(super) async fn list(
     State(app): State<App>,
@@ -38,16 +38,16 @@ pub(super) async fn list(
     Ok(Json(Page { items: rows.into_iter().map(view).collect(), next: next.map(|c| c.to_string()) }))
 }
 
-/// A delivery with what was tried before.
+/// A delivery with its earlier attempts.
 #[derive(Serialize)]
 pub(super) struct DeliveryView {
     #[serde(flatten)]
     row: DeliveryRow,
-    /// Attempts that were not the last, oldest first.
+    /// All attempts but the last, oldest first.
     history: Vec<AttemptRow>,
 }
 
-/// What became of a delivery in doubt.
+/// The outcome of a delivery in doubt.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Settle {
@@ -90,7 +90,7 @@ pub(super) async fn csv(
                 Err(e) => return Some((Err(e), None)),
             };
             let text = rows_csv(&rows, first);
-            // What is rare comes in stretches, some of them empty: the header goes before the first row.
+            // Rare deliveries come in stretches, some of them empty: the header goes before the first row.
             let first = first && rows.is_empty();
             let after = next.map(|from| (DeliveryFilter { from: Some(from), ..filter }, first));
             Some((text, after))

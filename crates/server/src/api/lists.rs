@@ -49,7 +49,7 @@ pub(super) async fn list(State(app): State<App>) -> Answer<Json<Page<ListView>>>
     Ok(Json(Page { items, next: None }))
 }
 
-/// Makes a list.
+/// Creates a list.
 #[utoipa::path(post, path = "/lists", request_body = NewList, responses((status = 201, body = ListView), (status = 422, body = Problem)))]
 pub(super) async fn create(
     State(app): State<App>,
@@ -73,8 +73,8 @@ pub(super) struct ImportQuery {
     country: Option<String>,
 }
 
-/// Imports contacts: a JSON array of objects, or CSV with a header row. Names of columns may be spelt in any way; a value that
-/// cannot be read is left out and counted in `left_out`, and only what has no number is refused.
+/// Imports contacts: a JSON array of objects, or CSV with a header row. Column names may be spelt in any way; a value
+/// that cannot be read is left out and counted in `left_out`, and only a row without a number is refused.
 #[utoipa::path(post, path = "/lists/{id}/contacts", params(("id" = String, Path), ("country" = Option<String>, Query)), request_body = Object, responses((status = 202, body = Object), (status = 400, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn import(
     State(app): State<App>,
@@ -105,7 +105,7 @@ pub(super) async fn import(
     Ok((StatusCode::ACCEPTED, Json(app.store.import(id).await?)))
 }
 
-/// Takes in a file with a header row and begins its import.
+/// Takes in a file with a header row and begins to import it.
 pub(super) async fn import_file(
     app: &App,
     into: ImportTarget,
@@ -114,7 +114,7 @@ pub(super) async fn import_file(
     request: Request,
 ) -> Answer<(StatusCode, Json<ImportState>)> {
     uploads::fits(request.headers())?;
-    // What is wrong with the plan is said before a gigabyte is read.
+    // Problems with the plan are reported before a gigabyte is read.
     plan.country = import::country(&app.store, plan.country).await?;
     let bytes = request.into_body().into_data_stream();
     let id =
@@ -123,7 +123,7 @@ pub(super) async fn import_file(
     Ok((StatusCode::ACCEPTED, Json(uploads::begin(&app.store, id, plan, by).await?)))
 }
 
-/// Takes in a file that a command of this machine hands over, and begins its import.
+/// Takes in a file that a command on this machine hands over, and begins to import it.
 pub(crate) async fn import_by_command(app: &App, request: Request) -> Answer<Response> {
     let ByCommand { list, country } = serde_html_form::from_str(request.uri().query().unwrap_or_default())
         .map_err(|e| Problem::field("query", e))?;
@@ -133,7 +133,7 @@ pub(crate) async fn import_by_command(app: &App, request: Request) -> Answer<Res
     Ok(import_file(app, ImportTarget::List(list), plan, by, request).await?.into_response())
 }
 
-/// How an import stands.
+/// The state of an import.
 #[utoipa::path(get, path = "/imports/{id}", params(("id" = String, Path)), responses((status = 200, body = Object), (status = 404, body = Problem)))]
 pub(super) async fn import_state(
     State(app): State<App>,
@@ -142,7 +142,7 @@ pub(super) async fn import_state(
     Ok(Json(app.store.import(id).await?))
 }
 
-/// The rows that an import refused, as CSV: why, then the row itself. Mended, the file can be sent again.
+/// The rows that an import refused, as CSV: the reason, then the row. Once corrected, the file can be sent again.
 #[utoipa::path(get, path = "/imports/{id}/errors.csv", params(("id" = String, Path)), responses((status = 200, content_type = "text/csv", body = String), (status = 404, body = Problem)))]
 pub(super) async fn import_errors(
     State(app): State<App>,

@@ -34,7 +34,7 @@ pub(super) async fn get(State(app): State<App>, PoolPath(id): PoolPath) -> Answe
     Ok(Json(app.store.pool(id).await?))
 }
 
-/// Changes what the body names. A sender that is gone is replaced in campaigns that were scheduled before.
+/// Changes what the body names. A sender that is removed is replaced in campaigns that were scheduled before.
 #[utoipa::path(patch, path = "/pools/{id}", params(("id" = String, Path)), request_body = Object, responses((status = 200, body = Object), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn edit(
     State(app): State<App>,
@@ -46,7 +46,7 @@ pub(super) async fn edit(
     Ok(Json(app.store.edit_pool(id, config, caller.by()).await?))
 }
 
-/// Removes a pool that no campaign is sent as any more.
+/// Removes a pool that no campaign uses any more.
 #[utoipa::path(delete, path = "/pools/{id}", params(("id" = String, Path)), responses((status = 204), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn delete(
     State(app): State<App>,

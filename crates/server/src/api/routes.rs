@@ -1,4 +1,4 @@
-//! Ways out: SMSCs.
+//! Routes: SMSCs.
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde_json::Value;
@@ -31,7 +31,7 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(RouteView::of(&app, route))))
 }
 
-/// Changes what the body names. The engine connects anew once what it had handed over is answered.
+/// Changes what the body names. The engine reconnects once everything it had handed over is answered.
 #[utoipa::path(patch, path = "/routes/{id}", params(("id" = String, Path)), request_body = Object, responses((status = 200, body = RouteView), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn edit(
     State(app): State<App>,

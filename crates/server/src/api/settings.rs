@@ -1,4 +1,4 @@
-//! What holds for the whole account.
+//! The settings of the whole account.
 
 use axum::{Json, extract::State};
 use store::Settings;
@@ -16,7 +16,7 @@ pub(super) async fn get(State(app): State<App>) -> Answer<Json<Settings>> {
     Ok(Json(app.store.settings().await?))
 }
 
-/// Replaces the account's settings; what is left out is as at first.
+/// Replaces the account's settings; settings that are left out return to their defaults.
 #[utoipa::path(put, path = "/settings", request_body = Object, responses((status = 200, body = Object), (status = 422, body = Problem)))]
 pub(super) async fn put(
     State(app): State<App>,

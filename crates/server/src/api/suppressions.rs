@@ -24,7 +24,7 @@ use crate::{
 pub(super) struct Suppression {
     #[schema(value_type = String)]
     channel: Barred,
-    /// E.164.
+    /// The number in E.164.
     number: String,
 }
 
@@ -32,7 +32,7 @@ fn read(number: &str) -> Answer<Msisdn> {
     Msisdn::parse(number, None).map_err(|e| Problem::field("number", e))
 }
 
-/// Puts a number on a do-not-contact list. When this answers, nothing more is written to it.
+/// Puts a number on a do-not-contact list. Once this answers, nothing more is written to the number.
 #[utoipa::path(post, path = "/suppressions", request_body = Suppression, responses((status = 201, body = Suppression), (status = 422, body = Problem)))]
 pub(super) async fn create(
     State(app): State<App>,
@@ -44,7 +44,7 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(Suppression { channel: s.channel, number: number.to_string() })))
 }
 
-/// Lifts a block: takes a number off a do-not-contact list. What the person asked for stays until they write START.
+/// Lifts a block: takes a number off a do-not-contact list. An opt-out by the person stays until they write START.
 #[utoipa::path(delete, path = "/suppressions/{channel}/{number}", params(("channel" = String, Path), ("number" = String, Path)), responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn delete(
     State(app): State<App>,
@@ -73,7 +73,7 @@ pub(super) struct ImportQuery {
     country: Option<String>,
 }
 
-/// Imports a do-not-contact list: CSV with a header row and a column `phone`; others are left out.
+/// Imports a do-not-contact list: CSV with a header row and a column `phone`; other columns are ignored.
 #[utoipa::path(post, path = "/suppressions/import", params(("channel" = String, Query), ("country" = Option<String>, Query)), request_body = String, responses((status = 202, body = Object), (status = 400, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn import(
     State(app): State<App>,

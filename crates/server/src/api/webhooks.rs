@@ -1,4 +1,4 @@
-//! Webhooks: where other systems are told what happens.
+//! Webhooks: where other systems are notified of events.
 
 use axum::{
     Json,
@@ -31,13 +31,13 @@ pub(super) async fn list(State(app): State<App>) -> Answer<Json<Page<Webhook>>> 
 pub(super) struct NewWebhook {
     /// Where events are posted.
     url: String,
-    /// `attempt`: each delivery as it changes; `person`: replies, opt-outs and who is done; `campaign`:
-    /// statuses.
+    /// `attempt`: each delivery as it changes; `person`: replies, opt-outs and the end of a campaign for a person;
+    /// `campaign`: changes of status.
     #[schema(value_type = Vec<String>)]
     levels: Vec<Level>,
 }
 
-/// A webhook that was just made.
+/// A webhook that was just created.
 #[derive(Serialize)]
 pub(super) struct MadeWebhook {
     #[serde(flatten)]
@@ -45,7 +45,7 @@ pub(super) struct MadeWebhook {
     secret: Secret,
 }
 
-/// Adds a webhook. Its secret, which signs what is posted, is answered this once.
+/// Adds a webhook. Its secret, which signs what is posted, is shown only in this answer.
 #[utoipa::path(post, path = "/webhooks", request_body = NewWebhook, responses((status = 201, body = Object), (status = 422, body = Problem)))]
 pub(super) async fn create(
     State(app): State<App>,
@@ -62,7 +62,7 @@ pub(super) async fn get(State(app): State<App>, WebhookPath(id): WebhookPath) ->
     Ok(Json(app.store.webhook(id).await?))
 }
 
-/// Removes a webhook with its log.
+/// Removes a webhook and its log.
 #[utoipa::path(delete, path = "/webhooks/{id}", params(("id" = String, Path)), responses((status = 204), (status = 404, body = Problem)))]
 pub(super) async fn delete(
     State(app): State<App>,
@@ -80,7 +80,7 @@ pub(super) struct LogQuery {
     cursor: Option<String>,
 }
 
-/// What was told to a webhook, newest first, each with its tries.
+/// The events of a webhook, newest first, each with its attempts.
 #[utoipa::path(get, path = "/webhooks/{id}/events", params(("id" = String, Path), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)), responses((status = 200, body = Page<Object>), (status = 404, body = Problem)))]
 pub(super) async fn log(
     State(app): State<App>,
@@ -95,7 +95,7 @@ pub(super) async fn log(
     Ok(Json(Page { items, next }))
 }
 
-/// Tells the receiver something that means nothing, to see whether it arrives.
+/// Sends the receiver an event without meaning, to test whether it arrives.
 #[utoipa::path(post, path = "/webhooks/{id}/test", params(("id" = String, Path)), responses((status = 202), (status = 404, body = Problem)))]
 pub(super) async fn test(
     State(app): State<App>,
@@ -106,7 +106,7 @@ pub(super) async fn test(
     Ok(StatusCode::ACCEPTED)
 }
 
-/// Tells an event once more, with all its tries.
+/// Sends an event once more, with all its attempts again.
 #[utoipa::path(post, path = "/webhooks/{id}/events/{event}/again", params(("id" = String, Path), ("event" = i64, Path)), responses((status = 202), (status = 404, body = Problem)))]
 pub(super) async fn again(
     State(app): State<App>,

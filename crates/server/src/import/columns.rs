@@ -1,4 +1,4 @@
-//! What the columns of a file are: by their names, however these are spelt, or by what a person chose.
+//! The meaning of a file's columns: by their names, however these are spelt, or as a person chose.
 
 use campaign::{
     Msisdn,
@@ -8,18 +8,18 @@ use campaign::{
 
 use super::{Reading, shown};
 
-/// What our own file of refused rows has before the rows themselves; read again, it is left out.
+/// The columns before the rows themselves in our own file of refused rows; ignored when it is read again.
 pub(super) const REFUSED: [&str; 4] = ["row", "field", "value", "message"];
-/// Digits that a value has at least that may be a number.
+/// The fewest digits of a value that may be a number.
 const FEWEST_DIGITS: usize = 7;
-/// Digits of a number that has its area code in it.
+/// The digits of a number that includes its area code.
 const WITH_AREA: usize = 10;
 
 /// The columns of a file; none: left out.
 #[derive(Debug, Clone)]
 pub(super) struct Columns {
     pub(super) names: Vec<Option<String>>,
-    /// The names as they stand in the file.
+    /// The names as they are in the file.
     pub(super) written: Vec<String>,
     pub(super) phone: usize,
     area: Option<usize>,
@@ -30,14 +30,14 @@ pub(super) struct Columns {
     country: Option<Country>,
 }
 
-/// Whether a value looks like a telephone number: most of one is digits.
+/// Whether a value looks like a telephone number: most of it is digits.
 pub(super) fn is_number(value: &str) -> bool {
     value.chars().filter(|c| c.is_numeric()).count() >= FEWEST_DIGITS
         && !value.chars().any(char::is_alphabetic)
 }
 
 impl Columns {
-    /// The columns that a first row names, or, where it holds a number, those of a file without such a row.
+    /// The columns that the first row names, or, if it holds a number, those of a file without such a row.
     pub(super) fn of_first_row(first: &[String], reading: &Reading) -> Result<(Self, bool), String> {
         if !reading.plan.columns.is_empty() {
             let is_wanted = |name: &String| !reading.numbers_only || name == PHONE || name == AREA_CODE;
@@ -58,7 +58,7 @@ impl Columns {
         }
         let mut names = vec![None; first.len()];
         names[at] = Some(PHONE.to_owned());
-        // National lists give the area code in a column of its own.
+        // National lists have the area code in a column of its own.
         if let [area, _] = first
             && at == 1
             && (2..=5).contains(&area.trim().len())
@@ -69,7 +69,7 @@ impl Columns {
         Self::new(Vec::new(), names, reading).map(|columns| (columns, false))
     }
 
-    /// `names` are what the columns are, `written` what stands in the file.
+    /// `names` are the meanings of the columns, `written` their names in the file.
     pub(super) fn new(
         written: Vec<String>,
         names: Vec<Option<String>>,
@@ -117,19 +117,19 @@ impl Columns {
         })
     }
 
-    /// Whether a column is no field of the contact.
+    /// Whether a column is not a field of the contact.
     pub(super) fn is_apart(&self, at: usize) -> bool {
         at == self.phone || Some(at) == self.consent_source || Some(at) == self.consent_at
     }
 
-    /// Names of fields beyond the known ones.
+    /// Names of fields besides the known ones.
     pub(super) fn custom(&self) -> Vec<String> {
         let fields = self.names.iter().enumerate().filter(|(at, _)| !self.is_apart(*at));
         let names = fields.filter_map(|(_, name)| name.clone());
         names.filter(|name| !store::KNOWN_FIELDS.contains(&name.as_str())).collect()
     }
 
-    /// The columns that a row may fill: those behind the last name hold nothing.
+    /// The columns that a row may fill: those after the last name hold nothing.
     pub(super) fn width(&self) -> usize {
         match self.written.iter().rposition(|name| !name.trim().is_empty()) {
             Some(last) => last + 1,
@@ -137,7 +137,7 @@ impl Columns {
         }
     }
 
-    /// The number of a row, with its area code where that stands apart.
+    /// The number of a row, joined with its area code if that is separate.
     pub(super) fn number<'v>(&self, value: impl Fn(usize) -> &'v str) -> Result<Msisdn, BadNumber> {
         let phone = value(self.phone);
         let area = self.area.map(&value).map(str::trim).filter(|area| !area.is_empty());
@@ -151,14 +151,14 @@ impl Columns {
     }
 }
 
-/// What names are taken for: what we know by any of its names, else fields of their own.
+/// What names mean: a field that we know by any of its names, otherwise a field of that name.
 pub(super) fn mapped(written: &[String]) -> Result<Vec<Option<String>>, String> {
     let mut names: Vec<Option<String>> = vec![None; written.len()];
     let begin = ours(written);
     let spelt: Vec<Option<String>> = written.iter().map(|name| field::spelt(name)).collect();
     let exact = |known: &str| spelt[begin..].iter().any(|name| name.as_deref() == Some(known));
     for at in begin..written.len() {
-        // What nobody named is left out.
+        // A column without a name is left out.
         if written[at]
             .chars()
             .all(|c| c.is_whitespace() || c.is_control() || matches!(c, '\u{200B}'..='\u{200F}' | '\u{FEFF}'))
@@ -196,7 +196,7 @@ pub(super) fn mapped(written: &[String]) -> Result<Vec<Option<String>>, String> 
     Ok(names)
 }
 
-/// How many columns of a file come before the rows themselves, as it is our own of refused rows.
+/// How many columns precede the rows themselves, if the file is our own of refused rows.
 pub(super) fn ours(written: &[String]) -> usize {
     let is_ours =
         written.len() > REFUSED.len() && written.iter().zip(REFUSED).all(|(name, ours)| name == ours);

@@ -1,4 +1,4 @@
-//! Files as they come: encodings, separators.
+//! Encodings and separators of files.
 
 use std::{
     fs::File,
@@ -10,7 +10,7 @@ use encoding_rs_io::DecodeReaderBytesBuilder;
 
 use super::records::Records;
 
-/// The encoding of a file: by its mark, by the zeros of UTF-16, else UTF-8 where all of it is, else the
+/// The encoding of a file: by its mark, by the zeros of UTF-16, otherwise UTF-8 if all of it is valid, otherwise the
 /// Latin-1 of spreadsheets.
 fn encoding(file: &mut File) -> std::io::Result<&'static Encoding> {
     let mut buffer = vec![0; 64 * 1024];
@@ -25,7 +25,7 @@ fn encoding(file: &mut File) -> std::io::Result<&'static Encoding> {
         [c, 0, ..] if *c != 0 => return Ok(UTF_16LE),
         _ => {}
     }
-    // A character may lie across two reads: what is cut off is looked at with the next.
+    // A character may lie across two reads: its beginning is looked at with the next.
     let mut kept = 0;
     while filled > 0 {
         let there = kept + filled;
@@ -42,14 +42,14 @@ fn encoding(file: &mut File) -> std::io::Result<&'static Encoding> {
     Ok(if kept == 0 { UTF_8 } else { WINDOWS_1252 })
 }
 
-/// What separates the columns: the one of comma, semicolon, tab and bar that a line has most of outside its quotes.
+/// The separator of the columns: whichever of comma, semicolon, tab and bar a line has most of outside quotes.
 fn delimiter(line: &str) -> u8 {
     let outside: String = line.split('"').step_by(2).collect();
     let count = |c: &u8| outside.bytes().filter(|b| b == c).count();
     [b'|', b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b',')
 }
 
-/// What a spreadsheet's own first line says that separates the columns: `sep=;`.
+/// The separator that a spreadsheet's own first line states: `sep=;`.
 fn named_delimiter(line: &str) -> Option<u8> {
     let named = line.trim_matches(['"', ' ', '\u{FEFF}']);
     match named.get(..4)?.eq_ignore_ascii_case("sep=").then(|| &named.as_bytes()[4..])? {
@@ -69,7 +69,7 @@ const NO_TEXT: [&[u8]; 7] = [
     b"\xFF\xD8\xFF",
     b"SQLite format 3",
 ];
-/// Of so many characters at least one is a NUL in what is no text. One or two are an export's fault.
+/// A file that is not text has at least one NUL in this many characters. One or two in all are an export's fault.
 const NUL_IN: usize = 100;
 
 /// A file's rows as UTF-8.

@@ -1,4 +1,4 @@
-//! Contacts as JSON objects, their keys spelt in any way, each object by itself.
+//! Contacts as JSON objects, with keys spelt in any way, each object by itself.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -16,7 +16,7 @@ use crate::limits::{PART_BYTES, PART_ROWS};
 /// A contact as it was sent: names and values.
 pub(crate) type Row = BTreeMap<String, Value>;
 
-/// A value: a text, or a number or yes or no as its text; `null` is no value.
+/// A value: a text, or a number or boolean as its text; `null` is no value.
 #[derive(Debug)]
 pub(crate) struct Value(String);
 
@@ -68,7 +68,7 @@ pub(crate) fn json(
     taker.part.header.clone_from(&header);
     for (at, row) in rows.iter().enumerate() {
         let n = at as i64 + 1;
-        // What has no value is as if it were not there.
+        // A key without a value counts as absent.
         let given: Vec<(&String, &Value)> = row.iter().filter(|(_, value)| !value.0.is_empty()).collect();
         let names: Vec<&String> = given.iter().map(|(name, _)| *name).collect();
         let columns = known.entry(names).or_insert_with_key(|names| {

@@ -1,4 +1,4 @@
-//! A file before it is imported: its columns, what they are taken for, how its first rows would be read.
+//! A file before it is imported: its columns, their meanings, and how its first rows would be read.
 
 use std::fs::File;
 
@@ -22,16 +22,16 @@ pub struct Look {
     pub header: bool,
     /// The names in the first row, or the columns' places where it names none.
     pub names: Vec<String>,
-    /// What each column is taken for.
+    /// The meaning of each column.
     pub columns: Vec<Option<String>>,
     /// The first rows.
     pub rows: Vec<Vec<String>>,
 }
 
-/// Rows that are looked at.
+/// How many rows are looked at.
 const LOOKED_AT: usize = 5;
 
-/// Looks at the beginning of a file. `columns` are what a person chose so far; none: they are guessed.
+/// Looks at the beginning of a file. `columns` are what a person has chosen so far; none: they are guessed.
 pub fn look(file: File, columns: &[Option<String>], header: Option<bool>) -> Result<Look, String> {
     let mut records = decode::open(file)?;
     let mut record = Record::default();
@@ -44,7 +44,7 @@ pub fn look(file: File, columns: &[Option<String>], header: Option<bool>) -> Res
         rows.push(record.values());
     }
     let first = rows.first().ok_or("the file is empty")?.clone();
-    // A row with a telephone number in it names no columns.
+    // A row that contains a telephone number does not name columns.
     let header = header.unwrap_or_else(|| !first.iter().any(|value| is_number(value)));
     let names: Vec<String> =
         if header { rows.remove(0) } else { (1..=first.len()).map(|n| format!("column {n}")).collect() };
@@ -53,7 +53,7 @@ pub fn look(file: File, columns: &[Option<String>], header: Option<bool>) -> Res
     Ok(Look { header, names, columns, rows })
 }
 
-/// What the columns would be taken for by themselves.
+/// What the columns would be guessed to mean.
 pub fn guesses(look: &Look) -> Vec<Option<String>> {
     guess(&look.names, &look.rows, look.header)
 }
@@ -77,7 +77,7 @@ fn guess(names: &[String], rows: &[Vec<String>], header: bool) -> Vec<Option<Str
     columns
 }
 
-/// How rows that were looked at would be read: the number, or why they would be refused.
+/// How these rows would be read: the number, or why they would be refused.
 pub fn read_as(look: &Look, reading: &Reading) -> Result<Vec<Result<Msisdn, RowError>>, String> {
     let columns = Columns::new(look.names.clone(), reading.plan.columns.clone(), reading)?;
     let read = |(row, n): (&Vec<String>, i64)| {

@@ -1,8 +1,8 @@
 //! The rows of a file, one after the other, each within bounds.
 //!
-//! The reading of quotes and separators is `csv-core`'s; here is decided where a row ends. A quote that nobody closes
-//! would make one row of all that follows: a row goes over several lines only where its quotes are whole and none of
-//! these lines reads like a row of its own. Else its first line is refused by itself, and what follows is read.
+//! Reading quotes and separators is left to `csv-core`; this module decides where a row ends. A quote that is never
+//! closed would make one row of all that follows: a row spans several lines only if its quotes are complete and none of
+//! these lines reads like a row of its own. Otherwise its first line alone is refused, and reading goes on after it.
 
 use std::io::{self, Read};
 
@@ -10,7 +10,7 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 use crate::limits::LONGEST_RECORD;
 
-/// Bytes that are read at once.
+/// Bytes to read at once.
 const READ: usize = 64 * 1024;
 
 /// One row's values.
@@ -40,12 +40,12 @@ impl Record {
         (0..self.count).map(|at| self.get(at).to_owned()).collect()
     }
 
-    /// Whether nothing stands in it.
+    /// Whether all its values are empty.
     pub(super) fn is_blank(&self) -> bool {
         (0..self.count).all(|at| self.get(at).trim().is_empty())
     }
 
-    /// Reads a whole row; false where its quotes do not close within `bytes`.
+    /// Reads a whole row; false if its quotes do not close within `bytes`.
     fn read(&mut self, reader: &mut Reader, bytes: &[u8]) -> bool {
         (self.count, self.written) = (0, 0);
         reader.reset();
@@ -54,7 +54,7 @@ impl Record {
 
     /// Reads on; true once the row is whole.
     fn feed(&mut self, reader: &mut Reader, bytes: &[u8]) -> bool {
-        // No value is longer than what it is read from.
+        // No value is longer than the bytes that it is read from.
         let room = self.written + bytes.len() + 1;
         if self.text.len() < room {
             self.text.resize(room, 0);
@@ -92,10 +92,10 @@ pub(super) enum Next {
     End,
 }
 
-/// Why a file is read no further.
+/// Why a file is not read any further.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BadFile {
-    /// Its bytes cannot be read.
+    /// Its bytes cannot be decoded.
     #[error("the file cannot be read: {0}")]
     Io(#[from] io::Error),
     /// A row without an end.
@@ -114,14 +114,14 @@ pub(super) struct Records<R> {
     at: usize,
     ended: bool,
     delimiter: u8,
-    /// Reads rows, one after the other, a line alone, and quotes as letters: each built once, as their tables take longer
-    /// than a row does.
+    /// Reads rows one after the other, a single line, and quotes as letters: each is built once, as its tables take
+    /// longer to build than a row to read.
     rows: Reader,
     alone: Reader,
     unquoted: Reader,
-    /// Bytes that were taken.
+    /// How many bytes were taken.
     pub(super) taken: u64,
-    /// The place of the last row in the file, from 1; rows with nothing in them count.
+    /// The place of the last row in the file, from 1; empty rows count.
     pub(super) row: i64,
 }
 
@@ -142,7 +142,7 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// Where the line that begins at `from` ends, its break included. None: it is longer than a row may be.
+    /// Where the line that begins at `from` ends, including its break. None: it is longer than a row may be.
     fn line(&mut self, from: usize, begun: usize) -> Result<Option<usize>, BadFile> {
         let mut looked = from;
         loop {
@@ -183,7 +183,7 @@ impl<R: Read> Records<R> {
         Ok(())
     }
 
-    /// Leaves out one line, such as `sep=;`.
+    /// Skips one line, such as `sep=;`.
     pub(super) fn pass_line(&mut self) -> Result<(), BadFile> {
         let end = self.line(self.at, self.at)?.unwrap_or(self.at);
         self.take(end);
@@ -195,7 +195,7 @@ impl<R: Read> Records<R> {
         self.at = end;
     }
 
-    /// Reads the next row that has anything in it. `is_row` says whether values read like a row of this file.
+    /// Reads the next row that is not empty. `is_row` says whether values read like a row of this file.
     pub(super) fn next(
         &mut self,
         record: &mut Record,
@@ -219,7 +219,7 @@ impl<R: Read> Records<R> {
             if blank {
                 record.count = 0;
             }
-            // A quote that is not closed is looked for in the lines behind it.
+            // A quote that is not closed is looked for in the lines after it.
             let whole = loop {
                 if blank || closed {
                     break end == first || sound(&self.buffer[begin..end], self.delimiter);
@@ -252,7 +252,7 @@ impl<R: Read> Records<R> {
     }
 }
 
-/// A line with a break at its end, which the last one of a file may lack.
+/// A line with a break at its end, which the last line of a file may lack.
 fn ended(line: &[u8]) -> std::borrow::Cow<'_, [u8]> {
     match line.last() {
         Some(b'\n' | b'\r') => line.into(),
@@ -260,7 +260,7 @@ fn ended(line: &[u8]) -> std::borrow::Cow<'_, [u8]> {
     }
 }
 
-/// Whether every quote that begins a value ends it as well.
+/// Whether every quote that begins a value also ends it.
 fn sound(row: &[u8], delimiter: u8) -> bool {
     let mut rest = row;
     loop {
@@ -292,7 +292,7 @@ mod tests {
 
     use super::*;
 
-    /// What is read of a text: rows, and lines that are broken.
+    /// The result of reading a text: rows, and lines that are broken.
     fn read(text: &str) -> Result<Vec<(bool, i64, Vec<String>)>, String> {
         let mut records = Records::new(text.as_bytes(), b',');
         let mut record = Record::default();
@@ -342,7 +342,7 @@ mod tests {
                 read.iter().filter(|(whole, ..)| !whole).map(|(_, row, _)| *row).collect();
             assert_eq!(refused, [broken], "{text:?}");
         }
-        // One at the end of the file, or in the middle of a value, is no harm.
+        // A quote at the end of the file, or in the middle of a value, does no harm.
         assert_eq!(read("+1,12\" pipe\n+2,\"Ana").unwrap()[0], row(1, &["+1", "12\" pipe"]));
     }
 
@@ -357,7 +357,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever quotes stray into whichever lines: each line with a number is read or refused, none is lost.
+        /// Whatever quotes stray into whichever lines, each line with a number is read or refused; none is lost.
         #[test]
         fn no_line_is_lost_without_a_word(
             lines in prop::collection::vec(("[a-z\" ]{0,6}", "[a-z\"]{0,4}"), 1..12),
@@ -371,7 +371,7 @@ mod tests {
             prop_assert_eq!(seen, wanted, "{:?}", text);
         }
 
-        /// What was written by the rules reads back, breaks and quotes included.
+        /// A file that was written by the rules reads back, breaks and quotes included.
         #[test]
         fn what_was_quoted_by_the_rules_reads_back(
             values in prop::collection::vec(prop::collection::vec("[a-z,;\"\n ]{1,12}", 2), 1..10),

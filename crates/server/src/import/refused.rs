@@ -1,4 +1,4 @@
-//! The file of refused rows: why each was refused, and the row itself as it stood, so that it can be mended and sent
+//! The file of refused rows: why each was refused, and the row itself as it was, so that it can be corrected and sent
 //! again.
 
 use axum::body::Bytes;
@@ -8,7 +8,7 @@ use store::{ImportState, RowError, Store, StoreError};
 use super::columns::REFUSED;
 use crate::spreadsheet::neutral;
 
-/// Rows that are read together.
+/// Rows to read together.
 const PAGE: usize = 2_000;
 
 /// The refused rows of an import as CSV, page by page.

@@ -1,5 +1,5 @@
-//! A contact out of a row. The number decides whether it is taken; an optional value that cannot be read is left out,
-//! counted, and costs nobody.
+//! A contact from a row. The number decides whether the row is accepted; an optional value that cannot be read is left
+//! out, counted, and costs nobody their place.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -29,12 +29,12 @@ const NO_TIME: &str = "not a date; write 2026-01-31 or 2026-01-31T10:00:00Z. No 
 const NO_ADDRESS: &str = "not an e-mail address";
 const NO_NAME: &str = "the column has no name";
 
-/// Reads rows and gathers what becomes of them.
+/// Reads rows and gathers the results.
 pub(super) struct Taker<'a> {
     reading: &'a Reading,
     consent: Option<Consent>,
     pub(super) part: ImportChunk,
-    /// Bytes of what was gathered, about.
+    /// Approximate size of what was gathered, in bytes.
     pub(super) bytes: usize,
 }
 
@@ -45,12 +45,12 @@ impl<'a> Taker<'a> {
         Self { reading, consent, part: ImportChunk::default(), bytes: 0 }
     }
 
-    /// Rows that were gathered.
+    /// How many rows were gathered.
     pub(super) fn rows(&self) -> usize {
         self.part.contacts.len() + self.part.errors.len()
     }
 
-    /// Takes a row of `len` values, or notes why it is refused.
+    /// Reads a row of `len` values, or records why it is refused.
     pub(super) fn take<'v>(
         &mut self,
         columns: &Columns,
@@ -116,7 +116,7 @@ impl<'a> Taker<'a> {
                 continue;
             }
             let Some(name) = columns.names[at].as_deref() else {
-                // What a person left out is no news; what nobody named is.
+                // A column that a person left out is no news; one without a name is.
                 let named = at < ours(&columns.written);
                 if self.reading.plan.columns.is_empty() && !self.reading.numbers_only && !named {
                     self.leave_out(&format!("column {}", at + 1), NO_NAME);
@@ -144,7 +144,7 @@ impl<'a> Taker<'a> {
         Ok(NewContact { number, zones, fields, consent: self.consent_of(columns, value) })
     }
 
-    /// That somebody agreed to be written to, by the columns that say so, else as everybody in the file did.
+    /// The consent of a contact, from the columns that give it, otherwise as for everybody in the file.
     fn consent_of<'v>(&mut self, columns: &Columns, value: &impl Fn(usize) -> &'v str) -> Option<Consent> {
         let said = |column: Option<usize>| column.map(|at| clean(value(at))).filter(|text| !text.is_empty());
         let mut consent = self.consent.clone();
@@ -157,7 +157,7 @@ impl<'a> Taker<'a> {
             if let Some(at) = instant(&time) {
                 given.at = at;
             } else {
-                // When nobody knows when, nobody can prove it.
+                // A consent without a known time cannot be proven.
                 consent = None;
                 self.leave_out(CONSENT_AT, NO_TIME);
             }
@@ -166,7 +166,7 @@ impl<'a> Taker<'a> {
     }
 }
 
-/// A value without spaces around it, control characters in it, and what spreadsheets mark texts with.
+/// A value without the spaces around it, control characters in it, and the marks that spreadsheets put on texts.
 fn clean(value: &str) -> Cow<'_, str> {
     let value = spreadsheet::plain(value.trim());
     let unseen = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
@@ -183,7 +183,7 @@ fn is_address(text: &str) -> bool {
         && !text.contains(char::is_whitespace)
 }
 
-/// An instant, or a time or the beginning of a day in UTC.
+/// Reads an instant, or a time or the beginning of a day in UTC.
 fn instant(text: &str) -> Option<Timestamp> {
     let in_utc = |at: DateTime| TimeZone::UTC.to_timestamp(at).ok();
     let day = || in_utc(text.parse::<Date>().ok()?.at(0, 0, 0, 0));

@@ -1,4 +1,4 @@
-//! The account's settings: what holds for sending, and what is answered to keywords.
+//! The account's settings: rules for sending, and answers to keywords.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/settings/answers", get(answers).post(save_answers))
 }
 
-/// Saves a change, and what is wrong with it by field where it cannot be saved.
+/// Saves a change; if it cannot be saved, reports what is wrong by field.
 async fn save(app: &App, change: Value, by: By) -> Result<Result<Settings, Wrong>, Refused> {
     let saved = async {
         let settings = body::changed(&app.store.settings().await?, change)?;
@@ -29,7 +29,7 @@ async fn save(app: &App, change: Value, by: By) -> Result<Result<Settings, Wrong
     }
 }
 
-/// Lines of a field, as a list.
+/// The lines of a field, as a list.
 fn lines(text: &str) -> Vec<&str> {
     text.split(['\n', ',']).map(str::trim).filter(|line| !line.is_empty()).collect()
 }
@@ -77,7 +77,7 @@ impl SendingForm {
         }
     }
 
-    /// What the API would be sent; what is no number is sent on as it is, and refused with its field.
+    /// The value as the API takes it. Anything that is not a number is passed on unchanged and rejected with its field.
     fn change(&self, hours: &Hours) -> Value {
         let given = |text: &str| Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
         let limit = given(&self.limit_messages).map(|messages| {
@@ -87,7 +87,7 @@ impl SendingForm {
         let mut change = json!({"time_zone": self.time_zone.trim(), "country": given(&self.country), "window": hours.change(),
             "blackout_dates": lines(&self.blackout_dates), "purposes": lines(&self.purposes), "require_consent": !self.require_consent.is_empty(), "limit": limit,
             "opt_out_holds_for": self.opt_out_holds_for});
-        // An empty one leaves the currency as it is.
+        // An empty field leaves the currency as it is.
         if let (Some(currency), Value::Object(change)) = (given(&self.currency), &mut change) {
             change.insert("currency".to_owned(), json!(currency));
         }
@@ -95,7 +95,7 @@ impl SendingForm {
     }
 }
 
-/// A limit's period in days, rounded up: the form knows no hours.
+/// A limit's period in days, rounded up: the form has no hours.
 fn days(limit: Limit) -> String {
     let hours = limit.per.as_hours();
     ((hours + 23) / 24).to_string()
@@ -158,7 +158,7 @@ async fn answers(State(app): State<App>, caller: Caller) -> Shown {
     Ok(page(&Answers::new(caller, app.store.settings().await?)))
 }
 
-/// The texts, one of each a language; an empty language is left out.
+/// The texts, one of each per language; an empty language is left out.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct AnswersForm {

@@ -1,5 +1,5 @@
-//! Outcomes over time: bars of whole minutes, drawn on the server as SVG, and the same as a table. Times are written in UTC;
-//! the page's script makes them the reader's own, as all others.
+//! Outcomes over time: bars of whole minutes, drawn on the server as SVG, and the same as a table. Times are written in
+//! UTC; the page's script converts them to the reader's own, like all others.
 
 use askama::Template;
 use campaign::{Outcome, outcome::Kind};
@@ -7,19 +7,19 @@ use jiff::Timestamp;
 
 use super::{t, words};
 
-/// Size in the drawing's own units; the page scales it.
+/// The size in the drawing's own units; the page scales it.
 const SIZE: (i64, i64) = (960, 240);
-/// Where the bars stand in it.
+/// Where the bars are in the drawing.
 const LEFT: i64 = 56;
 const TOP: i64 = 26;
 const BOTTOM: i64 = 200;
-/// Bars at most.
+/// The most bars.
 const BARS: i64 = 80;
-/// The widest bar: a course of a minute is not as wide as the page.
+/// The widest bar: a course of one minute does not fill the page.
 const WIDEST: i64 = 36;
-/// Times below the bars at most.
+/// The most times below the bars.
 const TIMES: i64 = 8;
-/// Lines behind the bars.
+/// The lines behind the bars.
 const LEVELS: i64 = 4;
 const MINUTE: i64 = 60;
 
@@ -30,14 +30,14 @@ pub(crate) struct Chart {
     bars: Vec<Bar>,
     times: Vec<(i64, Timestamp)>,
     levels: Vec<(i64, i64)>,
-    /// Minutes of a bar.
+    /// Minutes per bar.
     minutes: i64,
-    /// Whether it goes over more than a day.
+    /// Whether the course spans more than a day.
     days: bool,
 }
 
 impl Chart {
-    /// The kinds that are told apart, from the ground up.
+    /// The kinds that are shown, from the bottom up.
     fn kinds(&self) -> [&'static str; Kind::ALL.len()] {
         Kind::ALL.map(Kind::word)
     }
@@ -59,7 +59,7 @@ struct Bar {
 }
 
 impl Bar {
-    /// What it stands for, in words.
+    /// What the bar stands for, in words.
     fn says(&self) -> String {
         let kinds = Kind::ALL.iter().map(|kind| kind.word()).zip(self.counts).filter(|(_, n)| *n > 0);
         kinds
@@ -76,7 +76,7 @@ impl Bar {
 /// The chart of a campaign's course; none before there is anything to show.
 pub(crate) fn outcomes(course: &[(Timestamp, Outcome, i64)]) -> Option<Chart> {
     let (first, last) = (course.first()?.0.as_second(), course.last()?.0.as_second());
-    // Whole minutes a bar, as few as fill the width.
+    // Whole minutes per bar, as few as fit the width.
     let minutes = ((last - first) / MINUTE + 1).div_euclid(BARS) + 1;
     let length = minutes * MINUTE;
     let count = (last - first) / length + 1;
@@ -86,7 +86,7 @@ pub(crate) fn outcomes(course: &[(Timestamp, Outcome, i64)]) -> Option<Chart> {
     }
     let highest = counts.iter().map(|bar| bar.iter().sum::<i64>()).max().unwrap_or(1).max(1);
     let scaled = |n: i64| n * (BOTTOM - TOP) / highest;
-    // The axis ends with the last bar: nothing of it lies in the future.
+    // The axis ends with the last bar: none of it lies in the future.
     let width = ((SIZE.0 - LEFT - 8) / count).clamp(1, WIDEST);
     let at = |bar: i64| Timestamp::from_second(first + bar * length).unwrap_or(Timestamp::UNIX_EPOCH);
     let bar = |(i, counts): (i64, [i64; Kind::ALL.len()])| {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{App, auth::Caller, problem::Problem};
 
-/// Contacts on a page of a list.
+/// Contacts on one page of a list.
 const MEMBERS: u32 = 50;
 /// Campaigns whose messages a person's page shows.
 const CAMPAIGNS: u32 = 100;
@@ -47,9 +47,9 @@ struct ListsPage {
     /// The name of a new list, as typed.
     name: String,
     q: String,
-    /// Whom a search found; none where nobody was looked for.
+    /// The people that a search found; none if there was no search.
     found: Option<Vec<Contact>>,
-    /// Whether there are more of them.
+    /// Whether there are more people.
     more: bool,
     /// Whether contacts were stored that a search by name does not know yet.
     due: bool,
@@ -62,7 +62,7 @@ struct Search {
     q: String,
 }
 
-/// The number of an address or a form.
+/// The number in an address or a form.
 pub(super) fn number(text: &str) -> Result<Msisdn, Problem> {
     Msisdn::parse(text, None).map_err(|e| Problem::field("number", e))
 }
@@ -142,7 +142,7 @@ async fn list(
     Ok(page(&list))
 }
 
-/// Takes in a file; its page asks how it is to be read.
+/// Takes in a file; its page asks how to read it.
 async fn import(
     State(app): State<App>,
     caller: Caller,
@@ -167,7 +167,7 @@ async fn import(
 struct Person {
     me: Me,
     c: Contact,
-    /// What it was, or will be, sent; newest first.
+    /// Messages that were or will be sent to it, newest first.
     messages: Vec<PersonDelivery>,
 }
 
@@ -176,7 +176,7 @@ impl Person {
         self.c.suppressed.iter().any(|s| s.reason == SkipReason::Blocked.word())
     }
 
-    /// Where something is done with this person.
+    /// The address of actions on this person.
     fn address(&self, what: &str) -> String {
         format!("/contacts/{}/{what}", self.c.number)
     }
@@ -186,7 +186,7 @@ impl Person {
     }
 }
 
-/// Why nothing goes to a number, and since when.
+/// Why nothing is sent to a number, and since when.
 fn held(s: &Suppressed) -> t::Markup {
     let channel = words::for_purpose(t::word("held-of", &s.channel), &s.purpose);
     t::html("held-since", ("why", t::word("skipped", &s.reason), "channel", channel, "at", t::time(s.at)))
@@ -213,7 +213,7 @@ async fn unblock(State(app): State<App>, caller: Caller, Path(path): Path<String
     let number = number(&path)?;
     for suppressed in app.store.contact(number).await?.suppressed {
         let channel = Barred::from_word(&suppressed.channel);
-        // What the person asked for themselves is only theirs to lift.
+        // Only the person can lift their own opt-out.
         if let Some(channel) = channel.filter(|_| suppressed.reason == SkipReason::Blocked.word()) {
             app.store.unsuppress(number, channel, SkipReason::Blocked.word(), caller.by()).await?;
         }
@@ -228,7 +228,7 @@ struct ConsentForm {
     withdraw: String,
 }
 
-/// Notes that somebody agreed to be written to, or that they do so no more.
+/// Records that a person consents to messages, or no longer does.
 async fn consent(
     State(app): State<App>,
     caller: Caller,

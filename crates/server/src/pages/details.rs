@@ -1,4 +1,4 @@
-//! Campaign Details: where a campaign stands, what became of it, what can be done with it.
+//! Campaign Details: a campaign's status, its outcomes, and its actions.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -37,13 +37,13 @@ use crate::{
     view::{self, WaitingView},
 };
 
-/// Recipients on a page.
+/// Recipients on one page.
 const RECIPIENTS: usize = 50;
-/// What has no receipt by then is not waited for any more.
+/// How long a receipt is waited for.
 const RECEIPT_WITHIN: SignedDuration = SignedDuration::from_hours(72);
-/// What is over within this is told as a span, else as a time.
+/// The longest remaining time that is shown as a span; later ends are shown as a time.
 const AN_HOUR: SignedDuration = SignedDuration::from_hours(1);
-/// Replies on a page.
+/// Replies on one page.
 const REPLIES: u32 = 100;
 
 pub(super) fn routes() -> Router<App> {
@@ -58,12 +58,12 @@ pub(super) fn routes() -> Router<App> {
         .route("/campaigns/{id}/release", post(release))
 }
 
-/// The campaign of an address.
+/// The campaign in an address.
 pub(super) fn id(path: &str) -> Result<CampaignId, Refused> {
     path.parse().map_err(|_| Problem::not_found("there is no such campaign").into())
 }
 
-/// The zone that a campaign's own instants are meant and shown in: its own, else the account's.
+/// The zone in which a campaign's own instants are meant and shown: its own, otherwise the account's.
 pub(super) async fn zone(app: &App, d: &Definition) -> store::Result<TimeZone> {
     let name = match &d.time_zone {
         Some(name) => name.clone(),
@@ -77,7 +77,7 @@ pub(super) async fn zone(app: &App, d: &Definition) -> store::Result<TimeZone> {
 struct Details {
     me: Me,
     row: Row,
-    /// Changes before this was read.
+    /// The count of changes before this was read.
     seen: u64,
     timeline: Vec<TimelineEntry>,
     waiting: Vec<WaitingView>,
@@ -90,7 +90,7 @@ struct Details {
     /// What is still to come of it.
     outlook: Outlook,
     route: Option<String>,
-    /// As whom it is sent: the sender, or the pool's name.
+    /// The sender, or the pool's name.
     send_as: Option<String>,
     replies: i64,
     /// What was just done, in words.
@@ -104,20 +104,20 @@ impl Details {
         self.row.totals.counts()
     }
 
-    /// The outcomes that the table of messages has a column for: those that any message came to, and the usual ones.
+    /// The outcomes that have a column in the table of messages: those that any message reached, and the usual ones.
     fn columns(&self) -> Vec<&'static str> {
         let counts = self.row.totals.counts();
         counts.filter(|(row, n)| *n > 0 || row.usual).map(|(row, _)| row.word).collect()
     }
 
-    /// What a message came to, in the order of the columns.
+    /// A message's counts, in the order of the columns.
     fn of_message(&self, at: impl Given<usize>) -> Vec<(&'static str, i64)> {
         let columns = self.columns();
         let totals = self.row.campaign.totals.get(at.given()).copied().unwrap_or_default();
         totals.counts().map(|(row, n)| (row.word, n)).filter(|(word, _)| columns.contains(word)).collect()
     }
 
-    /// When a message goes, of what is still to come of it.
+    /// When a message goes, according to what is still to come.
     fn times(&self, n: impl Given<usize>) -> Option<&MessageTimes> {
         self.outlook.times.iter().find(|times| times.n as usize == n.given())
     }
@@ -156,7 +156,7 @@ async fn read(app: &App, caller: Caller, id: CampaignId, did: &str) -> Result<De
     let outlook = app.store.outlook(id, Timestamp::now()).await?;
     let mut waiting = waiting;
     for w in waiting.iter_mut().filter(|w| w.reason == "not_due") {
-        // A message after another is due when that one really went.
+        // A message after another is due when that one has really gone.
         w.until = outlook.next.or(w.until);
     }
     let left = left(&row, &outlook, &waiting);
@@ -182,7 +182,7 @@ async fn read(app: &App, caller: Caller, id: CampaignId, did: &str) -> Result<De
     })
 }
 
-/// As whom a campaign is sent, the sender or the pool's name.
+/// A campaign's sender, or its pool's name.
 async fn send_as(app: &App, d: &Definition) -> store::Result<Option<String>> {
     Ok(match d.content.send_as() {
         Some(SendAs::One(sender)) => Some(sender.to_string()),
@@ -196,7 +196,7 @@ async fn send_as(app: &App, d: &Definition) -> store::Result<Option<String>> {
     })
 }
 
-/// How long a running campaign still takes, or when its last message goes.
+/// How long a running campaign will still take, or when its last message goes.
 fn left(row: &Row, outlook: &Outlook, waiting: &[WaitingView]) -> Option<t::Markup> {
     if row.campaign.status != Status::Running || row.totals.pending == 0 {
         return None;
@@ -222,7 +222,7 @@ fn waits(w: &WaitingView) -> t::Markup {
     }
 }
 
-/// What an action brought, with its figures.
+/// The result of an action, with its figures.
 fn done(did: &str, row: &Row) -> Option<Cow<'static, str>> {
     let n = &row.totals;
     let left = n.settled() - n.skipped;
@@ -239,12 +239,12 @@ fn done(did: &str, row: &Row) -> Option<Cow<'static, str>> {
     })
 }
 
-/// Goes to a campaign's page, where it says what was done.
+/// Goes to a campaign's page, which says what was done.
 pub(super) fn went(id: CampaignId, did: &str) -> Response {
     Redirect::to(&format!("/campaigns/{id}?did={did}")).into_response()
 }
 
-/// The page of an action: what it brought, or the campaign as it is with why it could not be done.
+/// The page after an action: its result, or the campaign unchanged with the reason for the refusal.
 pub(super) async fn acted(
     app: &App,
     caller: Caller,
@@ -280,14 +280,14 @@ async fn stop(State(app): State<App>, caller: Caller, Path(path): Path<String>) 
     acted(&app, caller, id, Action::Stop, stopped.map(|()| id)).await
 }
 
-/// Asks once more for what cannot be undone, with what it would do.
+/// Asks for confirmation of an action that cannot be undone, and shows what it would do.
 #[derive(Template)]
 #[template(path = "confirm.html")]
 struct Confirm {
     me: Me,
     row: Row,
     action: Action,
-    /// What it would do, in words.
+    /// What the action would do, in words.
     warning: Cow<'static, str>,
 }
 
@@ -348,7 +348,7 @@ struct Recipients {
 }
 
 impl Recipients {
-    /// What may have become of a delivery, as the filter names it.
+    /// The outcome to filter by.
     fn outcomes(&self) -> impl Iterator<Item = &'static str> {
         TABLE.iter().map(|row| row.word)
     }
@@ -357,13 +357,13 @@ impl Recipients {
         self.message.is_some_and(|message| message as usize == n.given())
     }
 
-    /// The attempts before the last, where there were any.
+    /// The attempts before the last, if there were any.
     fn history(&self, item: &DeliveryRow) -> Option<&Vec<AttemptRow>> {
         self.attempts.get(&item.id)
     }
 }
 
-/// Why a delivery stands as it does, in words: the reason of a skip, else what the carrier said, or did not say in time.
+/// Why a delivery has its outcome, in words: the reason of a skip, or what the carrier said, or did not say in time.
 pub(super) fn why(item: &DeliveryRow) -> String {
     let waited = item.sent_at.map(|at| Timestamp::now().duration_since(at));
     if item.outcome == Place::Settled(Outcome::Sent) && waited.is_some_and(|w| w > RECEIPT_WITHIN) {
@@ -380,7 +380,7 @@ pub(super) fn why(item: &DeliveryRow) -> String {
     }
 }
 
-/// Whether a person is to say what became of it.
+/// Whether a person should say what became of the delivery.
 fn is_in_doubt(item: &DeliveryRow) -> bool {
     item.outcome == Place::Settled(Outcome::InDoubt)
 }
@@ -443,7 +443,7 @@ struct Replies {
     me: Me,
     row: Row,
     items: Vec<ReplyRow>,
-    /// Whether only those are shown that read like a refusal.
+    /// Whether to show only replies that read like a refusal.
     only: bool,
     next: Option<i64>,
 }

@@ -1,5 +1,5 @@
-//! The editor: campaign details, then messages. What is wrong comes back beside its field with what was
-//! typed; whoever saves over somebody else's change is told and decides.
+//! The editor: campaign details, then messages. Errors come back beside their fields with what was typed; a person who
+//! would overwrite somebody else's change is told and decides.
 
 use askama::Template;
 use axum::{
@@ -36,7 +36,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/campaigns/{id}/messages", get(messages).post(written))
 }
 
-/// The first step, as its fields are named.
+/// The fields of the first step.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 struct DetailsForm {
@@ -44,7 +44,7 @@ struct DetailsForm {
     name: String,
     owner: String,
     sender: String,
-    /// A pool in the sender's place.
+    /// A pool instead of a sender.
     pool: String,
     route_id: String,
     list_ids: Vec<String>,
@@ -55,7 +55,7 @@ struct DetailsForm {
     opt_in_acknowledged: String,
     pilot: String,
     max_cost: String,
-    /// Saves over somebody else's change.
+    /// Whether to overwrite somebody else's change.
     over: String,
 }
 
@@ -89,12 +89,12 @@ impl DetailsForm {
         Self { owner: me.to_owned(), hours: Hours::of(window), ..Self::default() }
     }
 
-    /// What the API would be sent.
+    /// The value as the API takes it.
     fn change(&self) -> Value {
         let given = |text: &str| Some(text.trim()).filter(|t| !t.is_empty()).map(str::to_owned);
         let sender =
             given(&self.pool).map_or_else(|| json!(given(&self.sender)), |pool| json!({"pool": pool}));
-        // What is no number is sent on as it is, and refused with its field.
+        // Anything that is not a number is passed on unchanged and rejected with its field.
         let pilot = given(&self.pilot).map(|n| n.parse::<u32>().map_or_else(|_| json!(n), |n| json!(n)));
         json!({"pilot": pilot, "max_cost": given(&self.max_cost), "channel": "sms", "name": self.name.trim(), "owner": given(&self.owner), "sender": sender,
             "route_id": given(&self.route_id), "list_ids": self.list_ids, "time_zone": given(&self.time_zone),
@@ -155,7 +155,7 @@ impl EditDetails {
     }
 }
 
-/// What is wrong, out of whatever refused the form; what is not the form's fault is passed on.
+/// The errors in a form, from whatever refused it; an error that is not the form's fault is passed on.
 fn wrong(problem: Problem) -> Result<Wrong, Refused> {
     match problem.into_fields() {
         Ok(fields) => Ok(Wrong(fields)),
@@ -163,7 +163,7 @@ fn wrong(problem: Problem) -> Result<Wrong, Refused> {
     }
 }
 
-/// Only what its status lets be edited.
+/// Only the fields that its status allows to be edited.
 async fn editable(app: &App, id: CampaignId) -> store::Result<Campaign> {
     let campaign = app.store.campaign(id).await?;
     lifecycle::transition(campaign.definition.channel(), campaign.status, Cause::Act(Action::Edit))?;
@@ -208,7 +208,7 @@ async fn edit(State(app): State<App>, caller: Caller, Path(path): Path<String>) 
     }
 }
 
-/// Saves a change over the version that was read, or over whatever there is where the person says so.
+/// Saves a change over the version that was read, or over any version if the person asks for that.
 async fn save(
     app: &App,
     id: CampaignId,
@@ -256,14 +256,14 @@ struct MessagesForm {
     /// `save`, `preview`, `add`, `remove-2`, `schedule`.
     action: String,
     text: Vec<String>,
-    /// The places, from 0, of the messages that are sent word for word.
+    /// The indexes, from 0, of the messages that are sent word for word.
     plain: Vec<usize>,
     see: String,
 }
 
 struct MessageForm {
     text: String,
-    /// Sent word for word.
+    /// Whether it is sent word for word.
     plain: bool,
     send: SendForm,
     preview: Option<Preview>,
@@ -277,7 +277,7 @@ struct EditMessages {
     name: String,
     version: i64,
     zone: String,
-    /// Numbers of contacts that the texts are shown for.
+    /// Numbers of contacts to show the texts for.
     see: String,
     messages: Vec<MessageForm>,
     fields: Vec<String>,

@@ -1,4 +1,4 @@
-//! The form of a sending window, as campaigns and the account have one.
+//! The form of a sending window, for campaigns and for the account.
 
 use campaign::Window;
 use serde::Deserialize;
@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 /// The days of a week, as forms and the API name them.
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-/// Sending hours as their fields are named.
+/// The fields of the sending hours.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Hours {
-    /// `any`, else the hours below.
+    /// `any`; otherwise the hours below hold.
     window: String,
     days: Vec<String>,
     pub(super) from: String,
@@ -21,7 +21,7 @@ pub(super) struct Hours {
 
 impl Hours {
     pub(super) fn of(window: Option<&Window>) -> Self {
-        // Hours to begin with, where there are none so far.
+        // Initial hours, if there are none so far.
         let hours = serde_json::to_value(window.cloned().unwrap_or_default()).unwrap_or_default();
         let text = |key: &str| hours.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let list = |key: &str| -> Vec<String> {
@@ -37,7 +37,7 @@ impl Hours {
         }
     }
 
-    /// What the API would be sent.
+    /// The value as the API takes it.
     pub(super) fn change(&self) -> Value {
         if self.any() {
             return Value::Null;

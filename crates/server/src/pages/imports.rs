@@ -1,4 +1,4 @@
-//! Files of contacts: sent, looked at column by column, imported; into lists and onto do-not-contact lists.
+//! Files of contacts: uploaded, looked at column by column, imported; into lists and onto do-not-contact lists.
 
 use std::borrow::Cow;
 
@@ -29,11 +29,11 @@ use crate::{
     uploads,
 };
 
-/// Errors of an import that its page shows; the file has all of them.
+/// How many errors of an import its page shows; the file has all of them.
 const ERRORS: usize = 20;
-/// Numbers on a page of the do-not-contact lists.
+/// Numbers on one page of the do-not-contact lists.
 const NUMBERS: u32 = 50;
-/// Imports shown with them.
+/// How many imports are shown with them.
 const IMPORTS: u32 = 10;
 
 pub(super) fn routes() -> Router<App> {
@@ -43,7 +43,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/contacts/imports/{id}", get(state).post(begin))
 }
 
-/// The limit of a form with a file: the file is written to the disk as it comes, and has a limit of its own.
+/// The limit for a form with a file: the file is written to disk as it arrives, and has a limit of its own.
 pub(super) fn with_file() -> DefaultBodyLimit {
     DefaultBodyLimit::max((LARGEST_FILE + AROUND_FILE) as usize)
 }
@@ -56,7 +56,7 @@ fn broken(e: &MultipartError) -> Problem {
     }
 }
 
-/// A field beside the file, which is a word.
+/// A text field beside the file.
 async fn word(mut field: Field<'_>) -> Result<String, Problem> {
     let mut word = Vec::new();
     while let Some(bytes) = field.chunk().await.map_err(|e| broken(&e))? {
@@ -68,7 +68,7 @@ async fn word(mut field: Field<'_>) -> Result<String, Problem> {
     Ok(String::from_utf8_lossy(&word).into_owned())
 }
 
-/// Takes in the file of a form; `into` makes its target out of the fields before it.
+/// Takes in the file of a form; `into` makes its target from the fields before it.
 pub(super) async fn receive(
     app: &App,
     headers: &HeaderMap,
@@ -98,12 +98,12 @@ async fn file(app: &App, field: Field<'_>, into: ImportTarget, by: By) -> Result
     uploads::receive(&app.store, into, by, field.map_err(|e| broken(&e))).await
 }
 
-/// A column of a file that waits.
+/// A column of a file that waits to be imported.
 struct Column {
     name: String,
-    /// What it is taken for; empty: left out.
+    /// What the column is taken for; empty: left out.
     is: String,
-    /// The field of its own name, where it has one.
+    /// The field of the column's own name, if there can be one.
     own: Option<String>,
     samples: Vec<String>,
 }
@@ -121,9 +121,9 @@ struct Waits {
 struct ImportPage {
     me: Me,
     import: ImportState,
-    /// Changes before this was read.
+    /// The count of changes before this was read.
     seen: u64,
-    /// Where it goes: address and name.
+    /// The target of the import: address and name.
     into: (String, String),
     waits: Option<Waits>,
     form: PlanForm,
@@ -140,7 +140,7 @@ impl ImportPage {
         matches!(self.import.into, ImportTarget::DoNotContact(_))
     }
 
-    /// Whether something is to be looked at: rows that were refused, values that were left out.
+    /// Whether there is anything to look at: refused rows, values that were left out.
     fn wants_a_look(&self) -> bool {
         self.import.rejected > 0 || !self.import.left_out.is_empty()
     }
@@ -150,15 +150,15 @@ impl ImportPage {
     }
 }
 
-/// How a file is to be read, as its page sends it.
+/// How to read a file, as its page sends it.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 struct PlanForm {
-    /// `look` only shows; anything else begins.
+    /// `look` only shows the result; anything else begins the import.
     action: String,
-    /// What each column is; empty: left out.
+    /// The meaning of each column; empty: left out.
     column: Vec<String>,
-    /// `yes` where the first row names the columns.
+    /// `yes` if the first row names the columns.
     header: String,
     country: String,
     consent: String,
@@ -184,7 +184,7 @@ fn id(path: &str) -> Result<ImportId, Refused> {
     path.parse().map_err(|_| Problem::not_found("there is no such import").into())
 }
 
-/// Looks at a file on a thread that may block: it may be in an encoding that only its end tells.
+/// Looks at a file on a thread that may block: only its end may tell its encoding.
 async fn look(app: &App, import: ImportId, form: Option<&PlanForm>) -> Result<Look, Problem> {
     let file = uploads::open(&app.store, import)?;
     let (columns, header) = match form {
@@ -261,7 +261,7 @@ async fn state(State(app): State<App>, caller: Caller, Path(path): Path<String>)
     Ok(page(&read(&app, caller, id(&path)?, None).await?))
 }
 
-/// Begins the import of a file that waits, or shows how it would be read.
+/// Begins to import a file that waits, or shows how it would be read.
 async fn begin(
     State(app): State<App>,
     caller: Caller,
@@ -304,7 +304,7 @@ impl BarredPage {
     }
 }
 
-/// What a number on the list gets no more.
+/// What numbers on the list no longer get.
 fn barred_from(s: &Suppressed) -> Cow<'static, str> {
     words::for_purpose(t::word("barred", &s.channel), &s.purpose)
 }

@@ -17,14 +17,14 @@ use store::{Campaign, CampaignFilter, CampaignSort};
 use super::{Me, Shown, page, t, words};
 use crate::{App, auth::Caller};
 
-/// Campaigns on a page.
+/// Campaigns on one page.
 const SHOWN: u32 = 50;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/", get(index))
 }
 
-/// What the address asks for; all of it optional, and kept in every link of the page.
+/// The query of the address; all of it is optional, and is kept in every link of the page.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
 struct Asked {
@@ -34,7 +34,7 @@ struct Asked {
     sender: String,
     from: String,
     to: String,
-    /// The reader's time zone, whose days `from` and `to` are; empty: the account's.
+    /// The reader's time zone, which `from` and `to` are days in; empty: the account's.
     zone: String,
     sort: String,
     reverse: String,
@@ -77,7 +77,7 @@ impl Asked {
         }
     }
 
-    /// The address of this page with something else.
+    /// The address of this page with one value changed.
     fn link(&self, change: impl FnOnce(&mut Self)) -> String {
         let mut other = self.clone();
         change(&mut other);
@@ -89,7 +89,7 @@ impl Asked {
         format!("/?channel={channel}")
     }
 
-    /// The address that sorts by a column, or the other way round where it does so already.
+    /// The address that sorts by a column, or reverses the order if it already does.
     fn sorted(&self, by: &str) -> String {
         let turned = if self.sort().word() == by && self.reverse != "1" { "1" } else { "" };
         self.link(|other| {
@@ -107,7 +107,7 @@ impl Asked {
         }
     }
 
-    /// The address that shows archived campaigns.
+    /// The address that also shows archived campaigns.
     fn archived(&self) -> String {
         self.link(|other| {
             other.status = Status::Archived.word().into();
@@ -157,10 +157,10 @@ impl Row {
         self.actions.iter().any(|a| a.word() == word)
     }
 
-    /// Every action with its word, its text, and why it is not offered.
+    /// Every action with its word, its text, and the reason if it is not offered.
     pub(super) fn menu(&self) -> Vec<Entry> {
         let channel = self.campaign.definition.channel();
-        // Nothing is held most of the time: then nobody looks for its release.
+        // Usually nothing is held: then nobody looks for a release.
         let shown = |a: &&Action| **a != Action::Release || self.actions.contains(a);
         Action::ALL
             .iter()
@@ -173,7 +173,7 @@ impl Row {
     }
 }
 
-/// An action in a menu: its word, its text, and why it is not offered.
+/// An action in a menu: its word, its text, and the reason if it is not offered.
 type Entry = (&'static str, Cow<'static, str>, Option<Cow<'static, str>>);
 
 /// The names of all lists.
@@ -187,18 +187,18 @@ struct Index {
     me: Me,
     rows: Vec<Row>,
     asked: Asked,
-    /// As saved, and as people read it.
+    /// The sender as saved, and as people read it.
     senders: Vec<(String, String)>,
-    /// Whether there is any campaign at all.
+    /// Whether there are any campaigns at all.
     any: bool,
     more: bool,
-    /// Whether archived campaigns fit where no other does.
+    /// Whether archived campaigns match where no others do.
     archived: bool,
-    /// Changes before this was read.
+    /// The count of changes before this was read.
     seen: u64,
 }
 
-/// The columns, as they are sorted by.
+/// The columns, with the orders that they sort by.
 const COLUMNS: [&str; 7] = ["status", "name", "start", "created_by", "messages", "list", "progress"];
 
 async fn index(State(app): State<App>, caller: Caller, Query(asked): Query<Asked>) -> Shown {

@@ -1,7 +1,7 @@
-//! The screens: server-rendered, usable without JavaScript, kept true by live events where it runs.
+//! The screens: rendered on the server, usable without JavaScript, and kept up to date by live events if it runs.
 //!
-//! A form is sent to its own address; what is wrong with it comes back on the same page, by its field, with
-//! what was typed. What was done answers with another address, so that a reload does nothing twice.
+//! A form is sent to its own address; its errors come back on the same page, by field, with what was typed. A
+//! successful action answers with another address, so that a reload does nothing twice.
 
 mod account;
 mod chart;
@@ -42,7 +42,7 @@ use crate::{
     problem::{self, Problem},
 };
 
-/// What a page may load: itself, nothing else.
+/// What a page may load: only from its own server.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; \
      base-uri 'none'; frame-ancestors 'none'",
@@ -76,7 +76,7 @@ async fn asset(Path(name): Path<String>) -> Response {
     ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "max-age=300")], text).into_response()
 }
 
-/// Who looks at a page, and where in the product it is.
+/// The person who looks at a page, and where in the product the page is.
 struct Me {
     name: String,
     role: Role,
@@ -98,7 +98,7 @@ impl Me {
     }
 }
 
-/// What a page's handler answers; what went wrong becomes a page of its own.
+/// What a page's handler returns; an error becomes a page of its own.
 type Shown = Result<Response, Refused>;
 
 /// Why there is no page.
@@ -145,12 +145,12 @@ fn page(template: &impl Template) -> Response {
     }
 }
 
-/// A page that shows a form again, with what is wrong in it.
+/// A page that shows a form again, with its errors.
 fn again(template: &impl Template, status: StatusCode) -> Response {
     (status, page(template)).into_response()
 }
 
-/// A form that was sent. Names may repeat: each of a list's values under the list's name.
+/// The data of a form. Names may repeat: each value of a list comes under the list's name.
 struct Posted<T>(T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Posted<T> {
@@ -184,17 +184,17 @@ fn read<T: DeserializeOwned>(form: &[u8]) -> Result<T, Refused> {
         .map_err(|e| Problem::unreadable(format!("the form cannot be read: {e}")).into())
 }
 
-/// What is wrong in a form, by field.
+/// The errors in a form, by field.
 #[derive(Default)]
 struct Wrong(Vec<store::Problem>);
 
 impl Wrong {
-    /// What is wrong with this field.
+    /// The error in this field.
     fn of(&self, field: &str) -> Option<&str> {
         self.0.iter().find(|p| p.field == field).map(|p| p.message.as_str())
     }
 
-    /// What is wrong with anything inside this field.
+    /// The errors in anything inside this field.
     fn within(&self, field: &str) -> Option<&str> {
         let inside = |p: &&store::Problem| {
             p.field.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
@@ -202,7 +202,7 @@ impl Wrong {
         self.0.iter().find(inside).map(|p| p.message.as_str())
     }
 
-    /// What stands at the top of the page: everything, as the field may lie on another one.
+    /// The errors for the top of the page: all of them, as a field may be on another page.
     fn all(&self) -> &[store::Problem] {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! Schedule, adjust, restart: what would happen is shown first, then agreed to.
+//! Schedule, adjust, restart: what would happen is shown first, and then agreed to.
 
 use std::collections::BTreeMap;
 
@@ -70,7 +70,7 @@ impl Schedule {
         })
     }
 
-    /// How long it takes from the first send to the last.
+    /// The time from the first send to the last.
     fn lasts(&self) -> String {
         let span = self.forecast.as_ref().and_then(|f| Some(f.last_send?.duration_since(f.first_send?)));
         words::span(span.unwrap_or(SignedDuration::ZERO))
@@ -86,7 +86,7 @@ impl Schedule {
         self.forecast.as_ref()?.times.iter().find(|times| times.n as usize == n.given())
     }
 
-    /// Whether what is wrong is mended on the page of the messages.
+    /// Whether the error is corrected on the page of the messages.
     fn in_messages(&self, field: impl AsRef<str>) -> bool {
         field.as_ref().starts_with("messages")
     }
@@ -111,7 +111,7 @@ async fn scheduled(State(app): State<App>, caller: Caller, Path(path): Path<Stri
     }
 }
 
-/// A message whose time may be changed.
+/// A message whose time can be changed.
 struct Timed {
     n: usize,
     text: String,
@@ -127,7 +127,7 @@ struct Times {
     campaign: Campaign,
     zone: TimeZone,
     messages: Vec<Timed>,
-    /// What the new times would do, and these times as they were looked at.
+    /// What the new times would do, and these times as the person saw them.
     looked: Option<(Forecast, String)>,
     wrong: Wrong,
     refused: Option<String>,
@@ -167,7 +167,7 @@ impl Times {
                         m.rebuilt = Some(rebuilt);
                     }
                 }
-                // What has nothing left has no time to change.
+                // A message with nothing left has no time to change.
                 self.messages.retain(|m| m.rebuilt.is_some());
                 Ok(())
             }
@@ -218,9 +218,9 @@ impl Times {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct TimesForm {
-    /// `look` only shows; anything else does it.
+    /// `look` only shows the result; anything else does it.
     action: String,
-    /// The times that were looked at, and are agreed to.
+    /// The times that the person saw and agrees to.
     looked: String,
     failed: String,
     n: Vec<u32>,

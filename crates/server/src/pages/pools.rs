@@ -1,4 +1,4 @@
-//! Pools of senders: campaigns are sent as one of many, each with its own rate.
+//! Pools of senders: campaigns are sent from one of many senders, each with its own rate.
 
 use std::num::NonZeroU32;
 
@@ -36,7 +36,7 @@ async fn all(State(app): State<App>, caller: Caller) -> Shown {
     Ok(page(&PoolsPage { me: Me::new(caller, "routes"), pools: app.store.pools().await? }))
 }
 
-/// A pool, as typed: a sender and its rate a line.
+/// A pool as typed: one sender and its rate per line.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct PoolForm {
@@ -67,7 +67,7 @@ impl PoolForm {
     }
 }
 
-/// A sender and its rate, behind the last comma.
+/// A sender and its rate, which follows the last comma.
 fn sender(line: &str) -> Result<PoolSender, String> {
     let (sender, rate) = line.rsplit_once(',').unwrap_or((line, ""));
     let sender = Sender::try_from(sender.trim().to_owned()).map_err(|e| e.to_string())?;
@@ -90,12 +90,12 @@ impl EditPool {
         Self { me: Me::new(caller, "routes"), id, form, wrong: Wrong::default() }
     }
 
-    /// Where the pool is removed.
+    /// The address that removes the pool.
     fn remove(&self) -> String {
         self.id.map(|id| format!("/routes/pools/{id}/remove")).unwrap_or_default()
     }
 
-    /// The form again, with what is wrong with it.
+    /// Shows the form again with its errors.
     fn again(self, problem: Problem) -> Shown {
         let wrong = Wrong(problem.into_fields()?);
         Ok(again(&Self { wrong, ..self }, StatusCode::UNPROCESSABLE_ENTITY))

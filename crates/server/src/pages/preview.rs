@@ -1,5 +1,5 @@
-//! What a text comes to: counted, priced, and shown as it reads for some contacts; with the page of the messages, and
-//! again as one types.
+//! The size of a text: counted, priced, and shown as it reads for some contacts; with the page of the messages, and
+//! again while a person types.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use store::{Campaign, StoreError};
 use super::{Posted, Shown, details::id, page, t};
 use crate::App;
 
-/// Contacts that a text is shown for, and as many as may be chosen.
+/// How many contacts a text is shown for, and how many may be chosen.
 const SAMPLES: usize = 3;
 const MOST_CHOSEN: usize = 10;
 
@@ -20,30 +20,30 @@ pub(super) fn routes() -> Router<App> {
     Router::new().route("/preview", post(preview))
 }
 
-/// What a text comes to.
+/// The size, price and appearance of a text.
 pub(super) struct Preview {
     pub(super) characters: usize,
-    /// None where it is longer than messages can be.
+    /// The size; none if the text is longer than a message can be.
     encoding: Option<&'static str>,
     pub(super) segments: usize,
-    /// What it costs a recipient, where the route has a price.
+    /// The cost per recipient, if the route has a price.
     pub(super) cost: Option<String>,
-    /// What is wrong with it.
+    /// What is wrong with the text.
     pub(super) wrong: Option<String>,
-    /// What may be meant otherwise than it is written.
+    /// What may not be meant as it is written.
     pub(super) warnings: Vec<String>,
-    /// How it reads for some contacts, and their numbers.
+    /// How it reads for some contacts, with their numbers.
     pub(super) samples: Vec<(String, String)>,
     /// How many contacts lack a field that it needs.
     pub(super) lacking: i64,
-    /// Of how many that were looked at, where there may be more.
+    /// How many contacts were looked at, where there may be more.
     looked_at: Option<i64>,
-    /// The first few of them.
+    /// The first few contacts that lack a field.
     pub(super) lackers: Vec<String>,
 }
 
 impl Preview {
-    /// How many lack a field, in words.
+    /// How many contacts lack a field, in words.
     pub(super) fn lack(&self) -> Cow<'static, str> {
         match self.looked_at {
             Some(all) => t::with("contacts-lack-of", ("n", self.lacking, "all", all)),
@@ -66,7 +66,7 @@ struct PreviewPart {
 #[serde(default)]
 struct Typed {
     text: String,
-    /// Anything: it is sent word for word.
+    /// Any value means that the text is sent word for word.
     plain: String,
     campaign: String,
     see: String,
@@ -79,7 +79,7 @@ async fn preview(State(app): State<App>, Posted(form): Posted<Typed>) -> Shown {
     Ok(page(&PreviewPart { p: reader.look(&app, &form.text, form.plain.is_empty()).await? }))
 }
 
-/// For whom the texts of a campaign are shown, and what a segment costs.
+/// The contacts that the texts of a campaign are shown for, and the price of a segment.
 pub(super) struct Reader {
     lists: Vec<ListId>,
     chosen: Vec<Msisdn>,
@@ -88,7 +88,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// `see` names contacts by their numbers; what is no number is passed over while it is typed.
+    /// `see` names contacts by their numbers. Anything that is not a number is ignored while a person types.
     pub(super) async fn of(app: &App, campaign: &Campaign, see: &str) -> store::Result<Self> {
         let d = &campaign.definition;
         let price = match d.route_id {
@@ -107,7 +107,7 @@ impl Reader {
             .await;
         let (seen, wrong) = match seen {
             Ok(seen) => (seen, None),
-            // What cannot be rendered is counted as it stands.
+            // A text that cannot be rendered is counted as written.
             Err(StoreError::Invalid(problems)) => {
                 (store::Preview::default(), problems.into_iter().next().map(|p| p.message))
             }

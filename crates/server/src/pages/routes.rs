@@ -24,9 +24,9 @@ use crate::{
     view::RouteView,
 };
 
-/// Tries shown with a route.
+/// How many test messages are shown with a route.
 const TESTS: u32 = 5;
-/// Replies on a page.
+/// Replies on one page.
 const REPLIES: u32 = 100;
 
 pub(super) fn routes() -> Router<App> {
@@ -71,7 +71,7 @@ async fn unmatched(State(app): State<App>, caller: Caller, Query(asked): Query<B
     Ok(page(&Unmatched { me: Me::new(caller, "routes"), items, next }))
 }
 
-/// Fields that are texts, as they are typed.
+/// Fields that are texts, as typed.
 const TEXTS: [&str; 11] = [
     "name",
     "host",
@@ -85,18 +85,18 @@ const TEXTS: [&str; 11] = [
     "long_text",
     "kind",
 ];
-/// Whole numbers.
+/// Fields that are whole numbers.
 const NUMBERS: [&str; 4] = ["port", "binds", "window", "rate_per_second"];
-/// Whole numbers that may be left empty.
+/// Fields that are whole numbers and may be empty.
 const OPTIONAL_NUMBERS: [&str; 5] = ["claim_budget", "source_ton", "source_npi", "dest_ton", "dest_npi"];
-/// Texts that may be left empty.
+/// Fields that are texts and may be empty.
 const OPTIONAL_TEXTS: [&str; 2] = ["price_per_segment", "country"];
-/// Spans of time, in seconds.
+/// Fields that are spans of time, in seconds.
 const SECONDS: [&str; 3] = ["bind_timeout", "answer_timeout", "enquire_interval"];
-/// Boxes to tick.
+/// Fields that are boxes to tick.
 const TICKS: [&str; 2] = ["tls", "disabled"];
 
-/// The fields of a route, as typed: what is not sent stays as it is.
+/// The fields of a route, as typed: a field that is not sent keeps its value.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(transparent)]
 struct RouteForm(BTreeMap<String, String>);
@@ -115,7 +115,7 @@ impl RouteForm {
         RouteConfig::read(usual).map(|config| Self::shown(&config)).unwrap_or_default()
     }
 
-    /// What is set. A password is never shown.
+    /// The present settings. A password is never shown.
     fn shown(config: &RouteConfig) -> Self {
         let RouteKind::Smpp(smpp) = &config.kind;
         let word =
@@ -141,7 +141,7 @@ impl RouteForm {
         Self(fields)
     }
 
-    /// What the API would be sent.
+    /// The value as the API takes it.
     fn change(&self) -> Result<Value, Problem> {
         let number = |field: &str| {
             let number = self.of(field).trim().parse::<u32>();
@@ -202,7 +202,7 @@ impl RouteForm {
     }
 }
 
-/// A plain value as it is typed.
+/// A plain value in the form in which it is typed.
 fn plain(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -224,7 +224,7 @@ struct EditRoute {
     wrong: Wrong,
 }
 
-/// A message that tries the route.
+/// A message that tests the route.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 struct TestForm {
@@ -310,7 +310,7 @@ async fn change(
     }
 }
 
-/// Sends one message by the route, to see whether it arrives.
+/// Sends one message over the route, to test whether it arrives.
 async fn test(
     State(app): State<App>,
     caller: Caller,

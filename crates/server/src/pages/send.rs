@@ -1,4 +1,4 @@
-//! The form of a message's send schedule, as the editor, Adjust and Restart have one.
+//! The form of a message's send schedule, for the editor, Adjust and Restart.
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use serde::Deserialize;
@@ -9,13 +9,13 @@ use super::t;
 /// When a message goes, as a form has it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct SendForm {
-    /// Whether the time that there is may stay.
+    /// Whether the present time may stay.
     pub(super) keeps: bool,
     pub(super) kind: String,
     pub(super) at: String,
-    /// The zone that `at` was typed in; empty: the campaign's.
+    /// The zone in which `at` was typed; empty: the campaign's.
     pub(super) zone: String,
-    /// The instant that `at` stands for, where it was not typed.
+    /// The instant that `at` stands for, if it was not typed.
     pub(super) instant: String,
     pub(super) local: String,
     pub(super) late: bool,
@@ -52,7 +52,7 @@ impl SendForm {
         form
     }
 
-    /// What the API would be sent.
+    /// The value as the API takes it.
     pub(super) fn change(&self, zone: &TimeZone) -> Result<Value, String> {
         match self.kind.as_str() {
             "now" => Ok(json!({"now": true})),
@@ -84,7 +84,7 @@ impl SendForm {
     }
 }
 
-/// The fields of the send schedules, one value of each a message.
+/// The fields of the send schedules, with one value of each per message.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Sends {

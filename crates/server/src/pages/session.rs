@@ -1,4 +1,4 @@
-//! Signing in and out; the one-time link that makes an account; one's own password.
+//! Signing in and out; the one-time link that makes an account; changing one's own password.
 
 use std::{borrow::Cow, time::Instant};
 
@@ -67,7 +67,7 @@ async fn signed_in(State(app): State<App>, came: Came, Posted(form): Posted<Cred
     }
 }
 
-/// Begins a session and goes `to` a page.
+/// Begins a session and goes to the page `to`.
 async fn begin(app: &App, user: campaign::UserId, came: &Came, to: &str) -> Result<Response, Refused> {
     let secret = secret::new();
     app.store.begin_session(user, &secret, Timestamp::now()).await?;
@@ -89,11 +89,11 @@ struct Account {
     wrong: Wrong,
 }
 
-/// Whose account it is, and the hash of their password; a token has none.
+/// The account of the caller, and the hash of its password; a token has none.
 async fn own(app: &App, caller: &Caller) -> Result<(User, String), Refused> {
     let user = match caller.id {
         ActorId::User(_) => app.store.user_by_email(&caller.name).await?,
-        // Whatever it is called.
+        // A token has none, whatever its name.
         ActorId::Token(_) => None,
     };
     user.ok_or_else(|| Problem::not_found(t::say("no-account")).into())
@@ -117,7 +117,7 @@ struct NewPassword {
     password: String,
 }
 
-/// Changes one's password. All other sessions end.
+/// Changes the caller's password. All other sessions end.
 async fn new_password(
     State(app): State<App>,
     caller: Caller,

@@ -34,7 +34,7 @@ pub(super) fn routes() -> Router<App> {
 struct UsersPage {
     me: Me,
     users: Vec<User>,
-    /// A link that was just made, shown once.
+    /// A link that was just created, shown once.
     link: Option<String>,
     wrong: Wrong,
 }
@@ -45,7 +45,7 @@ impl UsersPage {
         Ok(Self { me: Me::new(caller, "settings"), users, link: None, wrong: Wrong::default() })
     }
 
-    /// Where a person is removed.
+    /// The address that removes the person.
     fn remove(&self, id: impl Given<UserId>) -> String {
         format!("/settings/users/{}/remove", id.given())
     }
@@ -78,7 +78,7 @@ fn user(path: &str) -> Result<UserId, Problem> {
     path.parse().map_err(|_| Problem::not_found("there is no such person"))
 }
 
-/// The page of the people, with why something could not be done.
+/// The page of people, with the reason if something could not be done.
 async fn people(app: &App, caller: Caller, done: store::Result<()>) -> Shown {
     match done {
         Ok(()) => Ok(Redirect::to("/settings/users").into_response()),
@@ -110,7 +110,7 @@ async fn remove_user(State(app): State<App>, caller: Caller, Path(path): Path<St
 struct TokensPage {
     me: Me,
     tokens: Vec<TokenRow>,
-    /// The one that was just made, shown once.
+    /// The token that was just created, shown once.
     made: Option<String>,
     wrong: Wrong,
 }
@@ -121,7 +121,7 @@ impl TokensPage {
         Ok(Self { me: Me::new(caller, "settings"), tokens, made: None, wrong: Wrong::default() })
     }
 
-    /// Where a token is ended.
+    /// The address that ends the token.
     fn end(&self, id: impl Given<i64>) -> String {
         format!("/settings/tokens/{}/remove", id.given())
     }
@@ -166,7 +166,7 @@ struct Audit {
 }
 
 impl Audit {
-    /// The page of what a line names, where it has one.
+    /// The page of a line's object, if it has one.
     fn address(&self, entry: &AuditEntry) -> Option<String> {
         let object = entry.object.split(' ').next()?;
         let folder = match object.split_once('_') {

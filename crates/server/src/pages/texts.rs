@@ -1,7 +1,7 @@
-//! The texts of the screens, out of one file a language (`texts/en.ftl`, Project Fluent), compiled in.
+//! The texts of the screens, from one file per language (`texts/en.ftl`, Project Fluent), compiled in.
 //!
-//! Keeps: a page says nothing that does not stand there, and nothing stands there that no page says (tested).
-//! What is refused is said by the rules themselves, in English, as the API says it.
+//! Keeps: a page says nothing that is not in the file, and the file has nothing that no page says (tested). Refusals
+//! are worded by the rules themselves, in English, as in the API.
 
 use std::{borrow::Cow, fmt, sync::LazyLock};
 
@@ -16,7 +16,7 @@ use super::words::grouped;
 const ENGLISH: &str = include_str!("../../texts/en.ftl");
 
 static TEXTS: LazyLock<FluentBundle<FluentResource>> = LazyLock::new(|| {
-    // What cannot be read of the file is left out; the tests read all of it.
+    // What cannot be read in the file is left out; the tests read all of it.
     let texts = FluentResource::try_new(ENGLISH.to_owned()).unwrap_or_else(|(readable, _)| readable);
     let mut bundle = FluentBundle::new_concurrent(vec![langid!("en")]);
     // Isolating marks are for texts of mixed direction, which names and numbers in English are not.
@@ -25,14 +25,14 @@ static TEXTS: LazyLock<FluentBundle<FluentResource>> = LazyLock::new(|| {
         FluentValue::Number(n) => Some(grouped(n.value as i64)),
         _ => None,
     }));
-    // A text that stands twice is the first of them; the tests find the second.
+    // Of a text that is there twice the first counts; the tests find the second.
     let _ = bundle.add_resource(texts);
     bundle
 });
 
-/// What a text is filled in with.
+/// A value to fill into a text.
 pub(super) trait Arg {
-    /// As plain text, or as a number that plurals and thousands follow from.
+    /// As plain text, or as a number that decides plurals and gets thousands separators.
     fn plain(&self) -> FluentValue<'_>;
 
     /// As HTML.
@@ -46,7 +46,7 @@ pub(super) trait Arg {
 
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    // A text takes whatever is written to it.
+    // Writing to a text never fails.
     let _ = Html.write_escaped_str(&mut safe, text);
     safe
 }
@@ -91,7 +91,7 @@ impl<T: Arg + ?Sized> Arg for &T {
     }
 }
 
-/// An instant as pages show it; the script makes it the reader's own time.
+/// An instant as pages show it; the script converts it to the reader's own time.
 pub(super) struct Time(Timestamp);
 
 /// Shows an instant.
@@ -117,12 +117,12 @@ impl Arg for Time {
     }
 }
 
-/// A time on the reader's own or the recipient's own clock, which no zone changes: `2026-11-26T09:00` or `10:00`.
+/// A time on the reader's or the recipient's own clock, which no zone changes: `2026-11-26T09:00` or `10:00`.
 pub(super) struct Clock(String);
 
-/// Shows a time on a clock, as it is written in a schedule.
+/// Shows a time on a clock, as a schedule has it.
 pub(super) fn clock(written: &str) -> Clock {
-    // Seconds that are none are not said.
+    // Seconds are left out if they are zero.
     Clock(
         written
             .strip_suffix(":00")
@@ -160,9 +160,9 @@ impl Arg for Markup {
     }
 }
 
-/// Names and what they stand for: `("name", value)`, and so on with up to three.
+/// Names with their values: `("name", value)`, and so on with up to three.
 pub(super) trait Args {
-    /// Gives each to `set`.
+    /// Passes each name and value to `set`.
     fn each<'a>(&'a self, set: &mut dyn FnMut(&'a str, &'a dyn Arg));
 }
 
@@ -208,7 +208,7 @@ fn format(key: &str, args: Option<&FluentArgs<'_>>) -> Option<Cow<'static, str>>
     })
 }
 
-/// A key that has no text shows itself: the tests find it before a person does.
+/// A key without a text shows itself: the tests find it before a person does.
 fn missing(key: &str) -> Cow<'static, str> {
     debug_assert!(false, "no text for {key}");
     Cow::Owned(key.to_owned())
@@ -219,28 +219,28 @@ pub(super) fn say(key: &str) -> Cow<'static, str> {
     format(key, None).unwrap_or_else(|| missing(key))
 }
 
-/// The places of deliveries that nothing became of, by their words: what the page's script leaves out of the progress.
+/// The words of the places of deliveries that nothing became of: the page's script leaves them out of the progress.
 pub(super) fn unsettled() -> String {
     let words: Vec<_> = TABLE.iter().filter(|row| !row.place.is_settled()).map(|row| row.word).collect();
     words.join(" ")
 }
 
-/// The text of a word that the program calls something by: `word("status", "running")`.
+/// The text for one of the program's words: `word("status", "running")`.
 pub(super) fn word(kind: &str, word: impl AsRef<str>) -> Cow<'static, str> {
     let word = word.as_ref();
-    // Histories hold words of earlier versions, too.
+    // Histories also hold words of earlier versions.
     format(&format!("{kind}-{}", word.replace('_', "-")), None)
         .unwrap_or_else(|| Cow::Owned(word.replace('_', " ")))
 }
 
-/// A text that is filled in.
+/// A text with its values filled in.
 pub(super) fn with(key: &str, args: impl Args) -> Cow<'static, str> {
     let mut values = FluentArgs::new();
     args.each(&mut |name, value| values.set(name, value.plain()));
     format(key, Some(&values)).map_or_else(|| missing(key), |text| Cow::Owned(text.into_owned()))
 }
 
-/// A text with HTML of our own in it or filled in; what people wrote is escaped.
+/// A text with our own HTML in it or filled in; what people wrote is escaped.
 pub(super) struct Markup(String);
 
 impl fmt::Display for Markup {
@@ -251,7 +251,7 @@ impl fmt::Display for Markup {
 
 impl HtmlSafe for Markup {}
 
-/// [`with`], as HTML.
+/// As [`with`], as HTML.
 pub(super) fn html(key: &str, args: impl Args) -> Markup {
     let mut values = FluentArgs::new();
     args.each(&mut |name, value| values.set(name, value.html()));
@@ -282,7 +282,7 @@ mod tests {
         all
     }
 
-    /// What stands as the first argument of each call of `function`.
+    /// The first argument of each call of `function`.
     fn asked(sources: &str, function: &str) -> BTreeSet<String> {
         let call = format!("t::{function}(");
         sources

@@ -1,4 +1,4 @@
-//! Webhooks: who is told what happens, and the log of it.
+//! Webhooks: who is notified of events, and the log of each.
 
 use askama::Template;
 use axum::{
@@ -15,7 +15,7 @@ use store::{EventRow, Level, StoreError, Webhook};
 use super::{Me, Posted, Refused, Shown, Wrong, again, page, t, words};
 use crate::{App, auth::Caller, problem::Problem, webhook};
 
-/// Events on a page of a webhook's log.
+/// Events on one page of a webhook's log.
 const EVENTS: u32 = 50;
 
 pub(super) fn routes() -> Router<App> {
@@ -33,7 +33,7 @@ pub(super) fn routes() -> Router<App> {
 struct WebhooksPage {
     me: Me,
     webhooks: Vec<Webhook>,
-    /// The secret of the one that was just made, shown once.
+    /// The secret of the webhook that was just created, shown once.
     secret: Option<String>,
     form: NewWebhook,
     wrong: Wrong,
@@ -94,7 +94,7 @@ fn back(id: WebhookId) -> Response {
 struct Log {
     me: Me,
     webhook: Webhook,
-    /// Changes before this was read.
+    /// The count of changes before this was read.
     seen: u64,
     events: Vec<EventRow>,
     next: Option<i64>,

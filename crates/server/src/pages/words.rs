@@ -1,5 +1,5 @@
-//! The words of the screens for what the program calls by a name: statuses, actions, refusals, schedules, spans.
-//! The texts themselves stand with all others ([`super::texts`]).
+//! The words of the screens for what the program has names for: statuses, actions, refusals, schedules, spans. The
+//! texts themselves are with all others ([`super::texts`]).
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::t;
 
-/// A value as a template gives it: itself, or behind as many references as the loops around it.
+/// A value as a template passes it: itself, or behind as many references as there are loops around it.
 pub(super) trait Given<T>: Copy {
     fn given(&self) -> T;
 }
@@ -42,7 +42,7 @@ pub(super) fn action(action: impl Given<Action>) -> Cow<'static, str> {
     t::word("action", action.given().word())
 }
 
-/// Why an action is not offered: when it is. None where a campaign of this kind never has it.
+/// Why an action is not offered: when it is. None if a campaign of this kind never has it.
 pub(super) fn only_while(channel: Channel, what: Action) -> Option<Cow<'static, str>> {
     let allowed: Vec<_> = Status::ALL
         .into_iter()
@@ -66,7 +66,7 @@ pub(super) fn scope_word(scope: impl Given<store::OptOutScope>) -> &'static str 
     }
 }
 
-/// What is barred, and for which purpose alone; an empty one: for every one.
+/// What is barred, and for which purpose; empty: for every purpose.
 pub(super) fn for_purpose(barred: Cow<'static, str>, purpose: &str) -> Cow<'static, str> {
     if purpose.is_empty() { barred } else { t::with("purpose-alone", ("barred", barred, "purpose", purpose)) }
 }
@@ -90,7 +90,7 @@ pub(super) fn refusal(kind: impl Given<store::Refusal>) -> Cow<'static, str> {
     )
 }
 
-/// So many days, hours and minutes: the first `most` that there are any of.
+/// Days, hours and minutes: the first `most` of them that are not zero.
 fn parts(days: i64, hours: i64, minutes: i64, most: usize) -> String {
     let parts = [
         (days > 0).then(|| t::with("days", ("n", days))),
@@ -111,7 +111,7 @@ pub(super) fn span(span: SignedDuration) -> String {
 
 /// When a message goes, in words: "2 days after the previous message, at 10:00, recipient's time".
 pub(super) fn send(send: &campaign::Send) -> t::Markup {
-    // Its own form is what the API shows; read from there so that there is one.
+    // It is read from its own form, which the API shows, so that there is one form only.
     let value = serde_json::to_value(send).unwrap_or_default();
     let text = |key: &str| value.get(key).and_then(Value::as_str);
     if let Some(after) = text("after") {
@@ -133,12 +133,12 @@ pub(super) fn send(send: &campaign::Send) -> t::Markup {
     t::html("send-now", ())
 }
 
-/// A number with its thousands apart.
+/// A number with thousands separators.
 pub(super) fn number(n: impl Given<i64>) -> String {
     grouped(n.given())
 }
 
-/// The digits of a number, its thousands apart.
+/// The digits of a number with thousands separators.
 pub(super) fn grouped(n: i64) -> String {
     let digits = n.to_string();
     let mut grouped = String::new();
@@ -151,7 +151,7 @@ pub(super) fn grouped(n: i64) -> String {
     grouped
 }
 
-/// Why a message did not arrive, in words: what the carrier said, else what its code means.
+/// Why a message did not arrive, in words: what the carrier said, otherwise what its code means.
 pub(super) fn why_failed(detail: Option<&str>, code: Option<u32>, undelivered: bool) -> String {
     match (detail, code) {
         (Some(detail), _) => detail.to_owned(),
@@ -163,7 +163,7 @@ pub(super) fn why_failed(detail: Option<&str>, code: Option<u32>, undelivered: b
     }
 }
 
-/// The network's errors that have a text (3GPP TS 29.002).
+/// The network errors that have a text (3GPP TS 29.002).
 const NETWORK_ERRORS: [u32; 14] = [1, 5, 6, 9, 11, 12, 13, 21, 27, 28, 31, 32, 33, 34];
 
 #[cfg(test)]

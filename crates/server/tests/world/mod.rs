@@ -58,7 +58,7 @@ impl Response {
 }
 
 impl World {
-    /// As others would have it, but that webhooks may lead to receivers of the test's own.
+    /// With the usual settings, except that webhooks may lead to the test's own receivers.
     pub async fn start() -> Self {
         Self::with(Config { webhooks: Reach::Anywhere, ..Config::default() }).await
     }
@@ -92,7 +92,7 @@ impl World {
         }
     }
 
-    /// Where its pages are.
+    /// The address of its pages.
     pub fn base(&self) -> &str {
         &self.base
     }
@@ -107,7 +107,7 @@ impl World {
         self.anonymous(method, path).bearer_auth(self.token)
     }
 
-    /// A request without a token. An address of the API; of the pages, where it begins with two slashes.
+    /// A request without a token, to an address of the API or, if it begins with two slashes, of the pages.
     pub fn anonymous(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
         let path = if path.starts_with("//") { path[1..].to_owned() } else { format!("/api/v1{path}") };
         self.client.request(method, format!("{}{path}", self.base))
@@ -138,7 +138,7 @@ impl World {
         self.answer(self.request(reqwest::Method::PUT, path).json(body)).await
     }
 
-    /// Imports `file` into a list of its own; the import as it ended, and the list's id.
+    /// Imports `file` into a list of its own; returns the finished import and the list's id.
     pub async fn import(&self, file: impl Into<reqwest::Body>, query: &str) -> (Value, String) {
         let name = format!("List {}", self.get("/lists").await.ok()["items"].as_array().unwrap().len());
         let list = self.post("/lists", &json!({"name": name})).await.created();
@@ -150,7 +150,7 @@ impl World {
         (self.until(&at, |i| i["state"] != "running" && i["state"] != "queued").await, list)
     }
 
-    /// A list of what a CSV file holds.
+    /// A list of the contacts in a CSV file.
     pub async fn list_of(&self, csv: &str) -> String {
         let (import, list) = self.import(csv.to_owned(), "").await;
         assert_eq!((&import["state"], &import["rejected"]), (&json!("done"), &json!(0)), "{import}");
@@ -167,7 +167,7 @@ impl World {
         self.post("/routes", &route).await.created()["id"].as_str().unwrap().to_owned()
     }
 
-    /// Saves and schedules a campaign; its address.
+    /// Saves and schedules a campaign; returns its address.
     pub async fn start_campaign(&self, definition: &Value) -> String {
         let c = self.post("/campaigns", definition).await.created();
         let at = format!("/campaigns/{}", c["id"].as_str().unwrap());
@@ -175,7 +175,7 @@ impl World {
         at
     }
 
-    /// Looks until `done` is content.
+    /// Looks until `done` holds.
     pub async fn until(&self, path: &str, done: impl Fn(&Value) -> bool) -> Value {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -188,7 +188,7 @@ impl World {
         }
     }
 
-    /// Totals with nothing in them.
+    /// Totals that are all zero.
     pub fn zero() -> Value {
         json!({"pending": 0, "sending": 0, "sent": 0, "delivered": 0, "undelivered": 0, "failed": 0, "skipped": 0,
             "cancelled": 0, "in_doubt": 0})
@@ -199,7 +199,7 @@ impl World {
     }
 }
 
-/// An address of a rule that names nothing that there is.
+/// An address that fits a rule and names nothing that exists.
 pub fn address(rule: &Rule) -> String {
     let part = |part: &str| match part {
         "{name}" => "page.css".to_owned(),
