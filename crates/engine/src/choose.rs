@@ -329,12 +329,12 @@ impl Claims<'_> {
             };
             let most = rooms.grant_any(senders, most.min(self.most), &mut self.next);
             if most > 0 {
-                self.take(retries(most, RetriesOf::Parked(parked.sender.clone())), most);
+                self.add(retries(most, RetriesOf::Parked(parked.sender.clone())), most);
             }
         }
         let dated = rooms.grant_any(senders, work.retries_due.min(self.most), &mut self.next);
         if dated > 0 {
-            self.take(retries(dated, RetriesOf::Dated), dated);
+            self.add(retries(dated, RetriesOf::Dated), dated);
         }
         if going > 0 {
             self.waves(demand, rooms);
@@ -354,12 +354,12 @@ impl Claims<'_> {
                     most: take,
                     settled_before: *settled_before,
                 };
-                self.take(request, take);
+                self.add(request, take);
             }
         }
     }
 
-    fn take(&mut self, request: ClaimRequest, messages: u32) {
+    fn add(&mut self, request: ClaimRequest, messages: u32) {
         self.most -= messages;
         self.taken += messages;
         self.asks.claims.push(request);

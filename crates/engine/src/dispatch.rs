@@ -403,11 +403,11 @@ impl Engine {
     /// Takes the routes' reports into the next turn.
     fn gather(&mut self, now: Timestamp) {
         while let Ok(report) = self.reports.try_recv() {
-            self.take(report, now);
+            self.hear(report, now);
         }
     }
 
-    pub(crate) fn take(&mut self, report: Report, now: Timestamp) {
+    pub(crate) fn hear(&mut self, report: Report, now: Timestamp) {
         match report {
             Report::Receipt(receipt, ack) => {
                 self.pending.receipts.push(receipt);
@@ -438,7 +438,7 @@ impl Engine {
         let (campaign, route, message_no) = (open.campaign, open.route, open.message_no);
         let stream = Stream { campaign, sender: open.senders.of(seq).clone() };
         if let Some(port) = self.ports.get_mut(&route) {
-            port.traffic.take(&attempt, now);
+            port.traffic.note(&attempt, now);
         }
         match &attempt {
             Attempt::Accepted { .. } => self.refusals.accepted(&stream, route, now),

@@ -21,7 +21,7 @@ pub use dispatch::Engine;
 pub use service::Handle;
 pub use store::{
     BindMode, DefaultAlphabet, LongText, NumberForm, OptOuts, Part, Receipt, Refusal, Refusals, Reply,
-    Route as StoredRoute, RouteConfig, RouteKind, SmppConfig,
+    RouteConfig, RouteKind, SmppConfig,
 };
 pub use traffic::{Refused, Traffic};
 pub use waiting::{Waiting, WaitingReason};

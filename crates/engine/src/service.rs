@@ -157,7 +157,7 @@ impl Engine {
             let pause = if self.closing { pause.min(AFTER_FAILURE) } else { pause };
             tokio::select! {
                 Some(report) = self.reports.recv() => {
-                    self.take(report, Timestamp::now());
+                    self.hear(report, Timestamp::now());
                     // Receipts that trickle in share a commit; while messages leave, turns are full anyway.
                     if self.open.is_empty() {
                         tokio::time::sleep(GATHER).await;

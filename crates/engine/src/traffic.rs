@@ -34,7 +34,7 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    pub(crate) fn take(&mut self, attempt: &Attempt, now: Timestamp) {
+    pub(crate) fn note(&mut self, attempt: &Attempt, now: Timestamp) {
         match attempt {
             Attempt::Accepted { .. } => {
                 let second = now.as_second();
@@ -79,14 +79,14 @@ mod tests {
         let mut traffic = Traffic::default();
         for second in 0..20 {
             for _ in 0..5 {
-                traffic.take(&Attempt::Accepted { provider_ids: Vec::new() }, at(second));
+                traffic.note(&Attempt::Accepted { provider_ids: Vec::new() }, at(second));
             }
         }
         assert!((traffic.per_second(at(20)) - 5.0).abs() < 1e-9, "{}", traffic.per_second(at(20)));
         assert!(traffic.per_second(at(40)).abs() < 1e-9);
         for _ in 0..3 {
             let refused = Attempt::Refused { kind: Refusal::Throttled, status: 88, words: "too fast".into() };
-            traffic.take(&refused, at(21));
+            traffic.note(&refused, at(21));
         }
         assert_eq!((traffic.refused[&88].count, traffic.refused[&88].last), (3, at(21)));
     }

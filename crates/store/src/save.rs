@@ -87,7 +87,7 @@ pub(crate) fn route(r: &RouteConfig) -> Vec<Problem> {
 }
 
 /// What is wrong with a name.
-pub(crate) fn list(text: &str) -> Vec<Problem> {
+pub(crate) fn name_problems(text: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
     name(text, &mut problems);
     problems
@@ -101,7 +101,7 @@ mod tests {
     fn names_are_tidied_compared_without_case_and_refused_where_nobody_sees_a_part_of_them() {
         assert_eq!(tidy("  Spring \t Sale\u{A0} "), "Spring Sale");
         assert_eq!(name_key("ÉTÉ  sale"), name_key("été Sale "));
-        let wrong = |text: &str| !list(text).is_empty();
+        let wrong = |text: &str| !name_problems(text).is_empty();
         for bad in [
             "",
             "  ",

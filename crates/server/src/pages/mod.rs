@@ -3,7 +3,7 @@
 //! A form is sent to its own address; its errors come back on the same page, by field, with what was typed. A
 //! successful action answers with another address, so that a reload does nothing twice.
 
-mod account;
+mod access;
 mod chart;
 mod contacts;
 mod details;
@@ -61,8 +61,8 @@ pub(crate) fn routes() -> Router<App> {
         .merge(imports::routes())
         .merge(routes::routes())
         .merge(pools::routes())
-        .merge(account::routes())
         .merge(settings::routes())
+        .merge(access::routes())
         .merge(webhooks::routes())
 }
 

@@ -1,195 +1,207 @@
-//! Settings: people, tokens, the audit log.
+//! The account's settings: rules for sending, and answers to keywords.
+
+use std::collections::BTreeMap;
 
 use askama::Template;
-use axum::{
-    Router,
-    extract::{Path, Query, State},
-    http::StatusCode,
-    response::{IntoResponse, Redirect},
-    routing::{get, post},
-};
-use campaign::UserId;
+use axum::{Router, extract::State, http::StatusCode, routing::get};
 use serde::Deserialize;
-use store::{AuditEntry, Problem as FieldProblem, Role, StoreError, TokenRow, User};
+use serde_json::{Map, Value, json};
+use store::{AnswerTexts, By, Limit, OptOutScope, Settings};
 
-use super::{Me, Posted, Refused, Shown, Wrong, again, page, t, words::Given};
-use crate::{App, auth::Caller, place::Came, problem::Problem, secret};
-
-/// Lines of the audit log on a page.
-const LINES: u32 = 100;
+use super::{Me, Posted, PostedTwo, Refused, Shown, Wrong, again, hours::Hours, page, t, words};
+use crate::{App, auth::Caller, body, problem::Problem};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
-        .route("/settings/users", get(users))
-        .route("/settings/users/invite", post(invite))
-        .route("/settings/users/{id}/role", post(role))
-        .route("/settings/users/{id}/remove", post(remove_user))
-        .route("/settings/tokens", get(tokens).post(new_token))
-        .route("/settings/tokens/{id}/remove", post(remove_token))
-        .route("/settings/audit", get(audit))
+        .route("/settings", get(sending).post(save_sending))
+        .route("/settings/answers", get(answers).post(save_answers))
+}
+
+/// Saves a change; if it cannot be saved, reports what is wrong by field.
+async fn save(app: &App, change: Value, by: By) -> Result<Result<Settings, Wrong>, Refused> {
+    let saved = async {
+        let settings = body::changed(&app.store.settings().await?, change)?;
+        Ok::<_, Problem>(app.store.change_settings(settings, by).await?)
+    };
+    match saved.await {
+        Ok(settings) => Ok(Ok(settings)),
+        Err(problem) => Ok(Err(Wrong(problem.into_fields()?))),
+    }
+}
+
+/// The lines of a field, as a list.
+fn lines(text: &str) -> Vec<&str> {
+    text.split(['\n', ',']).map(str::trim).filter(|line| !line.is_empty()).collect()
+}
+
+fn joined(values: impl IntoIterator<Item = impl ToString>) -> String {
+    values.into_iter().map(|value| value.to_string()).collect::<Vec<_>>().join("\n")
 }
 
 #[derive(Template)]
-#[template(path = "users.html")]
-struct UsersPage {
+#[template(path = "settings.html")]
+struct Sending {
     me: Me,
-    users: Vec<User>,
-    /// A link that was just created, shown once.
-    link: Option<String>,
+    form: SendingForm,
+    hours: Hours,
+    saved: bool,
     wrong: Wrong,
 }
 
-impl UsersPage {
-    async fn new(app: &App, caller: Caller) -> store::Result<Self> {
-        let users = app.store.users().await?;
-        Ok(Self { me: Me::new(caller, "settings"), users, link: None, wrong: Wrong::default() })
-    }
-
-    /// The address that removes the person.
-    fn remove(&self, id: impl Given<UserId>) -> String {
-        format!("/settings/users/{}/remove", id.given())
-    }
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct SendingForm {
+    time_zone: String,
+    country: String,
+    currency: String,
+    blackout_dates: String,
+    purposes: String,
+    opt_out_holds_for: String,
+    require_consent: String,
+    limit_messages: String,
+    limit_days: String,
 }
 
-async fn users(State(app): State<App>, caller: Caller) -> Shown {
-    Ok(page(&UsersPage::new(&app, caller).await?))
-}
-
-#[derive(Deserialize)]
-struct RoleForm {
-    #[serde(default)]
-    role: String,
-}
-
-impl RoleForm {
-    fn role(&self) -> Result<Role, Problem> {
-        Role::from_word(&self.role).ok_or_else(|| Problem::field("role", t::say("choose-role")))
-    }
-}
-
-async fn invite(State(app): State<App>, caller: Caller, came: Came, Posted(form): Posted<RoleForm>) -> Shown {
-    let secret = secret::new();
-    app.store.invite(form.role()?, &secret, caller.by()).await?;
-    let link = Some(format!("{}/welcome/{secret}", came.base()));
-    Ok(page(&UsersPage { link, ..UsersPage::new(&app, caller).await? }))
-}
-
-fn user(path: &str) -> Result<UserId, Problem> {
-    path.parse().map_err(|_| Problem::not_found("there is no such person"))
-}
-
-/// The page of people, with the reason if something could not be done.
-async fn people(app: &App, caller: Caller, done: store::Result<()>) -> Shown {
-    match done {
-        Ok(()) => Ok(Redirect::to("/settings/users").into_response()),
-        Err(StoreError::Invalid(problems)) => {
-            let page = UsersPage { wrong: Wrong(problems), ..UsersPage::new(app, caller).await? };
-            Ok(again(&page, StatusCode::UNPROCESSABLE_ENTITY))
+impl SendingForm {
+    fn of(s: &Settings) -> Self {
+        Self {
+            time_zone: s.time_zone.clone(),
+            country: s.country.clone().unwrap_or_default(),
+            currency: s.currency.clone(),
+            blackout_dates: joined(&s.blackout_dates),
+            purposes: joined(&s.purposes),
+            opt_out_holds_for: words::scope_word(s.opt_out_holds_for).to_owned(),
+            require_consent: if s.require_consent { "yes" } else { "" }.to_owned(),
+            limit_messages: s.limit.map(|limit| limit.messages.to_string()).unwrap_or_default(),
+            limit_days: s.limit.map_or_else(String::new, days),
         }
-        Err(e) => Err(e.into()),
+    }
+
+    /// The value as the API takes it. Anything that is not a number is passed on unchanged and rejected with its field.
+    fn change(&self, hours: &Hours) -> Value {
+        let given = |text: &str| Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
+        let limit = given(&self.limit_messages).map(|messages| {
+            let messages = messages.parse::<u32>().map_or_else(|_| json!(messages), |n| json!(n));
+            json!({"messages": messages, "per": format!("P{}D", self.limit_days.trim())})
+        });
+        let mut change = json!({"time_zone": self.time_zone.trim(), "country": given(&self.country), "window": hours.change(),
+            "blackout_dates": lines(&self.blackout_dates), "purposes": lines(&self.purposes), "require_consent": !self.require_consent.is_empty(), "limit": limit,
+            "opt_out_holds_for": self.opt_out_holds_for});
+        // An empty field leaves the currency as it is.
+        if let (Some(currency), Value::Object(change)) = (given(&self.currency), &mut change) {
+            change.insert("currency".to_owned(), json!(currency));
+        }
+        change
     }
 }
 
-async fn role(
+/// A limit's period in days, rounded up: the form has no hours.
+fn days(limit: Limit) -> String {
+    let hours = limit.per.as_hours();
+    ((hours + 23) / 24).to_string()
+}
+
+impl Sending {
+    fn new(caller: Caller, settings: &Settings) -> Self {
+        Self {
+            me: Me::new(caller, "settings"),
+            form: SendingForm::of(settings),
+            hours: Hours::of(settings.window.as_ref()),
+            saved: false,
+            wrong: Wrong::default(),
+        }
+    }
+}
+
+async fn sending(State(app): State<App>, caller: Caller) -> Shown {
+    Ok(page(&Sending::new(caller, &app.store.settings().await?)))
+}
+
+async fn save_sending(
     State(app): State<App>,
     caller: Caller,
-    Path(path): Path<String>,
-    Posted(form): Posted<RoleForm>,
+    PostedTwo(form, hours): PostedTwo<SendingForm, Hours>,
 ) -> Shown {
-    let done = app.store.set_role(user(&path)?, form.role()?, caller.by()).await;
-    people(&app, caller, done).await
-}
-
-async fn remove_user(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
-    let done = app.store.remove_user(user(&path)?, caller.by()).await;
-    people(&app, caller, done).await
+    match save(&app, form.change(&hours), caller.by()).await? {
+        Ok(settings) => Ok(page(&Sending { saved: true, ..Sending::new(caller, &settings) })),
+        Err(wrong) => {
+            let page = Sending { me: Me::new(caller, "settings"), form, hours, saved: false, wrong };
+            Ok(again(&page, StatusCode::UNPROCESSABLE_ENTITY))
+        }
+    }
 }
 
 #[derive(Template)]
-#[template(path = "tokens.html")]
-struct TokensPage {
+#[template(path = "answers.html")]
+struct Answers {
     me: Me,
-    tokens: Vec<TokenRow>,
-    /// The token that was just created, shown once.
-    made: Option<String>,
+    languages: Vec<(String, AnswerTexts)>,
+    keywords_off: String,
+    saved: bool,
     wrong: Wrong,
 }
 
-impl TokensPage {
-    async fn new(app: &App, caller: Caller) -> Result<Self, Refused> {
-        let tokens = app.store.tokens().await?;
-        Ok(Self { me: Me::new(caller, "settings"), tokens, made: None, wrong: Wrong::default() })
-    }
-
-    /// The address that ends the token.
-    fn end(&self, id: impl Given<i64>) -> String {
-        format!("/settings/tokens/{}/remove", id.given())
-    }
-}
-
-async fn tokens(State(app): State<App>, caller: Caller) -> Shown {
-    Ok(page(&TokensPage::new(&app, caller).await?))
-}
-
-#[derive(Deserialize)]
-struct TokenForm {
-    #[serde(default)]
-    name: String,
-    #[serde(flatten)]
-    role: RoleForm,
-}
-
-async fn new_token(State(app): State<App>, caller: Caller, Posted(form): Posted<TokenForm>) -> Shown {
-    let name = form.name.trim().to_owned();
-    if name.is_empty() {
-        let wrong = Wrong(vec![FieldProblem::new("name", t::say("token-name-missing"))]);
-        let page = TokensPage { wrong, ..TokensPage::new(&app, caller).await? };
-        return Ok(again(&page, StatusCode::UNPROCESSABLE_ENTITY));
-    }
-    let secret = secret::new();
-    app.store.add_token(name, form.role.role()?, &secret, caller.by()).await?;
-    Ok(page(&TokensPage { made: Some(secret), ..TokensPage::new(&app, caller).await? }))
-}
-
-async fn remove_token(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
-    let id = path.parse().map_err(|_| Problem::not_found("there is no such token"))?;
-    app.store.remove_token(id, caller.by()).await?;
-    Ok(Redirect::to("/settings/tokens").into_response())
-}
-
-#[derive(Template)]
-#[template(path = "audit.html")]
-struct Audit {
-    me: Me,
-    entries: Vec<AuditEntry>,
-    next: Option<i64>,
-}
-
-impl Audit {
-    /// The page of a line's object, if it has one.
-    fn address(&self, entry: &AuditEntry) -> Option<String> {
-        let object = entry.object.split(' ').next()?;
-        let folder = match object.split_once('_') {
-            Some(("cmp", _)) => "/campaigns",
-            Some(("lst", _)) => "/contacts/lists",
-            Some(("imp", _)) => "/contacts/imports",
-            Some(("rte", _)) => "/routes",
-            Some(("pol", _)) => "/routes/pools",
-            Some(("whk", _)) => "/settings/webhooks",
-            _ if object.starts_with('+') => "/contacts",
-            _ => return None,
-        };
-        Some(format!("{folder}/{object}"))
+impl Answers {
+    fn new(caller: Caller, settings: Settings) -> Self {
+        let off = settings.keywords_off.iter().map(|(sender, words)| format!("{sender} {}", words.join(" ")));
+        Self {
+            me: Me::new(caller, "settings"),
+            keywords_off: joined(off),
+            languages: settings.answers.into_iter().collect(),
+            saved: false,
+            wrong: Wrong::default(),
+        }
     }
 }
 
-#[derive(Deserialize)]
-struct Before {
-    before: Option<i64>,
+async fn answers(State(app): State<App>, caller: Caller) -> Shown {
+    Ok(page(&Answers::new(caller, app.store.settings().await?)))
 }
 
-async fn audit(State(app): State<App>, caller: Caller, Query(query): Query<Before>) -> Shown {
-    let entries = app.store.audit_log(query.before, LINES).await?;
-    let next = if entries.len() == LINES as usize { entries.last().map(|e| e.id) } else { None };
-    Ok(page(&Audit { me: Me::new(caller, "settings"), entries, next }))
+/// The texts, one of each per language; an empty language is left out.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct AnswersForm {
+    language: Vec<String>,
+    opt_out: Vec<String>,
+    opt_in: Vec<String>,
+    help: Vec<String>,
+    keywords_off: String,
+}
+
+impl AnswersForm {
+    fn languages(&self) -> Vec<(String, AnswerTexts)> {
+        let text = |all: &[String], i: usize| all.get(i).map(|t| t.trim().to_owned()).unwrap_or_default();
+        let named = self.language.iter().enumerate().filter(|(_, language)| !language.trim().is_empty());
+        named
+            .map(|(i, language)| {
+                let texts = AnswerTexts {
+                    opt_out: text(&self.opt_out, i),
+                    opt_in: text(&self.opt_in, i),
+                    help: text(&self.help, i),
+                };
+                (language.trim().to_lowercase(), texts)
+            })
+            .collect()
+    }
+}
+
+async fn save_answers(State(app): State<App>, caller: Caller, Posted(form): Posted<AnswersForm>) -> Shown {
+    let languages = form.languages();
+    let mut off = Map::new();
+    for line in form.keywords_off.lines() {
+        let mut words = line.split_whitespace();
+        if let Some(sender) = words.next() {
+            off.insert(sender.to_owned(), words.collect());
+        }
+    }
+    let answers: BTreeMap<_, _> = languages.iter().cloned().collect();
+    match save(&app, json!({"answers": answers, "keywords_off": off}), caller.by()).await? {
+        Ok(settings) => Ok(page(&Answers { saved: true, ..Answers::new(caller, settings) })),
+        Err(wrong) => {
+            let me = Me::new(caller, "settings");
+            let page = Answers { me, languages, keywords_off: form.keywords_off, saved: false, wrong };
+            Ok(again(&page, StatusCode::UNPROCESSABLE_ENTITY))
+        }
+    }
 }

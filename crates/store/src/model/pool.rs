@@ -29,7 +29,7 @@ impl PoolConfig {
 
     /// What is wrong with the pool by itself.
     pub(crate) fn problems(&self) -> Vec<Problem> {
-        let mut problems = save::list(&self.name);
+        let mut problems = save::name_problems(&self.name);
         if self.senders.is_empty() {
             problems.push(Problem::new("senders", "give the pool at least one sender"));
         }

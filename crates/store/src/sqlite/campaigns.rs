@@ -8,7 +8,7 @@ use campaign::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Store, audit, contacts, ms, operate, pools, settings, time};
+use super::{Store, audit, lists, ms, operate, pools, settings, time};
 use crate::{
     By, Campaign, CampaignFilter, CampaignSort, Deed, Definition, Place, Problem, Result, Route, RouteConfig,
     StoreError, TimelineEntry, save,
@@ -176,7 +176,7 @@ pub(super) fn encode(definition: &Definition) -> Result<String> {
 /// Checks a definition and what it refers to.
 fn check(c: &Connection, d: &Definition) -> Result<()> {
     let mut fields: Vec<String> = save::KNOWN_FIELDS.map(str::to_owned).into();
-    fields.extend(contacts::custom_fields(c)?);
+    fields.extend(lists::custom_fields(c)?);
     let mut problems = save::definition(d, &fields);
     if let Some(purpose) = &d.purpose {
         let known = settings::read(c)?.purposes;

@@ -10,8 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
+    contacts,
     dispatch::{Turn, zones_of},
-    ms, people, time,
+    ms, time,
 };
 use crate::{ClaimRequest, Claimed, Fate, Recipient, Result, RetriesOf, Settings, Settled, Tries, Wave};
 
@@ -268,7 +269,7 @@ impl Turn<'_> {
         let mut all = Vec::with_capacity((to - from) as usize);
         while let Some(row) = rows.next()? {
             let fields: Option<Box<str>> = row.get_ref(2)?.as_str().ok().map(Box::from);
-            let deleted = fields.as_deref() == Some(people::DELETED);
+            let deleted = fields.as_deref() == Some(contacts::DELETED);
             let recipient = Recipient {
                 seq: row.get(0)?,
                 number: Msisdn::from_digits(row.get(1)?),

@@ -20,7 +20,7 @@ use rusqlite::Connection;
 use super::{
     Store, audience,
     campaigns::{self, full, load},
-    ms, operate, people, pools, settings,
+    contacts, ms, operate, pools, settings,
     writer::Lane,
 };
 use crate::{By, Campaign, Deed, Definition, Held, Problem, Result, StoreError};
@@ -184,7 +184,7 @@ fn forget_deleted(c: &Connection, id: CampaignId, begun: i64) -> Result<()> {
         .collect::<rusqlite::Result<_>>()?;
     for number in gone.iter().filter_map(|number| Msisdn::from_address(number)) {
         if let Some(seq) = audience::place(c, id, number)? {
-            people::blank(c, id, seq)?;
+            contacts::blank(c, id, seq)?;
         }
     }
     Ok(())

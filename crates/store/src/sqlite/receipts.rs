@@ -36,7 +36,7 @@ pub(super) struct Standing {
 }
 
 /// A message found by an id.
-struct Known {
+struct Found {
     place: Place,
     number: i64,
     at: i64,
@@ -44,7 +44,7 @@ struct Known {
     spelling: Option<String>,
 }
 
-impl Known {
+impl Found {
     fn read(r: &Row<'_>) -> rusqlite::Result<Self> {
         let place = (r.get(0)?, r.get(1)?, r.get(2)?);
         Ok(Self { place, number: r.get(3)?, at: r.get(4)?, spelling: r.get(5)? })
@@ -182,7 +182,7 @@ impl Turn<'_> {
     }
 
     /// Whether this is the first final receipt of one part of a long text; after this call it no longer is.
-    fn is_first_of_part(&self, route: i64, id: &str, known: &Known) -> Result<bool> {
+    fn is_first_of_part(&self, route: i64, id: &str, known: &Found) -> Result<bool> {
         let (campaign, message, seq) = known.place;
         let changed = self
             .c
@@ -195,14 +195,14 @@ impl Turn<'_> {
     }
 
     /// The messages with `id`, in its folded form, on the route of a receipt.
-    fn known_by(&self, id: &str, receipt: &Receipt) -> Result<Vec<Known>> {
-        let known: Vec<Known> = self
+    fn known_by(&self, id: &str, receipt: &Receipt) -> Result<Vec<Found>> {
+        let known: Vec<Found> = self
             .c
             .prepare_cached(
                 "SELECT campaign_id, message_no, seq, number, at, spelling FROM receipt_key
                  WHERE route_id = ?1 AND id = ?2 LIMIT 32",
             )?
-            .query_map((receipt.route.0, id), Known::read)?
+            .query_map((receipt.route.0, id), Found::read)?
             .collect::<rusqlite::Result<_>>()?;
         if known.len() < MOST_ALIKE {
             return Ok(known);
@@ -216,7 +216,7 @@ impl Turn<'_> {
                     "SELECT campaign_id, message_no, seq, number, at, spelling FROM receipt_key
                      WHERE route_id = ?1 AND id = ?2 AND number = ?3 LIMIT 32",
                 )?
-                .query_map((receipt.route.0, id, number.digits()), Known::read)?
+                .query_map((receipt.route.0, id, number.digits()), Found::read)?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
             fitting.extend(rows);
         }
@@ -225,7 +225,7 @@ impl Turn<'_> {
 
     /// Which of several messages a receipt means: by its number, then its sender, then the newest. None where only the
     /// id speaks for any of them.
-    fn choose(&self, mut known: Vec<Known>, receipt: &Receipt) -> Result<Option<Known>> {
+    fn choose(&self, mut known: Vec<Found>, receipt: &Receipt) -> Result<Option<Found>> {
         if known.len() < 2 {
             return Ok(known.pop());
         }
@@ -251,7 +251,7 @@ impl Turn<'_> {
     }
 
     /// The message that a receipt belongs to, and the id that it is found by.
-    fn find(&self, receipt: &Receipt) -> Result<Option<(Known, String)>> {
+    fn find(&self, receipt: &Receipt) -> Result<Option<(Found, String)>> {
         let id = spelling(&receipt.id);
         if id.is_empty() {
             return Ok(None);

@@ -1,0 +1,88 @@
+//! Contact lists and the fields of contacts.
+
+use campaign::ListId;
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{Store, audit, campaigns, ms};
+use crate::{By, Deed, Problem, Result, StoreError, save};
+
+impl Store {
+    /// Creates a list.
+    pub async fn create_list(&self, name: String, by: By) -> Result<ListId> {
+        Problem::none(save::name_problems(&name))?;
+        let name = save::tidy(&name);
+        self.write(move |c| {
+            let key = save::name_key(&name);
+            if c.prepare_cached("SELECT 1 FROM list WHERE name_key = ?1")?.exists([&key])? {
+                return Err(StoreError::NameTaken(name));
+            }
+            c.execute(
+                "INSERT INTO list (name, name_key, created_at) VALUES (?1, ?2, ?3)",
+                (&name, key, ms(by.at)),
+            )
+            .map_err(|e| campaigns::taken(e, &name))?;
+            let id = ListId(c.last_insert_rowid());
+            audit::note(c, &by, Deed::ListMade, id)?;
+            Ok(id)
+        })
+        .await
+    }
+
+    /// The names of all lists, in order.
+    pub async fn list_names(&self) -> Result<Vec<(ListId, String)>> {
+        self.read(|c| {
+            Ok(c.prepare_cached("SELECT id, name FROM list ORDER BY name COLLATE NOCASE")?
+                .query_map([], |r| Ok((ListId(r.get(0)?), r.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// Every list with its size.
+    pub async fn lists(&self) -> Result<Vec<(ListId, String, i64)>> {
+        self.read(|c| {
+            Ok(c.prepare_cached("SELECT id, name, size FROM list ORDER BY id")?
+                .query_map([], |r| Ok((ListId(r.get(0)?), r.get(1)?, r.get(2)?)))?
+                .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// A list's name and number of contacts.
+    pub async fn list(&self, id: ListId) -> Result<(String, i64)> {
+        self.read(move |c| {
+            c.prepare_cached("SELECT name, size FROM list WHERE id = ?1")?
+                .query_row([id.0], |r| Ok((r.get(0)?, r.get(1)?)))
+                .optional()?
+                .ok_or(StoreError::NotFound("list"))
+        })
+        .await
+    }
+
+    /// The list of this name, created if there is none.
+    pub async fn list_named(&self, name: String, by: By) -> Result<ListId> {
+        let wanted = save::name_key(&name);
+        let known: Option<i64> = self
+            .read(move |c| {
+                Ok(c.prepare_cached("SELECT id FROM list WHERE name_key = ?1")?
+                    .query_row([wanted], |r| r.get(0))
+                    .optional()?)
+            })
+            .await?;
+        match known {
+            Some(id) => Ok(ListId(id)),
+            None => self.create_list(name, by).await,
+        }
+    }
+
+    /// Fields that contacts have besides the known ones.
+    pub async fn custom_fields(&self) -> Result<Vec<String>> {
+        self.read(custom_fields).await
+    }
+}
+
+pub(super) fn custom_fields(c: &Connection) -> Result<Vec<String>> {
+    Ok(c.prepare_cached("SELECT name FROM field ORDER BY name")?
+        .query_map([], |r| r.get(0))?
+        .collect::<rusqlite::Result<_>>()?)
+}
