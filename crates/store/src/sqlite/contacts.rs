@@ -29,7 +29,7 @@ impl Store {
     }
 
     /// Contacts whose number, first or last name or e-mail address begins with `text`, at most `limit`, and whether
-    /// there are more. Two words are two names. A contact stored just now may be missing ([`Store::names_are_due`]).
+    /// there may be more. Two words are two names. A contact stored just now may be missing ([`Store::names_are_due`]).
     pub async fn find_contacts(&self, text: String, limit: usize) -> Result<(Vec<Contact>, bool)> {
         self.read(move |c| {
             let (numbers, more) = find(c, text.trim(), limit)?;
