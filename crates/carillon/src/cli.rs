@@ -1,4 +1,4 @@
-//! What can be typed. Options come from there, else from where [`settings`] finds them.
+//! The command line. Options that are not typed come from where [`settings`] finds them.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -31,16 +31,16 @@ pub enum Command {
     /// API tokens.
     #[command(subcommand)]
     Token(Token),
-    /// Imports contacts from a CSV file; what is refused goes to FILE.errors.csv.
+    /// Imports contacts from a CSV file; refused rows go to FILE.errors.csv.
     Import(Import),
     /// Campaigns of a running server.
     Campaign(Campaign),
     /// People who sign in.
     #[command(subcommand)]
     User(User),
-    /// Verifies every invariant over the data and prints what is off.
+    /// Verifies every invariant over the data and prints violations.
     Check(Check),
-    /// Writes a consistent copy, also beside a running server. The copy sends nothing until `adopt`.
+    /// Writes a consistent copy, even beside a running server. The copy sends nothing until `adopt`.
     Backup(Backup),
     /// Lets a restored or copied data folder dispatch again.
     Adopt(Adopt),
@@ -69,17 +69,17 @@ pub struct Web {
     /// Where to listen; port 0 picks a free one.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
-    /// Proxies, as networks between commas, that are believed about whom they speak for (X-Forwarded-For or Forwarded) and
-    /// whether that came over TLS.
+    /// Proxies, as networks separated by commas, that are believed about whom they speak for (X-Forwarded-For or
+    /// Forwarded) and whether the request came over TLS.
     #[arg(long, value_delimiter = ',', value_parser = reach::network)]
     pub trusted_proxies: Vec<IpNet>,
-    /// Whether webhooks may lead inside: to this machine and private networks. `true`, or networks between commas.
+    /// Whether webhooks may lead inside: to this machine and private networks. `true`, or networks separated by commas.
     #[arg(long, default_value_t)]
     pub webhooks_inside: Reach,
 }
 
 impl Web {
-    /// As the server takes it.
+    /// The options in the form that the server takes.
     pub fn config(&self) -> Config {
         Config {
             trusted_proxies: self.trusted_proxies.clone(),
@@ -95,7 +95,7 @@ pub struct Serve {
     pub data: Data,
     #[command(flatten)]
     pub web: Web,
-    /// Serves, and sends nothing.
+    /// Serves, but sends nothing.
     #[arg(long)]
     pub no_dispatch: bool,
 }
@@ -111,25 +111,25 @@ pub struct Smsc {
     /// Where to listen; port 0 picks a free one.
     #[arg(long, default_value = "127.0.0.1:2775")]
     pub listen: SocketAddr,
-    /// Decides, with a message's number, what becomes of it.
+    /// The seed that decides, with a message's number, what becomes of the message.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// The password that it wants; any, if left out.
+    /// The password that it requires; any password if left out.
     #[arg(long)]
     pub password: Option<String>,
-    /// Milliseconds that an answer takes at most.
+    /// The most milliseconds that an answer takes.
     #[arg(long, default_value_t = 0)]
     pub answer_ms: u64,
-    /// Milliseconds that a receipt takes at most.
+    /// The most milliseconds that a receipt takes.
     #[arg(long, default_value_t = 0)]
     pub receipt_ms: u64,
-    /// Throttles beyond so many messages a second.
+    /// Throttles beyond this many messages a second.
     #[arg(long)]
     pub rate: Option<u32>,
     /// Share of unknown numbers.
     #[arg(long, default_value_t = 0.0, value_parser = share)]
     pub refused: f64,
-    /// A sender that it does not accept.
+    /// A sender that it refuses.
     #[arg(long)]
     pub refused_sender: Option<String>,
     /// Share of receipts that say undelivered.
@@ -147,13 +147,13 @@ pub struct Smsc {
     /// Share of recipients who write back.
     #[arg(long, default_value_t = 0.0, value_parser = share)]
     pub replies: f64,
-    /// Share of those who write STOP.
+    /// Share of these recipients who write STOP.
     #[arg(long, default_value_t = 0.0, value_parser = share)]
     pub stops: f64,
-    /// Hangs up after so many messages of a connection.
+    /// Hangs up after this many messages on a connection.
     #[arg(long)]
     pub hang_up_after: Option<u64>,
-    /// Writes every `submit_sm` to this file, a JSON object a line, when it ends.
+    /// Writes every `submit_sm` to this file when it ends, one JSON object per line.
     #[arg(long)]
     pub record: Option<PathBuf>,
 }
@@ -167,16 +167,16 @@ fn share(text: &str) -> Result<f64, String> {
 
 #[derive(Subcommand)]
 pub enum Token {
-    /// Makes a token and prints it, this once.
+    /// Creates a token and prints it, only this once.
     Create(CreateToken),
 }
 
 #[derive(Args)]
 pub struct CreateToken {
-    /// Whose it is; stands in the history of what it does.
+    /// The token's name; it appears in the history of what the token does.
     #[arg(long)]
     pub name: String,
-    /// What it may do.
+    /// What the token may do.
     #[arg(long, value_enum, default_value = "write")]
     pub scope: Scope,
     #[command(flatten)]
@@ -208,7 +208,7 @@ pub enum User {
 
 #[derive(Args)]
 pub struct AddUser {
-    /// How they sign in.
+    /// The e-mail address that they sign in with.
     pub email: String,
     /// What they may do.
     #[arg(long, value_enum)]
@@ -219,11 +219,11 @@ pub struct AddUser {
 
 #[derive(Clone, Copy, ValueEnum)]
 pub enum Role {
-    /// Looks.
+    /// May look.
     Viewer,
-    /// Makes and runs campaigns.
+    /// May create and run campaigns.
     Manager,
-    /// Everything.
+    /// May do everything.
     Admin,
 }
 
@@ -241,10 +241,10 @@ impl From<Role> for store::Role {
 pub struct Import {
     /// CSV with a header row; the number's column is `phone`.
     pub file: PathBuf,
-    /// Into which list; made where there is none.
+    /// The list to import into; created if there is none.
     #[arg(long)]
     pub list: String,
-    /// Country of numbers without a country code, such as US.
+    /// The country of numbers without a country code, such as US.
     #[arg(long)]
     pub country: Option<String>,
     #[command(flatten)]
@@ -253,13 +253,13 @@ pub struct Import {
 
 #[derive(Args)]
 pub struct Campaign {
-    /// The server.
+    /// The server's address.
     #[arg(long, default_value = "http://127.0.0.1:8080", global = true)]
     pub server: String,
     /// An API token.
     #[arg(long, hide_env_values = true, default_value = "", global = true)]
     pub token: String,
-    /// For machines.
+    /// Prints JSON, for programs.
     #[arg(long, global = true)]
     pub json: bool,
     #[command(subcommand)]
@@ -279,7 +279,7 @@ pub enum CampaignCommand {
     /// Freezes the audience and queues the campaign.
     Schedule {
         id: String,
-        /// Says what that would do, and does nothing.
+        /// Says what that would do, without doing it.
         #[arg(long)]
         dry_run: bool,
     },
@@ -288,10 +288,10 @@ pub enum CampaignCommand {
     /// Plans anew what a stop left unsent, and goes on.
     Restart {
         id: String,
-        /// Says what that would do, and does nothing.
+        /// Says what that would do, without doing it.
         #[arg(long)]
         dry_run: bool,
-        /// Tries again what the carrier refused.
+        /// Retries messages that the carrier refused.
         #[arg(long)]
         failed: bool,
     },
@@ -300,11 +300,11 @@ pub enum CampaignCommand {
     /// Copies a campaign.
     Clone {
         id: String,
-        /// What to call it.
+        /// The name of the copy.
         #[arg(long)]
         name: Option<String>,
     },
-    /// Lets go what is held for being late.
+    /// Releases what is held.
     Release { id: String },
 }
 
@@ -315,14 +315,14 @@ pub struct Check {
     /// Compares with what a simulated carrier recorded (`simulate smsc --record FILE`).
     #[arg(long)]
     pub against: Option<PathBuf>,
-    /// For machines.
+    /// Prints JSON, for programs.
     #[arg(long)]
     pub json: bool,
 }
 
 #[derive(Args)]
 pub struct Backup {
-    /// Where to; must not exist.
+    /// The file to write; it must not exist.
     pub file: PathBuf,
     #[command(flatten)]
     pub data: Data,
@@ -332,8 +332,8 @@ pub struct Backup {
 pub struct Adopt {
     #[command(flatten)]
     pub data: Data,
-    /// What becomes of what running campaigns had not sent when the copy was made. `in-doubt` where the
-    /// original went on sending: nobody is then sent to twice.
+    /// What becomes of messages that running campaigns had not sent when the copy was made. `in-doubt` if the original
+    /// went on sending: then nobody is sent to twice.
     #[arg(long, value_enum, default_value_t = Unsent::Keep)]
     pub unsent: Unsent,
 }
@@ -341,9 +341,9 @@ pub struct Adopt {
 /// What becomes of unsent messages.
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub enum Unsent {
-    /// They go on.
+    /// They are sent.
     Keep,
-    /// They are in doubt, and not sent.
+    /// They are in doubt, and are not sent.
     InDoubt,
 }
 
@@ -356,7 +356,7 @@ impl From<Unsent> for store::Unsent {
     }
 }
 
-/// Reads the command line; what it leaves out may stand in a variable or the file. Ends the process on wrong usage.
+/// Reads the command line; options left out may be set in a variable or the file. Ends the process on wrong usage.
 pub fn read() -> anyhow::Result<Command> {
     let command = settings::filled(Cli::command(), &settings::file()?)?;
     let read = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|e| e.exit()).command;

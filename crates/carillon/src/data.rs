@@ -1,5 +1,5 @@
-//! Commands that work on the data itself. Beside a running server too, as nothing of what they change is in its memory: every
-//! request reads accounts and tokens anew, and copies and checks read one state. `adopt` is refused there by the store.
+//! Commands that work on the data itself, even beside a running server, as its memory holds nothing that they change:
+//! requests read accounts and tokens anew, copies and checks read one state. There the store refuses `adopt`.
 
 use std::{
     collections::HashMap,
@@ -21,7 +21,7 @@ pub fn open(data: &cli::Data) -> anyhow::Result<Store> {
     Ok(Store::open(&data.data)?)
 }
 
-/// Whoever works on the data itself, as the audit log names them.
+/// The person who works on the data itself, as the audit log names them.
 pub fn by_command() -> By {
     By::new("command line", Timestamp::now())
 }
@@ -92,11 +92,11 @@ pub async fn check(options: cli::Check) -> anyhow::Result<ExitCode> {
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Examples of what is off.
+/// How many examples of each violation to show.
 const SHOWN: usize = 5;
 
-/// Compares what every number was sent with what the carrier recorded: each known submission arrived, and
-/// what arrived beyond that is in doubt here.
+/// Compares what every number was sent with what the carrier recorded: each known submission arrived, and anything that
+/// arrived beyond those is in doubt here.
 async fn against(store: &Store, record: &Path) -> anyhow::Result<Finding> {
     let file =
         std::fs::File::open(record).with_context(|| format!("{} cannot be opened", record.display()))?;

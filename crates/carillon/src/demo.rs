@@ -43,7 +43,7 @@ const AREAS: [i64; 4] = [212, 312, 303, 213];
 const TIMES: [&str; 8] = ["8:30", "9:00", "9:45", "10:15", "11:00", "13:30", "14:15", "15:45"];
 
 pub async fn run(options: cli::Demo) -> anyhow::Result<()> {
-    // The temporary folder goes when the demo ends.
+    // The temporary folder is removed when the demo ends.
     let temporary = if options.data.is_none() { Some(tempfile::tempdir()?) } else { None };
     let folder = options.data.or_else(|| temporary.as_ref().map(|t| t.path().to_owned()));
     let store = Store::open(&folder.unwrap_or_default())?;
@@ -60,7 +60,7 @@ pub async fn run(options: cli::Demo) -> anyhow::Result<()> {
     server.until_asked_to_stop().await
 }
 
-/// Who made what the demo begins with.
+/// The author of what the demo begins with.
 fn by() -> By {
     By::new("demo", Timestamp::now())
 }
@@ -76,7 +76,7 @@ async fn admin(store: &Store) -> anyhow::Result<String> {
     Ok(password)
 }
 
-/// The carrier; where earlier sample data expects it.
+/// The carrier, at the address where earlier sample data expects it.
 async fn carrier(store: &Store) -> anyhow::Result<Smsc> {
     let port = store.routes().await?.first().map_or(0, |route| match &route.config.kind {
         RouteKind::Smpp(smpp) => smpp.port,
@@ -160,7 +160,7 @@ async fn samples(store: &Store, smsc: SocketAddr) -> anyhow::Result<()> {
     .await?;
     make(store, "Storm warning (draft)", json!([{"text": warning, "send": {"now": true}}]), (list, route))
         .await?;
-    // The last made stands first on the Index.
+    // The campaign made last is first on the Index.
     let running = make(
         store,
         "Appointment reminders",

@@ -15,7 +15,7 @@ use store::{ImportStage, ImportState, Store};
 
 use crate::{cli, data};
 
-/// How often an import that goes on elsewhere is looked at.
+/// How often to look at an import that goes on elsewhere.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 pub async fn run(options: cli::Import) -> anyhow::Result<ExitCode> {
@@ -58,7 +58,7 @@ pub async fn run(options: cli::Import) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Imports in this process. Nobody may begin to dispatch meanwhile: it would take the import for an interrupted one.
+/// Imports in this process. None may begin to dispatch meanwhile: it would take the import for an interrupted one.
 async fn here(
     store: &Store,
     list: String,

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use rustix::{fs::Mode, process::umask};
 
 fn main() -> ExitCode {
-    // Whatever it writes (the database and its log, copies, uploads, rows that were refused) is its owner's to read.
+    // All that it writes (the database and its log, copies, uploads, refused rows) only its owner may read.
     umask(Mode::RWXG | Mode::RWXO);
     tracing_subscriber::fmt()
         .with_env_filter(
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     let done = cli::read().and_then(|command| {
         let runtime = tokio::runtime::Runtime::new()?;
         let done = runtime.block_on(run(command));
-        // What still runs on threads that may block, such as a long import, is taken up at the next start.
+        // Work still running on threads that may block, such as a long import, is resumed at the next start.
         runtime.shutdown_background();
         done
     });

@@ -1,4 +1,4 @@
-//! The server: API, pages and, where it may, the engine.
+//! The server: API, pages and, if it may dispatch, the engine.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -16,9 +16,9 @@ use tokio::{
 
 use crate::{cli, data};
 
-/// How often data that may not dispatch is looked at again: somebody may adopt it.
+/// How often to look again at data that may not dispatch: somebody may adopt it.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// How long the engine has to account for what was handed over.
+/// How long the engine has to account for messages that were handed over.
 const SHUT_DOWN_WITHIN: Duration = Duration::from_secs(8);
 
 pub async fn run(options: cli::Serve) -> anyhow::Result<()> {
@@ -27,7 +27,7 @@ pub async fn run(options: cli::Serve) -> anyhow::Result<()> {
     let server = start(store, &options.web, !options.no_dispatch).await?;
     println!("listening on {}", server.address);
     if let Some(secret) = first {
-        // On standard output stands the one line that scripts wait for.
+        // Standard output has only the one line that scripts wait for.
         eprintln!(
             "nobody can sign in yet; make the first account at http://{}/welcome/{secret}",
             server.address
@@ -36,7 +36,7 @@ pub async fn run(options: cli::Serve) -> anyhow::Result<()> {
     server.until_asked_to_stop().await
 }
 
-/// The one-time link's secret that makes the first admin.
+/// The secret of the one-time link that makes the first admin.
 async fn first_admin(store: &Store) -> store::Result<String> {
     let secret = server::secret::new();
     store.invite(store::Role::Admin, &secret, data::by_command()).await?;
@@ -50,12 +50,12 @@ pub struct Server {
     app: App,
     web: JoinHandle<std::io::Result<()>>,
     dispatch: Option<JoinHandle<()>>,
-    /// Heard from the very start: whoever knows the address may ask to stop.
+    /// Listened for from the very start: anyone who knows the address may ask it to stop.
     terminate: Signal,
     interrupt: Signal,
 }
 
-/// Starts serving `store`, and dispatching where it may.
+/// Starts serving `store`, and dispatching if it may.
 pub async fn start(store: Store, web: &cli::Web, dispatch: bool) -> anyhow::Result<Server> {
     let listen = web.listen;
     let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -65,7 +65,7 @@ pub async fn start(store: Store, web: &cli::Web, dispatch: bool) -> anyhow::Resu
     let address = listener.local_addr()?;
     let app = App::with(store, web.config());
     let dispatch = if dispatch {
-        // What may dispatch does so before the first request is answered.
+        // Data that may dispatch does so before the first request is answered.
         let first = begin(&app, address).await;
         if let Err(e) = &first
             && !matches!(e, StoreError::MayNotDispatch(_))
@@ -80,12 +80,12 @@ pub async fn start(store: Store, web: &cli::Web, dispatch: bool) -> anyhow::Resu
     Ok(Server { address, app, web, dispatch, terminate, interrupt })
 }
 
-/// An engine, where this process may dispatch from the data. Others on the same data pass on to it what they are asked.
+/// An engine, if this process may dispatch from the data. Others on the same data pass their requests on to it.
 async fn begin(app: &App, address: SocketAddr) -> store::Result<Engine> {
     let connect: engine::Connect = Box::new(|route, reports, opt_outs| {
         Arc::new(SmppRoute::start(route.id, &route.config, reports, opt_outs))
     });
-    // Claims of any other name are those of a process that has ended.
+    // Claims under any other name belong to a process that has ended.
     let now = Timestamp::now();
     let worker = format!("{}-{}", std::process::id(), now.as_nanosecond());
     let engine = Engine::start(app.store.clone(), worker, connect, now).await?;
@@ -114,12 +114,12 @@ async fn dispatching(app: App, address: SocketAddr, first: store::Result<Engine>
     }
 }
 
-/// Tells webhooks for as long as `dispatch` runs: only who dispatches does, so that a copy of the data
-/// tells nobody anything.
+/// Sends webhooks their events for as long as `dispatch` runs: only the process that dispatches does, so that a copy of
+/// the data sends none.
 async fn beside(app: &App, dispatch: impl Future<Output = ()>) {
     match Courier::new(app) {
         Ok(courier) => {
-            // By itself: what goes wrong with webhooks stops no message.
+            // In a task of its own: a failure with webhooks stops no message.
             let courier = tokio::spawn(async move { courier.run().await });
             dispatch.await;
             courier.abort();
@@ -131,7 +131,7 @@ async fn beside(app: &App, dispatch: impl Future<Output = ()>) {
     }
 }
 
-/// Answers when the dispatch has ended; never where there is none.
+/// Returns when the dispatch has ended; never if there is none.
 async fn dispatch_ended(dispatch: &mut Option<tokio::task::JoinHandle<()>>) {
     match dispatch {
         Some(dispatch) => {
@@ -145,7 +145,7 @@ impl Server {
     /// Serves until Ctrl-C or SIGTERM; then lets what was handed over be answered.
     ///
     /// # Errors
-    /// Where the writer or the engine has ended by itself: a program that cannot store or send must not look alive.
+    /// If the writer or the engine has ended by itself: a program that cannot store or send must not look alive.
     pub async fn until_asked_to_stop(mut self) -> anyhow::Result<()> {
         tokio::select! {
             ended = self.web => return Ok(ended??),

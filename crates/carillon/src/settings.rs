@@ -1,6 +1,6 @@
-//! Options that are not typed: a `CARILLON_*` variable, else a key of `carillon.toml` in the working folder, each by an
-//! option's long name. What no option is called, and what an option does not take, is refused by name: a setting that
-//! is passed over silently is one that does not hold.
+//! Options that are not typed: a `CARILLON_*` variable, otherwise a key of `carillon.toml` in the working folder, each
+//! by an option's long name. A key that is no option, or a value that its option does not take, is refused by name: a
+//! setting that is silently ignored is one that does not hold.
 
 use std::collections::BTreeSet;
 
@@ -10,12 +10,12 @@ use toml::{Table, Value};
 
 /// The file, in the working folder.
 const FILE: &str = "carillon.toml";
-/// What variables of the program begin with.
+/// The prefix of the program's variables.
 const PREFIX: &str = "CARILLON_";
-/// The variable that no option stands for: what is logged.
+/// The variable that stands for no option: what to log.
 const LOG: &str = "CARILLON_LOG";
 
-/// What stands in the file; nothing where there is none.
+/// The contents of the file; empty if there is none.
 pub fn file() -> anyhow::Result<Table> {
     match std::fs::read_to_string(FILE) {
         Ok(text) => text.parse().with_context(|| format!("{FILE} is no TOML")),
@@ -24,21 +24,21 @@ pub fn file() -> anyhow::Result<Table> {
     }
 }
 
-/// An option as it is called in the file.
+/// An option's name in the file.
 fn key(long: &str) -> String {
     long.replace('-', "_")
 }
 
-/// What the options of a command and of those beneath it are called.
+/// The names of the options of a command and of its subcommands.
 fn keys(command: &Command) -> BTreeSet<String> {
     let own = command.get_arguments().filter_map(Arg::get_long).map(key);
     own.chain(command.get_subcommands().flat_map(keys)).collect()
 }
 
-/// The command with variables, and what stands in the file as its defaults.
+/// The command with its variables, and with the contents of the file as its defaults.
 ///
 /// # Errors
-/// Where the file has a key that is no option, or a value that the option does not take.
+/// If the file has a key that is no option, or a value that the option does not take.
 pub fn filled(command: Command, file: &Table) -> anyhow::Result<Command> {
     let known = keys(&command);
     if let Some(unknown) = file.keys().find(|name| !known.contains(&key(name))) {
@@ -83,7 +83,7 @@ fn text(value: &Value, is_flag: bool) -> Result<String, String> {
     }
 }
 
-/// Whether an option takes a value: as if it alone were typed.
+/// Checks a value for an option as if it alone had been typed.
 fn taken(arg: &Arg, text: &str) -> Result<(), String> {
     let typed = match arg.get_action() {
         ArgAction::SetTrue => return Ok(()),
@@ -100,7 +100,7 @@ fn taken(arg: &Arg, text: &str) -> Result<(), String> {
     }
 }
 
-/// Variables that look like settings and are none: other programs may have their own, so that they are no error.
+/// Variables that look like settings and are not: other programs may have their own, so this is no error.
 pub fn unknown_variables(command: &Command) -> Vec<String> {
     let known: BTreeSet<String> =
         keys(command).iter().map(|key| format!("{PREFIX}{}", key.to_uppercase())).collect();

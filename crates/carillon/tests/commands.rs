@@ -60,7 +60,7 @@ fn a_backup_is_a_whole_database_and_never_overwrites() {
     assert!(text(&again.stderr).contains("exists; choose another name"));
 }
 
-/// What others may do with a file or a folder and with everything in it, by name.
+/// The files and folders at `path` that are open to others, with their modes.
 fn open_to_others(path: &Path) -> Vec<String> {
     let found = std::fs::metadata(path).unwrap();
     let mode = found.permissions().mode() & 0o777;

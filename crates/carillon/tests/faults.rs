@@ -1,5 +1,5 @@
-//! What goes wrong in life, done to the real program: `kill -9`, a carrier that goes away, a copied data
-//! folder, a full disk, a second process on the folder, a client that hangs up, a database that is locked.
+//! Real-life failures, done to the real program: `kill -9`, a carrier that goes away, a copied data folder, a full
+//! disk, a second process on the folder, a client that hangs up, a database that is locked.
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
@@ -54,7 +54,7 @@ async fn after_kill_9_in_mid_run_nobody_gets_it_twice_and_at_most_the_claim_budg
     let in_doubt = assert_all_reached(&w, &smsc, &campaign).await;
     assert!(in_doubt <= 3 * BUDGET, "{in_doubt}");
     w.program.terminate();
-    // The data agrees with every submit_sm that the carrier recorded, and a double would be told.
+    // The data agrees with every `submit_sm` that the carrier recorded, and a double would be reported.
     let record = w.folder.path().join("record.jsonl");
     let lines: Vec<String> =
         smsc.records().iter().map(|r| serde_json::to_string(r).unwrap() + "\n").collect();
@@ -100,7 +100,7 @@ async fn a_carrier_that_hangs_up_and_goes_away_costs_doubts_and_no_doubles() {
     assert!(after.keys().all(|number| !before.contains_key(number)), "somebody was sent to twice");
     assert_eq!(before.values().chain(after.values()).max(), Some(&1));
     let t = |k: &str| c["totals"][k].as_i64().unwrap();
-    // Ten unanswered a hang-up, at most.
+    // At most ten unanswered per hang-up.
     assert!(t("in_doubt") <= 10 * (PEOPLE / 400 + 2), "{}", c["totals"]);
     assert_eq!(t("delivered") + t("sent") + t("in_doubt"), PEOPLE);
 }
@@ -139,7 +139,7 @@ async fn on_a_full_disk_sending_stops_before_accounting_does_and_goes_on_when_th
     let filler = w.fill_disk();
     w.until(&campaign, |c| c["waiting"][0]["reason"] == "disk_full" && c["totals"]["sending"] == 0).await;
     let sent = smsc.count();
-    // What had left is accounted for, receipts too.
+    // Messages that had left are accounted for, including their receipts.
     let c = w.until(&campaign, |c| c["totals"]["sent"] == 0).await;
     assert_eq!((c["totals"]["delivered"].as_i64(), smsc.count()), (Some(sent as i64), sent));
     std::fs::remove_file(filler).unwrap();
@@ -171,7 +171,7 @@ async fn a_page_that_was_open_when_the_server_ended_catches_up_when_it_is_back()
     let address = w.program.base.strip_prefix("http://").unwrap().to_owned();
     w.program.kill();
     w.program = Program::serve_at(w.folder.path(), &address).await;
-    // The very page, not loaded anew, says in the end what happened.
+    // The same page, without a reload, says in the end what happened.
     b.reads("Completed").await;
     assert_eq!(b.run("return window.stayed", Vec::new()).await, true);
     let in_doubt = assert_all_reached(&w, &smsc, &campaign).await;
@@ -184,7 +184,7 @@ async fn an_import_that_a_kill_interrupted_goes_on_behind_the_last_row_that_was_
     let mut w = World::start(1).await;
     let mut file = "phone,first_name\n".to_owned();
     for i in 0..ROWS {
-        // Every thousandth is refused.
+        // Every thousandth number is refused.
         let number =
             if i % 1_000 == 999 { "nobody".to_owned() } else { format!("+1202{:07}", 2_000_000 + i) };
         writeln!(file, "{number},Ana{i}").unwrap();

@@ -1,5 +1,5 @@
-//! Several processes on one data folder: whatever is asked of any of them holds for the one that dispatches, or is
-//! refused in words; and it holds a second after the answer as it did with the answer.
+//! Several processes on one data folder: a request to any of them holds for the one that dispatches, or is refused in
+//! words; and what it answered still holds a second later.
 
 use std::{path::Path, time::Duration};
 
@@ -9,7 +9,7 @@ use simulator::{Profile, Smsc};
 use super::{PEOPLE, anywhere, assert_all_reached, slowly};
 use crate::program::{self, Program, World};
 
-/// How long nothing may change that was promised.
+/// How long promises are watched to hold.
 const A_SECOND: Duration = Duration::from_secs(1);
 
 /// A world, a process beside its own, and a route that takes some seconds for everybody.
@@ -41,7 +41,7 @@ async fn a_stop_through_any_process_is_a_fence() {
         for world in [&first, &second] {
             assert_eq!(world.get(&campaign).await["status"], "stopped");
         }
-        // And it goes on from there, nobody twice.
+        // It goes on from there, and nobody is sent to twice.
         second.post(&format!("{campaign}/restart"), &json!({})).await;
         assert_eq!(assert_all_reached(&first, &smsc, &campaign).await, 0);
         first.assert_check_holds();
@@ -79,7 +79,7 @@ async fn a_file_that_is_sent_to_any_process_is_imported_once_and_taken_up_where_
     let mut second = first.beside(&[]).await;
     let begun = second.import("lst_1", file(ROWS)).await;
     let at = format!("/imports/{}", begun["id"].as_str().unwrap());
-    // The process that was asked may end; it did not do it.
+    // The process that was asked may end; it did not do the work.
     second.program.kill();
     first.until(&at, |i| i["rows"].as_i64() > Some(0)).await;
     second = first.beside(&[]).await;
@@ -98,7 +98,7 @@ async fn when_the_process_that_dispatches_is_killed_the_other_takes_over_and_nob
     let campaign = second.start_campaign("Taken over", &route).await;
     second.until(&campaign, |c| c["totals"]["delivered"].as_i64() >= Some(300)).await;
     first.program.kill();
-    // Nothing is passed on to the dead; what is asked meanwhile is done, or refused in words and done when asked again.
+    // Nothing is passed on to the dead; a request meanwhile is done, or refused in words and done when repeated.
     let suppressed = json!({"number": number(PEOPLE - 1), "channel": "sms"});
     let (status, _) = second.until_taken("/suppressions", &suppressed).await;
     assert_eq!(status, 201);
@@ -138,7 +138,7 @@ async fn of_many_processes_that_begin_at_once_one_dispatches_and_when_it_ends_an
         assert_eq!(dispatching.len(), 1);
         let mut ended = all.remove(dispatching[0]);
         ended.program.kill();
-        // The folder goes with the last of them.
+        // The folder is removed with the last of them.
         if all.is_empty() {
             break;
         }
@@ -166,12 +166,12 @@ async fn beside_a_process_that_dispatches_and_does_not_answer_nothing_is_changed
         assert_eq!(problem["type"], "/problems/elsewhere");
         assert!(problem["detail"].as_str().unwrap().contains("nothing was done"), "{problem}");
     }
-    // In a browser, a page.
+    // A browser gets a page.
     let page = second.try_post("//sign-in", &json!({})).await;
     assert_eq!(page.status(), 503);
     assert!(page.headers().contains_key("retry-after"));
     assert!(page.text().await.unwrap().contains("Another process sends from this data"));
-    // What is only read is read here.
+    // Reads are answered here.
     assert_eq!(second.get(&campaign).await["status"], "defined");
     // A command too says what it cannot do.
     let csv = first.folder.path().join("more.csv");
@@ -198,14 +198,14 @@ async fn commands_beside_a_process_that_dispatches_are_safe_handed_over_or_refus
     let above = tempfile::tempdir().unwrap();
     let (csv, copy) = (above.path().join("more.csv"), above.path().join("copy.db"));
     let data = first.folder.path().to_str().unwrap().to_owned();
-    // Handed over: contacts, and who was refused.
+    // Handed over: contacts, and the rows that were refused.
     std::fs::write(&csv, file(5_000) + "nobody,Cy\n").unwrap();
     let said = program::carillon(&import(&csv, first.folder.path()).each_ref().map(String::as_str));
     let said = String::from_utf8(said.stdout).unwrap();
     assert!(said.contains("5001 rows: 5000 accepted, 1 refused"), "{said}");
     assert!(std::fs::read_to_string(above.path().join("more.csv.errors.csv")).unwrap().contains("nobody,Cy"));
     assert_eq!(second.get("/lists/lst_1").await["contacts"].as_i64(), Some(PEOPLE + 5_000));
-    // Safe: what they write is read anew by each request, and what they read is one state.
+    // Safe: what these commands write is read anew by each request, and what they read is one state.
     let token = program::carillon(&["token", "create", "--name", "beside", "--data", &data]).stdout;
     assert_eq!(second.status_for(&String::from_utf8(token).unwrap()).await, 200);
     let user = ["user", "add", "bea@clinic.example", "--role", "viewer", "--data", &data];

@@ -1,5 +1,5 @@
-//! Requests that are cut in the middle: by a client that hangs up at each await, by a database that cannot begin. What was
-//! begun is ended, what was not leaves nothing, and the state that is told is the state that holds a second later.
+//! Requests that are cut in the middle: by a client that hangs up at each await, by a database that cannot begin. What
+//! was begun is finished, what was not leaves nothing, and the reported state still holds a second later.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use simulator::{Profile, Smsc};
 use super::anywhere;
 use crate::program::World;
 
-/// How long nothing may change that was told.
+/// How long reported states are watched to hold.
 const A_SECOND: Duration = Duration::from_secs(1);
-/// After so many milliseconds a client hangs up: before the request is read, in the midst of it, after its answer.
+/// When a client hangs up, in milliseconds: before the request is read, in the middle of it, after its answer.
 const PAUSES: [u64; 8] = [0, 1, 2, 3, 5, 8, 13, 100];
 
 const JSON: &str = "application/json";
@@ -28,7 +28,7 @@ async fn what_a_client_began_is_ended_whenever_it_hangs_up() {
     for (place, w) in [&first, &second].into_iter().enumerate() {
         for (i, pause) in PAUSES.into_iter().map(Duration::from_millis).enumerate() {
             let i = place * PAUSES.len() + i;
-            // One effect.
+            // A single effect.
             let suppressed = json!({"number": number(i), "channel": "sms"}).to_string();
             w.hang_up("POST", "/suppressions", JSON, &suppressed, true, pause).await;
             // A file that is read after the answer.
@@ -39,7 +39,7 @@ async fn what_a_client_began_is_ended_whenever_it_hangs_up() {
             w.hang_up("POST", "/lists/lst_1/contacts", JSON, &rows, true, pause).await;
             w.hang_up("POST", "/lists", JSON, &json!({"name": format!("List {i}")}).to_string(), true, pause)
                 .await;
-            // Half of a file is no file.
+            // Half a file is no file.
             let half = format!("phone\n{}\n{}\n", number(300 + i), number(400 + i));
             w.hang_up("POST", "/lists/lst_1/contacts", CSV, &half, false, pause).await;
         }
@@ -58,7 +58,7 @@ async fn what_a_client_began_is_ended_whenever_it_hangs_up() {
     }
     let left = std::fs::read_dir(first.folder.path().join("imports")).unwrap().count();
     assert_eq!(left, 0, "half a file was kept");
-    // Suppressed is what is in the memory of who dispatches as well: a campaign to all reaches nobody of them.
+    // The process that dispatches also holds suppressed numbers in memory: a campaign to all reaches none of them.
     let smsc = Smsc::start(anywhere(), Profile::default()).await.unwrap();
     let suppressed: String = (0..all).map(|i| number(i) + ",Di\n").collect();
     first.import("lst_1", format!("phone,first_name\n{suppressed}")).await;
@@ -98,7 +98,7 @@ async fn a_campaign_starts_and_stops_though_whoever_asked_for_it_hangs_up() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_the_database_cannot_begin_a_change_is_refused_and_nothing_of_it_was_done() {
-    /// Longer than two changes wait for the database, one after the other: that of the engine's turn goes first.
+    /// Longer than two changes that wait for the database one after the other: the engine's turn goes first.
     const LOCKED: Duration = Duration::from_secs(45);
     let smsc = Smsc::start(anywhere(), Profile::default()).await.unwrap();
     let first = World::start(500).await;
@@ -142,7 +142,7 @@ async fn where_the_database_cannot_begin_a_change_is_refused_and_nothing_of_it_w
     assert_eq!(first.get("/lists").await["items"].as_array().unwrap().len(), 1);
     assert_eq!(first.get("/lists/lst_1").await["contacts"], 500);
     assert_eq!(first.get(&draft).await["status"], "defined");
-    // And everything goes on, nobody twice.
+    // Everything goes on, and nobody is sent to twice.
     let c = first.until(&campaign, |c| c["status"] == "completed" && c["totals"]["sent"] == 0).await;
     assert_eq!(
         c["totals"]["delivered"].as_i64().zip(c["totals"]["in_doubt"].as_i64()),

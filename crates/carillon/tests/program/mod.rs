@@ -19,7 +19,7 @@ use tokio::io::AsyncWriteExt as _;
 /// Far more than any step here needs.
 const PATIENCE: Duration = Duration::from_secs(90);
 const BINARY: &str = env!("CARGO_BIN_EXE_carillon");
-/// Bytes of a small disk, and what of it is left when it is full: less than the engine's reserve.
+/// The size of a small disk, and the space left when it is full, in bytes: less than the engine's reserve.
 const SMALL_DISK: u64 = 96 * 1024 * 1024;
 const LEFT: u64 = 8 * 1024 * 1024;
 
@@ -30,7 +30,7 @@ pub fn carillon(args: &[&str]) -> Output {
     output
 }
 
-/// Runs a command that reads `input`, to its end.
+/// Runs a command that reads `input` to its end.
 pub fn carillon_with(args: &[&str], input: &str) -> Output {
     let piped = Command::new(BINARY).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut child = piped.unwrap();
@@ -38,7 +38,7 @@ pub fn carillon_with(args: &[&str], input: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// Runs a command that is refused: its exit code and what it says.
+/// Runs a command that is refused; returns its exit code and what it prints.
 pub fn refused(args: &[String]) -> (Option<i32>, String) {
     let output = Command::new(BINARY).args(args).output().unwrap();
     assert!(!output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stdout));
@@ -87,7 +87,7 @@ impl Program {
         assert_eq!(self.child.wait().unwrap().signal(), Some(9));
     }
 
-    /// SIGTERM, and its end.
+    /// Sends SIGTERM, and waits for its end.
     pub fn terminate(&mut self) {
         fixture::signal(self.child.id(), "TERM");
         let status = self.child.wait().unwrap();
@@ -102,11 +102,11 @@ impl Drop for Program {
     }
 }
 
-/// A server over data of its own, with contacts in one list.
+/// A server on data of its own, with contacts in one list.
 pub struct World {
     pub program: Program,
     pub folder: Arc<tempfile::TempDir>,
-    /// Where the data lies as this process sees it.
+    /// The data's folder as this process sees it.
     data: PathBuf,
     token: String,
     client: reqwest::Client,
@@ -134,8 +134,7 @@ impl World {
         }
     }
 
-    /// A server whose data lies on a disk of its own that is soon full; none where this machine lets
-    /// nobody mount one.
+    /// A server whose data is on a small disk of its own; none if this machine lets nobody mount one.
     pub async fn on_a_small_disk(people: i64) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let disk = folder.path().join("disk");
@@ -164,7 +163,7 @@ impl World {
         Some(Self { program, folder: Arc::new(folder), data, token, client: reqwest::Client::new() })
     }
 
-    /// Fills the disk up to what the engine keeps in reserve, and says with what.
+    /// Fills the disk up to the engine's reserve; returns the file that fills it.
     pub fn fill_disk(&self) -> PathBuf {
         let path = self.data.join("filler");
         let mut filler = File::create(&path).unwrap();
@@ -198,12 +197,12 @@ impl World {
         self.send(self.client.post(self.url(path)).json(body)).await
     }
 
-    /// Asks, whatever the answer.
+    /// Sends a request, whatever the answer.
     pub async fn try_post(&self, path: &str, body: &Value) -> reqwest::Response {
         self.client.post(self.url(path)).bearer_auth(&self.token).json(body).send().await.unwrap()
     }
 
-    /// Asks until it is not told to ask again later, and says how it was answered.
+    /// Repeats a request until it is not told to ask again later; returns how it was answered.
     pub async fn until_taken(&self, path: &str, body: &Value) -> (u16, Value) {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -217,14 +216,14 @@ impl World {
         }
     }
 
-    /// How another token's question is answered.
+    /// The status of an answer to another token.
     pub async fn status_for(&self, token: &str) -> u16 {
         let request = self.client.get(self.url("/lists")).bearer_auth(token.trim());
         request.send().await.unwrap().status().as_u16()
     }
 
-    /// Writes a request and hangs up after `pause`, without a look at the answer. Of the body only `whole` or its first
-    /// half is written.
+    /// Writes a request and hangs up after `pause`, without looking at the answer. If not `whole`, only the first half
+    /// of the body is written.
     pub async fn hang_up(
         &self,
         method: &str,
@@ -261,14 +260,14 @@ impl World {
         self.post("/routes", &route).await["id"].as_str().unwrap().to_owned()
     }
 
-    /// Saves and schedules a campaign to everybody; its address.
+    /// Saves and schedules a campaign to everybody; returns its address.
     pub async fn start_campaign(&self, name: &str, route: &str) -> String {
         let at = self.draft(name, route).await;
         self.post(&format!("{at}/schedule"), &json!({})).await;
         at
     }
 
-    /// Saves a campaign to everybody; its address.
+    /// Saves a campaign to everybody; returns its address.
     pub async fn draft(&self, name: &str, route: &str) -> String {
         let c = json!({"channel": "sms", "name": name, "route_id": route, "sender": "+12025550199",
             "list_ids": ["lst_1"], "opt_in_acknowledged": true, "window": null,
@@ -277,7 +276,7 @@ impl World {
         format!("/campaigns/{}", c["id"].as_str().unwrap())
     }
 
-    /// Looks until `done` is content.
+    /// Looks until `done` holds.
     pub async fn until(&self, path: &str, done: impl Fn(&Value) -> bool) -> Value {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -290,7 +289,7 @@ impl World {
         }
     }
 
-    /// `check --against`: its exit code and the invariants that it calls broken.
+    /// Runs `check --against`; returns its exit code and the invariants that it calls broken.
     pub fn check_against(&self, record: &Path) -> (Option<i32>, String) {
         let output = Command::new(BINARY)
             .args(["check", "--data", self.folder.path().to_str().unwrap(), "--against"])
