@@ -1,4 +1,4 @@
-//! The SMSC: listens, keeps what all its connections share.
+//! The SMSC: listens, and keeps what all its connections share.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -20,19 +20,19 @@ use crate::{Profile, connection, profile::STOP};
 /// One `submit_sm` as it came.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
-    /// When.
+    /// When it came.
     pub at: Timestamp,
     /// The sender's address.
     pub source: String,
     /// The recipient's address.
     pub destination: String,
-    /// SMPP 3.4 §5.2.12.
+    /// The `esm_class` (SMPP 3.4 §5.2.12).
     pub esm_class: u8,
-    /// SMPP 3.4 §5.2.19.
+    /// The `data_coding` (SMPP 3.4 §5.2.19).
     pub data_coding: u8,
     /// User data with its header.
     pub short_message: Vec<u8>,
-    /// The command status it was answered with.
+    /// The command status that it was answered with.
     pub status: u32,
 }
 
@@ -47,7 +47,7 @@ impl Record {
 /// `esm_class`: user data header present (SMPP 3.4 §5.2.12).
 const UDHI: u8 = 0x40;
 
-/// What waits to be handed to whoever binds, by when.
+/// Messages that wait to be handed to any ESME that binds, by when they are due.
 pub(crate) type Outbox = BTreeMap<(Instant, u64), DeliverSm>;
 
 pub(crate) struct Shared {
@@ -56,21 +56,21 @@ pub(crate) struct Shared {
     numbers: AtomicU64,
     records: Mutex<Vec<Record>>,
     outbox: Mutex<Outbox>,
-    /// Something was put into the outbox.
+    /// Notified when something is put into the outbox.
     pub(crate) more: Notify,
-    /// Messages in the running second.
+    /// How many messages came in the present second.
     second: Mutex<(Instant, u32)>,
-    /// Who wrote STOP, and to whom: they have said what they had to say.
+    /// Who wrote STOP, and to whom: they write nothing more.
     stopped: Mutex<HashSet<(String, String)>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Whole values are put in and taken out.
+    // Under these locks values are only put in and taken out whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shared {
-    /// A number that was never given before.
+    /// A number that was never returned before.
     pub(crate) fn number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -93,7 +93,7 @@ impl Shared {
         second.1 <= rate
     }
 
-    /// Whether a person at `from` writes `text` to `to`: not any more once they wrote STOP, so that its confirmation is
+    /// Whether a person at `from` may write `text` to `to`: no longer once they wrote STOP, so that its confirmation is
     /// not answered.
     pub(crate) fn writes(&self, from: &str, to: &str, text: &str) -> bool {
         let mut stopped = lock(&self.stopped);
@@ -108,7 +108,7 @@ impl Shared {
         self.more.notify_waiters();
     }
 
-    /// What is due at `now`, at most `most`.
+    /// The messages due at `now`, at most `most`.
     pub(crate) fn due(&self, now: Instant, most: usize) -> Vec<DeliverSm> {
         let mut outbox = lock(&self.outbox);
         let mut due = Vec::new();
@@ -121,7 +121,7 @@ impl Shared {
         due
     }
 
-    /// When the next is due.
+    /// When the next message is due.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         lock(&self.outbox).first_key_value().map(|((at, _), _)| *at)
     }
@@ -138,7 +138,7 @@ impl Smsc {
     /// Listens on `listen`; port 0 picks a free one.
     ///
     /// # Errors
-    /// As binding the address.
+    /// Those of binding the address.
     pub async fn start(listen: SocketAddr, profile: Profile) -> io::Result<Self> {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
@@ -154,7 +154,7 @@ impl Smsc {
         });
         let theirs = shared.clone();
         let listener = tokio::spawn(async move {
-            // Connections end with the listener.
+            // Connections end when the listener does.
             let mut connections = tokio::task::JoinSet::new();
             loop {
                 tokio::select! {
@@ -168,17 +168,17 @@ impl Smsc {
         Ok(Self { address, shared, listener })
     }
 
-    /// Where it listens.
+    /// The address where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How many `submit_sm` came.
+    /// How many `submit_sm` have come.
     pub fn count(&self) -> u64 {
         self.shared.taken.load(Ordering::Relaxed)
     }
 
-    /// Every `submit_sm` that came, in order, if they are kept.
+    /// Every `submit_sm` that came, in order, if records are kept.
     pub fn records(&self) -> Vec<Record> {
         lock(&self.shared.records).clone()
     }
@@ -192,7 +192,7 @@ impl Smsc {
         accepted
     }
 
-    /// A person at `from` writes `text` to `to`.
+    /// Sends a reply `text` from a person at `from` to `to`.
     pub fn reply(&self, from: &str, to: &str, text: &str) {
         self.shared.post(Instant::now(), connection::reply(from, to, text));
     }
@@ -204,7 +204,7 @@ impl Drop for Smsc {
     }
 }
 
-/// A text of a PDU; too long a one is cut off.
+/// A text for a PDU; one that is too long is cut.
 pub(crate) fn c_string<const MOST: usize>(text: &str) -> COctetString<1, MOST> {
     let octets: Vec<u8> = text.bytes().filter(|b| *b != 0).take(MOST - 1).chain([0]).collect();
     COctetString::from_vec(octets).unwrap_or_default()

@@ -28,15 +28,15 @@ use tokio_util::{
 
 use crate::carrier::{Record, Shared, c_string};
 
-/// Receipts and replies that may be unacknowledged on one connection.
+/// How many receipts and replies may be unacknowledged on one connection.
 const DELIVER_WINDOW: usize = 200;
-/// Commands taken in one go before what they call for is written.
+/// The most commands to take in one go before their answers are written.
 const READ_AT_ONCE: usize = 256;
 /// `esm_class` of a receipt (SMPP 3.4 §5.2.12).
 const RECEIPT: u8 = 0x04;
 /// How long people take to write back.
 const THINKING: Duration = Duration::from_millis(500);
-/// When nothing is due.
+/// How long to wait when nothing is due.
 const IDLE: Duration = Duration::from_secs(3600);
 
 struct Connection {
@@ -46,7 +46,7 @@ struct Connection {
     submitted: u64,
     /// Answers by when they are due.
     answers: BTreeMap<(Instant, u64), (u32, CommandStatus, String)>,
-    /// What was handed over and not acknowledged.
+    /// What was handed over and not yet acknowledged.
     unacknowledged: HashMap<u32, DeliverSm>,
     codec: CommandCodec,
     out: BytesMut,
@@ -106,7 +106,7 @@ pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
             Err(End::Broken) => break,
         }
     }
-    // Another connection takes what this one was not told of.
+    // Another connection takes what was not acknowledged on this one.
     for (_, sm) in c.unacknowledged {
         shared.post(Instant::now(), sm);
     }
@@ -216,7 +216,7 @@ impl Connection {
     }
 }
 
-/// Whether the sender asked to hear of the end (SMPP 3.4 §5.2.17).
+/// Whether the sender asked for a final receipt (SMPP 3.4 §5.2.17).
 fn wants_receipt(sm: &SubmitSm) -> bool {
     u8::from(sm.registered_delivery) & 0x03 != 0
 }
@@ -249,7 +249,7 @@ fn receipt_for(source: &str, destination: &str, id: &str, delivered: bool) -> De
     sm
 }
 
-/// A person at `from` writes `text` to `to`.
+/// A reply `text` from a person at `from` to `to`.
 pub(crate) fn reply(from: &str, to: &str, text: &str) -> DeliverSm {
     deliver(from, to, 0, text.as_bytes())
 }

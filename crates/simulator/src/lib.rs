@@ -1,7 +1,7 @@
 //! A carrier for demo, rehearsal and tests: an SMSC over real SMPP 3.4.
 //!
-//! What becomes of a message is decided by the seed and its number alone, so that a run can be repeated
-//! whatever the order of arrival. Every `submit_sm` is recorded as it came.
+//! The seed and a message's number alone decide what becomes of it, so that a run can be repeated whatever the order of
+//! arrival. Every `submit_sm` is recorded as it came.
 
 mod carrier;
 mod connection;

@@ -8,22 +8,22 @@ use std::{
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use rusmpp::CommandStatus;
 
-/// How an SMSC behaves. Shares are from 0 to 1. The default takes everything at once and delivers all of it.
+/// How an SMSC behaves. Shares are from 0 to 1. The default accepts everything at once and delivers all of it.
 #[derive(Debug, Clone)]
 pub struct Profile {
-    /// Decides, together with a message's number, what becomes of it.
+    /// The seed that decides, with a message's number, what becomes of the message.
     pub seed: u64,
-    /// The password that it wants; any if none.
+    /// The password that it requires; any password if none.
     pub password: Option<String>,
-    /// How long it takes to answer, at most; each answer takes its own part of it, so order changes.
+    /// The longest time that an answer takes; each answer takes its own part of it, so the order changes.
     pub answer_within: Duration,
-    /// Answers `ESME_RTHROTTLED` beyond so many a second.
+    /// The rate beyond which it answers `ESME_RTHROTTLED`, in messages a second.
     pub rate_per_second: Option<u32>,
     /// Share of numbers that it does not know (`ESME_RINVDSTADR`).
     pub refused: f64,
-    /// A sender that it does not accept (`ESME_RINVSRCADR`).
+    /// A sender that it refuses (`ESME_RINVSRCADR`).
     pub refused_sender: Option<String>,
-    /// How long after the answer the receipt comes, at most.
+    /// The longest time from the answer to the receipt.
     pub receipt_within: Duration,
     /// Share of receipts that say UNDELIV.
     pub undelivered: f64,
@@ -35,9 +35,9 @@ pub struct Profile {
     pub early: f64,
     /// Share of recipients who write back.
     pub replies: f64,
-    /// Share of those who write STOP.
+    /// Share of these recipients who write STOP.
     pub stops: f64,
-    /// Closes the connection after so many `submit_sm` of it, with answers still owed.
+    /// After how many `submit_sm` it closes a connection, with answers still owed.
     pub hang_up_after: Option<u64>,
     /// Whether records are kept; their number is always known.
     pub keep: bool,
@@ -77,12 +77,12 @@ pub(crate) struct Fate {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Receipt {
     pub(crate) delivered: bool,
-    /// From the arrival of the message.
+    /// Measured from the arrival of the message.
     pub(crate) after: Duration,
     pub(crate) times: usize,
 }
 
-/// What people write who want no more.
+/// What people write who want no more messages.
 pub(crate) const STOP: &str = "STOP";
 const REPLIES: [&str; 4] = ["Thank you", "OK, see you then", "Who is this?", "Please call me"];
 
@@ -122,7 +122,7 @@ impl Profile {
     }
 }
 
-/// How much later than its receipt an answer comes, where the receipt is early.
+/// How long after its receipt an answer comes, if the receipt is early.
 const EARLY_BY: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
