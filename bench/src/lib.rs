@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 use sms::SmppRoute;
 use store::{By, ImportChunk, NewContact, Store};
 
-/// Contacts stored together.
+/// How many contacts are stored together.
 const CHUNK: i64 = 5_000;
 
-/// Says on what this runs.
+/// Prints what this runs on.
 pub fn say_machine() {
     let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model =
@@ -32,8 +32,8 @@ pub fn argument(nth: usize, default: i64) -> anyhow::Result<i64> {
     Ok(std::env::args().nth(nth).map_or(Ok(default), |n| n.parse())?)
 }
 
-/// A folder for the data of one run: on the disk that the builds are on, as the memory is no fair place, and
-/// out of the way should the run be killed.
+/// A folder for the data of one run: on the disk of the builds, as memory would not be a fair place, and out of the way
+/// if the run is killed.
 pub fn folder() -> anyhow::Result<tempfile::TempDir> {
     std::fs::create_dir_all("target")?;
     Ok(tempfile::tempdir_in("target")?)
@@ -45,19 +45,19 @@ pub fn line(cells: &[&dyn Display]) {
     println!("{}", cells.join(" "));
 }
 
-/// Milliseconds of the median and of the 99th of a hundred.
+/// The median and the 99th percentile, in milliseconds.
 pub fn percentiles(mut times: Vec<Duration>) -> (f64, f64) {
     times.sort_unstable();
     let at = |share: usize| times.get(times.len() * share / 100).map_or(0.0, |t| t.as_secs_f64() * 1e3);
     (at(50), at(99))
 }
 
-/// Whoever runs the bench, now.
+/// The person who runs the bench, now.
 pub fn by() -> By {
     By::new("bench", Timestamp::now())
 }
 
-/// The `i`th number, of those that a person could have.
+/// The `i`th of the numbers that a person could have.
 pub fn number(i: i64) -> Msisdn {
     Msisdn::from_digits(12_022_000_000 + i)
 }
@@ -130,7 +130,7 @@ pub struct Smsc {
 }
 
 impl Smsc {
-    /// Starts one; with receipts or without.
+    /// Starts an SMSC, with or without receipts.
     pub fn start(receipts: bool) -> anyhow::Result<Self> {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let beside = std::env::current_exe()?.with_file_name("smsc");
@@ -163,7 +163,7 @@ pub fn peak_memory() -> u64 {
     kib.unwrap_or(0) / 1024
 }
 
-/// How much room files take.
+/// The space that files take.
 pub fn size(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |m| m.len())
 }

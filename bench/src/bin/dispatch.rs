@@ -21,7 +21,7 @@ use sms::SmppRoute;
 use store::{OptOuts, Store};
 
 const WINDOW: u32 = 500;
-/// Messages of a batch, as the engine's claims.
+/// The number of messages in a batch, as in the engine's claims.
 const BATCH: i64 = 500;
 /// Kannel takes fewer, so that a run ends.
 const KANNEL_SHARE: i64 = 5;
@@ -105,7 +105,7 @@ async fn bare(messages: i64) -> anyhow::Result<f64> {
     Ok(rate(messages, began))
 }
 
-/// Everything, on SQLite; where it is `limited`, with a communication limit that nobody reaches.
+/// Everything, on SQLite; if `limited`, with a communication limit that nobody reaches.
 async fn durable(messages: i64, limited: bool) -> anyhow::Result<f64> {
     let smsc = Smsc::start(true)?;
     let folder = folder()?;
@@ -129,7 +129,7 @@ async fn durable(messages: i64, limited: bool) -> anyhow::Result<f64> {
     Ok(rate(messages, began))
 }
 
-/// A running box of Kannel's.
+/// A running Kannel box.
 struct KannelBox(Child);
 
 impl Drop for KannelBox {
@@ -179,7 +179,7 @@ async fn kannel(messages: i64) -> anyhow::Result<f64> {
     let taken =
         sends.buffer_unordered(HTTP_AT_ONCE).filter(|ok| std::future::ready(*ok)).count().await as i64;
     anyhow::ensure!(taken == messages, "it took {taken} of {messages}");
-    // Its status page says when all has left.
+    // Its status page says when all messages have left.
     let status = format!("http://127.0.0.1:{admin}/status.txt");
     loop {
         let text = client.get(&status).send().await?.text().await?;

@@ -9,9 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use store::Store;
 
-/// Each size is measured so often.
+/// How often each size is measured.
 const TIMES: usize = 5;
-/// Stops while something is frozen.
+/// How many stops to measure while something is frozen.
 const STOPS: usize = 100;
 
 #[tokio::main]
@@ -40,7 +40,7 @@ async fn main() -> anyhow::Result<()> {
             let began = Instant::now();
             match handle.stop(id, by()).await {
                 Ok(()) => stops.push(began.elapsed()),
-                // A small one may have completed meanwhile.
+                // A small campaign may have completed meanwhile.
                 Err(store::StoreError::NotAllowed(_)) => continue,
                 Err(e) => return Err(e.into()),
             }

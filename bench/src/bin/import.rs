@@ -1,4 +1,4 @@
-//! CSV files of a million rows, their numbers in order and in none, by turns, beside `sqlite3 .import` of the same.
+//! CSV files of a million rows, in order and shuffled by turns, beside `sqlite3 .import` of the same.
 //! `cargo run --release -p bench --bin import [ROWS] [ROUNDS]`
 
 use std::{
@@ -13,23 +13,23 @@ use bench::{argument, by, folder, line, peak_memory, say_machine};
 use jiff::Timestamp;
 use store::Store;
 
-/// Steps through all rows in no order: a prime beyond every count of rows that is asked for.
+/// The step that visits all rows in shuffled order: a prime beyond every count of rows that is asked for.
 const SHUFFLED_BY: i64 = 7_368_787;
 
-/// Writes a file of `rows` people, in the order of their numbers or in none.
+/// Writes a file of `rows` people, in the order of their numbers or shuffled.
 fn write(path: &Path, rows: i64, shuffled: bool) -> std::io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     writeln!(file, "phone,first_name,last_name,city")?;
     for n in 0..rows {
         let i = if shuffled { n * SHUFFLED_BY % rows } else { n };
-        // Numbers of the plan that a person could have, and names in no order: they are found by their names.
+        // Valid numbers that a person could have, and names in random order: people are found by their names.
         let (area, local) = (202 + i / 7_000_000, 2_000_000 + i % 7_000_000);
         writeln!(file, "+1{area}{local:07},Ana{i},Rossi{},Springfield", i * 7_919 % 9_973)?;
     }
     file.flush()
 }
 
-/// Imports a file into data of its own; rows a second, and of the names that are sorted in after it.
+/// Imports a file into data of its own; returns rows a second, without and with sorting in the names afterwards.
 fn import(file: &Path, rows: i64) -> anyhow::Result<(f64, f64)> {
     let folder = folder()?;
     let runtime = tokio::runtime::Runtime::new()?;

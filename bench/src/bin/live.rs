@@ -12,7 +12,7 @@ use store::{Role, Store};
 
 const WINDOW: u32 = 500;
 const RATE: u32 = 10_000;
-/// Changes that are watched.
+/// How many changes are watched.
 const CHANGES: usize = 30;
 
 #[tokio::main]
@@ -56,7 +56,7 @@ async fn main() -> anyhow::Result<()> {
             heard.push_str(&String::from_utf8_lossy(&part?));
         }
         delays.push(changed.elapsed());
-        // Only whole lines are looked at again.
+        // Only an unfinished last line is looked at again.
         heard = heard.rsplit('\n').next().unwrap_or_default().to_owned();
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

@@ -11,9 +11,9 @@ use serde_json::json;
 use server::App;
 use store::Store;
 
-/// Requests a page.
+/// How many requests are made for each page.
 const REQUESTS: usize = 300;
-/// Contacts for each campaign that there is besides.
+/// How many contacts there are for each campaign.
 const PEOPLE_A_CAMPAIGN: i64 = 100;
 
 #[tokio::main]
@@ -53,7 +53,7 @@ async fn measure(people: i64) -> anyhow::Result<Vec<(&'static str, f64)>> {
     tokio::spawn(server::serve(listener, app));
     let client = reqwest::Client::new();
     let middle = people / 2;
-    // Digits that no number begins with: what is found by looking through the audience.
+    // Digits that no number begins with: they are found by looking through the audience.
     let last = number(people - 1).digits();
     let pages = [
         ("campaign", format!("/api/v1/campaigns/{id}")),

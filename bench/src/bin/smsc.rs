@@ -1,5 +1,5 @@
-//! The SMSC that the others are measured against: `smpp34`'s server, which takes everything and, where it is
-//! told to, sends a receipt for each.
+//! The SMSC that the others are measured against: `smpp34`'s server, which accepts everything and, if told to, sends a
+//! receipt for each message.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -16,7 +16,7 @@ use smpp34::{
 };
 use tokio::sync::{RwLock, mpsc};
 
-/// Receipts that may wait for their acknowledgement.
+/// How many receipts may wait for their acknowledgement.
 const RECEIPTS_AT_ONCE: usize = 5_000;
 
 struct Peer {
