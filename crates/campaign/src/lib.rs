@@ -5,6 +5,7 @@
 pub mod address;
 pub mod content;
 pub mod course;
+pub mod email;
 pub mod field;
 pub mod id;
 pub mod iso_duration;

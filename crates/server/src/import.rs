@@ -100,7 +100,7 @@ fn read_all(
     progress: impl Fn(u64),
     mut send: impl FnMut(ImportChunk) -> bool,
 ) -> Result<Vec<String>, String> {
-    let mut records = decode::open(file)?;
+    let mut records = decode::open(file, reading.plan.country.as_deref())?;
     let mut record = Record::default();
     let bad = |e: records::BadFile| e.to_string();
     let first = match records.next(&mut record, |_| false).map_err(bad)? {

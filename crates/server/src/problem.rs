@@ -223,6 +223,7 @@ impl From<StoreError> for Problem {
             },
             StoreError::Invalid(errors) => Self::invalid(errors),
             StoreError::DiskFull
+            | StoreError::Locked
             | StoreError::MayNotDispatch(_)
             | StoreError::Database(_)
             | StoreError::Folder(_) => {

@@ -46,6 +46,9 @@ pub enum StoreError {
     /// The data folder cannot be used as it is.
     #[error("{0}")]
     Folder(String),
+    /// Another process has been writing to the data for longer than this one waits.
+    #[error("another process keeps the data busy: nothing was done; try again in a moment")]
+    Locked,
     /// The disk is full.
     #[error("the disk is full: sending waits; free some space and it goes on by itself")]
     DiskFull,
@@ -76,6 +79,7 @@ impl From<rusqlite::Error> for StoreError {
     fn from(e: rusqlite::Error) -> Self {
         match (e.sqlite_error_code(), e) {
             (Some(rusqlite::ErrorCode::DiskFull), _) => Self::DiskFull,
+            (Some(rusqlite::ErrorCode::DatabaseBusy), _) => Self::Locked,
             // The statement that the error quotes helps nobody, and may hold values.
             (_, rusqlite::Error::SqlInputError { msg, .. }) => Self::Database(msg),
             (_, e) => Self::Database(e.to_string()),

@@ -32,8 +32,13 @@ pub struct Look {
 const LOOKED_AT: usize = 5;
 
 /// Looks at the beginning of a file. `columns` are what a person has chosen so far; none: they are guessed.
-pub fn look(file: File, columns: &[Option<String>], header: Option<bool>) -> Result<Look, String> {
-    let mut records = decode::open(file)?;
+pub fn look(
+    file: File,
+    country: Option<&str>,
+    columns: &[Option<String>],
+    header: Option<bool>,
+) -> Result<Look, String> {
+    let mut records = decode::open(file, country)?;
     let mut record = Record::default();
     let mut rows: Vec<Vec<String>> = Vec::new();
     while rows.len() <= LOOKED_AT {

@@ -4,7 +4,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use campaign::{
-    ZoneGroup,
+    ZoneGroup, email,
     field::{CONSENT_AT, PHONE},
     zone,
 };
@@ -134,7 +134,7 @@ impl<'a> Taker<'a> {
                 };
                 zones = Some(own.name().to_owned());
             }
-            if Some(at) == columns.email && !is_address(&text) {
+            if Some(at) == columns.email && !email::is_address(&text) {
                 self.leave_out(name, NO_ADDRESS);
                 continue;
             }
@@ -175,12 +175,6 @@ fn clean(value: &str) -> Cow<'_, str> {
     } else {
         Cow::Borrowed(value)
     }
-}
-
-fn is_address(text: &str) -> bool {
-    let parts = text.rsplit_once('@');
-    parts.is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
-        && !text.contains(char::is_whitespace)
 }
 
 /// Reads an instant, or a time or the beginning of a day in UTC.

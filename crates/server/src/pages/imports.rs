@@ -191,7 +191,10 @@ async fn look(app: &App, import: ImportId, form: Option<&PlanForm>) -> Result<Lo
         Some(form) => (form.columns(), Some(form.header == "yes")),
         None => (Vec::new(), None),
     };
-    tokio::task::spawn_blocking(move || import::look(file, &columns, header))
+    // A country that there is not is refused when the numbers are read.
+    let given = form.map(|form| form.country.clone());
+    let country = import::country(&app.store, given).await.unwrap_or_default();
+    tokio::task::spawn_blocking(move || import::look(file, country.as_deref(), &columns, header))
         .await
         .map_err(Problem::broken)?
         .map_err(|why| Problem::field("file", why))

@@ -17,13 +17,20 @@ pub(super) const COPIED: &str = "the original";
 /// Remembers the place of a new database. On an old one it changes nothing, except that it rewrites this same place
 /// from the form that earlier versions stored.
 pub(super) fn settle_in(connection: &Connection, folder: &Path, file: &Path) -> Result<()> {
+    let first_written = Place::as_first_written(folder)?;
+    // Data that has its home is not written to: another process may be in the middle of a transaction.
+    let home: Option<String> = connection
+        .prepare("SELECT value FROM meta WHERE key = ?1")?
+        .query_row([HOME], |r| r.get(0))
+        .optional()?;
+    if home.is_some_and(|home| home != first_written) {
+        return Ok(());
+    }
     let here = Place::of(file)?.to_json()?;
     connection
         .execute("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING", (HOME, &here))?;
-    connection.execute(
-        "UPDATE meta SET value = ?2 WHERE key = ?1 AND value = ?3",
-        (HOME, here, Place::as_first_written(folder)?),
-    )?;
+    connection
+        .execute("UPDATE meta SET value = ?2 WHERE key = ?1 AND value = ?3", (HOME, here, first_written))?;
     Ok(())
 }
 

@@ -260,10 +260,16 @@ fn configure(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
+/// Brings the tables up to this program's schema. Where they are, it writes nothing, so that data that another process
+/// is writing to can be opened all the same.
 fn migrate(connection: &Connection, folder: &Path) -> Result<()> {
+    let version = |c: &Connection| c.pragma_query_value(None, "user_version", |r| r.get::<_, u32>(0));
+    if version(connection)? == MIGRATIONS.len() as u32 {
+        return Ok(());
+    }
     let transaction =
         rusqlite::Transaction::new_unchecked(connection, rusqlite::TransactionBehavior::Immediate)?;
-    let version: u32 = transaction.pragma_query_value(None, "user_version", |r| r.get(0))?;
+    let version = version(&transaction)?;
     let Some(missing) = MIGRATIONS.get(version as usize..) else {
         return Err(StoreError::Database(format!(
             "the data was written by a newer version (schema {version}, this program knows {})",

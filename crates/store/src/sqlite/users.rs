@@ -69,10 +69,7 @@ const USER: &str = "SELECT u.id, u.email, u.role, u.created_at, \
 /// An address in the form in which addresses are compared.
 fn address(email: &str) -> Result<String> {
     let email = email.trim().to_lowercase();
-    let plausible = email.len() <= 254
-        && !email.contains(char::is_whitespace)
-        && email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
-    if plausible {
+    if campaign::email::is_address(&email) {
         Ok(email)
     } else {
         Err(StoreError::Invalid(vec![Problem::new(

@@ -146,3 +146,15 @@ async fn a_backup_is_marked_as_a_copy_before_it_has_its_name() {
     assert!(refused.contains("exists"), "{refused}");
     assert!(w.data.store.backup(&folder.path().join("nowhere/copy.db")).await.is_err());
 }
+
+#[tokio::test]
+async fn data_that_another_process_is_writing_to_can_be_opened_and_read() {
+    let w = World::with(1).await;
+    let lists = w.data.store.lists().await.unwrap();
+    let stuck = rusqlite::Connection::open(w.data.folder.path().join("carillon.db")).unwrap();
+    stuck.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let began = std::time::Instant::now();
+    let other = Store::open(w.data.folder.path()).unwrap();
+    assert_eq!(other.lists().await.unwrap(), lists);
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "it waited for the writer");
+}
