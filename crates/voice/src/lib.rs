@@ -1,0 +1,1 @@
+//! Routes for calls: SIP signalling, RTP media, prompts and speech. It knows nothing of the store.
