@@ -183,7 +183,7 @@ mod tests {
             assert!(numbers.young.len() + numbers.old.len() <= 3_600);
         }
         // Whoever is written to again is in neither, whichever held them.
-        let now = start + Duration::from_secs(3 * 3_600);
+        let now = start + Duration::from_secs(3 * 3_600 - 1);
         for second in [3 * 3_600 - 1, 3 * 3_600 - 1_801] {
             assert!(numbers.of(number(second)).is_some());
             numbers.set(number(second), Vec::new(), now);

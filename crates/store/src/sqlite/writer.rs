@@ -287,7 +287,7 @@ mod tests {
         let other = open(folder.path());
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         for answer in [writer.begin(Lane::Urgent, note(1)), writer.begin(Lane::Bulk, note(2))] {
-            assert!(matches!(answer.await, Err(StoreError::Database(_))));
+            assert!(matches!(answer.await, Err(StoreError::Locked)));
         }
         other.execute_batch("COMMIT").unwrap();
         assert_eq!((seen(folder.path()), applied.lock().unwrap().len()), (vec![], 0));
