@@ -325,6 +325,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn where_the_commit_fails_everybody_is_told_and_no_effect_follows() {
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, applied) = writer(folder.path());
+        let checked_at_commit = writer.begin(Lane::Urgent, |c, _| {
+            c.execute_batch(
+                "CREATE TABLE one (n INTEGER PRIMARY KEY);
+                 CREATE TABLE other (n INTEGER REFERENCES one (n) DEFERRABLE INITIALLY DEFERRED);",
+            )?;
+            Ok(())
+        });
+        checked_at_commit.await.unwrap();
+        let bad = writer.begin(Lane::Urgent, |c, effects| {
+            // Without this setting the commit would not fail.
+            assert!(c.pragma_query_value(None, "foreign_keys", |r| r.get::<_, bool>(0))?);
+            note(1)(c, effects)?;
+            c.execute("INSERT INTO other VALUES (7)", [])?;
+            Ok(())
+        });
+        assert!(matches!(bad.await, Err(StoreError::Database(why)) if why.contains("FOREIGN KEY")));
+        writer.begin(Lane::Urgent, note(2)).await.unwrap();
+        assert_eq!((seen(folder.path()), applied.lock().unwrap().clone()), (vec![2], vec![told(2)]));
+    }
+
+    #[tokio::test]
     async fn the_end_of_the_thread_is_heard_of() {
         let folder = tempfile::tempdir().unwrap();
         let ends = Writer::start(open(folder.path()), |_| panic!("as an effect must not")).unwrap();
