@@ -42,14 +42,13 @@ impl Turn<'_> {
                     "UPDATE wave SET next_seq = ?2, settled_to = min(settled_to, ?2) WHERE id = ?1",
                 )?
                 .execute((wave, from))?;
-            self.join(campaign, message, from, to)?;
         } else {
             // Rows inside the tail would be claimed twice: only the gaps between them become waves.
             for (a, b) in gaps {
                 self.carve(campaign, message, a, b)?;
             }
-            self.join(campaign, message, from, to)?;
         }
+        self.join(campaign, message)?;
         self.shrink_claim(claim.0, unsettled)
     }
 
@@ -120,12 +119,13 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Joins the waves of a message that touch `[from, to]` wherever neighbours can be one wave.
-    fn join(&mut self, campaign: i64, message: u32, from: i64, to: i64) -> Result<()> {
-        let touching: Vec<Piece> = self
+    /// Joins the waves of a message wherever neighbours can be one wave: those too that were cut earlier and have been
+    /// claimed to their ends since.
+    fn join(&mut self, campaign: i64, message: u32) -> Result<()> {
+        let all: Vec<Piece> = self
             .c
-            .prepare_cached(include_str!("sql/waves_touching.sql"))?
-            .query_map((campaign, message, from, to), |r| {
+            .prepare_cached(include_str!("sql/waves_of_message.sql"))?
+            .query_map((campaign, message), |r| {
                 Ok(Piece {
                     id: r.get(0)?,
                     range: Range { from: r.get(1)?, next: r.get(2)?, to: r.get(3)? },
@@ -133,7 +133,7 @@ impl Turn<'_> {
                 })
             })?
             .collect::<rusqlite::Result<_>>()?;
-        let mut pieces = touching.into_iter();
+        let mut pieces = all.into_iter();
         let Some(mut left) = pieces.next() else { return Ok(()) };
         for right in pieces {
             match (left.alike == right.alike).then(|| left.range.joined(right.range)).flatten() {

@@ -272,3 +272,77 @@ async fn actions_that_the_status_does_not_allow_are_refused() {
     assert_eq!(w.data.store.campaigns(CampaignFilter::default(), 50).await.unwrap().len(), 1);
     w.data.assert_sound().await;
 }
+
+/// The waves of a campaign as they lie in the table: zone group, range.
+fn waves(w: &World) -> Vec<(i64, i64, i64)> {
+    let raw = rusqlite::Connection::open(w.data.folder.path().join("carillon.db")).unwrap();
+    let mut statement = raw.prepare("SELECT grp, from_seq, to_seq FROM wave ORDER BY from_seq").unwrap();
+    let rows = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?))).unwrap();
+    rows.map(|row| row.unwrap()).collect()
+}
+
+impl World {
+    /// Claims at most `most` of the first wave of each zone group, as an engine does.
+    async fn claim_front(&self, id: CampaignId, most: u32) -> Vec<Claimed> {
+        let work = self.data.store.agenda(self.now).await.unwrap().campaigns.remove(0);
+        let mut cycle = Cycle::default();
+        let mut zones = std::collections::BTreeSet::new();
+        for wave in work.waves.iter().filter(|wave| zones.insert(wave.zones.clone())) {
+            cycle.claims.push(ClaimRequest::Wave {
+                campaign: id,
+                epoch: work.epoch,
+                wave: wave.id,
+                most,
+                settled_before: None,
+            });
+        }
+        self.cycle(cycle).await.claimed
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_put_back_leaves_few_waves_and_each_in_its_zones() {
+    let w = World::with(600).await;
+    let id = w.scheduled(r#"[{"now":true}]"#).await;
+    let planned = waves(&w);
+    assert_eq!(planned.len(), 2);
+    // Of two claims from the front of each group, a few messages are written and the rest goes back, in any order.
+    w.cycle(Cycle { due: vec![id], ..Cycle::default() }).await;
+    for round in 0..40_usize {
+        let mut claims = w.claim_front(id, 10).await;
+        claims.extend(w.claim_front(id, 10).await);
+        if round % 2 == 1 {
+            claims.reverse();
+        }
+        let mut cycle = Cycle::default();
+        for (at, claim) in claims.iter().enumerate() {
+            let written = ((round * 7 + at * 3) % 4).min(claim.recipients.len());
+            for r in 0..written {
+                cycle.settled.push(settle(claim, r, sent(&format!("{}-{r}", claim.id))));
+            }
+            cycle.unwritten.extend(claim.recipients.get(written).map(|r| unwritten(claim, r.seq)));
+        }
+        w.cycle(cycle).await;
+        assert!(waves(&w).len() <= 6, "round {round}: {:?}", waves(&w));
+    }
+    // What is left is claimed whole and goes back whole.
+    for _ in 0..2 {
+        let claims = w.claim(id, 600).await;
+        let mut cycle = Cycle::default();
+        cycle.unwritten.extend(claims.iter().map(|claim| unwritten(claim, claim.recipients[0].seq)));
+        w.cycle(cycle).await;
+    }
+    let left = waves(&w);
+    assert!(
+        left.iter().all(|(grp, from, to)| planned.iter().any(|p| p.0 == *grp && p.1 <= *from && *to <= p.2))
+    );
+    loop {
+        let claims = w.claim(id, 600).await;
+        if claims.is_empty() {
+            break;
+        }
+        w.cycle(all_sent(&claims)).await;
+    }
+    assert_eq!((w.status(id).await, w.totals(id).await.sent), (Status::Completed, 600));
+    w.data.assert_sound().await;
+}
