@@ -87,6 +87,8 @@ pub struct Engine {
     pub(crate) open: HashMap<ClaimId, Open>,
     /// What is to be stored with the next turn; kept when a commit fails.
     pub(crate) pending: Cycle,
+    /// The turn before, emptied: its memory is used again.
+    spare: Cycle,
     acks: Vec<Ack>,
     /// Acknowledgements that wait until the current turn is on disk.
     storing: Vec<Ack>,
@@ -141,6 +143,7 @@ impl Engine {
             orders,
             open: HashMap::new(),
             pending: Cycle::default(),
+            spare: Cycle::default(),
             acks: Vec::new(),
             storing: Vec::new(),
             claimed: Vec::new(),
@@ -462,7 +465,7 @@ impl Engine {
         asks: Cycle,
         now: Timestamp,
     ) -> Option<impl Future<Output = (Cycle, Result<Cycled>)> + use<>> {
-        let mut cycle = std::mem::take(&mut self.pending);
+        let mut cycle = std::mem::replace(&mut self.pending, std::mem::take(&mut self.spare));
         let touched: HashSet<ClaimId> = cycle.settled.iter().map(|s| s.claim).collect();
         cycle.low = touched
             .iter()
@@ -478,7 +481,7 @@ impl Engine {
         cycle.answer = asks.answer;
         cycle.stepped = self.stepped.take();
         // Acknowledged once this turn is stored; acknowledgements that come meanwhile wait for the next.
-        self.storing = std::mem::take(&mut self.acks);
+        std::mem::swap(&mut self.storing, &mut self.acks);
         (!cycle.is_empty()).then(|| self.store.cycle(cycle, self.worker.clone(), now))
     }
 
@@ -504,6 +507,8 @@ impl Engine {
                     })
                     .collect();
                 self.open.retain(|id, open| !open.unsettled.is_empty() || waiting.contains(id));
+                back.clear();
+                self.spare = back;
                 Ok(cycled)
             }
             Err(e) => {

@@ -116,7 +116,7 @@ pub enum Attempt {
 }
 
 /// What a route reports to the engine.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Report {
     /// The result of one message.
     Result {
@@ -145,17 +145,17 @@ pub enum Report {
 /// Tells the far end that what it handed over is stored. The far end hands over again whatever was never acknowledged,
 /// so nothing is lost where the program ends in between. While an acknowledgement lives it takes up room on its route,
 /// so the route does not read from a far end that hands over more than can be stored.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Ack {
     to: mpsc::UnboundedSender<u32>,
     number: u32,
-    _room: Option<Arc<OwnedSemaphorePermit>>,
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Ack {
     /// Sends `number` to `to` once it is stored, and gives `room` back then.
     pub fn new(to: mpsc::UnboundedSender<u32>, number: u32, room: Option<OwnedSemaphorePermit>) -> Self {
-        Self { to, number, _room: room.map(Arc::new) }
+        Self { to, number, _room: room }
     }
 
     /// Acknowledges it; call only once it is stored.

@@ -249,7 +249,10 @@ async fn an_enquiry_that_is_not_understood_shows_that_the_line_lives() {
         _ => line.behave(pdu),
     })
     .await;
-    let route = fixture::with(to(peer.port), json!({"enquire_interval": "PT1S", "answer_timeout": "PT1S"}));
+    let route = fixture::with(
+        to(peer.port),
+        json!({"enquire_interval": "PT1S", "answer_timeout": "PT1S", "rate_per_second": 4}),
+    );
     let mut w = World::with(PEOPLE, route).await;
     let end = Instant::now() + Duration::from_secs(30);
     while peer.got(ENQUIRE).len() < 4 {

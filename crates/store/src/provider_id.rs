@@ -3,6 +3,8 @@
 //! Keeps: ids that differ only in case and leading zeros share one form, by which they are found; ids that are equal
 //! only in another base are looked up separately, and after it.
 
+use std::borrow::Cow;
+
 /// The longest id: longer ones are cut, in answers and receipts alike (SMPP 3.4 §5.2.23: 64 characters).
 const LONGEST: usize = 64;
 
@@ -13,11 +15,16 @@ pub(crate) fn spelling(id: &str) -> &str {
 }
 
 /// `id` in the one spelling by which it is found: lower case, no leading zeros. Empty for no id.
-pub(crate) fn folded(id: &str) -> String {
-    let small = spelling(id).to_ascii_lowercase();
-    let short = small.trim_start_matches('0');
+pub(crate) fn folded(id: &str) -> Cow<'_, str> {
+    let id = spelling(id);
+    let short = id.trim_start_matches('0');
     // A single zero is an id like any other.
-    if short.is_empty() && !small.is_empty() { "0".to_owned() } else { short.to_owned() }
+    let short = if short.is_empty() && !id.is_empty() { "0" } else { short };
+    if short.bytes().any(|b| b.is_ascii_uppercase()) {
+        short.to_ascii_lowercase().into()
+    } else {
+        short.into()
+    }
 }
 
 /// What `id` is if its decimal digits stand for hexadecimal ones, or the reverse, or if a `0x` says which they are;
@@ -26,12 +33,12 @@ pub(crate) fn in_another_base(id: &str) -> Vec<String> {
     let own = folded(id);
     // Folding has removed the zero of a 0x.
     if let Some(hex) = own.strip_prefix('x').filter(|hex| u128::from_str_radix(hex, 16).is_ok()) {
-        return vec![folded(hex)];
+        return vec![folded(hex).into_owned()];
     }
     let decimal = own.parse::<u128>().map(|n| format!("{n:x}"));
     let hex = u128::from_str_radix(&own, 16).map(|n| n.to_string());
     let marked = hex.is_ok().then(|| format!("x{own}"));
-    [decimal.ok(), hex.ok(), marked].into_iter().flatten().filter(|other| *other != own).collect()
+    [decimal.ok(), hex.ok(), marked].into_iter().flatten().filter(|other| *other != *own).collect()
 }
 
 #[cfg(test)]
@@ -58,11 +65,11 @@ mod tests {
             ("0xB8BE1A", "b8be1a"),
             ("a29f0000000000000000000000000001", "216160510517663409003353092681761816577"),
         ] {
-            assert!(in_another_base(one).contains(&folded(other)), "{one} {other}");
-            assert!(in_another_base(other).contains(&folded(one)), "{other} {one}");
+            assert!(in_another_base(one).contains(&folded(other).into_owned()), "{one} {other}");
+            assert!(in_another_base(other).contains(&folded(one).into_owned()), "{other} {one}");
         }
         assert_eq!(
-            (folded(""), in_another_base("a-b"), in_another_base("")),
+            (folded("").into_owned(), in_another_base("a-b"), in_another_base("")),
             (String::new(), vec![], vec![])
         );
     }

@@ -364,6 +364,36 @@ impl Cycle {
         settled.chain(unwritten).chain(claims).chain(late).chain(self.due.iter().copied()).collect()
     }
 
+    /// Empties it, and keeps its memory.
+    pub fn clear(&mut self) {
+        let Self {
+            settled,
+            low,
+            replies,
+            receipts,
+            unwritten,
+            claims,
+            due,
+            late,
+            alive,
+            stepped,
+            answered,
+            answer,
+        } = self;
+        settled.clear();
+        low.clear();
+        replies.clear();
+        receipts.clear();
+        unwritten.clear();
+        claims.clear();
+        due.clear();
+        late.clear();
+        alive.clear();
+        *stepped = None;
+        answered.clear();
+        answer.clear();
+    }
+
     /// Whether there is nothing to store.
     pub fn is_empty(&self) -> bool {
         self.settled.is_empty()

@@ -1,6 +1,6 @@
 //! Many rows in one statement: for a small row, SQLite's work per statement is a good part of the cost.
 
-use rusqlite::{Connection, params_from_iter, types::ToSqlOutput};
+use rusqlite::{CachedStatement, Connection, params_from_iter, types::ToSqlOutput};
 
 use crate::Result;
 
@@ -9,19 +9,44 @@ const TOGETHER: usize = 32;
 /// The placeholder for the rows in a statement.
 const ROWS: &str = "/* rows */";
 
-/// Runs `sql`, an `INSERT … VALUES /* rows */ …` with `columns` values per row, for all of `values`.
-pub(super) fn insert(c: &Connection, sql: &str, columns: usize, values: &[ToSqlOutput<'_>]) -> Result<()> {
-    let row = format!("({})", vec!["?"; columns].join(", "));
-    let one = sql.replace(ROWS, &row);
-    let many = sql.replace(ROWS, &vec![row.as_str(); TOGETHER].join(", "));
-    let (full, rest) = values.split_at(values.len() - values.len() % (columns * TOGETHER));
-    for rows in full.chunks(columns * TOGETHER) {
-        c.prepare_cached(&many)?.execute(params_from_iter(rows))?;
+/// Rows on their way into a table, in their order. No more of them are held than go into one statement.
+pub(super) struct Rows<'a> {
+    one: CachedStatement<'a>,
+    many: CachedStatement<'a>,
+    columns: usize,
+    values: Vec<ToSqlOutput<'a>>,
+}
+
+impl<'a> Rows<'a> {
+    /// Rows for `sql`, an `INSERT … VALUES /* rows */ …` with `columns` values per row.
+    pub(super) fn new(c: &'a Connection, sql: &str, columns: usize) -> Result<Self> {
+        let row = format!("({})", vec!["?"; columns].join(", "));
+        Ok(Self {
+            one: c.prepare_cached(&sql.replace(ROWS, &row))?,
+            many: c.prepare_cached(&sql.replace(ROWS, &vec![row.as_str(); TOGETHER].join(", ")))?,
+            columns,
+            values: Vec::with_capacity(columns * TOGETHER),
+        })
     }
-    for row in rest.chunks(columns) {
-        c.prepare_cached(&one)?.execute(params_from_iter(row))?;
+
+    /// Adds a row.
+    pub(super) fn push<const COLUMNS: usize>(&mut self, row: [ToSqlOutput<'a>; COLUMNS]) -> Result<()> {
+        debug_assert_eq!(COLUMNS, self.columns);
+        self.values.extend(row);
+        if self.values.len() == self.columns * TOGETHER {
+            self.many.execute(params_from_iter(&self.values))?;
+            self.values.clear();
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Writes the rows that are left.
+    pub(super) fn finish(mut self) -> Result<()> {
+        for row in self.values.chunks(self.columns) {
+            self.one.execute(params_from_iter(row))?;
+        }
+        Ok(())
+    }
 }
 
 /// A text value.

@@ -1,6 +1,7 @@
 //! The engine's turn: results, receipts, put-backs and new claims, all in one transaction.
 
 use std::{
+    borrow::Cow,
     cell::OnceCell,
     collections::{BTreeSet, HashMap, HashSet, hash_map::Entry},
     rc::Rc,
@@ -12,8 +13,13 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params, types::ToSqlOutput};
 
 use super::{
-    Store, answer, bulk, campaigns, freeze, limit, ms, operate, opt_out, reply, settings, tally::Deltas,
-    time, webhooks::News, writer::Effect,
+    Store, answer,
+    bulk::{self, Rows},
+    campaigns, freeze, limit, ms, operate, opt_out, reply, settings,
+    tally::Deltas,
+    time,
+    webhooks::News,
+    writer::{self, Effect},
 };
 use crate::{
     By, Change, ClockStep, Cycle, Cycled, Definition, Fate, Fault, Held, Result, Settings, Settled,
@@ -59,10 +65,16 @@ type Ran = (Cycled, Vec<opt_out::Held>);
 /// Runs a turn whole. Where part of it cannot be stored, each campaign is stored separately, so that a bad row affects
 /// its own campaign and no other.
 fn turn(c: &Connection, worker: &str, now: Timestamp, cycle: &Cycle) -> Result<Ran> {
-    match within(c, || Turn::new(c, worker, now)?.run(cycle)) {
+    // A savepoint costs something with each page that is written: the usual turn has none but its job's.
+    match Turn::new(c, worker, now)?.run(cycle) {
         Ok(ran) => Ok(ran),
         Err(StoreError::DiskFull) => Err(StoreError::DiskFull),
         Err(whole) => {
+            // An error that rolled everything back is not for the campaigns to bear.
+            if c.is_autocommit() {
+                return Err(whole);
+            }
+            writer::undo(c)?;
             let mut rest = cycle.clone();
             let (mut all, mut heard) = (Cycled::default(), Vec::new());
             let mut stored = false;
@@ -367,18 +379,24 @@ impl<'a> Turn<'a> {
 
     /// Appends settled deliveries, with the keys by which their receipts and replies are found.
     pub(super) fn deliver(&mut self, settled: &[&Settled]) -> Result<()> {
-        let now = ToSqlOutput::from(self.now);
-        let (mut rows, mut keys, mut contacts) = (Vec::new(), Vec::new(), Vec::new());
-        let known: HashMap<i64, Rc<Known>> =
-            settled.iter().map(|s| Ok((s.campaign.0, self.know(s.campaign)?))).collect::<Result<_>>()?;
+        if settled.is_empty() {
+            return Ok(());
+        }
+        let c = self.c;
+        let mut rows = Rows::new(c, include_str!("sql/delivery_add.sql"), 13)?;
+        let mut keys = Rows::new(c, include_str!("sql/receipt_key_add.sql"), 8)?;
+        let mut contacts = Rows::new(c, include_str!("sql/last_contact_add.sql"), 4)?;
+        let number = |value: i64| ToSqlOutput::from(value);
+        let at = self.now;
+        let now = || number(at);
         for s in settled {
             let Fate::Final { outcome, reason, code, detail, provider_ids, parts } = &s.fate else {
                 continue;
             };
-            let known = &known[&s.campaign.0];
+            let route = self.know(s.campaign)?.route;
             self.news.add((s.campaign.0, s.message_no, s.seq), true);
             // An SMSC may give the parts of a long text one id, or only one of them an id: then one receipt covers all.
-            let mut ids: Vec<(String, &str)> = provider_ids
+            let mut ids: Vec<(Cow<'_, str>, &str)> = provider_ids
                 .iter()
                 .filter(|id| !id.is_empty())
                 .map(|id| (folded(id), spelling(id)))
@@ -386,9 +404,11 @@ impl<'a> Turn<'a> {
             ids.sort_unstable();
             ids.dedup_by(|one, other| one.0 == other.0);
             let receipts = ids.len().clamp(usize::from(*parts > 0), *parts as usize) as u32;
-            let place = [s.campaign.0, i64::from(s.message_no), s.seq].map(ToSqlOutput::from);
-            rows.extend(place.clone());
-            rows.extend([
+            let [campaign, message, seq] = [s.campaign.0, i64::from(s.message_no), s.seq].map(number);
+            rows.push([
+                campaign.clone(),
+                message.clone(),
+                seq.clone(),
                 ToSqlOutput::from(outcome.code()),
                 bulk::text_or_null(reason.map(SkipReason::word)),
                 bulk::or_null(*code),
@@ -397,49 +417,57 @@ impl<'a> Turn<'a> {
                 ToSqlOutput::from(*parts),
                 ToSqlOutput::from(receipts),
                 ToSqlOutput::from(s.tries.attempts),
-                now.clone(),
-                now.clone(),
-            ]);
+                now(),
+                now(),
+            ])?;
             self.deltas.add(s.campaign.0, s.message_no, *outcome, *reason, self.now, 1);
-            let number = s.number.digits();
             match outcome {
                 Outcome::Sent => {
                     if ids.is_empty() {
-                        self.doubt(known.route, s)?;
+                        self.doubt(route, s)?;
                     }
                     for (id, spelt) in ids {
-                        let spelt = (id != spelt).then(|| ToSqlOutput::from(spelt.to_owned()));
-                        keys.extend([
-                            ToSqlOutput::from(known.route),
-                            ToSqlOutput::from(id),
-                            ToSqlOutput::from(number),
-                        ]);
-                        keys.extend(place.clone());
-                        keys.extend([spelt.unwrap_or(bulk::text_or_null(None)), now.clone()]);
+                        let spelt = bulk::text_or_null((id != spelt).then_some(spelt));
+                        let id = match id {
+                            Cow::Borrowed(id) => bulk::text(id),
+                            Cow::Owned(id) => ToSqlOutput::from(id),
+                        };
+                        let [campaign, message, seq] = [campaign.clone(), message.clone(), seq.clone()];
+                        keys.push([
+                            number(route),
+                            id,
+                            number(s.number.digits()),
+                            campaign,
+                            message,
+                            seq,
+                            spelt,
+                            now(),
+                        ])?;
                     }
                     if let Some(sender) = &s.sender {
-                        contacts.extend([
-                            ToSqlOutput::from(number),
+                        contacts.push([
+                            number(s.number.digits()),
                             bulk::text(sender.address()),
-                            ToSqlOutput::from(s.campaign.0),
-                            now.clone(),
-                        ]);
+                            campaign,
+                            now(),
+                        ])?;
                     }
                 }
                 Outcome::InDoubt => {
-                    self.doubt(known.route, s)?;
+                    self.doubt(route, s)?;
                 }
                 Outcome::Failed | Outcome::Skipped => self.unnote(s.number, s.campaign.0, s.message_no)?,
                 Outcome::Delivered | Outcome::Undelivered => {}
             }
         }
-        bulk::insert(self.c, include_str!("sql/delivery_add.sql"), 13, &rows)?;
-        bulk::insert(self.c, include_str!("sql/receipt_key_add.sql"), 8, &keys)?;
-        bulk::insert(self.c, include_str!("sql/last_contact_add.sql"), 4, &contacts)?;
+        rows.finish()?;
+        keys.finish()?;
+        contacts.finish()?;
         if self.early {
             for s in settled {
                 if let Fate::Final { outcome: Outcome::Sent, provider_ids, .. } = &s.fate {
-                    self.early_receipts(known[&s.campaign.0].route, s, provider_ids)?;
+                    let route = self.know(s.campaign)?.route;
+                    self.early_receipts(route, s, provider_ids)?;
                 }
             }
         }

@@ -8,7 +8,7 @@
 //! The hot path uses plain look-ups and updates by primary key: `RETURNING` builds a table for its one row and took
 //! longer than the update itself.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use campaign::{Address, Msisdn, Outcome, RouteId, SkipReason};
 use jiff::SignedDuration;
@@ -72,7 +72,7 @@ impl Turn<'_> {
     pub(super) fn early_receipts(&mut self, route: i64, s: &Settled, ids: &[String]) -> Result<()> {
         for id in ids.iter().filter(|id| !id.is_empty()) {
             let own = folded(id);
-            for alike in std::iter::once(own.clone()).chain(in_another_base(id)) {
+            for alike in std::iter::once(own.clone().into_owned()).chain(in_another_base(id)) {
                 let early: Vec<Receipt> = self
                     .c
                     .prepare_cached(
@@ -251,7 +251,7 @@ impl Turn<'_> {
     }
 
     /// The message that a receipt belongs to, and the id that it is found by.
-    fn find(&self, receipt: &Receipt) -> Result<Option<(Found, String)>> {
+    fn find<'r>(&self, receipt: &'r Receipt) -> Result<Option<(Found, Cow<'r, str>)>> {
         let id = spelling(&receipt.id);
         if id.is_empty() {
             return Ok(None);
@@ -278,7 +278,7 @@ impl Turn<'_> {
             return Ok(None);
         }
         let chosen = self.choose(known, receipt)?;
-        Ok(chosen.and_then(|known| found_by.remove(&known.place).map(|id| (known, id))))
+        Ok(chosen.and_then(|known| found_by.remove(&known.place).map(|id| (known, id.into()))))
     }
 
     pub(super) fn receipt(&mut self, receipt: &Receipt) -> Result<()> {

@@ -212,6 +212,15 @@ fn run(connection: &Connection, shared: &Shared, apply: &impl Fn(Effect)) {
     }
 }
 
+/// Undoes what the running job has done so far.
+///
+/// # Errors
+/// Where the database has rolled the whole transaction back already, as for a full disk.
+pub(super) fn undo(connection: &Connection) -> Result<()> {
+    connection.prepare_cached("ROLLBACK TO job")?.execute([])?;
+    Ok(())
+}
+
 /// Runs `first` and all other urgent work in one transaction, each job in a savepoint of its own.
 fn group(connection: &Connection, shared: &Shared, first: Job, done: &mut Vec<Done>) -> Result<()> {
     if let Err(e) = connection.execute_batch("BEGIN IMMEDIATE") {
@@ -232,7 +241,7 @@ fn group(connection: &Connection, shared: &Shared, first: Job, done: &mut Vec<Do
             return Err(StoreError::DiskFull);
         }
         if !keep {
-            connection.prepare_cached("ROLLBACK TO job")?.execute([])?;
+            undo(connection)?;
         }
         connection.prepare_cached("RELEASE job")?.execute([])?;
         next = if done.len() < MOST_IN_GROUP { shared.lock().urgent.pop_front() } else { None };
