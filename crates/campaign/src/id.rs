@@ -66,6 +66,9 @@ id!(
     /// A pool of senders.
     PoolId, "pol");
 id!(
+    /// An upload that calls play.
+    AudioId, "aud");
+id!(
     /// A wave: a contiguous range of an audience for one message.
     WaveId, "wav");
 id!(

@@ -1,0 +1,73 @@
+//! A step that hands a call to somebody else.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Branch, Command, Event, Kind, Move, Phase, StepId};
+
+/// Hands the call to somebody else. When that talk is over, so is the call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transfer {
+    /// To whom, and how.
+    pub transfer: Transferring,
+    /// The step that follows where nobody takes the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<StepId>,
+}
+
+/// Where a call is handed to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transferring {
+    /// A SIP or telephone address: `sip:agents@pbx.example`, `tel:+12025550100`.
+    pub to: String,
+    /// How.
+    #[serde(default)]
+    pub mode: Mode,
+}
+
+/// How a call is handed over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// The trunk connects both (REFER, RFC 3515) and this end leaves.
+    #[default]
+    Refer,
+    /// This end calls the other and passes the sound on.
+    Bridge,
+}
+
+impl Kind for Transfer {
+    fn branches(&self) -> Vec<Branch<'_>> {
+        vec![Branch::alone("failed", self.failed.as_ref())]
+    }
+
+    fn misshapen(&self) -> Vec<(String, String)> {
+        let address =
+            ["sip:", "sips:", "tel:"].iter().find_map(|scheme| self.transfer.to.strip_prefix(scheme));
+        if address.is_some_and(|address| !address.is_empty() && !address.contains(char::is_whitespace)) {
+            return Vec::new();
+        }
+        let message = format!(
+            "'{}' is no address: use one such as sip:agents@pbx.example or tel:+12025550100",
+            self.transfer.to
+        );
+        vec![("transfer.to".to_owned(), message)]
+    }
+
+    fn enter(&self, _phase: &mut Phase) -> Move {
+        Move::stay(Command::Transfer(self.transfer.clone()))
+    }
+
+    fn on(&self, phase: &mut Phase, event: &Event) -> Move {
+        match event {
+            Event::TakenOver => {
+                phase.taken_over();
+                Move::none()
+            }
+            Event::NotTakenOver => Move::go("failed", self.failed.as_ref()),
+            Event::Left => Move::hang_up(),
+            _ => Move::none(),
+        }
+    }
+}
