@@ -19,6 +19,7 @@ pub mod placeholder;
 pub mod pool;
 pub mod problem;
 pub mod restart;
+pub mod retry;
 pub mod schedule;
 pub mod script;
 pub mod segment;
