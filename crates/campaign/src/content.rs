@@ -3,6 +3,8 @@
 //! All other code asks [`Content`] instead of looking at the channel: how many deliveries a person gets and when, which
 //! contact fields it needs, what it counts as on a route, what is wrong with it and what is missing.
 
+mod voice;
+
 use std::sync::Arc;
 
 use jiff::SignedDuration;
@@ -13,6 +15,8 @@ use crate::{
     text::{BadText, RenderError, Text},
     wave::PlanError,
 };
+
+pub use voice::{Amd, OnMachine, Voice};
 
 /// The most messages of a campaign (product document §3).
 const MOST_MESSAGES: usize = 20;
