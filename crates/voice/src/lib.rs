@@ -1,1 +1,3 @@
 //! Routes for calls: SIP signalling, RTP media, prompts and speech. It knows nothing of the store.
+
+pub mod sdp;
