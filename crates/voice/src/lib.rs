@@ -1,3 +1,4 @@
 //! Routes for calls: SIP signalling, RTP media, prompts and speech. It knows nothing of the store.
 
 pub mod sdp;
+pub mod sip;

@@ -1,0 +1,365 @@
+//! A call from its INVITE to its answer or its end. The task that dials is the only one that sends the call's
+//! INVITEs: told to withdraw, it aborts the library's task and waits until that is gone, so that no repeat follows.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use rsipstack::{
+    dialog::{
+        DialogId,
+        dialog::{DialogState, DialogStateReceiver},
+        invitation::{InviteAsyncResult, InviteOption},
+        invite_dialog::InviteDialog,
+    },
+    sip::{Header, Response, StatusCodeKind, Uri},
+    transport::SipAddr,
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::{Instant, sleep_until, timeout},
+};
+
+use super::{
+    Facts, Shared, hear, inspect, talk,
+    targets::{hop, sip_addr},
+    words,
+};
+use crate::sip::{
+    call::{Event, Invite, Order},
+    cause::{Cause, End, Outcome, judge},
+    session,
+};
+
+/// How long a target may stay silent before the next one is tried (RFC 3263 leaves it open; T1 × 8).
+const NEXT_TARGET_AFTER: Duration = Duration::from_secs(4);
+/// How long the far end's last word on a withdrawn call is waited for.
+const SETTLE_WITHIN: Duration = Duration::from_secs(4);
+/// As often a 422 is answered by a longer session interval.
+const MOST_INTERVALS: usize = 2;
+
+/// The way between a call's task and its owner.
+pub(super) struct Line {
+    pub events: mpsc::Sender<Event>,
+    pub last: mpsc::OwnedPermit<Event>,
+    pub orders: mpsc::Receiver<Order>,
+    /// Whether the owner knows that the phone rings.
+    pub rings: bool,
+}
+
+impl Line {
+    /// Tells the owner, or drops it where too much waits already.
+    pub fn tell(&self, event: Event) {
+        let _ = self.events.try_send(event);
+    }
+}
+
+/// A call to be made.
+pub(super) struct Dial {
+    pub shared: Arc<Shared>,
+    pub invite: Invite,
+    pub id: String,
+    pub facts: Arc<Facts>,
+}
+
+/// What one INVITE came to.
+enum Attempt {
+    Answered(Box<Confirmed>),
+    Refused(Box<Response>),
+    /// The library's or the transport's fault, in words.
+    Broken(String),
+    /// Nothing was heard, and there is another target.
+    NextTarget,
+    Withdrawn(Why),
+}
+
+/// Why an INVITE was withdrawn.
+enum Why {
+    /// The owner, or the agent that closes.
+    Asked(Option<oneshot::Sender<bool>>),
+    RingTimeOver,
+}
+
+/// An answered call.
+pub(super) struct Confirmed {
+    pub dialog: InviteDialog,
+    pub id: DialogId,
+    pub states: DialogStateReceiver,
+    pub response: Response,
+}
+
+impl Dial {
+    /// Makes the call, lives through it, and tells its end.
+    pub(super) async fn run(self, mut line: Line) {
+        let started = Instant::now();
+        let uri = self.shared.uri(Some(&self.invite.to_user));
+        let end = self.live(&uri, &mut line, started).await;
+        self.shared.calls.remove(&self.id);
+        line.last.send(Event::Ended(end));
+    }
+
+    async fn live(&self, uri: &Uri, line: &mut Line, started: Instant) -> End {
+        let targets = self.shared.targets.all();
+        let mut interval = session::PROPOSED;
+        let mut intervals = 0;
+        let mut next = 0;
+        loop {
+            let Some(target) = targets.get(next).copied() else {
+                return self.unanswered(&Outcome::NotCarried, started, "the trunk has no address".to_owned());
+            };
+            let has_next = next + 1 < targets.len();
+            match self.attempt(uri, target, has_next, interval, line).await {
+                Attempt::Answered(confirmed) => {
+                    let response = &confirmed.response;
+                    line.tell(Event::Answered { sdp: response.body.clone() });
+                    return talk::talk(self, *confirmed, line, started).await;
+                }
+                Attempt::Refused(response) => {
+                    let code = response.status_code.code();
+                    let local = inspect::is_local(&response);
+                    let longer = words::min_se(&response).filter(|longer| *longer > interval);
+                    if let (422, Some(longer), true) = (code, longer, intervals < MOST_INTERVALS) {
+                        interval = longer;
+                        intervals += 1;
+                    } else if code == 503 && has_next && !self.facts.rang() {
+                        next += 1;
+                    } else if local && code == 503 {
+                        let words = format!("the connection to {target} is lost");
+                        return self.unanswered(&Outcome::NotCarried, started, words);
+                    } else if local {
+                        return self.unanswered(&self.silence(), started, silent(target));
+                    } else {
+                        let q850 = inspect::q850(&*response);
+                        let outcome = Outcome::Refused { code, q850 };
+                        return self.unanswered(&outcome, started, words::of(&response));
+                    }
+                }
+                Attempt::Broken(_) | Attempt::NextTarget if has_next => next += 1,
+                Attempt::Broken(words) => {
+                    // The library gives no answer where it cannot read a challenge: what came on the wire tells.
+                    let outcome = match self.facts.last_final() {
+                        Some(code @ (401 | 407)) => Outcome::Refused { code, q850: None },
+                        _ => Outcome::NotCarried,
+                    };
+                    return self.unanswered(&outcome, started, words);
+                }
+                Attempt::NextTarget => return self.unanswered(&Outcome::Silent, started, silent(target)),
+                Attempt::Withdrawn(why) => return self.withdrawn(why, target, started).await,
+            }
+        }
+    }
+
+    /// Sends one INVITE and sees it to an answer, a refusal or its withdrawal.
+    async fn attempt(
+        &self,
+        uri: &Uri,
+        target: SocketAddr,
+        has_next: bool,
+        interval: u32,
+        line: &mut Line,
+    ) -> Attempt {
+        let address = sip_addr(target, self.shared.trunk.transport);
+        tokio::select! {
+            connected = self.shared.connect(&address) => if let Err(words) = connected {
+                return Attempt::Broken(words);
+            },
+            asked = asked_to_end(&mut line.orders) => return Attempt::Withdrawn(Why::Asked(asked)),
+            () = self.shared.closing.cancelled() => return Attempt::Withdrawn(Why::Asked(None)),
+        }
+        self.facts.begin_attempt();
+        let (sender, mut states) = self.shared.layer.new_dialog_state_channel();
+        let option = self.option(uri, address, interval);
+        let (dialog, mut inviting) = match self.shared.layer.do_invite_async(option, sender) {
+            Ok(begun) => begun,
+            Err(e) => return Attempt::Broken(format!("the INVITE cannot be written: {e}")),
+        };
+        let begun = Instant::now();
+        let mut rings_until = begun + self.invite.ring_time;
+        let why = loop {
+            let waits_for_next = has_next && !self.facts.any_answer();
+            tokio::select! {
+                biased;
+                asked = asked_to_end(&mut line.orders) => break Why::Asked(asked),
+                () = self.shared.closing.cancelled() => break Why::Asked(None),
+                result = &mut inviting => return self.result(result, dialog, states),
+                Some(state) = states.recv() => self.early(&state, line, &mut rings_until),
+                () = sleep_until(rings_until) => break Why::RingTimeOver,
+                () = sleep_until(begun + NEXT_TARGET_AFTER), if waits_for_next => {
+                    if self.facts.any_answer() {
+                        continue;
+                    }
+                    if let Some(answered) = self.withdraw(inviting, &dialog).await {
+                        return self.result(Ok(answered), dialog, states);
+                    }
+                    return Attempt::NextTarget;
+                }
+            }
+        };
+        match self.withdraw(inviting, &dialog).await {
+            // It ended by itself at that moment; a call that was picked up meanwhile is hung up on.
+            Some(ended) => match self.result(Ok(ended), dialog, states) {
+                Attempt::Answered(confirmed) => {
+                    talk::bye(&self.shared, &confirmed.dialog, &confirmed.id).await;
+                    Attempt::Withdrawn(why)
+                }
+                ended => {
+                    if let Why::Asked(Some(told)) = why {
+                        let _ = told.send(true);
+                    }
+                    ended
+                }
+            },
+            None => Attempt::Withdrawn(why),
+        }
+    }
+
+    /// Aborts the library's task: nothing of the INVITE leaves after this, but a CANCEL where something was heard,
+    /// and ACK and BYE where an answer comes late. Returns what it came to where it had come to an end.
+    async fn withdraw(
+        &self,
+        mut inviting: JoinHandle<InviteAsyncResult>,
+        dialog: &InviteDialog,
+    ) -> Option<InviteAsyncResult> {
+        inviting.abort();
+        let ended = (&mut inviting).await.ok();
+        if ended.is_none() {
+            self.shared.layer.remove_dialog(&dialog.id());
+        }
+        ended
+    }
+
+    fn result(
+        &self,
+        result: Result<InviteAsyncResult, tokio::task::JoinError>,
+        dialog: InviteDialog,
+        states: DialogStateReceiver,
+    ) -> Attempt {
+        match result {
+            Ok(Ok((id, Some(response)))) if response.status_code.kind() == StatusCodeKind::Successful => {
+                Attempt::Answered(Box::new(Confirmed { dialog, id, states, response }))
+            }
+            Ok(Ok((id, Some(response)))) => {
+                self.shared.layer.remove_dialog(&id);
+                Attempt::Refused(Box::new(response))
+            }
+            Ok(Ok((id, None))) => {
+                self.shared.layer.remove_dialog(&id);
+                Attempt::Broken("the INVITE ended without an answer".to_owned())
+            }
+            Ok(Err(e)) => {
+                self.shared.layer.remove_dialog(&dialog.id());
+                Attempt::Broken(e.to_string())
+            }
+            Err(e) => {
+                self.shared.layer.remove_dialog(&dialog.id());
+                Attempt::Broken(format!("the INVITE's task failed: {e}"))
+            }
+        }
+    }
+
+    /// Tells what comes before the answer.
+    fn early(&self, state: &DialogState, line: &mut Line, rings_until: &mut Instant) {
+        match state {
+            DialogState::Trying(_) => line.tell(Event::Trying),
+            DialogState::Early(_, response) if (180..=183).contains(&response.status_code.code()) => {
+                if !std::mem::replace(&mut line.rings, true) {
+                    line.tell(Event::Ringing);
+                    *rings_until = Instant::now() + self.invite.ring_time;
+                }
+                if !response.body.is_empty() {
+                    line.tell(Event::EarlyMedia(response.body.clone()));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A withdrawn call's end: waits for the far end's last word, because a phone may just have been picked up.
+    async fn withdrawn(&self, why: Why, target: SocketAddr, started: Instant) -> End {
+        let by_ring_time = matches!(why, Why::RingTimeOver);
+        if let Why::Asked(Some(told)) = why {
+            let _ = told.send(true);
+        }
+        let heard = self.facts.any_answer();
+        let within = if self.facts.invited() { SETTLE_WITHIN } else { Duration::ZERO };
+        let last = timeout(within, self.facts.settled()).await.ok();
+        let answered = last.is_some_and(|code| (200..300).contains(&code));
+        let crossed = "answered as it was cancelled";
+        if by_ring_time {
+            let (outcome, words) = match (answered, heard) {
+                (true, _) => (Outcome::RingTimeOver, crossed.to_owned()),
+                (false, true) => {
+                    (Outcome::RingTimeOver, format!("not answered within {:?}", self.invite.ring_time))
+                }
+                (false, false) => (Outcome::Silent, silent(target)),
+            };
+            return self.unanswered(&outcome, started, words);
+        }
+        let words = if answered { crossed.to_owned() } else { "cancelled before an answer".to_owned() };
+        End {
+            cause: Cause::Cancelled { answered },
+            trunk: false,
+            sip_code: last.filter(|code| *code >= 300),
+            q850: None,
+            words,
+            after_18x: self.facts.rang(),
+            elapsed: started.elapsed(),
+        }
+    }
+
+    /// What the library's own time-out means: silence, or a phone that was left ringing.
+    fn silence(&self) -> Outcome {
+        if self.facts.any_answer() { Outcome::RingTimeOver } else { Outcome::Silent }
+    }
+
+    fn unanswered(&self, outcome: &Outcome, started: Instant, words: String) -> End {
+        let (after_18x, elapsed) = (self.facts.rang(), started.elapsed());
+        let verdict = judge(outcome, after_18x, elapsed);
+        let (sip_code, q850) = match outcome {
+            Outcome::Refused { code, q850 } => (Some(*code), *q850),
+            Outcome::RingTimeOver | Outcome::Silent | Outcome::NotCarried => (None, None),
+        };
+        End { cause: verdict.cause, trunk: verdict.trunk, sip_code, q850, words, after_18x, elapsed }
+    }
+
+    fn option(&self, uri: &Uri, address: SipAddr, interval: u32) -> InviteOption {
+        let caller = self.shared.uri(Some(&self.invite.caller_id));
+        let shortest = if interval > session::PROPOSED { interval } else { session::SHORTEST };
+        let mut headers = vec![
+            hop(&address),
+            Header::PAssertedIdentity(format!("<{caller}>").into()),
+            Header::Allow(hear::ALLOW.into()),
+            Header::Supported("timer".into()),
+            Header::SessionExpires(interval.to_string().into()),
+            Header::MinSE(shortest.to_string().into()),
+        ];
+        headers.extend(self.invite.headers.iter().map(|(n, v)| Header::Other(n.clone(), v.clone())));
+        InviteOption {
+            caller,
+            callee: uri.clone(),
+            destination: Some(address),
+            content_type: Some("application/sdp".to_owned()),
+            offer: Some(self.invite.offer.clone()),
+            contact: self.shared.contact(),
+            credential: self.shared.credential(),
+            headers: Some(headers),
+            call_id: Some(self.id.clone()),
+            ..InviteOption::default()
+        }
+    }
+}
+
+/// Waits until the owner wants the call to end; an owner that is gone does.
+async fn asked_to_end(orders: &mut mpsc::Receiver<Order>) -> Option<oneshot::Sender<bool>> {
+    loop {
+        match orders.recv().await {
+            Some(Order::Abort(told)) => return Some(told),
+            Some(Order::HangUp) | None => return None,
+            // There is nobody yet who could be transferred.
+            Some(Order::Refer(_)) => {}
+        }
+    }
+}
+
+fn silent(target: SocketAddr) -> String {
+    format!("{target} does not answer the INVITE")
+}

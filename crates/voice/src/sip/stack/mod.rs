@@ -1,0 +1,401 @@
+//! The only module that knows the SIP library (`rsipstack`). Kept here: one endpoint a trunk, its sockets, the task
+//! that hears requests (`hear`), the one that keeps the trunk (`keep`), and one task a call (`dial`, then `talk`).
+//! Whatever ends a call, its dialog is removed from the library's layer: nothing else does that.
+
+mod challenge;
+mod dial;
+mod hear;
+mod inspect;
+mod keep;
+mod talk;
+mod targets;
+mod words;
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use base64::Engine as _;
+use rsipstack::{
+    EndpointBuilder,
+    dialog::{authenticate::Credential, dialog_layer::DialogLayer},
+    sip::{Auth, HostWithPort, Param, Scheme, Uri, typed},
+    transaction::{
+        CallIdFormat,
+        endpoint::{EndpointInnerRef, EndpointOption},
+        make_call_id,
+    },
+    transport::{
+        SipAddr, TransportLayer, tcp_listener::TcpListenerConnection, tls::TlsConfig, udp::UdpConnection,
+    },
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+pub use inspect::Facts;
+
+use self::{
+    inspect::{Calls, Inspector},
+    targets::{Locator, Targets},
+};
+use super::{
+    call::{self, Call, Invite},
+    trunk::{Fault, State, Transport, Trunk},
+};
+
+/// What our Call-IDs end in.
+const CALL_ID_SUFFIX: &str = "carillon";
+/// The user of our Contact where the trunk has no account.
+const NAMELESS: &str = "carillon";
+/// The most connections that far ends may open to us.
+const MOST_CONNECTIONS: usize = 256;
+/// How long `close` waits for the calls to end.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// A user agent at one trunk. Dropped, it is gone with its sockets; `close` ends its calls first.
+#[derive(Debug)]
+pub struct Agent {
+    shared: Arc<Shared>,
+    keeper: JoinHandle<()>,
+}
+
+/// What the tasks of an agent share.
+struct Shared {
+    trunk: Trunk,
+    /// The domain of our Request-URIs, From and To.
+    domain: HostWithPort,
+    /// The address of our socket.
+    local: SocketAddr,
+    contact: std::sync::RwLock<Uri>,
+    endpoint: EndpointInnerRef,
+    layer: Arc<DialogLayer>,
+    targets: Arc<Targets>,
+    calls: Arc<Calls>,
+    count: Arc<AtomicUsize>,
+    state: watch::Sender<State>,
+    /// Cancelled when the agent closes: calls end.
+    closing: CancellationToken,
+    /// Cancelled when the endpoint shall go.
+    gone: CancellationToken,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("trunk", &self.trunk).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn credential(&self) -> Option<Credential> {
+        self.trunk.credentials.as_ref().map(|credentials| Credential {
+            username: credentials.username.clone(),
+            password: credentials.password.expose().to_owned(),
+            realm: None,
+            auth_username: None,
+        })
+    }
+
+    fn contact(&self) -> Uri {
+        self.contact.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// An address at the trunk.
+    fn uri(&self, user: Option<&str>) -> Uri {
+        Uri {
+            scheme: Some(Scheme::Sip),
+            auth: user.map(|user| Auth { user: user.to_owned(), password: None }),
+            host_with_port: self.domain.clone(),
+            ..Uri::default()
+        }
+    }
+
+    /// The Via of a request outside a dialog.
+    fn via(&self) -> Result<typed::Via, Box<rsipstack::Error>> {
+        let mut address = self.endpoint.transport_layer.get_listen_addrs().into_iter().next();
+        if let Some(address) = &mut address {
+            address.r#type = Some(targets::wire(self.trunk.transport));
+        }
+        self.endpoint.get_via(address, None).map_err(Box::new)
+    }
+
+    /// Notes where the far end sees us.
+    fn contact_at(&self, seen: HostWithPort) {
+        if self.trunk.public_address.is_some() {
+            return;
+        }
+        self.contact.write().unwrap_or_else(std::sync::PoisonError::into_inner).host_with_port = seen;
+    }
+
+    /// Makes sure of a connection to the address, where one is needed, so that its failure is known with its reason.
+    async fn connect(&self, address: &SipAddr) -> Result<(), String> {
+        if self.trunk.transport == Transport::Udp {
+            return Ok(());
+        }
+        let within = Duration::from_secs(4);
+        match tokio::time::timeout(within, self.endpoint.transport_layer.lookup(address, None)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(e)) => Err(format!("{} cannot be reached: {e}", address.addr)),
+            Err(_) => Err(format!("{} does not take the connection within {within:?}", address.addr)),
+        }
+    }
+}
+
+impl Agent {
+    /// Opens the socket, begins to register where the trunk asks for it, and to ask the far end by OPTIONS whether it
+    /// is there. What comes of it is told by [`Agent::state`].
+    ///
+    /// # Errors
+    /// Where a field cannot be used, the name has no address, or there is no socket.
+    pub async fn start(trunk: Trunk) -> Result<Self, Fault> {
+        domain_of(&trunk)?;
+        let targets = targets::resolve(&trunk).await?;
+        Self::start_at(trunk, targets, true).await
+    }
+
+    /// As [`Agent::start`], with the addresses in the order to try them, as SRV records would give them.
+    ///
+    /// # Errors
+    /// As for [`Agent::start`].
+    pub async fn start_with(trunk: Trunk, targets: Vec<SocketAddr>) -> Result<Self, Fault> {
+        Self::start_at(trunk, targets, false).await
+    }
+
+    async fn start_at(trunk: Trunk, targets: Vec<SocketAddr>, resolve_again: bool) -> Result<Self, Fault> {
+        let domain = domain_of(&trunk)?;
+        let first = targets.first().copied().ok_or_else(|| Fault::Unresolved {
+            host: trunk.host.clone(),
+            words: "there is none".to_owned(),
+        })?;
+        let gone = CancellationToken::new();
+        let transport = TransportLayer::new(gone.clone());
+        let local = listen(&trunk, first, &transport, &gone).await?;
+        if trunk.transport == Transport::Tls {
+            transport.set_tls_config(tls(&trunk)?);
+        }
+
+        let calls = Arc::new(Calls::default());
+        let hosts = vec![trunk.host.clone(), domain.host.to_string()];
+        let targets = Arc::new(Targets::new(targets, trunk.transport, hosts));
+        let option =
+            EndpointOption { callid_suffix: Some(CALL_ID_SUFFIX.to_owned()), ..EndpointOption::default() };
+        let endpoint = EndpointBuilder::new()
+            .with_cancel_token(gone.clone())
+            .with_transport_layer(transport)
+            .with_user_agent(concat!("Carillon/", env!("CARGO_PKG_VERSION")))
+            .with_option(option)
+            .with_inspector(Box::new(Inspector(calls.clone())))
+            .with_target_locator(Box::new(Locator(targets.clone())))
+            .build();
+        let incoming = endpoint.incoming_transactions().map_err(|e| Fault::Socket(e.to_string()))?;
+        let inner = endpoint.inner.clone();
+        if trunk.transport == Transport::Tcp {
+            let layer = Arc::downgrade(&inner);
+            inner.transport_layer.set_whitelist(move |_: IpAddr| {
+                let open = layer.upgrade().map_or(0, |inner| inner.transport_layer.connections_count());
+                async move { open < MOST_CONNECTIONS }
+            });
+        }
+        tokio::spawn(async move { endpoint.serve().await });
+
+        let layer = Arc::new(DialogLayer::new(inner.clone()));
+        tokio::spawn(hear::hear(incoming, layer.clone(), calls.clone()));
+        let contact = contact(&trunk, local);
+        let shared = Arc::new(Shared {
+            trunk,
+            domain,
+            local,
+            contact: std::sync::RwLock::new(contact),
+            endpoint: inner,
+            layer,
+            targets,
+            calls,
+            count: Arc::default(),
+            state: watch::channel(State::Starting).0,
+            closing: CancellationToken::new(),
+            gone,
+        });
+        let keeper = tokio::spawn(keep::keep(shared.clone(), resolve_again));
+        Ok(Self { shared, keeper })
+    }
+
+    /// What is known of the trunk, and every change of it.
+    pub fn state(&self) -> watch::Receiver<State> {
+        self.shared.state.subscribe()
+    }
+
+    /// The address of our signalling socket: the interface that faces the trunk.
+    pub fn local_address(&self) -> SocketAddr {
+        self.shared.local
+    }
+
+    /// Calls up, ending ones included.
+    pub fn calls(&self) -> usize {
+        self.shared.count.load(Ordering::Relaxed)
+    }
+
+    /// Dialogs that the library holds: as many as calls are up, and none when none is.
+    pub fn dialogs(&self) -> usize {
+        self.shared.layer.len()
+    }
+
+    /// Begins a call. Its events tell the rest.
+    ///
+    /// # Errors
+    /// Where a field cannot be used, or no further call may begin. Nothing was sent.
+    pub fn invite(&self, invite: Invite) -> Result<Call, Fault> {
+        invite.check()?;
+        if self.shared.closing.is_cancelled() {
+            return Err(Fault::Closing);
+        }
+        let most = self.shared.trunk.max_calls;
+        let place = Place::take(&self.shared.count, most).ok_or(Fault::Full(most))?;
+        let id = String::from(make_call_id(Some(CALL_ID_SUFFIX), CallIdFormat::UuidWithSuffix));
+        let facts = Arc::new(Facts::new(&invite.to_user, invite.trace));
+        self.shared.calls.add(&id, facts.clone());
+        let (to_owner, events) = mpsc::channel(call::MOST_EVENTS + 1);
+        let (orders, from_owner) = mpsc::channel(call::MOST_ORDERS);
+        // The end always finds room: it has a place of its own.
+        let Ok(last) = to_owner.clone().try_reserve_owned() else { return Err(Fault::Closing) };
+        let line = dial::Line { events: to_owner, last, orders: from_owner, rings: false };
+        let dial = dial::Dial { shared: self.shared.clone(), invite, id: id.clone(), facts: facts.clone() };
+        tokio::spawn(async move {
+            dial.run(line).await;
+            drop(place);
+        });
+        Ok(Call { id, events, orders, facts })
+    }
+
+    /// Ends all calls, takes the registration back, and closes the sockets.
+    pub async fn close(mut self) {
+        self.shared.closing.cancel();
+        let ended = async {
+            while self.calls() > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let _ = tokio::time::timeout(CLOSE_WITHIN, ended).await;
+        let _ = tokio::time::timeout(CLOSE_WITHIN, &mut self.keeper).await;
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.shared.closing.cancel();
+        self.shared.gone.cancel();
+    }
+}
+
+/// A call's place among those that may be up, given back when it is dropped.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(count: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+        count
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |up| (up < most).then_some(up + 1))
+            .ok()
+            .map(|_| Self(count.clone()))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The domain of our addresses at the trunk: its own, else the host with its port.
+fn domain_of(trunk: &Trunk) -> Result<HostWithPort, Fault> {
+    let mut of_host = host("host", &trunk.host)?;
+    of_host.port = trunk.port.map(Into::into);
+    trunk.domain.as_ref().map_or(Ok(of_host), |domain| host("domain", domain))
+}
+
+/// Reads a host name or an address.
+fn host(field: &'static str, text: &str) -> Result<HostWithPort, Fault> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+    let read = HostWithPort::try_from(text).ok().filter(|_| !text.is_empty() && text.chars().all(fits));
+    read.ok_or_else(|| Fault::Field {
+        field,
+        value: text.to_owned(),
+        words: "it must be a host name or an address".to_owned(),
+    })
+}
+
+/// Opens our socket on the interface that faces the far end, and returns its address.
+async fn listen(
+    trunk: &Trunk,
+    first: SocketAddr,
+    layer: &TransportLayer,
+    gone: &CancellationToken,
+) -> Result<SocketAddr, Fault> {
+    let socket = |e: std::io::Error| Fault::Socket(e.to_string());
+    let any: SocketAddr = if first.is_ipv4() { ([0; 4], 0).into() } else { ([0; 16], 0).into() };
+    let probe = std::net::UdpSocket::bind(any).map_err(socket)?;
+    probe.connect(first).map_err(socket)?;
+    let interface = SocketAddr::new(probe.local_addr().map_err(socket)?.ip(), 0);
+    let external = |port| trunk.public_address.map(|public| SocketAddr::new(public, port));
+    if trunk.transport == Transport::Tcp {
+        let free =
+            std::net::TcpListener::bind(interface).and_then(|free| free.local_addr()).map_err(socket)?;
+        let listener = TcpListenerConnection::new(free, external(free.port())).await;
+        layer.add_transport(listener.map_err(|e| Fault::Socket(e.to_string()))?.into());
+        return Ok(free);
+    }
+    // Under TLS the far end comes back over our connection: the socket only lends its address to Via and Contact.
+    let datagrams = tokio::net::UdpSocket::bind(interface).await.map_err(socket)?;
+    let local = datagrams.local_addr().map_err(socket)?;
+    let external = external(local.port());
+    let connection =
+        UdpConnection::from_socket(Arc::new(datagrams), external, Some(gone.child_token())).await;
+    layer.add_transport(connection.map_err(|e| Fault::Socket(e.to_string()))?.into());
+    Ok(local)
+}
+
+/// Where the far end reaches us.
+fn contact(trunk: &Trunk, local: SocketAddr) -> Uri {
+    let user = trunk.credentials.as_ref().map_or(NAMELESS, |credentials| &credentials.username);
+    let ip = trunk.public_address.unwrap_or(local.ip());
+    let params = match trunk.transport {
+        Transport::Udp => Vec::new(),
+        stream => vec![Param::Transport(targets::wire(stream))],
+    };
+    Uri {
+        scheme: Some(Scheme::Sip),
+        auth: Some(Auth { user: user.to_owned(), password: None }),
+        host_with_port: SocketAddr::new(ip, local.port()).into(),
+        params,
+        ..Uri::default()
+    }
+}
+
+/// Trusts the route's authority or the system's, for the name that the operator wrote.
+fn tls(trunk: &Trunk) -> Result<TlsConfig, Fault> {
+    let pem = match &trunk.tls_ca {
+        Some(pem) if pem.contains("BEGIN CERTIFICATE") => pem.clone(),
+        Some(pem) => {
+            let value = pem.chars().take(40).collect();
+            let words = "it must be a certificate as PEM".to_owned();
+            return Err(Fault::Field { field: "tls_ca", value, words });
+        }
+        None => rustls_native_certs::load_native_certs().certs.iter().fold(
+            String::new(),
+            |mut pem, certificate| {
+                pem.push_str("-----BEGIN CERTIFICATE-----\n");
+                pem.push_str(&base64::engine::general_purpose::STANDARD.encode(certificate));
+                pem.push_str("\n-----END CERTIFICATE-----\n");
+                pem
+            },
+        ),
+    };
+    let hop = trunk.outbound_proxy.as_deref().unwrap_or(&trunk.host);
+    let name = HostWithPort::try_from(hop).map_or_else(|_| hop.to_owned(), |read| read.host.to_string());
+    Ok(TlsConfig { ca_certs: Some(pem.into_bytes()), sni_hostname: Some(name), ..TlsConfig::default() })
+}
