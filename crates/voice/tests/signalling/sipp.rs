@@ -1,0 +1,185 @@
+//! Debian's `sipp` as the far end: it judges by itself whether each call went by the book.
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use voice::sip::{Agent, Cause, Credentials, End, Event, Side, Transport};
+
+use super::{LONG, assert_nothing_left, end, invite, trunk};
+
+/// A `sipp` that plays a scenario so many times, and dies with the test.
+struct Sipp {
+    process: Child,
+    address: SocketAddr,
+    folder: tempfile::TempDir,
+}
+
+impl Drop for Sipp {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Sipp {
+    /// Starts it where it is installed.
+    fn start(scenario: &str, calls: usize, transport: Transport) -> Option<Self> {
+        if Command::new("sipp").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
+            fixture::missing("sipp is not installed (Debian package sip-tester)");
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sipp").join(scenario);
+        let free = || std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (address, media) = (free(), free());
+        let process = Command::new("sipp")
+            .arg("-sf")
+            .arg(file)
+            .args(["-i", "127.0.0.1", "-p", &address.port().to_string(), "-mp", &media.port().to_string()])
+            .args(["-m", &calls.to_string(), "-t", if transport == Transport::Tcp { "t1" } else { "u1" }])
+            .args(["-nostdin", "-trace_err", "-error_file", "errors", "-timeout", "60", "-timeout_error"])
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let sipp = Self { process, address, folder };
+        sipp.wait_until_open(transport);
+        Some(sipp)
+    }
+
+    /// Waits until its socket is bound: the kernel lists it.
+    fn wait_until_open(&self, transport: Transport) {
+        let table = if transport == Transport::Tcp { "/proc/net/tcp" } else { "/proc/net/udp" };
+        let bound = format!("0100007F:{:04X} ", self.address.port());
+        let started = Instant::now();
+        while !std::fs::read_to_string(table).unwrap().contains(&bound) {
+            assert!(started.elapsed() < LONG, "sipp does not open its socket");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits until it has seen all its calls, and asserts that each went as its scenario says.
+    fn assert_content(mut self) {
+        let started = Instant::now();
+        let status = loop {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                break status;
+            }
+            assert!(started.elapsed() < LONG, "sipp does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let errors = std::fs::read_to_string(self.folder.path().join("errors")).unwrap_or_default();
+        assert!(status.success(), "sipp found fault: {status}\n{errors}");
+    }
+
+    async fn agent(&self, transport: Transport) -> Agent {
+        let mut trunk = trunk(self.address);
+        trunk.transport = transport;
+        trunk.credentials = Some(Credentials { username: "alice".to_owned(), password: "secret".into() });
+        Agent::start(trunk).await.unwrap()
+    }
+}
+
+/// Makes `calls` calls at once against a scenario; `hangs_up` says whether we end them after the answer.
+async fn play(scenario: &str, calls: usize, transport: Transport, hangs_up: bool) -> Option<Vec<End>> {
+    let sipp = Sipp::start(scenario, calls, transport)?;
+    let agent = sipp.agent(transport).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..calls {
+        let mut call = agent.invite(super::Invite { trace: false, ..invite() }).unwrap();
+        tasks.spawn(async move {
+            if hangs_up {
+                while !matches!(super::next(&mut call).await, Event::Answered { .. }) {}
+                call.hang_up();
+            }
+            end(&mut call).await.0
+        });
+        if tasks.len() % 50 == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    let ends = tasks.join_all().await;
+    assert_nothing_left(&agent).await;
+    sipp.assert_content();
+    Some(ends)
+}
+
+fn assert_all(ends: Option<Vec<End>>, cause: Cause) {
+    for end in ends.into_iter().flatten() {
+        assert_eq!(end.cause, cause, "{}", end.words);
+    }
+}
+
+const US: Cause = Cause::Completed { by: Side::Us };
+const FAR_END: Cause = Cause::Completed { by: Side::FarEnd };
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_calls_leave_nothing_behind() {
+    assert_all(play("answer.xml", 1_000, Transport::Udp, true).await, US);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_go_over_tcp() {
+    assert_all(play("answer.xml", 20, Transport::Tcp, true).await, US);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sipp_verifies_our_md5_digest() {
+    assert_all(play("digest.xml", 20, Transport::Udp, true).await, US);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_far_end_changes_the_sound_asks_and_hangs_up() {
+    let Some(sipp) = Sipp::start("changes.xml", 20, Transport::Udp) else { return };
+    let agent = sipp.agent(Transport::Udp).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let mut call = agent.invite(invite()).unwrap();
+        tasks.spawn(async move {
+            let mut changes = 0;
+            loop {
+                match super::next(&mut call).await {
+                    Event::Reoffered { answer, .. } => {
+                        changes += 1;
+                        answer.accept(super::OFFER.into());
+                    }
+                    Event::Ended(end) => return (changes, end.cause),
+                    _ => {}
+                }
+            }
+        });
+    }
+    assert!(tasks.join_all().await.iter().all(|ended| *ended == (1, FAR_END)));
+    assert_nothing_left(&agent).await;
+    sipp.assert_content();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_announcement_then_404_is_unreachable() {
+    assert_all(play("announcement.xml", 20, Transport::Udp, false).await, Cause::Unreachable);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ringing_calls_are_cancelled_by_the_book() {
+    let Some(sipp) = Sipp::start("cancelled.xml", 50, Transport::Udp) else { return };
+    let agent = sipp.agent(Transport::Udp).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let mut call = agent.invite(invite()).unwrap();
+        tasks.spawn(async move {
+            while !matches!(super::next(&mut call).await, Event::Ringing) {}
+            assert!(call.abort().await);
+            end(&mut call).await.0.cause
+        });
+    }
+    let cancelled = Cause::Cancelled { answered: false };
+    assert!(tasks.join_all().await.iter().all(|cause| *cause == cancelled));
+    assert_nothing_left(&agent).await;
+    sipp.assert_content();
+}
