@@ -282,20 +282,13 @@ fn waves(w: &World) -> Vec<(i64, i64, i64)> {
 }
 
 impl World {
-    /// Claims at most `most` of the first wave of each zone group, as an engine does.
-    async fn claim_front(&self, id: CampaignId, most: u32) -> Vec<Claimed> {
+    /// Claims at most `most` of the first wave of each zone group of the only campaign, as an engine does.
+    async fn claim_front(&self, most: u32) -> Vec<Claimed> {
         let work = self.data.store.agenda(self.now).await.unwrap().campaigns.remove(0);
         let mut cycle = Cycle::default();
         let mut zones = std::collections::BTreeSet::new();
-        for wave in work.waves.iter().filter(|wave| zones.insert(wave.zones.clone())) {
-            cycle.claims.push(ClaimRequest::Wave {
-                campaign: id,
-                epoch: work.epoch,
-                wave: wave.id,
-                most,
-                settled_before: None,
-            });
-        }
+        let front = work.waves.iter().filter(|wave| zones.insert(wave.zones.clone()));
+        cycle.claims.extend(front.map(|wave| next_of(&work, wave, most)));
         self.cycle(cycle).await.claimed
     }
 }
@@ -309,8 +302,8 @@ async fn whatever_is_put_back_leaves_few_waves_and_each_in_its_zones() {
     // Of two claims from the front of each group, a few messages are written and the rest goes back, in any order.
     w.cycle(Cycle { due: vec![id], ..Cycle::default() }).await;
     for round in 0..40_usize {
-        let mut claims = w.claim_front(id, 10).await;
-        claims.extend(w.claim_front(id, 10).await);
+        let mut claims = w.claim_front(10).await;
+        claims.extend(w.claim_front(10).await);
         if round % 2 == 1 {
             claims.reverse();
         }

@@ -24,7 +24,7 @@ use store::{
     AnswerFate, Barred, CampaignFilter, CampaignSort, ClaimRequest, Claimed, Consent, Cycle, Cycled,
     Definition, DeliveryFilter, DeliveryRow, Fate, ImportChunk, ImportPlan, ImportTarget, NewContact, Part,
     Place, Receipt, Reply, ReplyFilter, RetriesOf, Settled, Store, StoreError, Stored, Tries, Unsent,
-    Unwritten, WindowDelay,
+    Unwritten, Wave, WindowDelay, Work,
 };
 
 struct World {
@@ -75,13 +75,7 @@ impl World {
             of: RetriesOf::Dated,
             alive_at: self.now,
         });
-        cycle.claims.extend(work.waves.iter().map(|wave| ClaimRequest::Wave {
-            campaign: id,
-            epoch: work.epoch,
-            wave: wave.id,
-            most,
-            settled_before: None,
-        }));
+        cycle.claims.extend(work.waves.iter().map(|wave| next_of(&work, wave, most)));
         self.cycle(cycle).await.claimed
     }
 
@@ -92,6 +86,11 @@ impl World {
     async fn status(&self, id: CampaignId) -> Status {
         self.data.store.campaign(id).await.unwrap().status
     }
+}
+
+/// Asks for at most `most` more of a wave.
+fn next_of(work: &Work, wave: &Wave, most: u32) -> ClaimRequest {
+    ClaimRequest::Wave { campaign: work.id, epoch: work.epoch, wave: wave.id, most, settled_before: None }
 }
 
 fn sent(id: &str) -> Fate {
