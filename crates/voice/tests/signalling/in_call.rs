@@ -68,6 +68,23 @@ async fn a_refresh_without_a_description_is_answered_by_itself() {
 }
 
 #[tokio::test]
+async fn what_the_far_end_asks_before_the_answer_does_not_end_the_call() {
+    let far = FarEnd::new().await;
+    let agent = agent(far.address()).await;
+    let mut call = agent.invite(super::invite()).unwrap();
+    let invite = far.expect("INVITE").await;
+    far.answer(&invite, "180 Ringing", &far.contact(), "").await;
+    assert!(matches!(next(&mut call).await, Event::Ringing));
+    far.ask(&invite, "UPDATE", 2, "", "").await;
+    far.expect("200").await;
+    far.ask(&invite, "UPDATE", 3, SDP, ANSWER).await;
+    far.expect("491").await;
+    far.pick_up(&invite).await;
+    assert!(matches!(next(&mut call).await, Event::Answered { .. }));
+    hang_up(&far, &agent, &mut call, &invite).await;
+}
+
+#[tokio::test]
 async fn keys_come_by_info_and_what_is_no_key_is_refused() {
     let (far, agent, mut call, invite) = talking("").await;
     let relay = "Content-Type: application/dtmf-relay\r\n";

@@ -53,8 +53,9 @@ async fn in_call(request: &mut Transaction, layer: &DialogLayer, calls: &Calls) 
     let id = request.original.call_id_header()?.value().to_owned();
     let mut dialog = layer.match_dialog(request);
     for _ in 0..LOOKS {
-        if dialog.is_some() || calls.get(&id).is_none() {
-            break;
+        let Some(call) = calls.get(&id).filter(|_| dialog.is_none()) else { break };
+        if call.last_final().is_none() {
+            return before_the_answer(request).await;
         }
         tokio::time::sleep(LOOK_AGAIN).await;
         dialog = layer.match_dialog(request);
@@ -73,4 +74,18 @@ async fn in_call(request: &mut Transaction, layer: &DialogLayer, calls: &Calls) 
         return request.reply(code).await;
     }
     handled
+}
+
+/// A request in a call that is not answered yet, whose dialog the library does not know by the far end's tag. Refused
+/// as unknown, the far end would give the call up. A new offer has to wait while ours is open (RFC 3311 §5.2).
+async fn before_the_answer(request: &mut Transaction) -> rsipstack::Result<()> {
+    let code = match request.original.method {
+        Method::Update | Method::Info | Method::Options if request.original.body.is_empty() => StatusCode::OK,
+        Method::Update => StatusCode::RequestPending,
+        Method::Info => StatusCode::UnsupportedMediaType,
+        _ => StatusCode::CallTransactionDoesNotExist,
+    };
+    // The Request-URI is our Contact: that is how the far end found us.
+    let contact = Header::Contact(format!("<{}>", request.original.uri).into());
+    request.reply_with(code, vec![Header::Allow(ALLOW.into()), contact], None).await
 }
