@@ -88,16 +88,10 @@ pub(super) struct Confirmed {
 }
 
 impl Dial {
-    /// Makes the call, lives through it, and tells its end.
-    pub(super) async fn run(self, mut line: Line) {
+    /// Makes the call, lives through it, and returns its end.
+    pub(super) async fn run(&self, line: &mut Line) -> End {
         let started = Instant::now();
         let uri = self.shared.uri(Some(&self.invite.to_user));
-        let end = self.live(&uri, &mut line, started).await;
-        self.shared.calls.remove(&self.id);
-        line.last.send(Event::Ended(end));
-    }
-
-    async fn live(&self, uri: &Uri, line: &mut Line, started: Instant) -> End {
         let targets = self.shared.targets.all();
         let mut interval = session::PROPOSED;
         let mut intervals = 0;
@@ -107,7 +101,7 @@ impl Dial {
                 return self.unanswered(&Outcome::NotCarried, started, "the trunk has no address".to_owned());
             };
             let has_next = next + 1 < targets.len();
-            match self.attempt(uri, target, has_next, interval, line).await {
+            match self.attempt(&uri, target, has_next, interval, line).await {
                 Attempt::Answered(confirmed) => {
                     let response = &confirmed.response;
                     line.tell(Event::Answered { sdp: response.body.clone() });

@@ -47,7 +47,7 @@ use self::{
     targets::{Locator, Targets},
 };
 use super::{
-    call::{self, Call, Invite},
+    call::{self, Call, Event, Invite},
     trunk::{Fault, State, Transport, Trunk},
 };
 
@@ -57,6 +57,8 @@ const CALL_ID_SUFFIX: &str = "carillon";
 const NAMELESS: &str = "carillon";
 /// The most connections that far ends may open to us.
 const MOST_CONNECTIONS: usize = 256;
+/// Room for the answers to a burst of calls, in bytes.
+const RECEIVE_BUFFER: usize = 4 << 20;
 /// How long `close` waits for the calls to end.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -255,20 +257,21 @@ impl Agent {
         if self.shared.closing.is_cancelled() {
             return Err(Fault::Closing);
         }
-        let most = self.shared.trunk.max_calls;
-        let place = Place::take(&self.shared.count, most).ok_or(Fault::Full(most))?;
         let id = String::from(make_call_id(Some(CALL_ID_SUFFIX), CallIdFormat::UuidWithSuffix));
         let facts = Arc::new(Facts::new(&invite.to_user, invite.trace));
-        self.shared.calls.add(&id, facts.clone());
+        let place = Place::take(&self.shared, &id, facts.clone());
+        let place = place.ok_or(Fault::Full(self.shared.trunk.max_calls))?;
         let (to_owner, events) = mpsc::channel(call::MOST_EVENTS + 1);
         let (orders, from_owner) = mpsc::channel(call::MOST_ORDERS);
         // The end always finds room: it has a place of its own.
         let Ok(last) = to_owner.clone().try_reserve_owned() else { return Err(Fault::Closing) };
-        let line = dial::Line { events: to_owner, last, orders: from_owner, rings: false };
+        let mut line = dial::Line { events: to_owner, last, orders: from_owner, rings: false };
         let dial = dial::Dial { shared: self.shared.clone(), invite, id: id.clone(), facts: facts.clone() };
         tokio::spawn(async move {
-            dial.run(line).await;
+            let end = dial.run(&mut line).await;
+            // Who hears of the end may begin the next call at once.
             drop(place);
+            line.last.send(Event::Ended(end));
         });
         Ok(Call { id, events, orders, facts })
     }
@@ -294,20 +297,27 @@ impl Drop for Agent {
 }
 
 /// A call's place among those that may be up, given back when it is dropped.
-struct Place(Arc<AtomicUsize>);
+struct Place {
+    count: Arc<AtomicUsize>,
+    calls: Arc<Calls>,
+    id: String,
+}
 
 impl Place {
-    fn take(count: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
-        count
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |up| (up < most).then_some(up + 1))
-            .ok()
-            .map(|_| Self(count.clone()))
+    /// Takes one where there is room, and has the call's messages noted in `facts`.
+    fn take(shared: &Shared, id: &str, facts: Arc<Facts>) -> Option<Self> {
+        let most = shared.trunk.max_calls;
+        let room = |up| (up < most).then_some(up + 1);
+        shared.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).ok()?;
+        shared.calls.add(id, facts);
+        Some(Self { count: shared.count.clone(), calls: shared.calls.clone(), id: id.to_owned() })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.calls.remove(&self.id);
+        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -351,6 +361,8 @@ async fn listen(
     }
     // Under TLS the far end comes back over our connection: the socket only lends its address to Via and Contact.
     let datagrams = tokio::net::UdpSocket::bind(interface).await.map_err(socket)?;
+    // As much as the kernel grants: a burst of answers must find room.
+    let _ = socket2::SockRef::from(&datagrams).set_recv_buffer_size(RECEIVE_BUFFER);
     let local = datagrams.local_addr().map_err(socket)?;
     let external = external(local.port());
     let connection =
