@@ -123,6 +123,58 @@ async fn a_ringing_call_is_cancelled_whichever_way_it_is_given_up() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_ringing_calls_are_withdrawn_within_a_second() {
+    const CALLS: usize = 500;
+    let far = FarEnd::new().await;
+    let agent = agent(far.address()).await;
+    let mut calls = Vec::new();
+    let mut ringing = Vec::new();
+    for _ in 0..CALLS {
+        calls.push(agent.invite(invite()).unwrap());
+        let invite = far.expect("INVITE").await;
+        far.answer(&invite, "180 Ringing", &far.contact(), "").await;
+        ringing.push(invite);
+    }
+    let begun = std::time::Instant::now();
+    let mut aborts = tokio::task::JoinSet::new();
+    for call in calls {
+        aborts.spawn(async move {
+            assert!(call.abort().await);
+            call
+        });
+    }
+    let calls = aborts.join_all().await;
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    let mut cancelled = std::collections::HashSet::new();
+    while cancelled.len() < CALLS {
+        let heard = far.hear().await;
+        assert_ne!(heard.what(), "INVITE", "an INVITE left after the abort");
+        if heard.what() == "CANCEL" && cancelled.insert(heard.header("Call-ID").to_owned()) {
+            far.answer(&heard, "200 OK", "", "").await;
+            let invite = ringing.iter().find(|invite| invite.header("Call-ID") == heard.header("Call-ID"));
+            far.answer(invite.unwrap(), "487 Request Terminated", "", "").await;
+        }
+    }
+    for mut call in calls {
+        assert_eq!(end(&mut call).await.0.cause, Cause::Cancelled { answered: false });
+    }
+    assert_nothing_left(&agent).await;
+}
+
+#[tokio::test]
+async fn a_far_end_that_is_gone_keeps_no_call_up() {
+    let far = FarEnd::new().await;
+    let agent = agent(far.address()).await;
+    let mut call = agent.invite(invite()).unwrap();
+    far.talk("").await;
+    assert!(matches!(next(&mut call).await, Event::Answered { .. }));
+    drop(far);
+    call.hang_up();
+    assert_eq!(end(&mut call).await.0.cause, US);
+    assert_nothing_left(&agent).await;
+}
+
 #[tokio::test]
 async fn after_an_abort_no_invite_leaves_to_a_far_end_that_is_silent() {
     let far = FarEnd::new().await;

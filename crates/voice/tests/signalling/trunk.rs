@@ -173,6 +173,46 @@ async fn a_silent_machine_is_left_for_the_next_and_hears_no_more_of_the_call() {
 }
 
 #[tokio::test]
+async fn an_outbound_proxy_takes_the_messages_and_the_trunk_keeps_its_name() {
+    let proxy = FarEnd::new().await;
+    let mut behind = trunk(proxy.address());
+    (behind.host, behind.port) = ("trunk.invalid".to_owned(), None);
+    behind.outbound_proxy = Some(proxy.address().to_string());
+    let agent = Agent::start(behind).await.unwrap();
+    let mut call = agent.invite(invite()).unwrap();
+    let invite = proxy.expect("INVITE").await;
+    assert_eq!(invite.uri(), "sip:+12025550123@trunk.invalid");
+    // What belongs to the call goes along the recorded route.
+    let route = format!("Record-Route: <sip:{};lr>\r\n", proxy.address());
+    let more = format!("{route}Contact: <sip:far@far.invalid>\r\n");
+    proxy.answer(&invite, "200 OK", &more, ANSWER).await;
+    let ack = proxy.expect("ACK").await;
+    assert_eq!((ack.uri(), ack.find("Route").is_some()), ("sip:far@far.invalid", true), "{}", ack.text);
+    assert!(matches!(next(&mut call).await, Event::Answered { .. }));
+    call.hang_up();
+    let bye = proxy.expect("BYE").await;
+    assert_eq!((bye.uri(), bye.find("Route").is_some()), ("sip:far@far.invalid", true), "{}", bye.text);
+    proxy.answer(&bye, "200 OK", "", "").await;
+    end(&mut call).await;
+    assert_nothing_left(&agent).await;
+}
+
+#[tokio::test]
+async fn behind_a_nat_we_show_the_address_that_the_operator_named() {
+    let far = FarEnd::new().await;
+    let mut natted = trunk(far.address());
+    natted.public_address = Some("192.0.2.44".parse().unwrap());
+    let agent = Agent::start(natted).await.unwrap();
+    let mut call = agent.invite(invite()).unwrap();
+    let invite = far.expect("INVITE").await;
+    let ours = format!("192.0.2.44:{}", agent.local_address().port());
+    assert!(invite.header("Contact").contains(&ours), "{}", invite.text);
+    assert!(invite.header("Via").contains(&ours), "{}", invite.text);
+    far.answer(&invite, "486 Busy Here", "", "").await;
+    end(&mut call).await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_used_is_refused_by_field() {
     let far = FarEnd::new().await;
     for (field, spoil) in [
