@@ -12,6 +12,7 @@ mod bad_input;
 mod calls;
 mod far_end;
 mod in_call;
+mod kamailio;
 mod refusals;
 mod sipp;
 mod tls;
