@@ -14,3 +14,7 @@ pub use session::{Agreed, Refresher, agreed};
 pub use stack::Agent;
 pub use trace::{Exchange, Message};
 pub use trunk::{Credentials, Fault, Password, Register, State, Transport, Trunk};
+
+/// What a log's filter must hold whatever else it lets through: the SIP library writes messages whole, with digests and
+/// the numbers called, and a line for every datagram that it cannot read, whoever sent it.
+pub const LOG_DIRECTIVE: &str = "rsipstack=off";

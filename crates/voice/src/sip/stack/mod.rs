@@ -7,6 +7,7 @@ mod dial;
 mod hear;
 mod inspect;
 mod keep;
+mod socket;
 mod talk;
 mod targets;
 mod words;
@@ -20,19 +21,16 @@ use std::{
     time::Duration,
 };
 
-use base64::Engine as _;
 use rsipstack::{
     EndpointBuilder,
     dialog::{authenticate::Credential, dialog_layer::DialogLayer},
-    sip::{Auth, HostWithPort, Param, Scheme, Uri, typed},
+    sip::{Auth, HostWithPort, Scheme, Uri, typed},
     transaction::{
         CallIdFormat,
         endpoint::{EndpointInnerRef, EndpointOption},
         make_call_id,
     },
-    transport::{
-        SipAddr, TransportLayer, tcp_listener::TcpListenerConnection, tls::TlsConfig, udp::UdpConnection,
-    },
+    transport::{SipAddr, TransportLayer},
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -53,12 +51,8 @@ use super::{
 
 /// What our Call-IDs end in.
 const CALL_ID_SUFFIX: &str = "carillon";
-/// The user of our Contact where the trunk has no account.
-const NAMELESS: &str = "carillon";
 /// The most connections that far ends may open to us.
 const MOST_CONNECTIONS: usize = 256;
-/// Room for the answers to a burst of calls, in bytes.
-const RECEIVE_BUFFER: usize = 4 << 20;
 /// How long `close` waits for the calls to end.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -157,7 +151,7 @@ impl Agent {
     /// # Errors
     /// Where a field cannot be used, the name has no address, or there is no socket.
     pub async fn start(trunk: Trunk) -> Result<Self, Fault> {
-        domain_of(&trunk)?;
+        socket::domain_of(&trunk)?;
         let targets = targets::resolve(&trunk).await?;
         Self::start_at(trunk, targets, true).await
     }
@@ -171,16 +165,16 @@ impl Agent {
     }
 
     async fn start_at(trunk: Trunk, targets: Vec<SocketAddr>, resolve_again: bool) -> Result<Self, Fault> {
-        let domain = domain_of(&trunk)?;
+        let domain = socket::domain_of(&trunk)?;
         let first = targets.first().copied().ok_or_else(|| Fault::Unresolved {
             host: trunk.host.clone(),
             words: "there is none".to_owned(),
         })?;
         let gone = CancellationToken::new();
         let transport = TransportLayer::new(gone.clone());
-        let local = listen(&trunk, first, &transport, &gone).await?;
+        let local = socket::listen(&trunk, first, &transport, &gone).await?;
         if trunk.transport == Transport::Tls {
-            transport.set_tls_config(tls(&trunk)?);
+            transport.set_tls_config(socket::tls(&trunk)?);
         }
 
         let calls = Arc::new(Calls::default());
@@ -209,7 +203,7 @@ impl Agent {
 
         let layer = Arc::new(DialogLayer::new(inner.clone()));
         tokio::spawn(hear::hear(incoming, layer.clone(), calls.clone()));
-        let contact = contact(&trunk, local);
+        let contact = socket::contact(&trunk, local);
         let shared = Arc::new(Shared {
             trunk,
             domain,
@@ -319,95 +313,4 @@ impl Drop for Place {
         self.calls.remove(&self.id);
         self.count.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// The domain of our addresses at the trunk: its own, else the host with its port.
-fn domain_of(trunk: &Trunk) -> Result<HostWithPort, Fault> {
-    let mut of_host = host("host", &trunk.host)?;
-    of_host.port = trunk.port.map(Into::into);
-    trunk.domain.as_ref().map_or(Ok(of_host), |domain| host("domain", domain))
-}
-
-/// Reads a host name or an address.
-fn host(field: &'static str, text: &str) -> Result<HostWithPort, Fault> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
-    let read = HostWithPort::try_from(text).ok().filter(|_| !text.is_empty() && text.chars().all(fits));
-    read.ok_or_else(|| Fault::Field {
-        field,
-        value: text.to_owned(),
-        words: "it must be a host name or an address".to_owned(),
-    })
-}
-
-/// Opens our socket on the interface that faces the far end, and returns its address.
-async fn listen(
-    trunk: &Trunk,
-    first: SocketAddr,
-    layer: &TransportLayer,
-    gone: &CancellationToken,
-) -> Result<SocketAddr, Fault> {
-    let socket = |e: std::io::Error| Fault::Socket(e.to_string());
-    let any: SocketAddr = if first.is_ipv4() { ([0; 4], 0).into() } else { ([0; 16], 0).into() };
-    let probe = std::net::UdpSocket::bind(any).map_err(socket)?;
-    probe.connect(first).map_err(socket)?;
-    let interface = SocketAddr::new(probe.local_addr().map_err(socket)?.ip(), 0);
-    let external = |port| trunk.public_address.map(|public| SocketAddr::new(public, port));
-    if trunk.transport == Transport::Tcp {
-        let free =
-            std::net::TcpListener::bind(interface).and_then(|free| free.local_addr()).map_err(socket)?;
-        let listener = TcpListenerConnection::new(free, external(free.port())).await;
-        layer.add_transport(listener.map_err(|e| Fault::Socket(e.to_string()))?.into());
-        return Ok(free);
-    }
-    // Under TLS the far end comes back over our connection: the socket only lends its address to Via and Contact.
-    let datagrams = tokio::net::UdpSocket::bind(interface).await.map_err(socket)?;
-    // As much as the kernel grants: a burst of answers must find room.
-    let _ = socket2::SockRef::from(&datagrams).set_recv_buffer_size(RECEIVE_BUFFER);
-    let local = datagrams.local_addr().map_err(socket)?;
-    let external = external(local.port());
-    let connection =
-        UdpConnection::from_socket(Arc::new(datagrams), external, Some(gone.child_token())).await;
-    layer.add_transport(connection.map_err(|e| Fault::Socket(e.to_string()))?.into());
-    Ok(local)
-}
-
-/// Where the far end reaches us.
-fn contact(trunk: &Trunk, local: SocketAddr) -> Uri {
-    let user = trunk.credentials.as_ref().map_or(NAMELESS, |credentials| &credentials.username);
-    let ip = trunk.public_address.unwrap_or(local.ip());
-    let params = match trunk.transport {
-        Transport::Udp => Vec::new(),
-        stream => vec![Param::Transport(targets::wire(stream))],
-    };
-    Uri {
-        scheme: Some(Scheme::Sip),
-        auth: Some(Auth { user: user.to_owned(), password: None }),
-        host_with_port: SocketAddr::new(ip, local.port()).into(),
-        params,
-        ..Uri::default()
-    }
-}
-
-/// Trusts the route's authority or the system's, for the name that the operator wrote.
-fn tls(trunk: &Trunk) -> Result<TlsConfig, Fault> {
-    let pem = match &trunk.tls_ca {
-        Some(pem) if pem.contains("BEGIN CERTIFICATE") => pem.clone(),
-        Some(pem) => {
-            let value = pem.chars().take(40).collect();
-            let words = "it must be a certificate as PEM".to_owned();
-            return Err(Fault::Field { field: "tls_ca", value, words });
-        }
-        None => rustls_native_certs::load_native_certs().certs.iter().fold(
-            String::new(),
-            |mut pem, certificate| {
-                pem.push_str("-----BEGIN CERTIFICATE-----\n");
-                pem.push_str(&base64::engine::general_purpose::STANDARD.encode(certificate));
-                pem.push_str("\n-----END CERTIFICATE-----\n");
-                pem
-            },
-        ),
-    };
-    let hop = trunk.outbound_proxy.as_deref().unwrap_or(&trunk.host);
-    let name = HostWithPort::try_from(hop).map_or_else(|_| hop.to_owned(), |read| read.host.to_string());
-    Ok(TlsConfig { ca_certs: Some(pem.into_bytes()), sni_hostname: Some(name), ..TlsConfig::default() })
 }
