@@ -86,6 +86,8 @@ pub struct End {
     pub q850: Option<u8>,
     /// In words, for people.
     pub words: String,
+    /// How long the far end asks to be left alone (Retry-After).
+    pub retry_after: Option<Duration>,
     /// Whether the phone rang (any of 180 to 183).
     pub after_18x: bool,
     /// From the first INVITE to the end.

@@ -322,6 +322,21 @@ async fn no_call_begins_beyond_the_most_and_none_while_closing() {
 }
 
 #[tokio::test]
+async fn an_agent_that_is_dropped_ends_its_calls() {
+    let far = FarEnd::new().await;
+    let agent = agent(far.address()).await;
+    let mut talking = agent.invite(invite()).unwrap();
+    far.talk("").await;
+    assert!(matches!(next(&mut talking).await, Event::Answered { .. }));
+    let mut dialing = agent.invite(invite()).unwrap();
+    far.expect("INVITE").await;
+    drop(agent);
+    assert_eq!(end(&mut talking).await.0.cause, US);
+    assert_eq!(end(&mut dialing).await.0.cause, Cause::Cancelled { answered: false });
+    assert!(!dialing.abort().await);
+}
+
+#[tokio::test]
 async fn the_messages_of_a_call_are_kept_without_the_number() {
     let far = FarEnd::new().await;
     let agent = agent(far.address()).await;

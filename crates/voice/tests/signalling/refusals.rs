@@ -95,6 +95,15 @@ async fn every_refusal_ends_the_call_with_its_cause_and_words() {
 }
 
 #[tokio::test]
+async fn a_trunk_that_asks_to_be_left_alone_is_heard() {
+    for (header, seconds) in [("30", Some(30)), ("120 (maintenance);duration=60", Some(120)), ("soon", None)]
+    {
+        let end = refused("503 Overloaded", &format!("Retry-After: {header}\r\n"), false).await;
+        assert_eq!(end.retry_after, seconds.map(Duration::from_secs), "{header}");
+    }
+}
+
+#[tokio::test]
 async fn an_announcement_before_the_refusal_is_no_answer() {
     let far = FarEnd::new().await;
     let agent = agent(far.address()).await;

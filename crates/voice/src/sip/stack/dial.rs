@@ -26,7 +26,7 @@ use super::{
 };
 use crate::sip::{
     call::{Event, Invite, Order},
-    cause::{Cause, End, Outcome, judge},
+    cause::{Cause, End, Outcome, Verdict, judge},
     session,
 };
 
@@ -124,7 +124,11 @@ impl Dial {
                     } else {
                         let q850 = inspect::q850(&*response);
                         let outcome = Outcome::Refused { code, q850 };
-                        return self.unanswered(&outcome, started, words::of(&response));
+                        let retry_after = words::retry_after(&response);
+                        return End {
+                            retry_after,
+                            ..self.unanswered(&outcome, started, words::of(&response))
+                        };
                     }
                 }
                 Attempt::Broken(_) | Attempt::NextTarget if has_next => next += 1,
@@ -295,6 +299,7 @@ impl Dial {
             sip_code: last.filter(|code| *code >= 300),
             q850: None,
             words,
+            retry_after: None,
             after_18x: self.facts.rang(),
             elapsed: started.elapsed(),
         }
@@ -307,12 +312,12 @@ impl Dial {
 
     fn unanswered(&self, outcome: &Outcome, started: Instant, words: String) -> End {
         let (after_18x, elapsed) = (self.facts.rang(), started.elapsed());
-        let verdict = judge(outcome, after_18x, elapsed);
+        let Verdict { cause, trunk } = judge(outcome, after_18x, elapsed);
         let (sip_code, q850) = match outcome {
             Outcome::Refused { code, q850 } => (Some(*code), *q850),
             Outcome::RingTimeOver | Outcome::Silent | Outcome::NotCarried => (None, None),
         };
-        End { cause: verdict.cause, trunk: verdict.trunk, sip_code, q850, words, after_18x, elapsed }
+        End { cause, trunk, sip_code, q850, words, retry_after: None, after_18x, elapsed }
     }
 
     fn option(&self, uri: &Uri, address: SipAddr, interval: u32) -> InviteOption {

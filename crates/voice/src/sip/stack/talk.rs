@@ -105,6 +105,7 @@ pub(super) async fn talk(dial: &Dial, confirmed: Confirmed, line: &mut Line, sta
         sip_code: None,
         q850,
         words,
+        retry_after: None,
         after_18x: dial.facts.rang(),
         elapsed: started.elapsed(),
     }

@@ -1,6 +1,6 @@
 //! A final answer in words, for people: the far end's own phrase, and what stands in the headers that explain it.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use rsipstack::sip::{Header, Response, prelude::HasHeaders};
 
@@ -41,9 +41,18 @@ pub(super) fn of(response: &Response) -> String {
     words.chars().filter(|c| !c.is_control()).take(MOST).collect()
 }
 
+/// How long the far end asks to be left alone (RFC 3261 §20.33).
+pub(super) fn retry_after(response: &Response) -> Option<Duration> {
+    seconds(response, "Retry-After").map(|seconds| Duration::from_secs(seconds.into()))
+}
+
 /// The lowest session interval that a 422 allows, in seconds (RFC 4028 §6).
 pub(super) fn min_se(response: &Response) -> Option<u32> {
-    let value =
-        response.headers().iter().find(|header| header.name().eq_ignore_ascii_case("Min-SE"))?.value();
-    value.split(';').next()?.trim().parse().ok()
+    seconds(response, "Min-SE")
+}
+
+/// The seconds at the beginning of a header; parameters and comments may follow.
+fn seconds(response: &Response, name: &str) -> Option<u32> {
+    let value = response.headers().iter().find(|header| header.name().eq_ignore_ascii_case(name))?.value();
+    value.split([';', '(']).next()?.trim().parse().ok()
 }
