@@ -225,6 +225,35 @@ async fn an_answer_that_crosses_the_cancel_is_acknowledged_and_hung_up() {
 }
 
 #[tokio::test]
+async fn an_abort_is_answered_at_once_whatever_the_call_is_waiting_for() {
+    let far = FarEnd::new().await;
+    let agent = agent(far.address()).await;
+    let at_once = |call: voice::sip::Call, expected: bool| async move {
+        let aborted = tokio::time::timeout(Duration::from_millis(500), call.abort()).await;
+        assert_eq!(aborted.expect("the abort has to wait"), expected);
+        call
+    };
+    // The far end does not answer the CANCEL.
+    let mut ringing = agent.invite(invite()).unwrap();
+    let invite = far.expect("INVITE").await;
+    far.answer(&invite, "180 Ringing", &far.contact(), "").await;
+    assert!(matches!(next(&mut ringing).await, Event::Ringing));
+    ringing.hang_up();
+    far.expect("CANCEL").await;
+    let mut ringing = at_once(ringing, true).await;
+    // Nor the BYE.
+    let mut talking = agent.invite(super::invite()).unwrap();
+    far.talk("").await;
+    assert!(matches!(next(&mut talking).await, Event::Answered { .. }));
+    talking.hang_up();
+    far.expect("BYE").await;
+    let mut talking = at_once(talking, false).await;
+    assert_eq!(end(&mut ringing).await.0.cause, Cause::Cancelled { answered: false });
+    assert_eq!(end(&mut talking).await.0.cause, US);
+    assert_nothing_left(&agent).await;
+}
+
+#[tokio::test]
 async fn an_answered_call_is_not_aborted() {
     let far = FarEnd::new().await;
     let agent = agent(far.address()).await;

@@ -73,9 +73,10 @@ enum Attempt {
 }
 
 /// Why an INVITE was withdrawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Why {
-    /// The owner, or the agent that closes.
-    Asked(Option<oneshot::Sender<bool>>),
+    /// By the owner, or the agent that closes.
+    Asked,
     RingTimeOver,
 }
 
@@ -141,7 +142,9 @@ impl Dial {
                     return self.unanswered(&outcome, started, words);
                 }
                 Attempt::NextTarget => return self.unanswered(&Outcome::Silent, started, silent(target)),
-                Attempt::Withdrawn(why) => return self.withdrawn(why, target, started).await,
+                Attempt::Withdrawn(why) => {
+                    return meanwhile(&mut line.orders, true, self.withdrawn(why, target, started)).await;
+                }
             }
         }
     }
@@ -157,11 +160,17 @@ impl Dial {
     ) -> Attempt {
         let address = sip_addr(target, self.shared.trunk.transport);
         tokio::select! {
+            biased;
+            told = asked_to_end(&mut line.orders) => {
+                if let Some(told) = told {
+                    let _ = told.send(true);
+                }
+                return Attempt::Withdrawn(Why::Asked);
+            }
+            () = self.shared.closing.cancelled() => return Attempt::Withdrawn(Why::Asked),
             connected = self.shared.connect(&address) => if let Err(words) = connected {
                 return Attempt::Broken(words);
             },
-            asked = asked_to_end(&mut line.orders) => return Attempt::Withdrawn(Why::Asked(asked)),
-            () = self.shared.closing.cancelled() => return Attempt::Withdrawn(Why::Asked(None)),
         }
         self.facts.begin_attempt();
         let (sender, mut states) = self.shared.layer.new_dialog_state_channel();
@@ -172,15 +181,15 @@ impl Dial {
         };
         let begun = Instant::now();
         let mut rings_until = begun + self.invite.ring_time;
-        let why = loop {
+        let (why, told) = loop {
             let waits_for_next = has_next && !self.facts.any_answer();
             tokio::select! {
                 biased;
-                asked = asked_to_end(&mut line.orders) => break Why::Asked(asked),
-                () = self.shared.closing.cancelled() => break Why::Asked(None),
+                told = asked_to_end(&mut line.orders) => break (Why::Asked, told),
+                () = self.shared.closing.cancelled() => break (Why::Asked, None),
                 result = &mut inviting => return self.result(result, dialog, states),
                 Some(state) = states.recv() => self.early(&state, line, &mut rings_until),
-                () = sleep_until(rings_until) => break Why::RingTimeOver,
+                () = sleep_until(rings_until) => break (Why::RingTimeOver, None),
                 () = sleep_until(begun + NEXT_TARGET_AFTER), if waits_for_next => {
                     if self.facts.any_answer() {
                         continue;
@@ -192,22 +201,18 @@ impl Dial {
                 }
             }
         };
-        match self.withdraw(inviting, &dialog).await {
-            // It ended by itself at that moment; a call that was picked up meanwhile is hung up on.
-            Some(ended) => match self.result(Ok(ended), dialog, states) {
-                Attempt::Answered(confirmed) => {
-                    talk::bye(&self.shared, &confirmed.dialog, &confirmed.id).await;
-                    Attempt::Withdrawn(why)
-                }
-                ended => {
-                    if let Why::Asked(Some(told)) = why {
-                        let _ = told.send(true);
-                    }
-                    ended
-                }
-            },
-            None => Attempt::Withdrawn(why),
+        let ended = self.withdraw(inviting, &dialog).await;
+        // Whatever it came to at that moment, no further INVITE follows.
+        if let Some(told) = told {
+            let _ = told.send(true);
         }
+        if let Some(ended) = ended
+            && let Attempt::Answered(confirmed) = self.result(Ok(ended), dialog, states)
+        {
+            let bye = talk::bye(&self.shared, &confirmed.dialog, &confirmed.id);
+            meanwhile(&mut line.orders, true, bye).await;
+        }
+        Attempt::Withdrawn(why)
     }
 
     /// Aborts the library's task: nothing of the INVITE leaves after this, but a CANCEL where something was heard,
@@ -273,16 +278,12 @@ impl Dial {
 
     /// A withdrawn call's end: waits for the far end's last word, because a phone may just have been picked up.
     async fn withdrawn(&self, why: Why, target: SocketAddr, started: Instant) -> End {
-        let by_ring_time = matches!(why, Why::RingTimeOver);
-        if let Why::Asked(Some(told)) = why {
-            let _ = told.send(true);
-        }
         let heard = self.facts.any_answer();
         let within = if self.facts.invited() { SETTLE_WITHIN } else { Duration::ZERO };
         let last = timeout(within, self.facts.settled()).await.ok();
         let answered = last.is_some_and(|code| (200..300).contains(&code));
         let crossed = "answered as it was cancelled";
-        if by_ring_time {
+        if why == Why::RingTimeOver {
             let (outcome, words) = match (answered, heard) {
                 (true, _) => (Outcome::RingTimeOver, crossed.to_owned()),
                 (false, true) => {
@@ -355,6 +356,26 @@ async fn asked_to_end(orders: &mut mpsc::Receiver<Order>) -> Option<oneshot::Sen
             Some(Order::HangUp) | None => return None,
             // There is nobody yet who could be transferred.
             Some(Order::Refer(_)) => {}
+        }
+    }
+}
+
+/// Does what remains of a call, and answers at once who aborts it meanwhile: whether it was `withdrawn`.
+pub(super) async fn meanwhile<T>(
+    orders: &mut mpsc::Receiver<Order>,
+    withdrawn: bool,
+    rest: impl Future<Output = T>,
+) -> T {
+    let mut rest = std::pin::pin!(rest);
+    let mut owned = true;
+    loop {
+        tokio::select! {
+            done = &mut rest => return done,
+            order = orders.recv(), if owned => match order {
+                Some(Order::Abort(told)) => { let _ = told.send(withdrawn); }
+                Some(_) => {}
+                None => owned = false,
+            },
         }
     }
 }

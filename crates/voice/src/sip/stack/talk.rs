@@ -25,7 +25,7 @@ use tokio::{
 
 use super::{
     Shared,
-    dial::{Confirmed, Dial, Line},
+    dial::{Confirmed, Dial, Line, meanwhile},
     hear, words,
 };
 use crate::sip::{
@@ -97,7 +97,7 @@ pub(super) async fn talk(dial: &Dial, confirmed: Confirmed, line: &mut Line, sta
     if let Some(refreshing) = refreshing {
         refreshing.abort();
     }
-    bye(&dial.shared, &dialog, &id).await;
+    meanwhile(&mut line.orders, false, bye(&dial.shared, &dialog, &id)).await;
     let q850 = dial.facts.bye_q850().filter(|_| by == Side::FarEnd);
     End {
         cause: Cause::Completed { by },
