@@ -1,4 +1,5 @@
 //! Routes for calls: SIP signalling, RTP media, prompts and speech. It knows nothing of the store.
 
+pub mod audio;
 pub mod sdp;
 pub mod sip;
