@@ -1,0 +1,154 @@
+//! The UDP ports of calls: an even one for RTP and the next for RTCP, one pair a call, from the route's range.
+//!
+//! Pairs are given round the range, so that what still arrives for a call that ended does not reach the next one.
+
+use std::collections::HashSet;
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Why no port can be had, for whoever operates the server.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PortsError {
+    /// A range that is none.
+    #[error(
+        "media_ports: \"{0}\" is no range of ports such as 10000-20000 (1024 to 65535, at least one even port and the next)"
+    )]
+    Range(String),
+    /// All pairs are taken.
+    #[error(
+        "out of ports: all {pairs} pairs of {from}-{to} are in use: widen media_ports or lower max_calls"
+    )]
+    Out {
+        /// The pairs of the range.
+        pairs: usize,
+        /// The first port.
+        from: u16,
+        /// The last port.
+        to: u16,
+    },
+    /// The process may open no more files.
+    #[error(
+        "out of file descriptors: no socket can be opened for a call's sound: raise the limit (ulimit -n, LimitNOFILE)"
+    )]
+    Descriptors,
+    /// The system refuses for another reason.
+    #[error("no socket can be opened on {address}: {error}")]
+    Socket {
+        /// Where it was tried.
+        address: IpAddr,
+        /// What the system said.
+        error: String,
+    },
+}
+
+/// A range of ports, shared by all calls of a route.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    from: u16,
+    to: u16,
+    taken: Arc<Mutex<Taken>>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    ports: HashSet<u16>,
+    /// The pair that is tried next, counted from the first.
+    next: usize,
+}
+
+impl FromStr for Ports {
+    type Err = PortsError;
+
+    fn from_str(text: &str) -> Result<Self, PortsError> {
+        let wrong = || PortsError::Range(text.chars().take(40).collect());
+        let (from, to) = text.split_once('-').ok_or_else(wrong)?;
+        let port =
+            |text: &str| text.trim().parse::<u16>().ok().filter(|port| *port >= 1024).ok_or_else(wrong);
+        let ports = Self { from: port(from)?, to: port(to)?, taken: Arc::default() };
+        if ports.pairs() == 0 { Err(wrong()) } else { Ok(ports) }
+    }
+}
+
+impl Ports {
+    /// The calls that the range has room for.
+    pub fn pairs(&self) -> usize {
+        (usize::from(self.to) + 1).saturating_sub(usize::from(self.first())) / 2
+    }
+
+    /// Opens the two sockets of a call on `address`. The ports are free again once the pair is dropped.
+    pub fn take(&self, address: IpAddr) -> Result<SocketPair, PortsError> {
+        for _ in 0..self.pairs() {
+            let Some(port) = self.reserve() else { break };
+            // Dropped where a socket cannot be opened.
+            let place = Place { port, taken: self.taken.clone() };
+            let opened = UdpSocket::bind(SocketAddr::new(address, port))
+                .and_then(|rtp| Ok((rtp, UdpSocket::bind(SocketAddr::new(address, port + 1))?)));
+            match opened {
+                Ok(pair) => return Ok(SocketPair { rtp: pair.0, rtcp: pair.1, place }),
+                // Another program has it: the next may be free.
+                Err(error) if matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied) => {}
+                Err(error) if matches!(error.raw_os_error(), Some(EMFILE | ENFILE)) => {
+                    return Err(PortsError::Descriptors);
+                }
+                Err(error) => return Err(PortsError::Socket { address, error: error.to_string() }),
+            }
+        }
+        Err(PortsError::Out { pairs: self.pairs(), from: self.from, to: self.to })
+    }
+
+    fn first(&self) -> u16 {
+        self.from.saturating_add(self.from % 2)
+    }
+
+    /// Marks the next pair that no call of ours has.
+    fn reserve(&self) -> Option<u16> {
+        let mut taken = lock(&self.taken);
+        let pairs = self.pairs();
+        for _ in 0..pairs {
+            let port = self.first() + 2 * (taken.next % pairs) as u16;
+            taken.next = (taken.next + 1) % pairs;
+            if taken.ports.insert(port) {
+                return Some(port);
+            }
+        }
+        None
+    }
+}
+
+/// Too many open files: in this process, in the system.
+const EMFILE: i32 = rustix::io::Errno::MFILE.raw_os_error();
+const ENFILE: i32 = rustix::io::Errno::NFILE.raw_os_error();
+
+/// The sockets of one call.
+#[derive(Debug)]
+pub struct SocketPair {
+    pub(crate) rtp: UdpSocket,
+    pub(crate) rtcp: UdpSocket,
+    pub(crate) place: Place,
+}
+
+impl SocketPair {
+    /// The port of RTP.
+    pub fn port(&self) -> u16 {
+        self.place.port
+    }
+}
+
+/// A pair's place in its range, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    port: u16,
+    taken: Arc<Mutex<Taken>>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lock(&self.taken).ports.remove(&self.port);
+    }
+}
+
+fn lock(taken: &Mutex<Taken>) -> MutexGuard<'_, Taken> {
+    taken.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,217 @@
+//! A call's media as the call's task holds it: commands in, events out. Dropping it ends the sound, with an RTCP BYE,
+//! and gives its ports back.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::audio::{Pcm, Prompt};
+use crate::media::lateness::Lateness;
+use crate::media::leg::{Command, Event, Leg, Setup, Timeouts};
+use crate::media::ports::{Ports, PortsError};
+use crate::media::thread::{Served, Thread};
+use crate::sdp::{Codec, Sound};
+
+/// The most calls that wait for a thread to take them.
+const MOST_OPENING: usize = 4_096;
+/// The most events that wait for the call's task; more wait in the leg.
+const EVENTS: usize = 64;
+/// The most commands that wait for the next frame.
+const COMMANDS: usize = 64;
+
+/// Why a call has no sound.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MediaError {
+    /// No port can be had.
+    #[error(transparent)]
+    Ports(#[from] PortsError),
+    /// The threads do not keep up.
+    #[error("the media threads take no more calls: {MOST_OPENING} wait already: lower calls_per_second")]
+    Busy,
+    /// The threads ended.
+    #[error("the media threads have ended")]
+    Ended,
+}
+
+/// What a session begins with.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// The address that sockets are bound to.
+    pub address: IpAddr,
+    /// The time-outs.
+    pub timeouts: Timeouts,
+    /// The most of what is heard that is kept, for `Session::heard`; nothing by default.
+    pub record: Option<Duration>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), timeouts: Timeouts::default(), record: None }
+    }
+}
+
+/// The threads that serve calls' media. They end with the last call once this is dropped.
+#[derive(Debug)]
+pub struct Media {
+    threads: Vec<(SyncSender<Served>, Arc<AtomicUsize>)>,
+    lateness: Arc<Lateness>,
+}
+
+impl Media {
+    /// Starts `threads` threads, at most one for each core and at least one.
+    pub fn start(threads: usize) -> std::io::Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let lateness = Arc::new(Lateness::default());
+        let started = (0..threads.clamp(1, cores)).map(|number| {
+            let (sender, incoming) = sync_channel(MOST_OPENING);
+            let thread = Thread::new(incoming, lateness.clone())?;
+            std::thread::Builder::new().name(format!("media-{number}")).spawn(move || thread.run())?;
+            Ok((sender, Arc::default()))
+        });
+        Ok(Self { threads: started.collect::<std::io::Result<_>>()?, lateness })
+    }
+
+    /// Opens a call's ports and begins to serve them. Nothing is sent and nothing heard until `Session::agree`.
+    pub fn open(&self, ports: &Ports, options: Options) -> Result<Session, MediaError> {
+        let pair = ports.take(options.address)?;
+        let port = pair.port();
+        let wrong =
+            |error: std::io::Error| PortsError::Socket { address: options.address, error: error.to_string() };
+        pair.rtp.set_nonblocking(true).and_then(|()| pair.rtcp.set_nonblocking(true)).map_err(wrong)?;
+        let (thread, calls) = self
+            .threads
+            .iter()
+            .min_by_key(|(_, calls)| calls.load(Ordering::Relaxed))
+            .ok_or(MediaError::Ended)?;
+        let heard = options.record.map(|most| (Arc::new(Mutex::new(Vec::new())), most));
+        // Of the widest codec, so that the time holds for each.
+        let record =
+            heard.as_ref().map(|(kept, most)| (kept.clone(), (most.as_secs_f64() * 16_000.0) as usize));
+        let setup = Setup { seed: rand::random(), timeouts: options.timeouts, record };
+        let shared = Arc::new(Shared { calls: calls.clone(), ..Shared::default() });
+        let (sender, events) = tokio::sync::mpsc::channel(EVENTS);
+        calls.fetch_add(1, Ordering::Relaxed);
+        let session = Session {
+            port,
+            shared: shared.clone(),
+            events,
+            marks: AtomicU64::new(0),
+            heard: heard.map(|(kept, _)| kept),
+        };
+        let served = Served {
+            leg: Leg::new(setup, Instant::now()),
+            rtp: mio::net::UdpSocket::from_std(pair.rtp),
+            rtcp: mio::net::UdpSocket::from_std(pair.rtcp),
+            shared,
+            events: sender,
+            place: pair.place,
+        };
+        match thread.try_send(served) {
+            Ok(()) => Ok(session),
+            Err(TrySendError::Full(_)) => Err(MediaError::Busy),
+            Err(TrySendError::Disconnected(_)) => Err(MediaError::Ended),
+        }
+    }
+
+    /// How late frames leave, over all threads since the start.
+    pub fn lateness(&self) -> &Lateness {
+        &self.lateness
+    }
+}
+
+/// What a session and its thread share.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    commands: Mutex<VecDeque<Command>>,
+    pub(crate) waiting: AtomicBool,
+    pub(crate) closed: AtomicBool,
+    /// The codec that was agreed last.
+    codec: Mutex<Option<Codec>>,
+    calls: Arc<AtomicUsize>,
+}
+
+impl Shared {
+    fn put(&self, command: Command) {
+        let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        if commands.len() >= COMMANDS {
+            commands.pop_front();
+        }
+        commands.push_back(command);
+        self.waiting.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn take(&self) -> VecDeque<Command> {
+        std::mem::take(&mut *self.commands.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// One call's media. Commands take effect with the next frame, within 20 ms.
+#[derive(Debug)]
+pub struct Session {
+    port: u16,
+    shared: Arc<Shared>,
+    events: tokio::sync::mpsc::Receiver<Event>,
+    marks: AtomicU64,
+    heard: Option<Arc<Mutex<Vec<i16>>>>,
+}
+
+impl Session {
+    /// The local RTP port, for the offer. RTCP has the next.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Sound flows as agreed from now on: after an answer (early or final), a re-INVITE, hold and its end. Begins the
+    /// time-out anew.
+    pub fn agree(&self, agreed: Sound) {
+        *self.shared.codec.lock().unwrap_or_else(PoisonError::into_inner) = Some(agreed.codec);
+        self.shared.put(Command::Agree(agreed));
+    }
+
+    /// Plays these one behind the other, instead of what is being played, and tells `Event::Played` with the mark
+    /// returned once the last frame went out. On hold it waits.
+    pub fn play(&self, prompts: Vec<Arc<Prompt>>) -> u64 {
+        let codec = *self.shared.codec.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(codec) = codec {
+            // Encoded here, where it delays no other call.
+            for prompt in &prompts {
+                prompt.frames(codec);
+            }
+        }
+        let mark = self.marks.fetch_add(1, Ordering::Relaxed) + 1;
+        self.shared.put(Command::Play(prompts, mark));
+        mark
+    }
+
+    /// Stops what is being played; its `Played` is not told, unless it is already on its way.
+    pub fn stop(&self) {
+        self.shared.put(Command::Stop);
+    }
+
+    /// Presses keys: as telephone events where they were agreed, else as tones. What is playing waits meanwhile.
+    pub fn keys(&self, keys: &str) {
+        self.shared.put(Command::Keys(keys.to_owned()));
+    }
+
+    /// The next event; nothing once the media threads have ended. Can be cancelled without loss.
+    pub async fn event(&mut self) -> Option<Event> {
+        self.events.recv().await
+    }
+
+    /// What was heard so far, where it is recorded: gaps are silence.
+    pub fn heard(&self) -> Option<Pcm> {
+        let kept = self.heard.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let codec = *self.shared.codec.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(Pcm::new(codec.unwrap_or(Codec::Pcmu).rate(), kept))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.shared.calls.fetch_sub(1, Ordering::Relaxed);
+        self.shared.closed.store(true, Ordering::Release);
+    }
+}

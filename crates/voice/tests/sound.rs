@@ -1,0 +1,146 @@
+//! Two calls of ours over real sockets: what one plays the other hears, and keys come across.
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use voice::audio::{Pcm, Prompt};
+use voice::media::{Event, Media, Options, Ports, Session, Timeouts};
+use voice::sdp::{Codec, Direction, Sound};
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+fn sound(to: SocketAddr, codec: Codec) -> Sound {
+    Sound {
+        address: Some(to),
+        codec,
+        payload: codec.payload(),
+        keys: Some(101),
+        direction: Direction::SendRecv,
+        held: false,
+    }
+}
+
+fn options() -> Options {
+    Options { address: LOOPBACK, timeouts: Timeouts::default(), record: Some(Duration::from_secs(10)) }
+}
+
+fn at(session: &Session) -> SocketAddr {
+    SocketAddr::new(LOOPBACK, session.port())
+}
+
+/// Two sessions that agreed on `codec`.
+fn pair(media: &Media, ports: &Ports, codec: Codec) -> (Session, Session) {
+    let (one, other) = (media.open(ports, options()).unwrap(), media.open(ports, options()).unwrap());
+    one.agree(sound(at(&other), codec));
+    other.agree(sound(at(&one), codec));
+    (one, other)
+}
+
+async fn event(session: &mut Session) -> Event {
+    tokio::time::timeout(Duration::from_secs(20), session.event()).await.unwrap().unwrap()
+}
+
+/// A melody of changing pitch and loudness, so that no part of it is like another.
+fn melody(seconds: f64, rate: u32) -> Pcm {
+    let mut phase = 0.0f64;
+    let samples = (0..(seconds * f64::from(rate)) as usize).map(|i| {
+        let at = i as f64 / f64::from(rate);
+        phase += (400.0 + 900.0 * (at * 1.7).sin().abs()) / f64::from(rate);
+        ((phase * std::f64::consts::TAU).sin() * 9_000.0 * (0.4 + 0.6 * (at * 5.3).sin().abs())) as i16
+    });
+    Pcm::new(rate, samples.collect())
+}
+
+/// The best correlation of `wanted` with a part of `heard` as long as it that begins within 25 ms of `first`.
+fn correlation(wanted: &[i16], heard: &[i16], first: usize) -> f64 {
+    let energy = |samples: &[i16]| samples.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>();
+    let own = energy(wanted);
+    (first.saturating_sub(400)..(first + 400).min(heard.len().saturating_sub(wanted.len())))
+        .map(|from| {
+            let part = &heard[from..from + wanted.len()];
+            let product: f64 = wanted.iter().zip(part).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+            product / (own * energy(part)).sqrt().max(1.0)
+        })
+        .fold(0.0, f64::max)
+}
+
+#[tokio::test]
+async fn what_one_plays_the_other_hears_and_keys_come_across() {
+    let (media, ports) = (Media::start(1).unwrap(), "21000-21098".parse::<Ports>().unwrap());
+    for codec in [Codec::Pcmu, Codec::Pcma, Codec::G722] {
+        let (mut one, mut other) = pair(&media, &ports, codec);
+        let played = melody(0.8, 16_000);
+        let mark = one.play(vec![Arc::new(Prompt::new(played.clone()))]);
+        assert_eq!(event(&mut one).await, Event::Played(mark));
+        one.keys("19#");
+        for key in ['1', '9', '#'] {
+            assert_eq!(event(&mut other).await, Event::Key(key), "{codec:?}");
+        }
+        let heard = other.heard().unwrap();
+        let wanted = played.at(heard.rate());
+        let loud = |sample: &i16| sample.unsigned_abs() > 2_000;
+        let first = heard.samples().iter().position(loud).unwrap();
+        let last = heard.samples().iter().rposition(loud).unwrap();
+        let alike = correlation(wanted.samples(), heard.samples(), first);
+        assert!(alike > 0.9, "{codec:?}: {alike}");
+        let length = (last - first) as f64 / f64::from(heard.rate());
+        assert!((length - 0.8).abs() < 0.02, "{codec:?}: {length}");
+    }
+    assert!(media.lateness().frames() > 300 && media.lateness().share(0.99).is_some());
+}
+
+#[tokio::test]
+async fn keys_come_across_as_tones_where_no_events_were_agreed() {
+    let (media, ports) = (Media::start(1).unwrap(), "21100-21198".parse::<Ports>().unwrap());
+    for codec in [Codec::Pcmu, Codec::G722] {
+        let (one, mut other) =
+            (media.open(&ports, options()).unwrap(), media.open(&ports, options()).unwrap());
+        one.agree(Sound { keys: None, ..sound(at(&other), codec) });
+        other.agree(Sound { keys: None, ..sound(at(&one), codec) });
+        one.keys("50*A");
+        for key in ['5', '0', '*', 'A'] {
+            assert_eq!(event(&mut other).await, Event::Key(key), "{codec:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_and_random_bytes_change_nothing_and_a_call_ends_with_its_ports_free() {
+    let (media, ports) = (Media::start(1).unwrap(), "21200-21203".parse::<Ports>().unwrap());
+    let (mut one, other) = pair(&media, &ports, Codec::Pcmu);
+    assert_eq!(
+        media.open(&ports, options()).unwrap_err().to_string(),
+        "out of ports: all 2 pairs of 21200-21203 are in use: widen media_ports or lower max_calls"
+    );
+    other.keys("4");
+    assert_eq!(event(&mut one).await, Event::Key('4'));
+    let stranger = UdpSocket::bind((LOOPBACK, 0)).unwrap();
+    let mut bytes = vec![0u8; 1_500];
+    for round in 0..2_000u32 {
+        for (i, byte) in bytes.iter_mut().enumerate() {
+            *byte =
+                (round.wrapping_mul(2_654_435_761).wrapping_add((i as u32).wrapping_mul(40_503)) >> 9) as u8;
+        }
+        // Half of them look like RTP of the agreed kind, some like telephone events.
+        if round % 2 == 0 {
+            bytes[0] = 0x80;
+            bytes[1] = if round % 4 == 0 { 101 } else { 0 };
+        }
+        let port = one.port() + (round % 3 / 2) as u16;
+        stranger.send_to(&bytes[..(round as usize * 7) % 1_500], (LOOPBACK, port)).unwrap();
+    }
+    other.keys("7");
+    assert_eq!(event(&mut one).await, Event::Key('7'));
+    drop(other);
+    let mut opened = media.open(&ports, options());
+    for _ in 0..200 {
+        if opened.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        opened = media.open(&ports, options());
+    }
+    opened.unwrap();
+}
