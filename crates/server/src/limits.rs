@@ -22,7 +22,7 @@ pub(crate) const LONGEST_RECORD: usize = 1024 * 1024 + 64 * 1024;
 /// The longest value that a contact keeps, in characters.
 pub(crate) const LONGEST_VALUE: usize = 2_000;
 /// How many rows of a file are read, sorted and stored together.
-pub(crate) const PART_ROWS: usize = 215_000;
+pub(crate) const PART_ROWS: usize = 200_000;
 /// How many bytes of a file are read, sorted and stored together.
 pub(crate) const PART_BYTES: usize = 52 * 1024 * 1024;
 /// How much of a refused value is shown again, in characters.

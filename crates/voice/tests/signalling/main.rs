@@ -14,6 +14,7 @@ mod far_end;
 mod in_call;
 mod kamailio;
 mod refusals;
+mod scripted;
 mod sipp;
 mod tls;
 mod trunk;

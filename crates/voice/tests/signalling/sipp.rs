@@ -12,9 +12,9 @@ use voice::sip::{Agent, Cause, Credentials, End, Event, Side, Transport};
 use super::{LONG, assert_nothing_left, end, invite, trunk};
 
 /// A `sipp` that plays a scenario so many times, and dies with the test.
-struct Sipp {
+pub(super) struct Sipp {
     process: Child,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
     folder: tempfile::TempDir,
 }
 
@@ -27,7 +27,7 @@ impl Drop for Sipp {
 
 impl Sipp {
     /// Starts it where it is installed.
-    fn start(scenario: &str, calls: usize, transport: Transport) -> Option<Self> {
+    pub(super) fn start(scenario: &str, calls: usize, transport: Transport) -> Option<Self> {
         if Command::new("sipp").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
             fixture::missing("sipp is not installed (Debian package sip-tester)");
             return None;
@@ -67,7 +67,7 @@ impl Sipp {
     }
 
     /// Waits until it has seen all its calls, and asserts that each went as its scenario says.
-    fn assert_content(mut self) {
+    pub(super) fn assert_content(mut self) {
         let started = Instant::now();
         let status = loop {
             if let Some(status) = self.process.try_wait().unwrap() {
