@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use rtcp_types::{Compound, Packet};
+use rtcp_types::{Compound, Packet, RtcpPacketWriterExt, SenderReport};
 use rtp_types::{RtpPacket, RtpPacketBuilder};
 use voice::audio::{Pcm, Prompt};
 use voice::media::{Command, Event, KEYS, Leg, Setup, Timeouts, Tones, tone};
@@ -371,6 +371,18 @@ fn reports_tell_what_was_sent_and_heard_and_the_last_one_says_bye() {
     assert_eq!(block.ssrc(), 7);
     assert!((20..=32).contains(&block.fraction_lost()), "a tenth of 256: {}", block.fraction_lost());
     assert!(block.interarrival_jitter() < 10);
+    // A sender report's time comes back, with how long ago it came (65,536 to the second).
+    let theirs = SenderReport::builder(7).ntp_timestamp(0x1111_2222_3333_4444);
+    let mut datagram = vec![0; 28];
+    theirs.write_into(&mut datagram).unwrap();
+    leg.hear_report(began, address(4_001), &datagram);
+    leg.report(began + Duration::from_secs(60), 1, &mut buffer).unwrap();
+    let Packet::Sr(report) = Compound::parse(&buffer).unwrap().next().unwrap().unwrap() else {
+        panic!("no sender report")
+    };
+    let block = report.report_blocks().next().unwrap();
+    assert_eq!(block.last_sender_report_timestamp(), 0x2222_3333);
+    assert_eq!(block.delay_since_last_sender_report_timestamp(), 60 * 65_536);
     assert_eq!(leg.farewell(began, 1, &mut buffer), Some(address(4_001)));
     assert!(Compound::parse(&buffer).unwrap().flatten().any(|packet| matches!(packet, Packet::Bye(_))));
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use voice::audio::Pcm;
+use voice::media::Tones;
 use voice::speech::{Cache, Command, Engine, Found, Http, Speech, find};
 
 /// A folder with a program of this shell script in it, which finds `sound.wav` beside itself.
@@ -287,4 +288,25 @@ async fn espeak_speaks() {
     assert!((1.0..6.0).contains(&sound.length().as_secs_f64()), "{:?}", sound.length());
     assert!(sound.samples().iter().any(|sample| sample.unsigned_abs() > 3_000));
     speech.speak("de", "Guten Tag.", 8_000).await.unwrap();
+}
+
+#[tokio::test]
+async fn speech_holds_no_keys() {
+    let Found::Engine { command, name: "espeak-ng" } = find("piper", None, "espeak-ng").await else {
+        return fixture::missing("espeak-ng is not installed (Debian: espeak-ng)");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let speech = Speech::new(Engine::Command(command), Cache::new(folder.path(), None));
+    let text = "Hello, this is the city library. Your reservation is ready, and we keep it for you until Friday evening. \
+        Please bring your card. If you want us to keep it longer, press one; to hear this again, press two; to speak to us, stay on the line. \
+        We owe you a new beginning: you may do as you please, moving slowly through rooms full of old maps, movies and music. "
+        .repeat(6);
+    let (mut keys, mut seconds) = (String::new(), 0.0);
+    for voice in ["en-us+m7", "de+f2", "ru", "en-us+whisper", "it+f4"] {
+        let sound = speech.speak(voice, &text, 8_000).await.unwrap();
+        seconds += sound.length().as_secs_f64();
+        Tones::default().hear(sound.samples().iter().copied(), |key| keys.push(key));
+    }
+    assert!(seconds > 300.0, "{seconds}");
+    assert_eq!(keys, "", "in {seconds} s");
 }

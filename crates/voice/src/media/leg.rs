@@ -318,7 +318,7 @@ impl Leg {
             return;
         }
         let Some(plain) = self.seal.unprotect(datagram) else { return };
-        self.reception.read(now, self.stream.ssrc, plain);
+        self.reception.read(now, plain);
     }
 
     /// The next event, where one waits.

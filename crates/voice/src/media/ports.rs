@@ -152,3 +152,62 @@ impl Drop for Place {
 fn lock(taken: &Mutex<Taken>) -> MutexGuard<'_, Taken> {
     taken.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn a_range_has_room_for_its_even_ports_with_the_next() {
+        let table = [
+            ("10000-20000", 5_000),
+            ("10000-10001", 1),
+            ("10001-10003", 1),
+            ("10001-10004", 1),
+            (" 30000 - 30009 ", 5),
+            ("65000-65535", 268),
+        ];
+        for (text, pairs) in table {
+            assert_eq!(text.parse::<Ports>().map(|ports| ports.pairs()), Ok(pairs), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_range_is_refused_in_words() {
+        for text in [
+            "",
+            "-",
+            "10000",
+            "20000-10000",
+            "10000-10000",
+            "10001-10002",
+            "80-90",
+            "1-70000",
+            "a-b",
+            "65535-65535",
+            "10000-20000-30000",
+        ] {
+            let error = text.parse::<Ports>().unwrap_err();
+            assert_eq!(error, PortsError::Range(text.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_port_that_another_program_has_is_passed_over_and_none_is_given_again_at_once() {
+        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let _others = UdpSocket::bind((address, 23_003)).unwrap();
+        let ports: Ports = "23000-23007".parse().unwrap();
+        let first = ports.take(address).unwrap();
+        assert_eq!(first.port(), 23_000);
+        drop(first);
+        let second = ports.take(address).unwrap();
+        assert_eq!(second.port(), 23_004);
+        let all = [ports.take(address).unwrap(), ports.take(address).unwrap()];
+        assert_eq!(all.each_ref().map(SocketPair::port), [23_006, 23_000]);
+        assert!(matches!(ports.take(address), Err(PortsError::Out { pairs: 4, from: 23_000, to: 23_007 })));
+        drop(all);
+        assert_eq!(ports.take(address).unwrap().port(), 23_006);
+    }
+}

@@ -26,10 +26,6 @@ pub(crate) struct Reception {
     jitter: u32,
     /// The middle bits of the last sender report's time, and when it came.
     sender_report: Option<(u32, Instant)>,
-    /// The share of our packets that the far end lost lately, of 256.
-    pub(crate) far_lost: Option<u8>,
-    /// The far end said BYE.
-    pub(crate) bye: bool,
 }
 
 impl Reception {
@@ -57,25 +53,13 @@ impl Reception {
         }
     }
 
-    /// Reads a compound packet of the far end.
-    pub(crate) fn read(&mut self, now: Instant, ours: u32, packet: &[u8]) {
+    /// Reads a compound packet of the far end: the time of its sender report goes back in our next one.
+    pub(crate) fn read(&mut self, now: Instant, packet: &[u8]) {
         let Ok(compound) = Compound::parse(packet) else { return };
         for packet in compound.flatten() {
-            match packet {
-                Packet::Sr(report) => {
-                    self.sender_report = Some(((report.ntp_timestamp() >> 16) as u32, now));
-                    self.note_lost(ours, report.report_blocks());
-                }
-                Packet::Rr(report) => self.note_lost(ours, report.report_blocks()),
-                Packet::Bye(_) => self.bye = true,
-                _ => {}
+            if let Packet::Sr(report) = packet {
+                self.sender_report = Some(((report.ntp_timestamp() >> 16) as u32, now));
             }
-        }
-    }
-
-    fn note_lost<'a>(&mut self, ours: u32, blocks: impl Iterator<Item = ReportBlock<'a>>) {
-        if let Some(block) = blocks.filter(|block| block.ssrc() == ours).last() {
-            self.far_lost = Some(block.fraction_lost());
         }
     }
 
