@@ -89,6 +89,8 @@ pub(crate) struct Refusals {
     streams: HashMap<Stream, Evidence>,
     /// Routes that have accepted anything, and when they last did.
     accepted: HashMap<RouteId, Timestamp>,
+    /// What was accepted last, where nothing has changed since: most of a turn's messages are accepted alike.
+    latest: Option<(Stream, RouteId, Timestamp)>,
 }
 
 impl Refusals {
@@ -99,6 +101,11 @@ impl Refusals {
 
     /// A message of a stream was accepted: it waits no longer.
     pub(crate) fn accepted(&mut self, stream: &Stream, route: RouteId, now: Timestamp) {
+        let alike = |(of, by, at): &(Stream, RouteId, Timestamp)| of == stream && *by == route && *at == now;
+        if self.latest.as_ref().is_some_and(alike) {
+            return;
+        }
+        self.latest = Some((stream.clone(), route, now));
         self.accepted.insert(route, now);
         match self.streams.get_mut(stream) {
             Some(known) => {
@@ -120,6 +127,7 @@ impl Refusals {
         tries: &mut Tries,
         now: Timestamp,
     ) -> Verdict {
+        self.latest = None;
         let of_others = if refused.listed { None } else { self.accepted.get(&refused.route).copied() };
         let known = self.streams.entry(stream.clone()).or_default();
         let accepted = known.accepted.max(of_others);
@@ -181,6 +189,7 @@ impl Refusals {
 
     /// The clock was set: waits keep their lengths.
     pub(crate) fn shift(&mut self, by: SignedDuration) {
+        self.latest = None;
         let shifted = |at: Timestamp| at.saturating_add(by).unwrap_or(at);
         for known in self.streams.values_mut() {
             known.accepted = known.accepted.map(shifted);
@@ -194,6 +203,7 @@ impl Refusals {
     /// Forgets campaigns that are not at work.
     pub(crate) fn retain(&mut self, at_work: impl Fn(CampaignId) -> bool) {
         self.streams.retain(|stream, _| at_work(stream.campaign));
+        self.latest.take_if(|(stream, ..)| !at_work(stream.campaign));
     }
 }
 
