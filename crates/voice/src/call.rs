@@ -326,7 +326,8 @@ impl Course<'_> {
                     self.tell(&Event::Played(number));
                 }
             }
-            media::Event::TimedOut { heard } => {
+            // Before the answer the time to ring bounds the call.
+            media::Event::TimedOut { heard } if self.answered.is_some() => {
                 let words = if *heard {
                     "the far end's sound stopped"
                 } else {
@@ -334,6 +335,7 @@ impl Course<'_> {
                 };
                 self.fail(words.to_owned());
             }
+            media::Event::TimedOut { .. } => {}
         }
     }
 
