@@ -18,12 +18,12 @@ use voice::{
 
 use super::{assert_nothing_left, sipp::Sipp, trunk};
 
-/// A tone of 300 ms for each prompt.
+/// A tone of 100 ms for each prompt: the key that is pressed half a second after the answer finds its question asked.
 struct Tones;
 
 impl Sounds for Tones {
     fn of(&self, _: &Prompt) -> Option<Arc<audio::Prompt>> {
-        let tone = (0..2_400).map(|at| if at % 16 < 8 { 6_000 } else { -6_000 }).collect();
+        let tone = (0..800).map(|at| if at % 16 < 8 { 6_000 } else { -6_000 }).collect();
         Some(Arc::new(audio::Prompt::new(Pcm::new(8_000, tone))))
     }
 }
@@ -97,7 +97,8 @@ async fn a_person_who_presses_a_key_takes_its_way_through_the_script() {
         (record.digits, record.last_step, record.opted_out),
         (vec!["1".to_owned()], Some(step("bye")), false)
     );
-    assert_eq!(told, [Progress::Ringing, Progress::InProgress]);
+    // A phone that is picked up at once may not be heard to ring.
+    assert_eq!(told.last(), Some(&Progress::InProgress));
     assert!(record.rang <= record.answered && record.answered < Some(record.whole));
     assert_eq!(record.lines.last().map(|line| &line.what), Some(&What::Ended));
 }
@@ -108,9 +109,9 @@ async fn whoever_presses_the_key_that_opts_out_is_told_of_at_once_and_hears_the_
     assert_eq!(record.end.cause, Cause::Completed { by: Side::Us }, "{record:?}");
     assert_eq!((record.opted_out, told.last()), (true, Some(&Progress::OptedOut)));
     let at = |what: fn(&What) -> bool| record.lines.iter().find(|line| what(&line.what)).unwrap().at;
-    // The farewell lasts 300 ms.
+    // The farewell lasts 100 ms.
     let (pressed, ended) = (at(|what| *what == What::OptedOut), at(|what| *what == What::Ended));
-    assert!(ended >= pressed + Duration::from_millis(280), "{record:?}");
+    assert!(ended >= pressed + Duration::from_millis(80), "{record:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
