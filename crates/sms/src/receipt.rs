@@ -1,6 +1,8 @@
 //! Delivery receipts as vendors write them: read from the parameters where there are any, otherwise from the text of
 //! SMPP 3.4 Appendix B in its many spellings.
 
+use std::borrow::Cow;
+
 use rusmpp::values::MessageState;
 
 use crate::incoming::Sm;
@@ -84,11 +86,13 @@ fn end_of_state(state: MessageState) -> Option<End> {
     }
 }
 
-/// The value of `key:` in the text form, up to the next blank; `key` is lower case.
-fn field<'a>(text: &'a str, small: &str, key: &str) -> Option<&'a str> {
-    let at = small.match_indices(key).map(|(at, _)| at).find(|at| {
+/// The value of `key:` in the text form, whatever its case, up to the next blank.
+fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    let octets = text.as_bytes();
+    let at = octets.windows(key.len()).enumerate().find_map(|(at, letters)| {
         // Not inside another word, such as "msgid:".
-        !small[..*at].ends_with(|c: char| c.is_ascii_alphanumeric())
+        let begins = at == 0 || !octets[at - 1].is_ascii_alphanumeric();
+        (begins && letters.eq_ignore_ascii_case(key.as_bytes())).then_some(at)
     })?;
     let value = text.get(at + key.len()..)?.trim_start_matches(' ');
     // An empty value: the next word is another key.
@@ -105,9 +109,9 @@ pub(crate) fn looks_like_one(text: &str) -> bool {
 }
 
 /// A receipt's octets as text: ASCII in all but name, or UTF-16.
-pub(crate) fn text(octets: &[u8], read: impl Fn() -> String) -> String {
+pub(crate) fn text(octets: &[u8], read: impl Fn() -> String) -> Cow<'_, str> {
     let has_id = octets.windows(3).any(|letters| letters.eq_ignore_ascii_case(b"id:"));
-    if has_id { String::from_utf8_lossy(octets).into_owned() } else { read() }
+    if has_id { String::from_utf8_lossy(octets) } else { read().into() }
 }
 
 /// The network's error as a number: read as decimal, otherwise as hexadecimal.
@@ -122,8 +126,7 @@ fn code_of(err: &str) -> Option<u32> {
 
 /// Reads a final receipt; none where the message is still on its way, or nothing is said.
 pub(crate) fn read(sm: &Sm, text: &str) -> Option<Read> {
-    let small = text.to_ascii_lowercase();
-    let of_text = |key: &str| field(text, &small, key);
+    let of_text = |key: &str| field(text, key);
     let given = sm.receipted_id.as_deref().filter(|id| !id.is_empty());
     let id = given.or_else(|| of_text("id:")).unwrap_or_default().to_owned();
     let stat = of_text("stat:").or_else(|| of_text("status:")).or_else(|| of_text("state:"));
