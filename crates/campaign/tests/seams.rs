@@ -23,6 +23,7 @@ const CHANNELS: &[(&str, &str)] = &[
     ("store/src/sqlite/reply.rs", "replies are messages"),
     ("store/src/sqlite/answer.rs", "so are answers"),
     ("sms/src/", "carries one"),
+    ("voice/src/", "carries the other"),
     ("carillon/src/demo.rs", "shows one"),
     ("fixture/src/", "makes one for tests"),
 ];
