@@ -185,15 +185,17 @@ fn id(path: &str) -> Result<ImportId, Refused> {
 }
 
 /// Looks at a file on a thread that may block: only its end may tell its encoding.
-async fn look(app: &App, import: ImportId, form: Option<&PlanForm>) -> Result<Look, Problem> {
+async fn look(
+    app: &App,
+    import: ImportId,
+    form: Option<&PlanForm>,
+    country: Option<String>,
+) -> Result<Look, Problem> {
     let file = uploads::open(&app.store, import)?;
     let (columns, header) = match form {
         Some(form) => (form.columns(), Some(form.header == "yes")),
         None => (Vec::new(), None),
     };
-    // A country that there is not is refused when the numbers are read.
-    let given = form.map(|form| form.country.clone());
-    let country = import::country(&app.store, given).await.unwrap_or_default();
     tokio::task::spawn_blocking(move || import::look(file, country.as_deref(), &columns, header))
         .await
         .map_err(Problem::broken)?
@@ -230,11 +232,15 @@ async fn read(
     let mut wrong = Wrong::default();
     let mut waits = None;
     if import.state == ImportStage::Queued {
-        match look(app, id, form.as_ref()).await {
+        let given = form.as_ref().map(|form| form.country.clone());
+        let country = import::country(&app.store, given).await;
+        // A country that does not exist is refused with the numbers; the file is looked at all the same.
+        let of_file = country.as_ref().ok().cloned().flatten();
+        match look(app, id, form.as_ref(), of_file).await {
             Ok(look) => {
                 let plan = form.clone().unwrap_or_default().plan(&caller.name);
                 let plan = ImportPlan { header: look.header, columns: look.columns.clone(), ..plan };
-                let read_as = match import::country(&app.store, plan.country.clone()).await {
+                let read_as = match country {
                     Ok(country) => {
                         let numbers_only = matches!(import.into, ImportTarget::DoNotContact(_));
                         let plan = ImportPlan { country, ..plan };
