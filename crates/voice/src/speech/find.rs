@@ -27,7 +27,7 @@ pub enum Found {
 pub async fn find(piper: &str, piper_voice: Option<&str>, espeak: &str) -> Found {
     if let Some(voice) = piper_voice
         && help(piper).await.is_some_and(|help| {
-            help.contains("--model") && help.contains("--output_file") || help.contains("--output-file")
+            help.contains("--model") && (help.contains("--output_file") || help.contains("--output-file"))
         })
     {
         let arguments = ["--model", "{voice}", "--output_file", "{out}"].map(str::to_owned).into();
