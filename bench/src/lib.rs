@@ -13,7 +13,7 @@ use engine::{Connect, Engine, Handle};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sms::SmppRoute;
-use store::{By, ImportChunk, NewContact, Store};
+use store::{By, ImportChunk, NewContact, RouteKind, Store};
 
 /// How many contacts are stored together.
 const CHUNK: i64 = 5_000;
@@ -114,7 +114,10 @@ pub async fn campaign(
 /// An engine with SMPP routes, running.
 pub async fn engine(store: &Store) -> anyhow::Result<Handle> {
     let connect: Connect = Box::new(|route, reports, opt_outs| {
-        Arc::new(SmppRoute::start(route.id, &route.config, reports, opt_outs))
+        let RouteKind::Smpp(smpp) = &route.config.kind else {
+            unreachable!("the benches of messages have no trunk")
+        };
+        Arc::new(SmppRoute::start(route.id, smpp, reports, opt_outs))
     });
     let engine = Engine::start(store.clone(), "bench".into(), connect, Timestamp::now()).await?;
     let handle = engine.handle();
@@ -166,4 +169,11 @@ pub fn peak_memory() -> u64 {
 /// The space that files take.
 pub fn size(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |m| m.len())
+}
+
+/// How many deliveries of a campaign stand at the place of this word.
+pub async fn count(store: &Store, id: CampaignId, word: &str) -> anyhow::Result<i64> {
+    let place = campaign::outcome::Place::from_word(word);
+    let place = place.ok_or_else(|| anyhow::anyhow!("{word} is no place"))?;
+    Ok(store.campaign(id).await?.sum()[place])
 }

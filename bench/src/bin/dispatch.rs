@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bench::{Smsc, argument, by, campaign, engine, folder, line, list, number, route, say_machine};
+use bench::{Smsc, argument, by, campaign, count, engine, folder, line, list, number, route, say_machine};
 use campaign::{CampaignId, ClaimId, RouteId, Sender};
 use engine::{Batch, Job, Outgoing, Report, Route, RouteState};
 use futures::StreamExt;
@@ -123,7 +123,7 @@ async fn durable(messages: i64, limited: bool) -> anyhow::Result<f64> {
     }
     store.schedule(id, by()).await?;
     let began = Instant::now();
-    while store.campaign(id).await?.sum().delivered < messages {
+    while count(&store, id, "delivered").await? < messages {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(rate(messages, began))

@@ -4,7 +4,9 @@
 
 use std::time::{Duration, Instant};
 
-use bench::{Smsc, argument, by, campaign, engine, folder, line, list, percentiles, route, say_machine};
+use bench::{
+    Smsc, argument, by, campaign, count, engine, folder, line, list, percentiles, route, say_machine,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use store::Store;
@@ -34,7 +36,7 @@ async fn main() -> anyhow::Result<()> {
             store.schedule(id, by()).await?;
             schedules.push(began.elapsed());
             // In mid-run.
-            while store.campaign(id).await?.sum().sent < people.min(2_000) / 4 {
+            while count(&store, id, "sent").await? < people.min(2_000) / 4 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             let began = Instant::now();

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use bench::{Smsc, argument, by, campaign, engine, folder, list, percentiles, say_machine};
+use bench::{Smsc, argument, by, campaign, count, engine, folder, list, percentiles, say_machine};
 use futures::StreamExt;
 use serde_json::json;
 use server::App;
@@ -41,10 +41,10 @@ async fn main() -> anyhow::Result<()> {
     }
     let mut page = reqwest::Client::new().get(url).bearer_auth("token").send().await?.bytes_stream();
     store.schedule(busy, by()).await?;
-    while store.campaign(busy).await?.sum().delivered < i64::from(RATE) {
+    while count(&store, busy, "delivered").await? < i64::from(RATE) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let (began, before) = (Instant::now(), store.campaign(busy).await?.sum().pending);
+    let (began, before) = (Instant::now(), count(&store, busy, "pending").await?);
     let mut delays = Vec::new();
     let mut heard = String::new();
     for id in watched {
@@ -60,7 +60,7 @@ async fn main() -> anyhow::Result<()> {
         heard = heard.rsplit('\n').next().unwrap_or_default().to_owned();
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    let sent = before - store.campaign(busy).await?.sum().pending;
+    let sent = before - count(&store, busy, "pending").await?;
     println!("{:.0} messages/s meanwhile", sent as f64 / began.elapsed().as_secs_f64());
     let (p50, p99) = percentiles(delays);
     println!("a change of status reaches an open page in {p50:.0} ms (p50), {p99:.0} ms (p99)");

@@ -5,13 +5,13 @@
 
 mod voice;
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Channel, Problem, Send, SendAs, Tlvs, iso_duration, placeholder, segment,
+    AudioId, Channel, Problem, Script, Send, SendAs, Tlvs, iso_duration, placeholder, segment,
     text::{BadText, RenderError, Text},
     wave::PlanError,
 };
@@ -32,6 +32,8 @@ const MANY_SEGMENTS: usize = 5;
 pub enum Content {
     /// Text messages.
     Sms(Sms),
+    /// Calls.
+    Voice(Box<Voice>),
 }
 
 /// One to twenty text messages to each person.
@@ -78,10 +80,12 @@ pub enum Stopped {
 }
 
 impl Content {
-    /// The stage at which Stop is answered. Answers to messages come within seconds, and then its figures are final.
+    /// The stage at which Stop is answered. Answers to messages come within seconds, and then its figures are final; a
+    /// talk goes on for as long as it takes.
     pub const fn answers_stop(&self) -> Stopped {
         match self {
             Self::Sms(_) => Stopped::Drained,
+            Self::Voice(_) => Stopped::Fenced,
         }
     }
 
@@ -89,13 +93,15 @@ impl Content {
     pub const fn channel(&self) -> Channel {
         match self {
             Self::Sms(_) => Channel::Sms,
+            Self::Voice(_) => Channel::Voice,
         }
     }
 
-    /// The text of each delivery to a person, as written, in order.
+    /// The text of each delivery to a person, as written, in order; empty for a call, whose script says what is said.
     pub fn texts(&self) -> Vec<&str> {
         match self {
             Self::Sms(sms) => sms.messages.iter().map(|m| m.text.as_str()).collect(),
+            Self::Voice(_) => vec![""],
         }
     }
 
@@ -103,6 +109,7 @@ impl Content {
     pub fn sends(&self) -> Vec<Send> {
         match self {
             Self::Sms(sms) => sms.messages.iter().map(|m| m.send.clone()).collect(),
+            Self::Voice(voice) => voice.start.iter().cloned().collect(),
         }
     }
 
@@ -110,6 +117,7 @@ impl Content {
     pub fn deliveries(&self) -> usize {
         match self {
             Self::Sms(sms) => sms.messages.len(),
+            Self::Voice(_) => 1,
         }
     }
 
@@ -118,6 +126,7 @@ impl Content {
         let at = (n as usize).checked_sub(1)?;
         match self {
             Self::Sms(sms) => sms.messages.get(at).map(|m| &m.send),
+            Self::Voice(voice) => voice.start.as_ref().filter(|_| at == 0),
         }
     }
 
@@ -126,6 +135,7 @@ impl Content {
         let at = (n as usize).checked_sub(1)?;
         match self {
             Self::Sms(sms) => sms.messages.get_mut(at).map(|m| &mut m.send),
+            Self::Voice(voice) => voice.start.as_mut().filter(|_| at == 0),
         }
     }
 
@@ -133,6 +143,7 @@ impl Content {
     pub const fn send_as(&self) -> Option<&SendAs> {
         match self {
             Self::Sms(sms) => sms.sender.as_ref(),
+            Self::Voice(voice) => voice.caller_id.as_ref(),
         }
     }
 
@@ -140,16 +151,71 @@ impl Content {
     pub const fn goes_on_after_failure(&self) -> bool {
         match self {
             Self::Sms(sms) => sms.go_on_after_failure,
+            Self::Voice(_) => false,
         }
     }
 
-    /// Segments that each delivery to a person counts as in a route's rate until rendered: those of its bare text.
+    /// What each delivery to a person counts as in a route's rate until rendered: the segments of its bare text; a call
+    /// is one.
     pub fn units(&self) -> Vec<u32> {
         match self {
             Self::Sms(sms) => {
                 let segments = |m: &Message| segment::measure(&m.text).map_or(1, |size| size.segments as u32);
                 sms.messages.iter().map(segments).collect()
             }
+            Self::Voice(_) => vec![1],
+        }
+    }
+
+    /// The most deliveries to begin in a second, where the content limits that itself.
+    pub const fn per_second(&self) -> Option<NonZeroU32> {
+        match self {
+            Self::Sms(_) => None,
+            Self::Voice(voice) => voice.calls_per_second,
+        }
+    }
+
+    /// The most deliveries under way at once, where the content limits that itself.
+    pub const fn at_once(&self) -> Option<NonZeroU32> {
+        match self {
+            Self::Sms(_) => None,
+            Self::Voice(voice) => voice.max_calls,
+        }
+    }
+
+    /// The calls, where it makes any.
+    pub fn calls(&self) -> Option<&Voice> {
+        match self {
+            Self::Sms(_) => None,
+            Self::Voice(voice) => Some(voice),
+        }
+    }
+
+    /// What a person acknowledges before it is scheduled, in words.
+    pub const fn acknowledgement(&self) -> &'static str {
+        match self {
+            Self::Sms(_) => {
+                "acknowledge that you are required to obtain and store opt-in approval for every number texted"
+            }
+            Self::Voice(_) => {
+                "acknowledge that you are required to obtain and store opt-in approval for every number called"
+            }
+        }
+    }
+
+    /// From when on no delivery begins any more; what is left then has expired.
+    pub const fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Sms(_) => None,
+            Self::Voice(voice) => voice.until,
+        }
+    }
+
+    /// The uploads that it plays, each with its field.
+    pub fn uploads(&self) -> Vec<(String, AudioId)> {
+        match self {
+            Self::Sms(_) => Vec::new(),
+            Self::Voice(voice) => voice.script.as_ref().map(Script::uploads).unwrap_or_default(),
         }
     }
 
@@ -157,6 +223,7 @@ impl Content {
     pub fn problems(&self, fields: &[String]) -> Vec<Problem> {
         match self {
             Self::Sms(sms) => sms.problems(fields),
+            Self::Voice(voice) => voice.problems(),
         }
     }
 
@@ -164,16 +231,19 @@ impl Content {
     pub fn warnings(&self) -> Vec<Problem> {
         match self {
             Self::Sms(sms) => sms.warnings(),
+            Self::Voice(voice) => voice.warnings(),
         }
     }
 
-    /// Reads the content, to be rendered for recipients, where nothing is missing.
+    /// Reads the content, to be rendered for recipients, where nothing is missing; `fields` are the fields that contacts
+    /// have, and the rules of some purposes ask for more.
     ///
     /// # Errors
     /// What is missing or cannot be read, each with its field.
-    pub fn complete(&self) -> Result<Complete, Vec<Problem>> {
+    pub fn complete(&self, fields: &[String], purpose: &str) -> Result<Complete, Vec<Problem>> {
         match self {
             Self::Sms(sms) => sms.complete().map(Complete::Sms),
+            Self::Voice(voice) => voice.complete(fields, purpose).map(Complete::Voice),
         }
     }
 }
@@ -251,6 +321,8 @@ impl Message {
 pub enum Complete {
     /// The text of each message.
     Sms(Vec<Text>),
+    /// The texts of a call, each of which may be said to everybody.
+    Voice(Vec<Text>),
 }
 
 impl Complete {
@@ -258,17 +330,19 @@ impl Complete {
     pub fn deliveries(&self) -> usize {
         match self {
             Self::Sms(texts) => texts.len(),
+            Self::Voice(_) => 1,
         }
     }
 
     /// The contact fields that the content uses, each once, in order.
     pub fn fields(&self) -> Vec<String> {
         match self {
-            Self::Sms(texts) => fields(texts),
+            Self::Sms(texts) | Self::Voice(texts) => fields(texts),
         }
     }
 
-    /// Segments that delivery `at`, counted from 0, to one person counts as and costs. `values` are those of `fields`.
+    /// What delivery `at`, counted from 0, to one person counts as: segments, each of which costs, or one call.
+    /// `values` are those of `fields`.
     ///
     /// # Errors
     /// As for [`Text::render`].
@@ -283,6 +357,12 @@ impl Complete {
                 let Some(text) = texts.get(at) else { return Ok(0) };
                 let text = text.render(fields, values)?;
                 Ok(segment::measure(&text).map_or(0, |size| size.segments as i64))
+            }
+            Self::Voice(texts) => {
+                for text in texts {
+                    text.render(fields, values.clone())?;
+                }
+                Ok(1)
             }
         }
     }

@@ -65,6 +65,8 @@ pub enum Action {
     Archive,
     /// Copy into a new Defined campaign.
     Clone,
+    /// End the calls that are up (voice); changes no status.
+    HangUp,
 }
 
 /// What moves a campaign: a person's action, or what the engine finds.
@@ -80,7 +82,7 @@ pub enum Cause {
     Broken,
 }
 
-use Action::{Adjust, Archive, Edit, Release, Restart, Schedule, Stop};
+use Action::{Adjust, Archive, Edit, HangUp, Release, Restart, Schedule, Stop};
 use Cause::{Act, Broken, Due, Settled};
 use Channel::{Sms, Voice};
 use Status::{Archived, Completed, Defined, Errored, Running, Scheduled, Stopped};
@@ -120,12 +122,15 @@ const TABLE: &[Rule] = &[
     rule(BOTH, Running, Settled, Completed),
     rule(ONLY_VOICE, Running, Broken, Errored),
     rule(ONLY_SMS, Stopped, Act(Restart), Running),
+    rule(ONLY_VOICE, Stopped, Act(HangUp), Stopped),
     rule(BOTH, Stopped, Act(Archive), Archived),
     rule(BOTH, Stopped, Act(Action::Clone), Stopped),
+    rule(ONLY_VOICE, Errored, Act(HangUp), Errored),
     rule(ONLY_VOICE, Errored, Act(Archive), Archived),
     rule(ONLY_VOICE, Errored, Act(Action::Clone), Errored),
     rule(BOTH, Completed, Act(Archive), Archived),
     rule(BOTH, Completed, Act(Action::Clone), Completed),
+    rule(ONLY_VOICE, Archived, Act(HangUp), Archived),
     rule(BOTH, Archived, Act(Action::Clone), Archived),
 ];
 
@@ -173,13 +178,23 @@ pub fn transition(channel: Channel, from: Status, cause: Cause) -> Result<Transi
         .ok_or(NotAllowed { channel, status: from, cause })
 }
 
-/// The actions that a person can take now. `held`: something waits for a person to release it.
-pub fn available_actions(channel: Channel, status: Status, held: bool) -> Vec<Action> {
+/// What some actions are offered for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Circumstances {
+    /// Something waits for a person to release it.
+    pub held: bool,
+    /// Calls are up.
+    pub calls_up: bool,
+}
+
+/// The actions that a person can take now.
+pub fn available_actions(channel: Channel, status: Status, now: Circumstances) -> Vec<Action> {
     TABLE
         .iter()
         .filter(|r| r.from == status && r.channels.contains(&channel))
         .filter_map(|r| match r.cause {
-            Act(Release) => held.then_some(Release),
+            Act(Release) => now.held.then_some(Release),
+            Act(HangUp) => now.calls_up.then_some(HangUp),
             Act(action) => Some(action),
             Due | Settled | Broken => None,
         })
@@ -235,7 +250,7 @@ impl Channel {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 8] = [Edit, Schedule, Adjust, Stop, Restart, Release, Archive, Self::Clone];
+    pub const ALL: [Self; 9] = [Edit, Schedule, Adjust, Stop, Restart, Release, HangUp, Archive, Self::Clone];
 
     /// The word used in the API.
     pub fn word(self) -> &'static str {
@@ -274,13 +289,14 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
-    const CAUSES: [Cause; 11] = [
+    const CAUSES: [Cause; 12] = [
         Act(Edit),
         Act(Schedule),
         Act(Adjust),
         Act(Stop),
         Act(Restart),
         Act(Release),
+        Act(HangUp),
         Act(Archive),
         Act(Action::Clone),
         Due,
@@ -329,8 +345,9 @@ mod tests {
     #[test]
     fn actions_are_those_of_the_product_page() {
         let words =
-            |c, s, held| available_actions(c, s, held).iter().map(|a| a.word()).collect::<Vec<_>>().join(" ");
-        let sms: Vec<_> = Status::ALL.iter().map(|s| words(Sms, *s, false)).collect();
+            |c, s, now| available_actions(c, s, now).iter().map(|a| a.word()).collect::<Vec<_>>().join(" ");
+        let usual = Circumstances::default();
+        let sms: Vec<_> = Status::ALL.iter().map(|s| words(Sms, *s, usual)).collect();
         assert_eq!(
             sms,
             [
@@ -343,7 +360,7 @@ mod tests {
                 "clone"
             ]
         );
-        let voice: Vec<_> = Status::ALL.iter().map(|s| words(Voice, *s, false)).collect();
+        let voice: Vec<_> = Status::ALL.iter().map(|s| words(Voice, *s, usual)).collect();
         assert_eq!(
             voice,
             [
@@ -356,14 +373,21 @@ mod tests {
                 "clone"
             ]
         );
-        assert_eq!(words(Sms, Running, true), "stop release clone");
+        let held = Circumstances { held: true, ..usual };
+        assert_eq!(words(Sms, Running, held), "stop release clone");
+        let calls_up = Circumstances { calls_up: true, ..usual };
+        let hang_up: Vec<_> =
+            Status::ALL.iter().map(|s| words(Voice, *s, calls_up).contains("hang_up")).collect();
+        // A Running one is stopped with "hang up now".
+        assert_eq!(hang_up, [false, false, false, true, true, false, true]);
     }
 
     #[test]
     fn what_is_offered_is_what_is_accepted() {
         for channel in [Sms, Voice] {
             for status in Status::ALL {
-                let offered = available_actions(channel, status, true);
+                let offered =
+                    available_actions(channel, status, Circumstances { held: true, calls_up: true });
                 for action in Action::ALL {
                     assert_eq!(transition(channel, status, Act(action)).is_ok(), offered.contains(&action));
                 }

@@ -4,8 +4,9 @@
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
+use strum::VariantArray as _;
 
-use crate::{Problem, iso_duration};
+use crate::{Outcome, Problem, iso_duration};
 
 /// The most calls that a campaign may allow to one person.
 const MOST_CALLS: u32 = 20;
@@ -15,7 +16,8 @@ const SHORTEST_WAIT: SignedDuration = SignedDuration::from_mins(1);
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// What one call came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Called {
     /// A person answered.
     Human,
@@ -38,6 +40,30 @@ pub enum Called {
 }
 
 impl Called {
+    /// The word stored in the database.
+    pub fn word(self) -> &'static str {
+        self.into()
+    }
+
+    /// Reads [`Called::word`] back.
+    pub fn from_word(word: &str) -> Option<Self> {
+        word.parse().ok()
+    }
+
+    /// The outcome of a delivery that came to this.
+    pub const fn outcome(self) -> Outcome {
+        match self {
+            Self::Human => Outcome::AnsweredHuman,
+            Self::Machine => Outcome::AnsweredMachine,
+            Self::Unknown => Outcome::AnsweredUnknown,
+            Self::Busy => Outcome::Busy,
+            Self::NoAnswer => Outcome::NoAnswer,
+            Self::Rejected => Outcome::Rejected,
+            Self::Unreachable => Outcome::Unreachable,
+            Self::Congestion | Self::Failed => Outcome::Failed,
+        }
+    }
+
     /// How much an answer is worth when one call is to stand for all; none for what was not answered.
     const fn worth(self) -> Option<u8> {
         match self {
@@ -115,29 +141,42 @@ impl Default for Retry {
     }
 }
 
-type RuleOf = fn(&Retry) -> Option<Rule>;
+/// What a rule is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
+enum After {
+    Busy,
+    NoAnswer,
+    Machine,
+    Congestion,
+    Unreachable,
+    NoGoal,
+}
 
-/// The rules by the word of each.
-const RULES: [(&str, RuleOf); 6] = [
-    ("busy", |r| r.busy),
-    ("no_answer", |r| r.no_answer),
-    ("machine", |r| r.machine),
-    ("congestion", |r| r.congestion),
-    ("unreachable", |r| r.unreachable),
-    ("no_goal", |r| r.no_goal),
-];
+impl After {
+    /// The rule that a call falls under; none where nobody is called again after it.
+    const fn of(call: Call) -> Option<Self> {
+        match call.called {
+            Called::Machine => Some(Self::Machine),
+            Called::Human | Called::Unknown if !call.goal => Some(Self::NoGoal),
+            Called::Busy => Some(Self::Busy),
+            Called::NoAnswer => Some(Self::NoAnswer),
+            Called::Congestion => Some(Self::Congestion),
+            Called::Unreachable => Some(Self::Unreachable),
+            Called::Human | Called::Unknown | Called::Rejected | Called::Failed => None,
+        }
+    }
+}
 
 impl Retry {
-    /// The word of the rule that a call falls under; none where nobody is called again after it.
-    const fn word(call: Call) -> Option<&'static str> {
-        match call.called {
-            Called::Machine => Some("machine"),
-            Called::Human | Called::Unknown if !call.goal => Some("no_goal"),
-            Called::Busy => Some("busy"),
-            Called::NoAnswer => Some("no_answer"),
-            Called::Congestion => Some("congestion"),
-            Called::Unreachable => Some("unreachable"),
-            Called::Human | Called::Unknown | Called::Rejected | Called::Failed => None,
+    const fn rule(&self, after: After) -> Option<Rule> {
+        match after {
+            After::Busy => self.busy,
+            After::NoAnswer => self.no_answer,
+            After::Machine => self.machine,
+            After::Congestion => self.congestion,
+            After::Unreachable => self.unreachable,
+            After::NoGoal => self.no_goal,
         }
     }
 
@@ -145,10 +184,9 @@ impl Retry {
     /// that was the last.
     pub fn again(&self, calls: &[Call]) -> Option<SignedDuration> {
         let (last, before) = calls.split_last()?;
-        let word = Self::word(*last)?;
-        let (_, rule) = RULES.iter().find(|(of, _)| *of == word)?;
-        let rule = rule(self)?;
-        let taken = before.iter().filter(|call| Self::word(**call) == Some(word)).count();
+        let after = After::of(*last)?;
+        let rule = self.rule(after)?;
+        let taken = before.iter().filter(|call| After::of(**call) == Some(after)).count();
         (calls.len() < self.most as usize && taken < rule.times as usize).then_some(rule.after)
     }
 
@@ -161,7 +199,8 @@ impl Retry {
                 format!("must be from 1 to {MOST_CALLS}, the first call included"),
             ));
         }
-        for (word, rule) in RULES.iter().filter_map(|(word, rule)| Some((word, rule(self)?))) {
+        for after in After::VARIANTS {
+            let (word, Some(rule)) = (<&str>::from(after), self.rule(*after)) else { continue };
             if !(SHORTEST_WAIT..=LONGEST_WAIT).contains(&rule.after) {
                 let message = "must be from one minute (PT1M) to 30 days (P30D)";
                 problems.push(Problem::new(format!("retry.{word}.after"), message));

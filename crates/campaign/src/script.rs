@@ -10,6 +10,7 @@ mod opt_out;
 mod play;
 mod prompt;
 mod run;
+mod said;
 mod say;
 mod stream;
 mod transfer;
@@ -29,11 +30,12 @@ pub use opt_out::OptOut;
 pub use play::Play;
 pub use prompt::{BadPrompt, Prompt};
 pub use run::{Command, Event, Note, Run};
+pub use said::Said;
 pub use say::Say;
 pub use stream::{Stream, Streaming};
 pub use transfer::{Mode, Transfer, Transferring};
 
-use crate::Problem;
+use crate::{AudioId, Problem};
 use run::{Move, Phase, Then};
 
 /// The most steps of a script.
@@ -124,6 +126,11 @@ trait Kind {
         Vec::new()
     }
 
+    /// The texts that it says, in the order of its prompts.
+    fn texts_mut(&mut self) -> Vec<&mut String> {
+        Vec::new()
+    }
+
     /// What makes `key` useless as a key that opts out wherever it is pressed, with the field that stands against it.
     fn takes(&self, _key: Key) -> Option<&'static str> {
         None
@@ -149,6 +156,12 @@ macro_rules! steps {
             const FIELDS: &[&str] = &[$($field),+];
 
             fn kind(&self) -> &dyn Kind {
+                match self {
+                    $(Self::$kind(step) => step,)+
+                }
+            }
+
+            fn kind_mut(&mut self) -> &mut dyn Kind {
                 match self {
                     $(Self::$kind(step) => step,)+
                 }
@@ -211,6 +224,10 @@ impl Step {
     pub fn prompts(&self) -> Vec<(&'static str, Prompt)> {
         self.kind().prompts()
     }
+
+    fn texts_mut(&mut self) -> Vec<&mut String> {
+        self.kind_mut().texts_mut()
+    }
 }
 
 fn field(step: &StepId, field: &str) -> String {
@@ -272,6 +289,22 @@ impl Script {
             )
         }));
         problems
+    }
+
+    /// The uploads that are played, each with its field.
+    pub fn uploads(&self) -> Vec<(String, AudioId)> {
+        let prompts =
+            self.steps.iter().flat_map(|(id, step)| step.prompts().into_iter().map(move |found| (id, found)));
+        let played = prompts.filter_map(|(id, (name, prompt))| match prompt {
+            Prompt::Play(upload) => Some((field(id, name), upload)),
+            Prompt::Say { .. } => None,
+        });
+        played.collect()
+    }
+
+    /// Every prompt of every step.
+    pub fn prompts(&self) -> impl Iterator<Item = Prompt> {
+        self.steps.values().flat_map(Step::prompts).map(|(_, prompt)| prompt)
     }
 
     /// Steps that no call comes to.

@@ -183,6 +183,11 @@ impl Text {
             })
     }
 
+    /// Whether everybody gets the same.
+    pub fn is_plain(&self) -> bool {
+        self.template.is_none() || !self.source.contains('{')
+    }
+
     /// The text as written.
     pub fn source(&self) -> &str {
         &self.source

@@ -104,6 +104,48 @@ pub struct Serve {
 pub enum Simulate {
     /// An SMSC over SMPP 3.4.
     Smsc(Smsc),
+    /// Phones behind a trunk, over SIP and RTP.
+    Phones(Phones),
+}
+
+#[derive(Args)]
+pub struct Phones {
+    /// Where to listen (UDP); port 0 picks a free one.
+    #[arg(long, default_value = "127.0.0.1:5060")]
+    pub listen: SocketAddr,
+    /// The seed that decides, with a number, what its phone does.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// The most milliseconds that a phone rings before it is picked up.
+    #[arg(long, default_value_t = 3_000)]
+    pub answer_ms: u64,
+    /// Share of numbers that are busy.
+    #[arg(long, default_value_t = 0.0, value_parser = share)]
+    pub busy: f64,
+    /// Share of numbers that nobody picks up.
+    #[arg(long, default_value_t = 0.0, value_parser = share)]
+    pub no_answer: f64,
+    /// Share of numbers that decline.
+    #[arg(long, default_value_t = 0.0, value_parser = share)]
+    pub rejected: f64,
+    /// Share of numbers that do not exist.
+    #[arg(long, default_value_t = 0.0, value_parser = share)]
+    pub unreachable: f64,
+    /// Share of calls that the trunk fails with 503.
+    #[arg(long, default_value_t = 0.0, value_parser = share)]
+    pub failed: f64,
+    /// The keys that people press, one after the other.
+    #[arg(long, default_value = "")]
+    pub keys: String,
+    /// Share of those who pick up that press keys.
+    #[arg(long, default_value_t = 0.0, value_parser = share)]
+    pub presses: f64,
+    /// Share of those who pick up that hang up by themselves.
+    #[arg(long, default_value_t = 0.0, value_parser = share)]
+    pub hangs_up: f64,
+    /// The UDP ports of sound.
+    #[arg(long, default_value = "30000-40000")]
+    pub media_ports: String,
 }
 
 #[derive(Args)]

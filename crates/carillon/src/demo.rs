@@ -5,10 +5,12 @@ use std::{net::SocketAddr, time::Duration};
 use campaign::{ListId, RouteId};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use simulator::{Profile, Smsc};
+use simulator::{PhoneProfile, Phones, Profile, Smsc};
 use store::{By, CampaignFilter, Consent, ImportChunk, NewContact, Role, RouteKind, Store};
 
-use crate::{cli, data, serve};
+use voice::audio::Pcm;
+
+use crate::{cli, data, serve, telephony};
 
 /// Recipients of the sample list.
 const PEOPLE: i64 = 2_000;
@@ -40,6 +42,9 @@ const LAST_NAMES: [&str; 15] = [
 const CLINICS: [&str; 4] = ["Maple Street", "Harbour", "Old Mill", "Northgate"];
 /// Where the people of the sample live: the beginnings of their numbers, in four time zones.
 const AREAS: [i64; 4] = [212, 312, 303, 213];
+/// What phones show of the sample's calls.
+const CALLER_ID: &str = "+12025550199";
+const CHIME_SECONDS: f64 = 3.0;
 const TIMES: [&str; 8] = ["8:30", "9:00", "9:45", "10:15", "11:00", "13:30", "14:15", "15:45"];
 
 pub async fn run(options: cli::Demo) -> anyhow::Result<()> {
@@ -48,8 +53,9 @@ pub async fn run(options: cli::Demo) -> anyhow::Result<()> {
     let folder = options.data.or_else(|| temporary.as_ref().map(|t| t.path().to_owned()));
     let store = Store::open(&folder.unwrap_or_default())?;
     let smsc = carrier(&store).await?;
+    let phones = telephones(&store).await?;
     if store.campaigns(CampaignFilter { archived: true, ..CampaignFilter::default() }, 1).await?.is_empty() {
-        samples(&store, smsc.address()).await?;
+        samples(&store, smsc.address(), phones.address()).await?;
     }
     let token = data::new_token(&store, "demo admin".into(), Role::Admin).await?;
     let password = admin(&store).await?;
@@ -78,9 +84,11 @@ async fn admin(store: &Store) -> anyhow::Result<String> {
 
 /// The carrier, at the address where earlier sample data expects it.
 async fn carrier(store: &Store) -> anyhow::Result<Smsc> {
-    let port = store.routes().await?.first().map_or(0, |route| match &route.config.kind {
-        RouteKind::Smpp(smpp) => smpp.port,
+    let smsc = store.routes().await?.into_iter().find_map(|route| match route.config.kind {
+        RouteKind::Smpp(smpp) => Some(smpp.port),
+        RouteKind::Sip(_) => None,
     });
+    let port = smsc.unwrap_or(0);
     let profile = Profile {
         seed: 42,
         answer_within: Duration::from_millis(40),
@@ -96,6 +104,27 @@ async fn carrier(store: &Store) -> anyhow::Result<Smsc> {
         ..Profile::default()
     };
     Ok(Smsc::start(SocketAddr::from(([127, 0, 0, 1], port)), profile).await?)
+}
+
+/// The phones, at the address where earlier sample data expects them.
+async fn telephones(store: &Store) -> anyhow::Result<Phones> {
+    let trunk = store.routes().await?.into_iter().find_map(|route| match route.config.kind {
+        RouteKind::Smpp(_) => None,
+        RouteKind::Sip(trunk) => trunk.port,
+    });
+    let profile = PhoneProfile {
+        seed: 42,
+        answer_within: Duration::from_secs(8),
+        busy: 0.08,
+        no_answer: 0.15,
+        rejected: 0.03,
+        unreachable: 0.03,
+        keys: "1".into(),
+        presses: 0.6,
+        hangs_up: 0.1,
+        ..PhoneProfile::default()
+    };
+    Ok(Phones::start(SocketAddr::from(([127, 0, 0, 1], trunk.unwrap_or(0))), profile).await?)
 }
 
 async fn contacts(store: &Store) -> anyhow::Result<ListId> {
@@ -133,7 +162,7 @@ async fn contacts(store: &Store) -> anyhow::Result<ListId> {
     Ok(list)
 }
 
-async fn samples(store: &Store, smsc: SocketAddr) -> anyhow::Result<()> {
+async fn samples(store: &Store, smsc: SocketAddr, phones: SocketAddr) -> anyhow::Result<()> {
     let list = contacts(store).await?;
     let route = store
         .create_route(serde_json::from_value(json!({"name": "Simulated carrier", "kind": "smpp",
@@ -160,6 +189,7 @@ async fn samples(store: &Store, smsc: SocketAddr) -> anyhow::Result<()> {
     .await?;
     make(store, "Storm warning (draft)", json!([{"text": warning, "send": {"now": true}}]), (list, route))
         .await?;
+    let calls = calls(store, list, phones).await?;
     // The campaign made last is first on the Index.
     let running = make(
         store,
@@ -168,10 +198,44 @@ async fn samples(store: &Store, smsc: SocketAddr) -> anyhow::Result<()> {
         (list, route),
     )
     .await?;
-    for id in [planned, running] {
+    for id in [planned, calls, running] {
         store.schedule(id, by()).await?;
     }
     Ok(())
+}
+
+/// A voice campaign that calls everybody to confirm the appointment.
+async fn calls(store: &Store, list: ListId, phones: SocketAddr) -> anyhow::Result<campaign::CampaignId> {
+    let trunk = json!({"name": "Simulated trunk", "kind": "sip", "host": phones.ip().to_string(), "port": phones.port(),
+        "numbers": [CALLER_ID], "max_calls": 40, "calls_per_second": 4, "price_per_minute": "0.0140"});
+    let route = store.create_route(serde_json::from_value(trunk)?, by()).await?.id;
+    // Where this machine has no speech engine, calls play a recording.
+    let hello = if telephony::speaks().await {
+        json!({"say": "Hello {{ first_name }}. Your appointment at {{ clinic }} is tomorrow at {{ appointment }}.", "next": "ask"})
+    } else {
+        let chime = store.add_audio("Chime".into(), CHIME_SECONDS, chime(), by()).await?;
+        json!({"play": chime.id, "next": "ask"})
+    };
+    let retry = json!({"most": 3, "busy": {"after": "PT5M", "times": 2}, "no_answer": {"after": "PT15M", "times": 1}});
+    let definition = serde_json::from_value(
+        json!({"channel": "voice", "name": "Appointment calls", "owner": "Demo clinic",
+        "route_id": route, "caller_id": CALLER_ID, "list_ids": [list], "opt_in_acknowledged": true, "window": null,
+        "start": {"now": true}, "ring_time": "PT20S", "retry": retry, "opt_out_key": "9", "goal": "thanks",
+        "script": {"first": "hello", "steps": {"hello": hello,
+            "ask": {"gather": {"digits": 1, "timeout": "PT5S", "tries": 2}, "on": {"1": "thanks"}, "none": "bye"},
+            "thanks": {"hang_up": true}, "bye": {"hang_up": true}}}}),
+    )?;
+    Ok(store.create_campaign(definition, by()).await?.id)
+}
+
+/// A few notes.
+fn chime() -> Vec<u8> {
+    let samples = (0..(CHIME_SECONDS * 8_000.0) as usize).map(|at| {
+        let seconds = at as f64 / 8_000.0;
+        let pitch = [523.0, 659.0, 784.0][(seconds * 2.0) as usize % 3];
+        ((seconds * pitch * std::f64::consts::TAU).sin() * 8_000.0) as i16
+    });
+    Pcm::new(8_000, samples.collect()).to_wav()
 }
 
 async fn make(

@@ -8,19 +8,20 @@ mod import;
 mod serve;
 mod settings;
 mod simulate;
+mod telephony;
 
 use std::process::ExitCode;
 
 use rustix::{fs::Mode, process::umask};
+use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     // All that it writes (the database and its log, copies, uploads, refused rows) only its owner may read.
     umask(Mode::RWXG | Mode::RWXO);
+    let asked = std::env::var("CARILLON_LOG").ok().filter(|asked| EnvFilter::try_new(asked).is_ok());
+    let asked = asked.as_deref().unwrap_or("warn");
     tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("CARILLON_LOG")
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
-        )
+        .with_env_filter(EnvFilter::new(format!("{asked},{}", voice::sip::LOG_DIRECTIVE)))
         .with_writer(std::io::stderr)
         .init();
     let done = cli::read().and_then(|command| {
@@ -44,7 +45,8 @@ async fn run(command: cli::Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Demo(options) => demo::run(options).await?,
         Command::Serve(options) => serve::run(options).await?,
-        Command::Simulate(cli::Simulate::Smsc(options)) => simulate::run(options).await?,
+        Command::Simulate(cli::Simulate::Smsc(options)) => simulate::smsc(options).await?,
+        Command::Simulate(cli::Simulate::Phones(options)) => simulate::phones(options).await?,
         Command::Token(cli::Token::Create(options)) => data::create_token(options).await?,
         Command::User(cli::User::Add(options)) => data::add_user(options).await?,
         Command::Import(options) => return import::run(options).await,

@@ -7,19 +7,20 @@ use engine::Engine;
 use jiff::Timestamp;
 use server::{App, uploads, webhook::Courier};
 use sms::SmppRoute;
-use store::{Store, StoreError};
+use store::{RouteKind, Store, StoreError};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
     task::JoinHandle,
 };
+use voice::SipRoute;
 
-use crate::{cli, data};
+use crate::{cli, data, telephony};
 
 /// How often to look again at data that may not dispatch: somebody may adopt it.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// How long the engine has to account for messages that were handed over.
-const SHUT_DOWN_WITHIN: Duration = Duration::from_secs(8);
+/// How long the engine has to account for what was handed over, talks included.
+const SHUT_DOWN_WITHIN: Duration = Duration::from_millis(9_300);
 
 pub async fn run(options: cli::Serve) -> anyhow::Result<()> {
     let store = Store::open(&options.data.data)?;
@@ -82,8 +83,11 @@ pub async fn start(store: Store, web: &cli::Web, dispatch: bool) -> anyhow::Resu
 
 /// An engine, if this process may dispatch from the data. Others on the same data pass their requests on to it.
 async fn begin(app: &App, address: SocketAddr) -> store::Result<Engine> {
-    let connect: engine::Connect = Box::new(|route, reports, opt_outs| {
-        Arc::new(SmppRoute::start(route.id, &route.config, reports, opt_outs))
+    let equipment = telephony::equipment(&app.store).await?;
+    let _ = app.prompts.set(equipment.prompts.clone());
+    let connect: engine::Connect = Box::new(move |route, reports, opt_outs| match &route.config.kind {
+        RouteKind::Smpp(smpp) => Arc::new(SmppRoute::start(route.id, smpp, reports, opt_outs)),
+        RouteKind::Sip(trunk) => Arc::new(SipRoute::start(trunk, equipment.clone(), reports, opt_outs)),
     });
     // Claims under any other name belong to a process that has ended.
     let now = Timestamp::now();

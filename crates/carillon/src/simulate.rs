@@ -1,14 +1,49 @@
-//! The simulated carrier alone.
+//! The simulated carrier alone: its SMSC, or its phones.
 
 use std::{io::Write as _, time::Duration};
 
 use anyhow::Context as _;
-use simulator::{Profile, Smsc};
+use simulator::{PhoneProfile, Phones, Profile, Smsc};
 use tokio::signal::unix::SignalKind;
 
 use crate::cli;
 
-pub async fn run(options: cli::Smsc) -> anyhow::Result<()> {
+/// Phones behind a trunk.
+pub async fn phones(options: cli::Phones) -> anyhow::Result<()> {
+    let profile = PhoneProfile {
+        seed: options.seed,
+        answer_within: Duration::from_millis(options.answer_ms),
+        busy: options.busy,
+        no_answer: options.no_answer,
+        rejected: options.rejected,
+        unreachable: options.unreachable,
+        failed: options.failed,
+        keys: options.keys,
+        presses: options.presses,
+        hangs_up: options.hangs_up,
+        media_ports: options.media_ports,
+    };
+    let phones = Phones::start(options.listen, profile)
+        .await
+        .with_context(|| format!("cannot listen on {}; choose another with --listen", options.listen))?;
+    println!("listening on {}", phones.address());
+    until_asked_to_end().await?;
+    eprintln!("{} calls came", phones.called().values().sum::<usize>());
+    Ok(())
+}
+
+/// Returns at SIGTERM and at Ctrl-C.
+async fn until_asked_to_end() -> anyhow::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    Ok(())
+}
+
+/// An SMSC.
+pub async fn smsc(options: cli::Smsc) -> anyhow::Result<()> {
     let profile = Profile {
         seed: options.seed,
         password: options.password,
@@ -30,11 +65,7 @@ pub async fn run(options: cli::Smsc) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}; choose another with --listen", options.listen))?;
     println!("listening on {}", smsc.address());
-    let mut terminate = tokio::signal::unix::signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-    }
+    until_asked_to_end().await?;
     if let Some(path) = options.record {
         let mut file = std::io::BufWriter::new(std::fs::File::create(&path)?);
         for record in smsc.records() {

@@ -36,6 +36,8 @@ pub(crate) const SOON: SignedDuration = SignedDuration::from_millis(1);
 pub(crate) enum Key {
     /// The segments of a route: those sent each second, and those claimed and not yet committed.
     Route(RouteId),
+    /// The deliveries of a campaign that has a limit of its own.
+    Campaign(CampaignId),
     /// The segments of a sender that has a rate of its own, over all campaigns and routes.
     Sender(Arc<Sender>),
 }
@@ -48,6 +50,8 @@ pub(crate) struct PortFacts {
     pub(crate) outdated: bool,
     /// When it last had room to send.
     pub(crate) alive_at: Timestamp,
+    /// Whether it carries calls, of which only so many may be up at once.
+    pub(crate) calls: bool,
 }
 
 /// When a campaign last had something claimed.
@@ -234,12 +238,27 @@ fn divide(
         let id = demand.work.id;
         // Room is in segments, claims are in messages; a message larger than the room is sent alone.
         let each = facts.segments.get(&id).copied().unwrap_or(1).max(1);
-        let share = left.div_ceil((count - at) as u32);
-        let most = if share == 0 { 0 } else { (share / each).clamp(1, LARGEST_CLAIM) };
+        let own = rooms.left(&Key::Campaign(id));
+        let share = left.div_ceil((count - at) as u32).min(own.granted);
+        // Whichever leaves less is what is waited for.
+        let room = if own.granted < left { own } else { room };
+        let until = demand.work.definition.content.until();
+        // What has expired is claimed to be skipped, which takes no room.
+        let expired = until.is_some_and(|until| until <= facts.now);
+        let most = match (expired, share) {
+            (true, _) => LARGEST_CLAIM,
+            (false, 0) => 0,
+            (false, _) => (share / each).clamp(1, LARGEST_CLAIM),
+        };
+        if let Some(until) = until.filter(|_| !expired) {
+            asks.wake_at(until);
+        }
         let mut claims = Claims { most, taken: 0, next: None, asks };
         claims.claim(facts, port, &mut demand, rooms);
         let Claims { taken, next, .. } = claims;
-        left = left.saturating_sub(taken.saturating_mul(each));
+        if !expired {
+            left = left.saturating_sub(taken.saturating_mul(each));
+        }
         if taken > 0 {
             // The campaign sends, so what is not due yet is no reason to wait. What waits for a person still is.
             demand.waits.retain(|wait| {
@@ -258,7 +277,13 @@ fn divide(
                 .max()
                 .is_none_or(|since| facts.now.duration_since(since) >= RATE_IS_TOLD_AFTER);
             if waited {
-                waiting::add(&mut demand.waits, WaitingReason::Rate, until);
+                let full = port.calls && until.is_none();
+                let reason = if full { WaitingReason::CallsFull } else { WaitingReason::Rate };
+                waiting::add(&mut demand.waits, reason, until);
+            }
+            // A campaign's own rate is not looked at with the route's.
+            if let Some(at) = own.next.filter(|_| own.granted == 0) {
+                asks.wake_at(at);
             }
         }
         if let Some(next) = next {

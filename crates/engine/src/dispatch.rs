@@ -2,14 +2,15 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use campaign::{CampaignId, ClaimId, Msisdn, RouteId, Senders, text::Text};
+use campaign::{CampaignId, ClaimId, Msisdn, RouteId, Senders, Status, retry, script::Said, text::Text};
 use jiff::{SignedDuration, Timestamp};
 use store::{
-    By, Claimed, ClockStep, Cycle, Cycled, Fault, Result, RouteConfig, Settled, Store, StoreError, Tries,
-    Unwritten, Work,
+    By, Claimed, ClockStep, Cycle, Cycled, Definition, Fault, Result, RouteConfig, RouteKind, Settled, Store,
+    StoreError, Tries, Unwritten, Work,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -20,6 +21,7 @@ use crate::{
     limits::{Limit, Limits},
     refusal::{Refusals, Refused, Stream},
     service::{Command, Handle, Stopping},
+    trunk::Trunks,
 };
 
 /// How often the store is told that a route had room: the most that a crash adds to lateness.
@@ -52,7 +54,7 @@ pub(crate) struct Port {
     /// When it last had room to send; from the store until this engine has seen it.
     pub(crate) alive_at: Timestamp,
     pub(crate) alive_stored: Timestamp,
-    traffic: Traffic,
+    pub(crate) traffic: Traffic,
 }
 
 pub(crate) struct Open {
@@ -60,6 +62,7 @@ pub(crate) struct Open {
     pub(crate) message_no: u32,
     pub(crate) route: RouteId,
     pub(crate) senders: Arc<Senders>,
+    pub(crate) definition: Arc<Definition>,
     /// How many segments each message counts as in the route's budget.
     pub(crate) segments: u32,
     pub(crate) unsettled: BTreeMap<i64, (Msisdn, Tries)>,
@@ -95,6 +98,10 @@ pub struct Engine {
     /// Claimed, not yet rendered and handed over.
     pub(crate) claimed: Vec<(Work, Claimed)>,
     pub(crate) texts: HashMap<(CampaignId, i64), Arc<Vec<Option<Text>>>>,
+    pub(crate) scripts: HashMap<(CampaignId, i64), Arc<Option<Said>>>,
+    /// Numbers with a call up, and the calls to each before it that count.
+    pub(crate) calling: HashMap<Msisdn, Vec<retry::Call>>,
+    pub(crate) trunks: Trunks,
     /// The most segments that a message of each campaign came to.
     pub(crate) segments: HashMap<CampaignId, u32>,
     pub(crate) refusals: Refusals,
@@ -148,6 +155,9 @@ impl Engine {
             storing: Vec::new(),
             claimed: Vec::new(),
             texts: HashMap::new(),
+            scripts: HashMap::new(),
+            calling: HashMap::new(),
+            trunks: Trunks::default(),
             segments: HashMap::new(),
             refusals: Refusals::default(),
             asking: HashSet::new(),
@@ -186,8 +196,8 @@ impl Engine {
             lock(&self.desk.routes).insert(stored.id, route.clone());
             let alive_at = alive.get(&stored.id.0).copied().unwrap_or(Timestamp::MIN);
             let limit = Limit {
-                per_second: Some(stored.config.rate_per_second),
-                at_once: Some(stored.config.claim_budget()),
+                per_second: Some(stored.config.per_second()),
+                at_once: Some(stored.config.at_once()),
             };
             self.limits.forget(&Key::Route(stored.id));
             self.limits.set(Key::Route(stored.id), limit, now);
@@ -272,7 +282,7 @@ impl Engine {
         let news = !self.pending.settled.is_empty()
             || !self.pending.unwritten.is_empty()
             || !self.pending.replies.is_empty();
-        let asked = !cycle.claims.is_empty();
+        let asked = !cycle.claims.is_empty() || !cycle.due.is_empty();
         let committing = self.begin_turn(cycle, now);
         // While the turn is being written to disk, what the turn before claimed is rendered and handed over.
         for (work, claim) in std::mem::take(&mut self.claimed) {
@@ -306,6 +316,9 @@ impl Engine {
         self.show_traffic();
         let live: HashSet<_> = work.iter().map(|w| w.id).collect();
         self.texts.retain(|(id, _), _| live.contains(id));
+        self.scripts.retain(|(id, _), _| live.contains(id));
+        self.trunks.retain(|id| live.contains(&id));
+        self.limits.retain(|key| !matches!(key, Key::Campaign(id) if !live.contains(id)));
         self.refusals.retain(|id| live.contains(&id));
         self.segments.retain(|id, _| live.contains(id));
         self.served.retain(|id, _| live.contains(id));
@@ -323,18 +336,29 @@ impl Engine {
         now: Timestamp,
     ) -> Option<Timestamp> {
         self.limits.advance(now);
-        let mut under_way: HashMap<RouteId, u32> = self.ports.keys().map(|id| (*id, 0)).collect();
+        let routes = self.ports.keys().map(|id| Key::Route(*id));
+        let campaigns = work.iter().map(|w| Key::Campaign(w.id));
+        let mut under_way: HashMap<Key, u32> = routes.chain(campaigns).map(|key| (key, 0)).collect();
         for open in self.open.values() {
-            *under_way.entry(open.route).or_default() += open.unsettled.len() as u32 * open.segments;
+            let units = open.unsettled.len() as u32 * open.segments;
+            for key in [Key::Route(open.route), Key::Campaign(open.campaign)] {
+                *under_way.entry(key).or_default() += units;
+            }
         }
-        for (route, units) in under_way {
-            self.limits.under_way(&Key::Route(route), units);
+        for (key, units) in under_way {
+            self.limits.under_way(&key, units);
         }
         let mut segments = HashMap::with_capacity(work.len());
         for w in work {
             segments.insert(w.id, self.segments_of(w));
+            let own = &w.definition.content;
+            let limit = Limit {
+                per_second: own.per_second().map(NonZeroU32::get),
+                at_once: own.at_once().map(NonZeroU32::get),
+            };
+            self.limits.set(Key::Campaign(w.id), limit, now);
             for (sender, rate) in w.senders.all().iter().filter(|(_, rate)| rate.is_some()) {
-                let limit = Limit { per_second: rate.map(std::num::NonZero::get), at_once: None };
+                let limit = Limit { per_second: rate.map(NonZeroU32::get), at_once: None };
                 self.limits.set(Key::Sender(sender.clone()), limit, now);
             }
         }
@@ -343,7 +367,8 @@ impl Engine {
             .iter()
             .map(|(id, port)| {
                 let state = port.route.state();
-                (*id, PortFacts { state, outdated: port.outdated, alive_at: port.alive_at })
+                let calls = matches!(port.config.kind, RouteKind::Sip(_));
+                (*id, PortFacts { state, outdated: port.outdated, alive_at: port.alive_at, calls })
             })
             .collect();
         let sound: Vec<Work> = work.iter().filter(|w| !self.faulty.contains_key(&w.id)).cloned().collect();
@@ -372,6 +397,19 @@ impl Engine {
                 cycle.alive.push(*id);
             }
         }
+        let mut wake = wake;
+        for w in sound.iter().filter(|w| w.status == Status::Running) {
+            let port = w.definition.route_id.and_then(|id| self.ports.get(&id));
+            if let Some(Port { route, config, .. }) = port
+                && let RouteKind::Sip(trunk) = &config.kind
+            {
+                let code = route.trouble().and_then(|trouble| trouble.code);
+                let waits = waiting.get(&w.id).map(Vec::as_slice).unwrap_or_default();
+                if let Some(at) = self.trunks.waits(w.id, waits, trunk.error_after, code, now) {
+                    soonest(&mut wake, at);
+                }
+            }
+        }
         let fault =
             |words: &str, until| vec![Waiting { reason: WaitingReason::Fault(words.to_owned()), until }];
         waiting.extend(faults.iter().map(|f| (f.campaign, fault(&f.words, None))));
@@ -388,6 +426,7 @@ impl Engine {
             port.alive_stored = port.alive_stored.saturating_add(by).unwrap_or(from);
         }
         self.refusals.shift(by);
+        self.trunks.shift(by);
         self.stepped = Some(match self.stepped.take() {
             Some(before) => ClockStep { from: before.from, by: before.by + by },
             None => ClockStep { from, by },
@@ -431,6 +470,8 @@ impl Engine {
             }
             Report::Unwritten { job: Job::Answer, from_seq } => self.answered(from_seq, None, now),
             Report::Result { job: Job::Answer, seq, attempt } => self.answered(seq, Some(attempt), now),
+            Report::Called { claim, seq, report } => self.called(claim, seq, *report, now),
+            Report::OptedOut { campaign, number } => self.opted_out(campaign, number),
             Report::State => {}
         }
     }
@@ -479,6 +520,8 @@ impl Engine {
         cycle.late = asks.late;
         cycle.alive = asks.alive;
         cycle.answer = asks.answer;
+        // Kept where the commit fails: they are still broken then.
+        cycle.broken.extend(self.trunks.take_broken());
         cycle.stepped = self.stepped.take();
         // Acknowledged once this turn is stored; acknowledgements that come meanwhile wait for the next.
         std::mem::swap(&mut self.storing, &mut self.acks);
@@ -507,6 +550,11 @@ impl Engine {
                     })
                     .collect();
                 self.open.retain(|id, open| !open.unsettled.is_empty() || waiting.contains(id));
+                for (campaign, error) in back.broken.drain(..) {
+                    tracing::error!(%campaign, cause = error.cause, detail = error.detail, "a campaign cannot go on");
+                    self.put_back(campaign);
+                    self.fence(campaign);
+                }
                 back.clear();
                 self.spare = back;
                 Ok(cycled)
@@ -525,6 +573,8 @@ impl Engine {
                 self.pending.settled.extend(meanwhile.settled);
                 self.pending.unwritten.extend(meanwhile.unwritten);
                 self.pending.answered.extend(meanwhile.answered);
+                self.pending.calls.extend(meanwhile.calls);
+                self.pending.opt_outs.extend(meanwhile.opt_outs);
                 self.acks.append(&mut self.storing);
                 Err(e)
             }
@@ -543,6 +593,7 @@ impl Engine {
         faulty.until = until;
         faulty.unstored.settled.extend(unstored.settled);
         faulty.unstored.unwritten.extend(unstored.unwritten);
+        faulty.unstored.calls.extend(unstored.calls);
     }
 
     /// Takes up again what could not be stored once its minute is over; the rest of those campaigns waits beside it.
@@ -551,11 +602,13 @@ impl Engine {
         for (_, faulty) in self.faulty.extract_if(|_, faulty| due(faulty)) {
             self.pending.settled.extend(faulty.unstored.settled);
             self.pending.unwritten.extend(faulty.unstored.unwritten);
+            self.pending.calls.extend(faulty.unstored.calls);
         }
         for (id, faulty) in &mut self.faulty {
             let more = self.pending.take_campaign(*id);
             faulty.unstored.settled.extend(more.settled);
             faulty.unstored.unwritten.extend(more.unwritten);
+            faulty.unstored.calls.extend(more.calls);
             soonest(wake, faulty.until);
         }
     }

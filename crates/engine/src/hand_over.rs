@@ -29,11 +29,13 @@ impl Engine {
                 message_no: claim.message_no,
                 route,
                 senders: work.senders.clone(),
+                definition: work.definition.clone(),
                 segments,
                 unsettled: claim.recipients.iter().map(|r| (r.seq, (r.number, r.tries))).collect(),
             },
         );
         self.limits.take(&Key::Route(route), claim.recipients.len() as u32, now);
+        self.limits.take(&Key::Campaign(work.id), claim.recipients.len() as u32, now);
         if work.senders.are_paced() {
             for r in &claim.recipients {
                 self.limits.take(&Key::Sender(work.senders.of(r.seq).clone()), 1, now);
@@ -59,7 +61,7 @@ impl Engine {
         }
     }
 
-    fn return_claim(&mut self, claim: &Claimed) {
+    pub(crate) fn return_claim(&mut self, claim: &Claimed) {
         if let Some(open) = self.open.get_mut(&claim.id) {
             open.unsettled.clear();
         }
@@ -72,6 +74,7 @@ impl Engine {
     pub(crate) fn hand_over(&mut self, work: &Work, claim: Claimed, now: Timestamp) {
         match &work.definition.content {
             Content::Sms(sms) => self.hand_over_texts(work, sms, claim, now),
+            Content::Voice(voice) => self.hand_over_calls(work, voice, claim, now),
         }
     }
 
@@ -168,7 +171,7 @@ impl Engine {
 }
 
 /// Until when what is claimed at `now` may be written.
-fn send_before(work: &Work, claim: &Claimed, now: Timestamp) -> Timestamp {
+pub(crate) fn send_before(work: &Work, claim: &Claimed, now: Timestamp) -> Timestamp {
     let lease = now + LEASE;
     let closes = claim.send_before.or_else(|| {
         let window = work.definition.window.as_ref()?;

@@ -5,6 +5,7 @@
 //! of three days runs in a test in milliseconds. [`Engine::run`] takes turns by the machine's clock.
 
 mod answer;
+mod calls;
 mod choose;
 mod clock;
 mod dispatch;
@@ -15,13 +16,16 @@ mod refusal;
 mod route;
 mod service;
 mod traffic;
+mod trunk;
 mod waiting;
 
+pub use calls::{CallEnd, CallReport, Calls, Live, OutgoingCall};
 pub use dispatch::Engine;
 pub use service::Handle;
 pub use store::{
-    BindMode, DefaultAlphabet, LongText, NumberForm, OptOuts, Part, Receipt, Refusal, Refusals, Reply,
-    RouteConfig, RouteKind, SmppConfig,
+    BindMode, CallEvent, CallOutcome, CallRow, DefaultAlphabet, ExchangedMessage, LongText, NumberForm,
+    OptOuts, Part, Receipt, Refusal, Refusals, Reply, RouteConfig, RouteKind, SipCodec, SipConfig,
+    SipTransport, SmppConfig,
 };
 pub use traffic::{Refused, Traffic};
 pub use waiting::{Waiting, WaitingReason};

@@ -116,6 +116,11 @@ impl<K: Eq + Hash> Limits<K> {
         }
     }
 
+    /// Keeps the keys that `keep` says.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&K) -> bool) {
+        self.0.retain(|key, _| keep(key));
+    }
+
     /// Forgets a key.
     pub(crate) fn forget(&mut self, key: &K) {
         self.0.remove(key);

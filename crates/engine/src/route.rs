@@ -1,4 +1,4 @@
-//! What the engine asks of a route, and what a route reports to the engine. `sms` implements it.
+//! What the engine asks of a route, and what a route reports to the engine. `sms` and `voice` implement it.
 
 use std::sync::Arc;
 
@@ -6,6 +6,8 @@ use campaign::{CampaignId, ClaimId, Msisdn, Sender, Tlvs};
 use jiff::{SignedDuration, Timestamp};
 use store::{OptOuts, Receipt, Refusal, Reply};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+use crate::{CallReport, Calls, Live};
 
 /// Whether a route can carry messages now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub struct Trouble {
     pub at: Timestamp,
     /// The fault in words.
     pub words: String,
+    /// The far end's SIP code, where there is one.
+    pub code: Option<u16>,
 }
 
 /// One message, rendered.
@@ -134,6 +138,22 @@ pub enum Report {
         /// The first message that was not written.
         from_seq: i64,
     },
+    /// What became of one call.
+    Called {
+        /// The claim.
+        claim: ClaimId,
+        /// The recipient's place in the audience.
+        seq: i64,
+        /// What became of it.
+        report: Box<CallReport>,
+    },
+    /// A person pressed the key that opts out: to be stored now, while the call goes on.
+    OptedOut {
+        /// The campaign.
+        campaign: CampaignId,
+        /// The person.
+        number: Msisdn,
+    },
     /// A final delivery receipt.
     Receipt(Receipt, Ack),
     /// A reply from a phone.
@@ -184,11 +204,22 @@ pub trait Route: Send + Sync {
     /// The last fault of a connection, which may be over by now.
     fn trouble(&self) -> Option<Trouble>;
 
-    /// Takes a batch. Every message of it is reported exactly once: by a result, or as part of the tail that was not
+    /// Takes a batch of messages. Every message of it is reported exactly once: by a result, or as part of the tail that was not
     /// written.
     fn submit(&self, batch: Batch);
 
+    /// Makes calls. Every call is reported exactly once, as [`Report::Called`].
+    fn dial(&self, calls: Calls);
+
+    /// The calls of a campaign that are up; a route of messages has none.
+    fn live(&self, _campaign: CampaignId) -> Live {
+        Live::default()
+    }
+
+    /// Ends the calls of a campaign that are up; none: of all campaigns. `words` say why in their records.
+    fn hang_up(&self, _campaign: Option<CampaignId>, _words: &'static str) {}
+
     /// Writes nothing more of the campaign, and returns when the far end has read what was written and every message of
-    /// the campaign has been reported.
+    /// the campaign has been reported. Of calls, no INVITE leaves any more; what was answered goes on.
     async fn fence(&self, campaign: CampaignId);
 }

@@ -11,7 +11,7 @@ use store::{By, Result, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Engine, Route, RouteState, Traffic, Waiting,
+    Engine, Live, Route, RouteState, Traffic, Waiting,
     clock::Watch,
     dispatch::{AFTER_FAILURE, Desk, lock},
 };
@@ -22,8 +22,11 @@ const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(1);
 const GATHER: Duration = Duration::from_millis(2);
 /// How often old data is dropped.
 const PRUNE_EVERY: Duration = Duration::from_secs(24 * 3_600);
-/// How long a shut-down waits for answers; a message without one by then is In doubt after the next start.
+/// How long a shut-down waits for answers to messages; one without by then is In doubt after the next start.
 const SHUT_DOWN_WITHIN: Duration = Duration::from_secs(5);
+/// How long talks may go on during a shut-down, and how long it waits for their results afterwards.
+const TALKS_END_AFTER: Duration = Duration::from_millis(7_500);
+const TALKS_ENDED_WITHIN: Duration = Duration::from_secs(1);
 
 /// A stop under way.
 pub(crate) struct Stopping {
@@ -51,6 +54,8 @@ pub(crate) enum Command {
         by: By,
         answer: oneshot::Sender<Result<oneshot::Receiver<()>>>,
     },
+    /// The calls of a campaign that are up are to end.
+    HangUp(CampaignId),
     /// Every route's fence of a campaign holds, and all its messages have been reported.
     Fenced(CampaignId),
     RoutesChanged,
@@ -78,6 +83,20 @@ impl Handle {
         self.orders.send(Command::Stop { id, by, answer }).map_err(|_| gone())?;
         let stopped = begun.await.map_err(|_| gone())??;
         stopped.await.map_err(|_| gone())
+    }
+
+    /// Ends the calls of a campaign that are up.
+    pub fn hang_up(&self, id: CampaignId) {
+        let _ = self.orders.send(Command::HangUp(id));
+    }
+
+    /// The calls of a campaign that are up.
+    pub fn live(&self, id: CampaignId) -> Live {
+        let mut live = Live::default();
+        for route in lock(&self.desk.routes).values() {
+            live += route.live(id);
+        }
+        live
     }
 
     /// Whether the engine is at work.
@@ -127,6 +146,7 @@ impl Engine {
         // Registered before the first look: a change in between is not missed.
         let mut changes = self.store.changes();
         let mut closes_at: Option<Instant> = None;
+        let mut talks_end_at: Option<Instant> = None;
         let mut prune_at = Instant::now();
         let mut watch = Watch::begin();
         loop {
@@ -147,6 +167,11 @@ impl Engine {
                 prune_at = Instant::now() + PRUNE_EVERY;
                 self.prune(now);
             }
+            if talks_end_at.take_if(|at| *at <= Instant::now()).is_some() {
+                for port in self.ports.values() {
+                    port.route.hang_up(None, "ended by shutdown");
+                }
+            }
             if self.closing
                 && (self.open.is_empty() && self.answering.is_empty()
                     || closes_at.is_some_and(|at| at <= Instant::now()))
@@ -165,7 +190,11 @@ impl Engine {
                 }
                 Some(command) = self.commands.recv() => {
                     if matches!(command, Command::ShutDown) {
-                        closes_at = Some(Instant::now() + SHUT_DOWN_WITHIN);
+                        let ends = (!self.calling.is_empty()).then(|| Instant::now() + TALKS_END_AFTER);
+                        talks_end_at = ends;
+                        closes_at = ends
+                            .map(|at| at + TALKS_ENDED_WITHIN)
+                            .or_else(|| Some(Instant::now() + SHUT_DOWN_WITHIN));
                     }
                     self.obey(command, Timestamp::now()).await;
                 }
@@ -190,6 +219,11 @@ impl Engine {
             Command::Stop { id, by, answer } => {
                 // The asker may have gone; the campaign stops all the same.
                 let _ = answer.send(self.stop(id, by).await);
+            }
+            Command::HangUp(id) => {
+                for port in self.ports.values() {
+                    port.route.hang_up(Some(id), "hung up by hand");
+                }
             }
             Command::Fenced(id) => {
                 if let Some(stopping) = self.stopping.get_mut(&id) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 
-use crate::{Attempt, Refusal};
+use crate::{Attempt, CallEnd, Refusal};
 
 /// The period that the throughput is measured over, in seconds.
 const SECONDS: i64 = 10;
@@ -57,6 +57,19 @@ impl Traffic {
                 refused.last = now;
             }
             Attempt::OptedOut | Attempt::Lost { .. } => {}
+        }
+    }
+
+    /// Takes note of a call.
+    pub(crate) fn note_call(&mut self, end: &CallEnd, code: Option<u16>, words: &str, now: Timestamp) {
+        match end {
+            CallEnd::Came(_) => self.note(&Attempt::Accepted { provider_ids: Vec::new() }, now),
+            CallEnd::Trunk { .. } => {
+                let status = u32::from(code.unwrap_or_default());
+                let words = words.to_owned();
+                self.note(&Attempt::Refused { kind: Refusal::Route, status, words }, now);
+            }
+            CallEnd::Withdrawn | CallEnd::OptedOut | CallEnd::NoSpeech(_) | CallEnd::NotBegun(_) => {}
         }
     }
 

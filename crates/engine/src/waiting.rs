@@ -18,6 +18,8 @@ pub enum WaitingReason {
     Disabled,
     /// The rate of the route or of the sender is used up.
     Rate,
+    /// As many calls are up as the route or the campaign allows.
+    CallsFull,
     /// The previous message was not sent long enough ago.
     EarlierMessage,
     /// The disk is nearly full: what is sent could not be recorded.

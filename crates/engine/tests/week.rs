@@ -87,6 +87,10 @@ impl Route for Line {
         }
     }
 
+    fn dial(&self, _: engine::Calls) {
+        unreachable!("it carries messages alone");
+    }
+
     async fn fence(&self, _: CampaignId) {
         self.carrier().answer_all();
     }

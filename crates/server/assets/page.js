@@ -52,7 +52,7 @@ function show(root, campaign) {
   const totals = campaign.totals;
   const all = Object.values(totals).reduce((sum, n) => sum + n, 0);
   const unsettled = document.getElementById("main").dataset.unsettled.split(" ");
-  const settled = unsettled.reduce((left, name) => left - totals[name], all);
+  const settled = unsettled.reduce((left, name) => left - (totals[name] ?? 0), all);
   const percent = all === 0 ? 0 : Math.floor((settled * 100) / all);
   const progress = root.querySelector('[data-field="progress"]');
   if (progress) progress.value = percent;
@@ -64,7 +64,7 @@ function show(root, campaign) {
     at.textContent = grouped(count);
     at.parentElement.classList.toggle("none", count === 0);
   }
-  for (const message of campaign.messages) {
+  for (const message of campaign.messages ?? []) {
     const row = root.querySelector(`[data-message="${message.n}"]`);
     if (!row) continue;
     for (const [name, count] of Object.entries(message.totals)) {

@@ -1,5 +1,6 @@
 //! `/api/v1`: one file per noun. The OpenAPI document is made from the handlers.
 
+pub(crate) mod audio;
 mod campaigns;
 pub(crate) mod deliveries;
 pub(crate) mod lists;
@@ -57,12 +58,17 @@ pub(crate) fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(campaigns::archive))
         .routes(routes!(campaigns::clone))
         .routes(routes!(campaigns::release))
+        .routes(routes!(campaigns::hang_up))
+        .routes(routes!(campaigns::error))
         .routes(routes!(campaigns::timeline))
         .routes(routes!(campaigns::replies))
         .routes(routes!(campaigns::all_replies))
         .routes(routes!(deliveries::list))
         .routes(routes!(deliveries::csv))
+        .routes(routes!(deliveries::get))
         .routes(routes!(deliveries::settle))
+        .routes(routes!(audio::list, audio::create))
+        .routes(routes!(audio::get, audio::delete))
         .routes(routes!(lists::list, lists::create))
         .routes(routes!(lists::get))
         .routes(routes!(lists::import))
@@ -147,6 +153,7 @@ macro_rules! path_id {
 path_id!(CampaignPath, CampaignId, "campaign");
 path_id!(ListPath, ListId, "list");
 path_id!(ImportPath, ImportId, "import");
+path_id!(AudioPath, campaign::AudioId, "audio");
 path_id!(WebhookPath, campaign::WebhookId, "webhook");
 path_id!(PoolPath, campaign::PoolId, "pool of senders");
 path_id!(RoutePath, campaign::RouteId, "route");

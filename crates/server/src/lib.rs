@@ -22,6 +22,7 @@ mod place;
 mod problem;
 pub mod reach;
 pub mod secret;
+pub mod sounds;
 mod spreadsheet;
 mod tries;
 pub mod uploads;
@@ -37,7 +38,7 @@ use axum::{Router, extract::DefaultBodyLimit, middleware};
 use campaign::CampaignId;
 pub use connections::serve;
 use engine::Handle;
-use store::{By, Store};
+use store::{By, Campaign, Store};
 
 use crate::{config::Config, live::Live, problem::Telling, tries::Tries};
 
@@ -53,6 +54,8 @@ pub struct App {
     /// The identity of this process for others on the same data, once it dispatches.
     secret: Arc<OnceLock<String>>,
     tries: Arc<Tries>,
+    /// The sounds of scripts, where this process renders them.
+    pub prompts: Arc<OnceLock<Arc<voice::Prompts>>>,
 }
 
 impl App {
@@ -70,6 +73,7 @@ impl App {
             live: Arc::default(),
             secret: Arc::default(),
             tries: Arc::default(),
+            prompts: Arc::default(),
         }
     }
 
@@ -82,13 +86,37 @@ impl App {
         forward::announce(self, listens)
     }
 
-    /// Stops a campaign; returns when the barrier holds.
-    pub(crate) async fn stop(&self, id: CampaignId, by: By) -> store::Result<()> {
+    /// Stops a campaign; returns when the barrier holds. Calls that are up go on, unless they are to be hung up.
+    pub(crate) async fn stop(&self, id: CampaignId, hang_up: bool, by: By) -> store::Result<()> {
         match self.engine.get() {
-            Some(engine) => engine.stop(id, by).await,
+            Some(engine) => {
+                engine.stop(id, by).await?;
+                if hang_up {
+                    engine.hang_up(id);
+                }
+                Ok(())
+            }
             // Where nothing dispatches nothing is handed over, and no process begins to meanwhile.
             None => self.store.stop(id, by).await.map(drop),
         }
+    }
+
+    /// Ends the calls of a campaign that are up.
+    pub(crate) async fn hang_up(&self, id: CampaignId, by: By) -> store::Result<Campaign> {
+        let campaign = self.store.note_hang_up(id, by).await?;
+        if let Some(engine) = self.engine.get() {
+            engine.hang_up(id);
+        }
+        Ok(campaign)
+    }
+
+    /// A campaign, its calls told apart as far as this process knows.
+    pub(crate) fn with_live(&self, mut campaign: Campaign) -> Campaign {
+        if let Some(engine) = self.engine.get() {
+            let live = engine.live(campaign.id);
+            campaign.tell_apart(live.ringing, live.in_progress);
+        }
+        campaign
     }
 
     /// Has the engine connect routes with their present settings.

@@ -13,6 +13,8 @@ pub(crate) const LARGEST_FORM: usize = 2 * 1024 * 1024;
 pub(crate) const LARGEST_FIELD: usize = 256;
 /// The largest file of contacts, in bytes: some twenty million rows.
 pub(crate) const LARGEST_FILE: u64 = 1_000_000_000;
+/// The largest file that calls play, in bytes: ten minutes of most formats.
+pub(crate) const LARGEST_AUDIO: usize = voice::audio::MOST_BYTES;
 /// What a form with a file may have beside it, in bytes.
 pub(crate) const AROUND_FILE: u64 = 1024 * 1024;
 /// The space that an upload leaves free on the disk, in bytes: what is sent must still be recorded.

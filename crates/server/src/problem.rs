@@ -210,10 +210,14 @@ impl From<StoreError> for Problem {
         match e {
             StoreError::NotFound(_) => Self::not_found(detail),
             StoreError::NameTaken(_) => Self::field("name", detail),
-            StoreError::Stale { .. } | StoreError::Busy => Self::conflict(detail),
+            StoreError::Stale { .. } | StoreError::Busy | StoreError::InUse(_) => Self::conflict(detail),
             StoreError::NotAllowed(no) => Self {
                 campaign_status: Some(no.status),
-                available_actions: Some(lifecycle::available_actions(no.channel, no.status, false)),
+                available_actions: Some(lifecycle::available_actions(
+                    no.channel,
+                    no.status,
+                    lifecycle::Circumstances::default(),
+                )),
                 ..Self::new(
                     StatusCode::CONFLICT,
                     "/problems/not-allowed",

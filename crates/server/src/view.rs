@@ -1,11 +1,13 @@
 //! Campaigns and routes as the API shows them.
 
+use std::collections::BTreeMap;
+
 use campaign::{Action, CampaignId, Content, RouteId, Status, Totals};
 use engine::Handle;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use store::{Campaign, Problem, Refusal, RouteKind};
+use store::{Campaign, Message, Problem, Refusal, RouteKind, StepCount};
 use utoipa::ToSchema;
 
 use crate::App;
@@ -30,8 +32,14 @@ pub(crate) struct CampaignView {
     pub(crate) waiting: Vec<WaitingView>,
     pub(crate) audience: i64,
     #[schema(value_type = Object)]
-    pub(crate) totals: Totals,
-    pub(crate) messages: Vec<MessageView>,
+    pub(crate) totals: BTreeMap<&'static str, i64>,
+    /// The messages of an SMS campaign.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) messages: Option<Vec<MessageView>>,
+    /// How often calls of a voice campaign came to each step of its script.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Object>>)]
+    steps: Option<Vec<StepCount>>,
     /// What in its texts may not be meant as it is written: never an error.
     #[schema(value_type = Vec<Object>)]
     warnings: Vec<Problem>,
@@ -68,21 +76,36 @@ pub(crate) struct MessageView {
     /// Whether the text has placeholders; if not, it is sent word for word.
     pub(crate) template: bool,
     #[schema(value_type = Object)]
-    pub(crate) totals: Totals,
+    pub(crate) totals: BTreeMap<&'static str, i64>,
 }
 
 impl CampaignView {
     pub(crate) fn of(app: &App, c: Campaign) -> Self {
+        let c = app.with_live(c);
+        let channel = c.definition.channel();
         let waiting = app.engine.get().map(|e| waiting(e, &c)).unwrap_or_default();
-        let (actions, totals, warnings) = (c.available_actions(), c.sum(), c.definition.content.warnings());
+        let (actions, totals) = (c.available_actions(), c.sum().by_word(channel));
+        let warnings = c.definition.content.warnings();
         // A definition is an object of plain values.
         let mut definition = match serde_json::to_value(&c.definition) {
             Ok(Value::Object(map)) => map,
             _ => Map::new(),
         };
         definition.remove("messages");
-        let Content::Sms(sms) = c.definition.content;
-        let messages = sms.messages.into_iter().zip(c.totals).enumerate();
+        let (messages, steps) = match c.definition.content {
+            Content::Sms(sms) => {
+                let messages = sms.messages.into_iter().zip(c.totals).enumerate();
+                let view = |(at, (m, totals)): (usize, (Message, Totals))| MessageView {
+                    n: at + 1,
+                    text: m.text,
+                    send: m.send,
+                    template: m.template,
+                    totals: totals.by_word(channel),
+                };
+                (Some(messages.map(view).collect()), None)
+            }
+            Content::Voice(_) => (None, Some(c.steps)),
+        };
         Self {
             id: c.id,
             definition,
@@ -94,15 +117,8 @@ impl CampaignView {
             waiting,
             audience: c.audience,
             totals,
-            messages: messages
-                .map(|(at, (m, totals))| MessageView {
-                    n: at + 1,
-                    text: m.text,
-                    send: m.send,
-                    template: m.template,
-                    totals,
-                })
-                .collect(),
+            messages,
+            steps,
             warnings,
             created_at: c.created_at,
             scheduled_at: c.scheduled_at,
@@ -134,18 +150,19 @@ pub(crate) struct RouteView {
     pub(crate) id: RouteId,
     pub(crate) name: String,
     pub(crate) kind: &'static str,
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) system_id: String,
-    pub(crate) tls: bool,
-    pub(crate) binds: u16,
-    pub(crate) window: u32,
-    pub(crate) rate_per_second: u32,
-    pub(crate) claim_budget: u32,
-    /// All other settings.
+    /// All other settings, without secrets.
     #[serde(flatten)]
     #[schema(value_type = Object)]
     settings: Map<String, Value>,
+    /// Where it leads, for people.
+    #[serde(skip)]
+    pub(crate) place: String,
+    /// Segments or calls in a second, and unanswered messages or calls at once, that it takes.
+    #[serde(skip)]
+    pub(crate) most: (u32, u32),
+    /// Segments or calls that it takes before a result is stored.
+    #[serde(skip)]
+    pub(crate) budget: u32,
     /// connected, connecting, refused, disabled.
     pub(crate) state: &'static str,
     /// The last fault of a connection, which may be over by now.
@@ -155,7 +172,7 @@ pub(crate) struct RouteView {
     pub(crate) last_error_at: Option<Timestamp>,
     /// Messages a second that the carrier accepted, over the last ten seconds.
     pub(crate) throughput: f64,
-    /// Messages that were written and not yet answered: at most binds × window.
+    /// Messages that were written and not yet answered: at most binds × window; of a trunk, the calls that are up.
     pub(crate) unanswered: u32,
     /// Messages claimed whose answers are not stored yet: the most that a crash now would leave in doubt.
     pub(crate) claimed: u32,
@@ -178,27 +195,9 @@ pub(crate) struct RefusedView {
 
 /// Fields of a route's settings that its view does not copy: the secret, those with fields of their own, and the
 /// meanings of refusals, which are replaced by what was refused.
-const SHOWN_APART: [&str; 12] = [
-    "password",
-    "name",
-    "kind",
-    "host",
-    "port",
-    "system_id",
-    "tls",
-    "binds",
-    "window",
-    "rate_per_second",
-    "claim_budget",
-    "refusals",
-];
+const SHOWN_APART: [&str; 4] = ["password", "name", "kind", "refusals"];
 
 impl RouteView {
-    /// How many messages its binds may have unanswered at once.
-    pub(crate) fn windows(&self) -> u32 {
-        self.window.saturating_mul(self.binds.into())
-    }
-
     pub(crate) fn of(app: &App, r: store::Route) -> Self {
         let engine = app.engine.get();
         let route = engine.and_then(|e| e.route(r.id));
@@ -213,7 +212,6 @@ impl RouteView {
             last: refused.last,
         });
         let c = r.config;
-        let claim_budget = c.claim_budget();
         // Stored settings are an object of plain values.
         let mut settings = match serde_json::to_value(&c) {
             Ok(Value::Object(map)) => map,
@@ -223,20 +221,26 @@ impl RouteView {
         for field in SHOWN_APART {
             settings.remove(field);
         }
-        let RouteKind::Smpp(smpp) = &c.kind;
-        let smpp = smpp.as_ref().clone();
+        let (place, most) = match &c.kind {
+            RouteKind::Smpp(smpp) => {
+                settings.insert("claim_budget".to_owned(), smpp.claim_budget().into());
+                let tls = if smpp.tls { ", TLS" } else { "" };
+                let windows = smpp.window.saturating_mul(smpp.binds.into());
+                (format!("{}:{} {}{tls}", smpp.host, smpp.port, smpp.system_id), windows)
+            }
+            RouteKind::Sip(sip) => {
+                let port = sip.port.map(|port| format!(":{port}")).unwrap_or_default();
+                let by = sip.transport.word().to_uppercase();
+                (format!("{}{port} {} {by}", sip.host, sip.username), sip.max_calls)
+            }
+        };
         Self {
             id: r.id,
             kind: c.kind.word(),
+            most: (c.per_second(), most),
+            budget: c.at_once(),
             name: c.name,
-            host: smpp.host,
-            port: smpp.port,
-            system_id: smpp.system_id,
-            tls: smpp.tls,
-            binds: smpp.binds,
-            window: smpp.window,
-            rate_per_second: c.rate_per_second,
-            claim_budget,
+            place,
             settings,
             state: if c.disabled { "disabled" } else { state.map_or("connecting", |s| s.word()) },
             last_error_at: trouble.as_ref().map(|trouble| trouble.at),

@@ -21,7 +21,7 @@ async fn what_is_wrong_in_itself_is_refused_at_save_with_its_field() {
     let w = World::start().await;
     let cases = [
         (json!({"channel": "fax"}), "channel"),
-        (json!({"channel": "voice"}), "channel"),
+        (json!({"channel": "voice"}), "messages"),
         (json!({"name": " "}), "name"),
         (json!({"nmae": "typo"}), "nmae"),
         (json!({"time_zone": "Mars/Olympus"}), "time_zone"),
@@ -68,7 +68,8 @@ async fn what_is_wrong_in_itself_is_refused_at_save_with_its_field() {
         (json!({"enquire_interval": "PT0S"}), "enquire_interval"),
         (json!({"answer_timeout": "P1D"}), "answer_timeout"),
         (json!({"country": "Atlantis"}), "country"),
-        (json!({"kind": "sip"}), "kind"),
+        (json!({"kind": "fax"}), "kind"),
+        (json!({"kind": "sip"}), "system_id"),
         (json!({"name": ""}), "name"),
     ] {
         let route =

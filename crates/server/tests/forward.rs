@@ -40,7 +40,7 @@ async fn two() -> (tempfile::TempDir, Store, Store) {
 
 async fn dispatch(app: &App, address: SocketAddr) {
     let connect: engine::Connect = Box::new(|route, reports, opt_outs| {
-        Arc::new(SmppRoute::start(route.id, &route.config, reports, opt_outs))
+        Arc::new(SmppRoute::start(route.id, fixture::smpp(&route.config), reports, opt_outs))
     });
     let engine =
         engine::Engine::start(app.store.clone(), "one".into(), connect, Timestamp::now()).await.unwrap();

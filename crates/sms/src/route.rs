@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use campaign::{CampaignId, RouteId};
-use engine::{Batch, BindMode, OptOuts, Reports, Route, RouteConfig, RouteKind, RouteState, Trouble};
+use engine::{
+    Batch, BindMode, CallEnd, CallReport, Calls, OptOuts, OutgoingCall, Report, Reports, Route, RouteState,
+    SmppConfig, Trouble,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -22,8 +25,7 @@ pub struct SmppRoute {
 impl SmppRoute {
     /// Starts the binds of `config`; they connect by themselves, and reconnect whenever they lose the connection.
     /// Nothing is written to a number in `opt_outs`.
-    pub fn start(id: RouteId, config: &RouteConfig, reports: Reports, opt_outs: OptOuts) -> Self {
-        let RouteKind::Smpp(config) = &config.kind;
+    pub fn start(id: RouteId, config: &SmppConfig, reports: Reports, opt_outs: OptOuts) -> Self {
         let binds = usize::from(config.binds.max(1));
         let roles = match config.bind_mode {
             BindMode::Transceiver => vec![Role::Transceiver; binds],
@@ -32,7 +34,7 @@ impl SmppRoute {
             }
         };
         let counts = (binds, roles.len() - binds);
-        let shared = Arc::new(Shared::new(id, (**config).clone(), reports, opt_outs, counts));
+        let shared = Arc::new(Shared::new(id, config.clone(), reports, opt_outs, counts));
         let (fences, tasks) = roles
             .into_iter()
             .enumerate()
@@ -69,6 +71,15 @@ impl Route for SmppRoute {
 
     fn submit(&self, batch: Batch) {
         self.shared.queue(batch);
+    }
+
+    fn dial(&self, calls: Calls) {
+        // A campaign of calls is not scheduled on a route that carries none.
+        for OutgoingCall { seq, .. } in calls.calls {
+            let end = CallEnd::NotBegun("the route carries no calls".to_owned());
+            let report = Box::new(CallReport { end, row: None, steps: Vec::new() });
+            self.shared.report(Report::Called { claim: calls.claim, seq, report });
+        }
     }
 
     async fn fence(&self, campaign: CampaignId) {

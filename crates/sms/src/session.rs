@@ -370,7 +370,7 @@ mod tests {
         let store = store::Store::open(folder.path()).unwrap();
         let route =
             json!({"name": "R", "kind": "smpp", "host": "h", "port": 1, "system_id": "us", "window": 8});
-        let RouteKind::Smpp(config) = engine::RouteConfig::read(route).unwrap().kind;
+        let RouteKind::Smpp(config) = engine::RouteConfig::read(route).unwrap().kind else { panic!() };
         let (reports, mut reported) = mpsc::unbounded_channel();
         let shared = Shared::new(RouteId(1), *config, reports, store.opt_outs(), (1, 0));
         shared.say(0, engine::RouteState::Connected);

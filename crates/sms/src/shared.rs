@@ -149,7 +149,7 @@ impl Shared {
 
     /// Records what went wrong with a connection.
     pub(crate) fn note_trouble(&self, words: String) {
-        self.lock().trouble = Some(Trouble { at: Timestamp::now(), words });
+        self.lock().trouble = Some(Trouble { at: Timestamp::now(), words, code: None });
     }
 
     pub(crate) fn trouble(&self) -> Option<Trouble> {

@@ -19,7 +19,7 @@ async fn sent(settings: Value, campaign: Value, text: &str) -> (Pdu, Vec<Submit>
     let route = fixture::with(json!({"port": peer.port, "password": "secret"}), settings);
     let mut w = World::with(1, route).await;
     let id = w.schedule_with(text, campaign).await;
-    w.turn_until(id, |status, t| status == Status::Completed && t.sent == 1).await;
+    w.turn_until(id, |status, t| status == Status::Completed && fixture::count(t, "sent") == 1).await;
     let submits = peer.got(SUBMIT).iter().map(Pdu::submit).collect();
     (peer.got(BIND_TRX).remove(0), submits)
 }
@@ -123,7 +123,7 @@ async fn sending_and_receiving_may_be_apart() {
     let route = json!({"port": peer.port, "bind_mode": "transmitter_receiver", "binds": 2});
     let mut w = World::with(4, route).await;
     let id = w.schedule("Hello").await;
-    w.turn_until(id, |_, t| t.sent == 4).await;
+    w.turn_until(id, |_, t| fixture::count(t, "sent") == 4).await;
     while peer.got(BIND_RX).len() < 2 {
         w.turn().await;
     }
@@ -137,7 +137,7 @@ async fn sending_and_receiving_may_be_apart() {
         let text = receipt(&format!("m{n}"), "DELIVRD");
         line.ask(DELIVER, &deliver(&sm.destination.2, &sm.source.2, 4, 0, &text, b""));
     }
-    w.turn_until(id, |_, t| t.delivered == 4).await;
+    w.turn_until(id, |_, t| fixture::count(t, "delivered") == 4).await;
     assert_eq!(peer.got(DELIVER | ANSWER).len(), 4);
 }
 
@@ -152,7 +152,7 @@ async fn the_places_of_an_account_are_tried_in_their_order() {
     let hosts = json!([format!("127.0.0.1:{}", refusing.port), format!("127.0.0.1:{}", good.port)]);
     let mut w = World::with(1, json!({"port": nobody, "hosts": hosts})).await;
     let id = w.schedule("Hello").await;
-    w.turn_until(id, |_, t| t.sent == 1).await;
+    w.turn_until(id, |_, t| fixture::count(t, "sent") == 1).await;
     assert_eq!((refusing.connections(), good.connections()), (1, 1));
     let mut w =
         World::with(1, json!({"port": nobody, "hosts": [format!("127.0.0.1:{}", refusing.port)]})).await;
@@ -178,7 +178,10 @@ async fn references_of_long_texts_go_on_over_binds_and_connections() {
     let route = json!({"port": peer.port, "binds": 2, "window": 4, "rate_per_second": 200});
     let mut w = World::with(60, route).await;
     let id = w.schedule(&"y".repeat(200)).await;
-    w.turn_until(id, |_, t| t.sent + t.in_doubt + t.failed == 60).await;
+    w.turn_until(id, |_, t| {
+        fixture::count(t, "sent") + fixture::count(t, "in_doubt") + fixture::count(t, "failed") == 60
+    })
+    .await;
     let mut references: Vec<(String, u8)> =
         peer.got(SUBMIT).iter().map(Pdu::submit).map(|sm| (sm.destination.2, sm.message[3])).collect();
     references.sort();

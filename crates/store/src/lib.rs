@@ -25,6 +25,9 @@ pub enum StoreError {
     /// The name is taken.
     #[error("the name '{0}' is taken; choose another")]
     NameTaken(String),
+    /// A campaign of this name uses it.
+    #[error("the campaign '{0}' uses it; delete it once no campaign does")]
+    InUse(String),
     /// Somebody has changed it meanwhile.
     #[error("it was changed meanwhile (it is at version {now}); load it again")]
     Stale {

@@ -10,10 +10,6 @@ pub const KNOWN_FIELDS: [&str; 5] = ["email", "first_name", "language", "last_na
 const MOST_LISTS: usize = 5_000;
 /// The longest name of a campaign, list or route, in characters.
 pub const LONGEST_NAME: usize = 200;
-/// The highest rate: far beyond what a carrier takes or a machine sends.
-const MOST_PER_SECOND: u32 = 10_000_000;
-/// The most messages of a route to keep in memory at once.
-const MOST_CLAIMED: u32 = 1_000_000;
 
 /// A name as it is stored: trimmed, with single spaces between its words.
 pub(crate) fn tidy(name: &str) -> String {
@@ -72,16 +68,9 @@ pub(crate) fn definition(d: &Definition, fields: &[String]) -> Vec<Problem> {
 pub(crate) fn route(r: &RouteConfig) -> Vec<Problem> {
     let mut problems = Vec::new();
     name(&r.name, &mut problems);
-    for (field, value, most) in [
-        ("rate_per_second", r.rate_per_second, MOST_PER_SECOND),
-        ("claim_budget", r.claim_budget.unwrap_or(1), MOST_CLAIMED),
-    ] {
-        if !(1..=most).contains(&value) {
-            problems.push(Problem::new(field, format!("must be from 1 to {most}")));
-        }
-    }
     match &r.kind {
         RouteKind::Smpp(smpp) => problems.extend(smpp.problems()),
+        RouteKind::Sip(sip) => problems.extend(sip.problems()),
     }
     problems
 }

@@ -124,7 +124,7 @@ async fn people(data: &Data, now: Timestamp) {
 async fn settings(data: &Data, admin: campaign::UserId, now: Timestamp) {
     let store = &data.store;
     let mut route = store.route(data.route).await.unwrap().config;
-    route.rate_per_second = 7;
+    fixture::smpp_mut(&mut route).rate_per_second = 7;
     store.edit_route(data.route, route, by(now)).await.unwrap();
     let from = Sender::try_from("CLINIC".to_owned()).unwrap();
     store.test_send(data.route, from, fixture::number(1), "A test".into(), by(now)).await.unwrap();

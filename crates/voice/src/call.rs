@@ -18,7 +18,7 @@ use tokio::{
 use crate::{
     audio, media,
     sdp::{self, Codec, Local},
-    sip::{self, Agent, End, Transfer},
+    sip::{self, Agent, End, Exchange, Transfer},
 };
 
 /// The most lines that are kept of a call: ample for an hour, nothing for a loop of keys.
@@ -64,6 +64,8 @@ pub enum Progress {
     Ringing,
     /// The call was answered.
     InProgress,
+    /// No INVITE of it leaves any more.
+    Withdrawn,
     /// The person opted out: to be stored now.
     OptedOut,
 }
@@ -76,8 +78,8 @@ pub enum Wish {
     GoOn,
     /// It ends if it is not answered.
     Withdraw,
-    /// It ends.
-    HangUp,
+    /// It ends, for this reason.
+    HangUp(&'static str),
 }
 
 /// A line of a call's record.
@@ -121,8 +123,14 @@ pub struct Record {
     pub last_step: Option<StepId>,
     /// What was entered, in order.
     pub digits: Vec<String>,
+    /// Whether any key was pressed, which a person does.
+    pub pressed: bool,
     /// Whether the person opted out.
     pub opted_out: bool,
+    /// Why we hung up before the script's end, where that was wanted.
+    pub hung_up: Option<&'static str>,
+    /// Its messages.
+    pub exchange: Exchange,
     /// What failed in it, in words.
     pub failed: Option<String>,
     /// Its time line.
@@ -166,7 +174,9 @@ pub async fn carry_out(
         answered: None,
         last_step: None,
         digits: Vec::new(),
+        pressed: false,
         opted_out: false,
+        hung_up: None,
         failed: None,
         lines: Vec::new(),
     };
@@ -192,10 +202,11 @@ pub async fn carry_out(
                 match wish {
                     Wish::GoOn => {}
                     Wish::Withdraw => {
-                        call.dialog.abort().await;
+                        call.withdraw().await;
                     }
-                    Wish::HangUp => {
-                        if !call.dialog.abort().await {
+                    Wish::HangUp(why) => {
+                        call.hung_up.get_or_insert(why);
+                        if !call.withdraw().await {
                             call.dialog.hang_up();
                         }
                     }
@@ -248,7 +259,9 @@ struct Course<'a> {
     answered: Option<Duration>,
     last_step: Option<StepId>,
     digits: Vec<String>,
+    pressed: bool,
     opted_out: bool,
+    hung_up: Option<&'static str>,
     failed: Option<String>,
     lines: Vec<Line>,
 }
@@ -258,6 +271,15 @@ impl Course<'_> {
         if self.lines.len() < MOST_LINES {
             self.lines.push(Line { at: self.began.elapsed(), what });
         }
+    }
+
+    /// Withdraws a call that is not answered. Returns whether it was.
+    async fn withdraw(&self) -> bool {
+        let withdrawn = self.dialog.abort().await;
+        if withdrawn {
+            (self.told)(Progress::Withdrawn);
+        }
+        withdrawn
     }
 
     /// Something failed that the call cannot go on without.
@@ -340,6 +362,7 @@ impl Course<'_> {
     }
 
     fn key(&mut self, c: char) {
+        self.pressed = true;
         if let Some(key) = Key::new(c) {
             self.tell(&Event::Key(key));
         }
@@ -408,7 +431,10 @@ impl Course<'_> {
             whole: self.began.elapsed(),
             last_step: self.last_step,
             digits: self.digits,
+            pressed: self.pressed,
             opted_out: self.opted_out,
+            hung_up: self.hung_up,
+            exchange: self.dialog.exchange(),
             failed: self.failed,
             lines: self.lines,
         }

@@ -85,14 +85,14 @@ async fn in_one_of_five(mut tries: impl AsyncFnMut() -> Result<(), String>) {
     panic!("{wrong:#?}");
 }
 
-fn loud(sample: &i16) -> bool {
+fn loud(sample: i16) -> bool {
     sample.unsigned_abs() > 2_000
 }
 
 /// Where loud sound begins and ends, in samples.
 fn stretch(sound: &Pcm) -> Option<(usize, usize)> {
     let samples = sound.samples();
-    Some((samples.iter().position(loud)?, samples.iter().rposition(loud)?))
+    Some((samples.iter().position(|s| loud(*s))?, samples.iter().rposition(|s| loud(*s))?))
 }
 
 /// Whether `heard` is `played`, whole and no longer than it.

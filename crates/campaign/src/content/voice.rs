@@ -9,6 +9,7 @@ use crate::{
     Problem, Send, SendAs, Sender, iso_duration,
     retry::Retry,
     script::{Key, Script, StepId},
+    text::Text,
     wave::PlanError,
 };
 
@@ -150,6 +151,23 @@ impl Voice {
             }
         }
         problems
+    }
+}
+
+impl Voice {
+    /// Steps that no call comes to: they do no harm, and are not meant.
+    pub(super) fn warnings(&self) -> Vec<Problem> {
+        let unreached = self.script.as_ref().map(Script::unreached).unwrap_or_default();
+        let told = |id: &StepId| Problem::new(format!("script.steps.{id}"), "no call comes to this step");
+        unreached.into_iter().map(told).collect()
+    }
+
+    /// The texts that are said, where nothing is missing.
+    pub(super) fn complete(&self, fields: &[String], purpose: &str) -> Result<Vec<Text>, Vec<Problem>> {
+        Problem::none(self.missing(fields, purpose))?;
+        let prompts = self.script.iter().flat_map(Script::prompts);
+        // Each of them was read for the check.
+        Ok(prompts.filter_map(|prompt| prompt.text().and_then(|text| Text::parse(text).ok())).collect())
     }
 }
 

@@ -116,6 +116,10 @@ impl Kind for Gather {
         self.gather.prompt.iter().map(|prompt| ("gather.prompt", prompt.clone())).collect()
     }
 
+    fn texts_mut(&mut self) -> Vec<&mut String> {
+        self.gather.prompt.iter_mut().filter_map(Prompt::text_mut).collect()
+    }
+
     fn misshapen(&self) -> Vec<(String, String)> {
         let Asking { digits, timeout, tries, .. } = &self.gather;
         let mut wrong = Vec::new();

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// A text that is spoken, with placeholders, or an upload.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "Written")]
 pub enum Prompt {
     /// A text, spoken.
@@ -60,6 +60,14 @@ impl From<Prompt> for Written {
 }
 
 impl Prompt {
+    /// The text that is spoken; none of an upload.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Say { text, .. } => Some(text),
+            Self::Play(_) => None,
+        }
+    }
+
     /// Checks that it can be rendered for contacts who have `fields`.
     ///
     /// # Errors

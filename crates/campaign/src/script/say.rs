@@ -34,6 +34,10 @@ impl Kind for Say {
         vec![("say", self.prompt())]
     }
 
+    fn texts_mut(&mut self) -> Vec<&mut String> {
+        vec![&mut self.text]
+    }
+
     fn enter(&self, phase: &mut Phase) -> Move {
         Move::stay(phase.play(self.prompt()))
     }

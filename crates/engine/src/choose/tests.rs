@@ -72,7 +72,7 @@ impl World {
         let mut limits = Limits::default();
         let limit = Limit { per_second: Some(per_second), at_once: Some(at_once) };
         limits.set(Key::Route(ROUTE), limit, now());
-        let port = PortFacts { state: RouteState::Connected, outdated: false, alive_at: now() };
+        let port = PortFacts { state: RouteState::Connected, outdated: false, alive_at: now(), calls: false };
         Self {
             limits,
             refusals: Refusals::default(),
@@ -219,7 +219,7 @@ fn a_route_that_is_off_down_or_refused_is_the_reason() {
         let mut w = World::new(500, 400);
         w.ports.clear();
         if let Some(state) = state {
-            w.ports.insert(ROUTE, PortFacts { state, outdated: false, alive_at: now() });
+            w.ports.insert(ROUTE, PortFacts { state, outdated: false, alive_at: now(), calls: false });
         }
         let asks = w.choose(&all);
         assert_eq!((claimed(&asks), reasons(&asks, 1)), (vec![], vec![reason]));

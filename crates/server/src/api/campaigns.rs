@@ -12,7 +12,7 @@ use campaign::{CampaignId, Channel, Send, Status};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::{Campaign, ReplyFilter, ReplyRow, StoreError, TimelineEntry};
+use store::{Campaign, CampaignError, ReplyFilter, ReplyRow, StoreError, TimelineEntry};
 use utoipa::ToSchema;
 
 use super::{CampaignPath, Page, limit};
@@ -123,9 +123,22 @@ pub(super) async fn edit(
         .and_then(|change| change.remove("version"))
         .and_then(|version| version.as_i64())
         .ok_or_else(|| Problem::field("version", "say which version you read"))?;
-    let definition = definition(merged(&app.store.campaign(id).await?.definition, change)?)?;
+    let current = app.store.campaign(id).await?;
+    ask_again(&current, &mut change);
+    let definition = definition(merged(&current.definition, change)?)?;
     let edited = app.store.edit_campaign(id, version, definition, caller.by()).await;
     acted(&app, id, edited).await
+}
+
+/// A changed audience of a scheduled campaign must be acknowledged again.
+fn ask_again(current: &Campaign, change: &mut Value) {
+    let Some(change) = change.as_object_mut() else { return };
+    let lists = serde_json::to_value(&current.definition.list_ids).ok();
+    if current.status == Status::Scheduled
+        && change.get("list_ids").is_some_and(|changed| Some(changed) != lists.as_ref())
+    {
+        change.entry("opt_in_acknowledged").or_insert(Value::Bool(false));
+    }
 }
 
 /// Replaces the send schedule of one message of a Scheduled campaign.
@@ -172,15 +185,27 @@ pub(super) async fn schedule(
     Ok(acted(&app, id, scheduled).await.into_response())
 }
 
+/// How to stop.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StopHow {
+    /// Whether calls that are up end now.
+    #[serde(default)]
+    hang_up: bool,
+}
+
 /// Stops a campaign. Nothing of it leaves after the first byte of this answer.
-#[utoipa::path(post, path = "/campaigns/{id}/stop", params(("id" = String, Path)), responses((status = 200, body = CampaignView), (status = 409, body = Problem)))]
+#[utoipa::path(post, path = "/campaigns/{id}/stop", params(("id" = String, Path)), request_body = StopHow, responses((status = 200, body = CampaignView), (status = 409, body = Problem)))]
 pub(super) async fn stop(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
     caller: Caller,
-    Body(Nothing {}): Body<Nothing>,
+    Body(StopHow { hang_up }): Body<StopHow>,
 ) -> Answer<Json<CampaignView>> {
-    let campaign = match app.stop(id, caller.by()).await {
+    if hang_up && app.store.campaign(id).await?.definition.content.calls().is_none() {
+        return Err(Problem::field("hang_up", "the campaign makes no calls"));
+    }
+    let campaign = match app.stop(id, hang_up, caller.by()).await {
         Ok(()) => app.store.campaign(id).await,
         Err(e) => Err(e),
     };
@@ -258,6 +283,15 @@ pub(super) async fn archive(
 #[serde(deny_unknown_fields)]
 pub(super) struct CloneAs {
     name: Option<String>,
+    audience: Option<CloneAudience>,
+}
+
+/// Whom a copy is for.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum CloneAudience {
+    /// Those whom a voice campaign that ended early did not come to.
+    Remaining,
 }
 
 /// Copies a campaign into a new Defined one; the acknowledgement is not copied.
@@ -268,7 +302,10 @@ pub(super) async fn clone(
     caller: Caller,
     Body(body): Body<CloneAs>,
 ) -> Answer<(StatusCode, Json<CampaignView>)> {
-    let copy = app.store.clone_campaign(id, body.name, caller.by()).await;
+    let copy = match body.audience {
+        None => app.store.clone_campaign(id, body.name, caller.by()).await,
+        Some(CloneAudience::Remaining) => app.store.clone_remaining(id, body.name, caller.by()).await,
+    };
     Ok((StatusCode::CREATED, acted(&app, id, copy).await?))
 }
 
@@ -282,6 +319,28 @@ pub(super) async fn release(
 ) -> Answer<Json<CampaignView>> {
     let released = app.store.release(id, caller.by()).await;
     acted(&app, id, released).await
+}
+
+/// Ends the calls of a campaign that are up, once it is stopped or has errored.
+#[utoipa::path(post, path = "/campaigns/{id}/hang_up", params(("id" = String, Path)), responses((status = 200, body = CampaignView), (status = 409, body = Problem)))]
+pub(super) async fn hang_up(
+    State(app): State<App>,
+    CampaignPath(id): CampaignPath,
+    caller: Caller,
+    Body(Nothing {}): Body<Nothing>,
+) -> Answer<Json<CampaignView>> {
+    let hung_up = app.hang_up(id, caller.by()).await;
+    acted(&app, id, hung_up).await
+}
+
+/// Why a voice campaign could not go on.
+#[utoipa::path(get, path = "/campaigns/{id}/error", params(("id" = String, Path)), responses((status = 200, body = Object), (status = 404, body = Problem)))]
+pub(super) async fn error(
+    State(app): State<App>,
+    CampaignPath(id): CampaignPath,
+) -> Answer<Json<CampaignError>> {
+    let error = app.store.campaign_error(id).await?;
+    Ok(Json(error.ok_or_else(|| Problem::not_found("the campaign has no error"))?))
 }
 
 /// The history of its statuses, with who changed them.

@@ -7,9 +7,10 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
+use campaign::CampaignId;
 use futures::stream;
 use serde::{Deserialize, Serialize};
-use store::{AttemptRow, DeliveryFilter, DeliveryRow, Place, StoreError};
+use store::{AttemptRow, CallRow, Cursor, DeliveryFilter, DeliveryRow, Place, StoreError};
 use utoipa::ToSchema;
 
 use super::{CampaignPath, Page, limit};
@@ -33,25 +34,66 @@ pub(super) async fn list(
 ) -> Answer<Json<Page<DeliveryView>>> {
     let limit = limit(query.limit)? as usize;
     let (rows, next) = app.store.deliveries(id, query.filter()?, limit).await?;
-    let mut attempts = app.store.attempts(id, rows.iter().map(|row| row.id).collect()).await?;
-    let view = |row: DeliveryRow| DeliveryView { history: attempts.remove(&row.id).unwrap_or_default(), row };
-    Ok(Json(Page { items: rows.into_iter().map(view).collect(), next: next.map(|c| c.to_string()) }))
+    Ok(Json(Page { items: views(&app, id, rows).await?, next: next.map(|c| c.to_string()) }))
 }
 
-/// A delivery with its earlier attempts.
+/// Deliveries with what led to them.
+async fn views(app: &App, id: CampaignId, rows: Vec<DeliveryRow>) -> Answer<Vec<DeliveryView>> {
+    let ids: Vec<Cursor> = rows.iter().map(|row| row.id).collect();
+    let mut attempts = app.store.attempts(id, ids.clone()).await?;
+    let mut calls = app.store.calls(id, ids).await?;
+    let view = |row: DeliveryRow| {
+        let calls = calls.remove(&row.id);
+        DeliveryView {
+            history: attempts.remove(&row.id).unwrap_or_default(),
+            opted_out: calls.as_ref().map(|calls| calls.iter().any(|call| call.opted_out)),
+            calls,
+            row,
+        }
+    };
+    Ok(rows.into_iter().map(view).collect())
+}
+
+/// A delivery with its earlier attempts, or its calls.
 #[derive(Serialize)]
 pub(super) struct DeliveryView {
     #[serde(flatten)]
     row: DeliveryRow,
     /// All attempts but the last, oldest first.
     history: Vec<AttemptRow>,
+    /// Whether the person opted out in a call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opted_out: Option<bool>,
+    /// Every call to the person, oldest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calls: Option<Vec<CallRow>>,
+}
+
+fn cursor(path: &str) -> Answer<Cursor> {
+    path.parse().map_err(|()| Problem::not_found("there is no such delivery"))
+}
+
+/// One delivery, with every call.
+#[utoipa::path(get, path = "/campaigns/{id}/deliveries/{delivery}", params(("id" = String, Path), ("delivery" = String, Path)), responses((status = 200, body = Object), (status = 404, body = Problem)))]
+pub(super) async fn get(
+    State(app): State<App>,
+    CampaignPath(id): CampaignPath,
+    Path(path): Path<(String, String)>,
+) -> Answer<Json<DeliveryView>> {
+    let from = cursor(&path.1)?;
+    let filter =
+        DeliveryFilter { message: Some(from.message), from: Some(from), ..DeliveryFilter::default() };
+    let (rows, _) = app.store.deliveries(id, filter, 1).await?;
+    let rows: Vec<_> = rows.into_iter().filter(|row| row.id == from).collect();
+    let delivery = views(&app, id, rows).await?.pop();
+    Ok(Json(delivery.ok_or_else(|| Problem::not_found("there is no such delivery"))?))
 }
 
 /// The outcome of a delivery in doubt.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Settle {
-    /// `sent` or `failed`.
+    /// `sent` or `failed`; of a call `answered_unknown` or `no_answer`.
     outcome: String,
 }
 
@@ -64,9 +106,9 @@ pub(super) async fn settle(
     caller: Caller,
     Body(settle): Body<Settle>,
 ) -> Answer<Json<DeliveryRow>> {
-    let delivery = path.1.parse().map_err(|()| Problem::not_found("there is no such delivery"))?;
+    let delivery = cursor(&path.1)?;
     let Some(Place::Settled(outcome)) = Place::from_word(&settle.outcome) else {
-        return Err(Problem::field("outcome", "say sent or failed"));
+        return Err(Problem::field("outcome", format!("'{}' is no outcome", settle.outcome)));
     };
     Ok(Json(app.store.settle_doubt(id, delivery, outcome, caller.by()).await?))
 }

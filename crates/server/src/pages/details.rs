@@ -18,8 +18,8 @@ use campaign::{
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde::Deserialize;
 use store::{
-    AttemptRow, Cursor, Definition, DeliveryRow, Failure, MessageTimes, Outlook, Place, ReplyFilter,
-    ReplyRow, StoreError, TimelineEntry,
+    AttemptRow, CallRow, CampaignError, Cursor, Definition, DeliveryRow, Failure, MessageTimes, Outlook,
+    Place, ReplyFilter, ReplyRow, StoreError, TimelineEntry,
 };
 
 use super::{
@@ -55,6 +55,9 @@ pub(super) fn routes() -> Router<App> {
         .route("/campaigns/{id}/stop", get(ask_stop).post(stop))
         .route("/campaigns/{id}/archive", get(ask_archive).post(archive))
         .route("/campaigns/{id}/clone", post(clone))
+        .route("/campaigns/{id}/hang_up", post(hang_up))
+        .route("/campaigns/{id}/clone-remaining", post(clone_remaining))
+        .route("/campaigns/{id}/error", get(error))
         .route("/campaigns/{id}/release", post(release))
 }
 
@@ -93,6 +96,8 @@ struct Details {
     /// The sender, or the pool's name.
     send_as: Option<String>,
     replies: i64,
+    /// Why it could not go on.
+    error: Option<CampaignError>,
     /// What was just done, in words.
     done: Option<Cow<'static, str>>,
     /// What could not be done, and why.
@@ -100,13 +105,17 @@ struct Details {
 }
 
 impl Details {
+    fn is_voice(&self) -> bool {
+        self.row.campaign.definition.content.calls().is_some()
+    }
+
     fn outcomes(&self) -> impl Iterator<Item = (&'static outcome::Row, i64)> {
-        self.row.totals.counts()
+        self.row.counts()
     }
 
     /// The outcomes that have a column in the table of messages: those that any message reached, and the usual ones.
     fn columns(&self) -> Vec<&'static str> {
-        let counts = self.row.totals.counts();
+        let counts = self.row.counts();
         counts.filter(|(row, n)| *n > 0 || row.usual).map(|(row, _)| row.word).collect()
     }
 
@@ -114,7 +123,8 @@ impl Details {
     fn of_message(&self, at: impl Given<usize>) -> Vec<(&'static str, i64)> {
         let columns = self.columns();
         let totals = self.row.campaign.totals.get(at.given()).copied().unwrap_or_default();
-        totals.counts().map(|(row, n)| (row.word, n)).filter(|(word, _)| columns.contains(word)).collect()
+        let counts = totals.counts(self.row.campaign.definition.channel());
+        counts.map(|(row, n)| (row.word, n)).filter(|(word, _)| columns.contains(word)).collect()
     }
 
     /// When a message goes, according to what is still to come.
@@ -152,7 +162,7 @@ async fn read(app: &App, caller: Caller, id: CampaignId, did: &str) -> Result<De
         None => None,
     };
     let send_as = send_as(app, &campaign.definition).await?;
-    let row = Row::of(campaign, &list_names(app).await?);
+    let row = Row::of(app, campaign, &list_names(app).await?);
     let outlook = app.store.outlook(id, Timestamp::now()).await?;
     let mut waiting = waiting;
     for w in waiting.iter_mut().filter(|w| w.reason == "not_due") {
@@ -160,8 +170,8 @@ async fn read(app: &App, caller: Caller, id: CampaignId, did: &str) -> Result<De
         w.until = outlook.next.or(w.until);
     }
     let left = left(&row, &outlook, &waiting);
-    let any_failed =
-        row.totals.in_doubt > 0 || row.totals.counts().any(|(row, n)| row.kind == Kind::Bad && n > 0);
+    let any_failed = row.at(Place::Settled(Outcome::InDoubt)) > 0
+        || row.counts().any(|(row, n)| row.kind == Kind::Bad && n > 0);
     Ok(Details {
         me: Me::new(caller, "campaigns"),
         seen,
@@ -171,6 +181,7 @@ async fn read(app: &App, caller: Caller, id: CampaignId, did: &str) -> Result<De
         failures: if any_failed { app.store.failures(id).await? } else { Vec::new() },
         chart: chart::outcomes(&app.store.course(id).await?),
         replies: app.store.reply_count(id).await?,
+        error: app.store.campaign_error(id).await?,
         done: done(did, &row),
         refused: None,
         route: route.map(|r| r.config.name),
@@ -198,7 +209,7 @@ async fn send_as(app: &App, d: &Definition) -> store::Result<Option<String>> {
 
 /// How long a running campaign will still take, or when its last message goes.
 fn left(row: &Row, outlook: &Outlook, waiting: &[WaitingView]) -> Option<t::Markup> {
-    if row.campaign.status != Status::Running || row.totals.pending == 0 {
+    if row.campaign.status != Status::Running || row.at(Place::Pending) == 0 {
         return None;
     }
     let last = outlook.last?;
@@ -225,15 +236,16 @@ fn waits(w: &WaitingView) -> t::Markup {
 /// The result of an action, with its figures.
 fn done(did: &str, row: &Row) -> Option<Cow<'static, str>> {
     let n = &row.totals;
-    let left = n.settled() - n.skipped;
+    let left = n.settled() - n[Place::Settled(Outcome::Skipped)];
     Some(match did {
-        "stop" => t::with("done-stop", ("left", left, "cancelled", n.cancelled)),
+        "stop" => t::with("done-stop", ("left", left, "cancelled", n[Place::Cancelled])),
         "schedule" => t::with("done-schedule", ("n", row.campaign.audience)),
-        "restart" => t::with("done-restart", ("n", n.pending)),
+        "restart" => t::with("done-restart", ("n", n[Place::Pending])),
         "adjust" => t::say("done-adjust"),
         "archive" => t::say("done-archive"),
         "clone" => t::say("done-clone"),
         "release" => t::say("done-release"),
+        "hang_up" => t::say("done-hang-up"),
         "saved" => t::say("saved"),
         _ => return None,
     })
@@ -276,8 +288,37 @@ pub(super) fn refusal(e: &StoreError, action: Action) -> String {
 
 async fn stop(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
     let id = id(&path)?;
-    let stopped = app.stop(id, caller.by()).await;
+    let stopped = app.stop(id, false, caller.by()).await;
     acted(&app, caller, id, Action::Stop, stopped.map(|()| id)).await
+}
+
+async fn hang_up(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
+    let id = id(&path)?;
+    let ended = app.hang_up(id, caller.by()).await;
+    acted(&app, caller, id, Action::HangUp, ended.map(|campaign| campaign.id)).await
+}
+
+async fn clone_remaining(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
+    let id = id(&path)?;
+    let copy = app.store.clone_remaining(id, None, caller.by()).await;
+    acted(&app, caller, id, Action::Clone, copy.map(|campaign| campaign.id)).await
+}
+
+/// Why a campaign could not go on.
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage {
+    me: Me,
+    row: Row,
+    error: CampaignError,
+}
+
+async fn error(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
+    let id = id(&path)?;
+    let error = app.store.campaign_error(id).await?;
+    let error = error.ok_or_else(|| Problem::not_found("the campaign has no error"))?;
+    let row = Row::of(&app, app.store.campaign(id).await?, &list_names(&app).await?);
+    Ok(page(&ErrorPage { me: Me::new(caller, "campaigns"), row, error }))
 }
 
 /// Asks for confirmation of an action that cannot be undone, and shows what it would do.
@@ -298,8 +339,8 @@ async fn confirm(app: &App, caller: Caller, path: &str, action: Action) -> Shown
     if let Err(e) = lifecycle::transition(channel, campaign.status, Cause::Act(action)) {
         return acted(app, caller, id, action, Err(e.into())).await;
     }
-    let row = Row::of(campaign, &list_names(app).await?);
-    let pending = row.totals.pending;
+    let row = Row::of(app, campaign, &list_names(app).await?);
+    let pending = row.at(Place::Pending);
     let warning = match action {
         Action::Archive if pending > 0 => t::with("archive-sure-cancels", ("n", pending)),
         Action::Archive => t::say("archive-sure"),
@@ -341,6 +382,7 @@ struct Recipients {
     row: Row,
     items: Vec<DeliveryRow>,
     attempts: HashMap<Cursor, Vec<AttemptRow>>,
+    calls: HashMap<Cursor, Vec<CallRow>>,
     q: String,
     outcome: String,
     message: Option<u32>,
@@ -348,6 +390,15 @@ struct Recipients {
 }
 
 impl Recipients {
+    fn calls_to(&self, item: &DeliveryRow) -> Option<&Vec<CallRow>> {
+        self.calls.get(&item.id)
+    }
+
+    /// The words of what a doubt may be settled as.
+    fn by_hand(&self) -> Vec<&'static str> {
+        Outcome::by_hand(self.row.campaign.definition.channel()).map(Outcome::word).into()
+    }
+
     /// The outcome to filter by.
     fn outcomes(&self) -> impl Iterator<Item = &'static str> {
         TABLE.iter().map(|row| row.word)
@@ -397,7 +448,7 @@ async fn recipients(
     let filter = query.filter()?;
     let (items, next): (Vec<DeliveryRow>, Option<Cursor>) =
         app.store.deliveries(id, filter, RECIPIENTS).await?;
-    let row = Row::of(app.store.campaign(id).await?, &list_names(&app).await?);
+    let row = Row::of(&app, app.store.campaign(id).await?, &list_names(&app).await?);
     let next = next.map(|c| {
         let message = message.map(|m| m.to_string()).unwrap_or_default();
         let asked = [("q", &q), ("outcome", &outcome), ("message", &message)];
@@ -405,12 +456,15 @@ async fn recipients(
         let kept = serde_html_form::to_string(&kept).unwrap_or_default();
         format!("?{kept}&cursor={c}")
     });
-    let attempts = app.store.attempts(id, items.iter().map(|item| item.id).collect()).await?;
+    let ids: Vec<Cursor> = items.iter().map(|item| item.id).collect();
+    let attempts = app.store.attempts(id, ids.clone()).await?;
+    let calls = app.store.calls(id, ids).await?;
     Ok(page(&Recipients {
         me: Me::new(caller, "campaigns"),
         row,
         items,
         attempts,
+        calls,
         q,
         outcome,
         message,
@@ -432,7 +486,8 @@ async fn settle(
 ) -> Shown {
     let id = id(&path)?;
     let delivery = delivery.parse().map_err(|()| Problem::not_found("there is no such delivery"))?;
-    let outcome = if form.outcome == "sent" { Outcome::Sent } else { Outcome::Failed };
+    let outcome =
+        Outcome::from_word(&form.outcome).ok_or_else(|| Problem::field("outcome", t::say("choose")))?;
     app.store.settle_doubt(id, delivery, outcome, caller.by()).await?;
     Ok(Redirect::to(&format!("/campaigns/{id}/recipients?outcome=in_doubt")).into_response())
 }
@@ -462,7 +517,7 @@ async fn replies(
     Query(asked): Query<Only>,
 ) -> Shown {
     let id = id(&path)?;
-    let row = Row::of(app.store.campaign(id).await?, &list_names(&app).await?);
+    let row = Row::of(&app, app.store.campaign(id).await?, &list_names(&app).await?);
     let refusals = asked.only == "refusal";
     let filter = ReplyFilter { before: asked.before, refusals, ..ReplyFilter::default() };
     let only = filter.refusals;

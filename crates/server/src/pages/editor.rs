@@ -10,7 +10,7 @@ use axum::{
     routing::get,
 };
 use campaign::{
-    Action, CampaignId, Content, ListId, PoolId, RouteId, SendAs, Window,
+    Action, CampaignId, Channel, Content, ListId, PoolId, RouteId, SendAs, Window,
     lifecycle::{self, Cause},
 };
 use serde::Deserialize;
@@ -27,7 +27,12 @@ use super::{
     t,
     words::Given,
 };
-use crate::{App, auth::Caller, body, problem::Problem};
+use crate::{
+    App,
+    auth::Caller,
+    body::{self, Query},
+    problem::Problem,
+};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -41,8 +46,11 @@ pub(super) fn routes() -> Router<App> {
 #[serde(default)]
 struct DetailsForm {
     version: i64,
+    /// The word of the channel.
+    channel: String,
     name: String,
     owner: String,
+    /// The sender, or the caller ID.
     sender: String,
     /// A pool instead of a sender.
     pool: String,
@@ -69,6 +77,7 @@ impl DetailsForm {
         };
         Self {
             version: c.version,
+            channel: d.channel().word().to_owned(),
             name: d.name.clone(),
             owner: d.owner.clone().unwrap_or_default(),
             sender: sender.unwrap_or_default(),
@@ -85,8 +94,14 @@ impl DetailsForm {
         }
     }
 
-    fn new(me: &str, window: Option<&Window>) -> Self {
-        Self { owner: me.to_owned(), hours: Hours::of(window), ..Self::default() }
+    fn new(me: &str, channel: Channel, window: Option<&Window>) -> Self {
+        let channel = channel.word().to_owned();
+        Self { channel, owner: me.to_owned(), hours: Hours::of(window), ..Self::default() }
+    }
+
+    /// Whether it is about calls.
+    fn calls(&self) -> bool {
+        self.channel == Channel::Voice.word()
     }
 
     /// The value as the API takes it.
@@ -96,7 +111,9 @@ impl DetailsForm {
             given(&self.pool).map_or_else(|| json!(given(&self.sender)), |pool| json!({"pool": pool}));
         // Anything that is not a number is passed on unchanged and rejected with its field.
         let pilot = given(&self.pilot).map(|n| n.parse::<u32>().map_or_else(|_| json!(n), |n| json!(n)));
-        json!({"pilot": pilot, "max_cost": given(&self.max_cost), "channel": "sms", "name": self.name.trim(), "owner": given(&self.owner), "sender": sender,
+        let shown_as = if self.calls() { "caller_id" } else { "sender" };
+        let channel = given(&self.channel).unwrap_or_else(|| Channel::Sms.word().to_owned());
+        json!({"pilot": pilot, "max_cost": given(&self.max_cost), "channel": channel, "name": self.name.trim(), "owner": given(&self.owner), shown_as: sender,
             "route_id": given(&self.route_id), "list_ids": self.list_ids, "time_zone": given(&self.time_zone),
             "purpose": given(&self.purpose), "window": self.hours.change(),
             "opt_in_acknowledged": !self.opt_in_acknowledged.is_empty()})
@@ -127,6 +144,9 @@ impl EditDetails {
         form: DetailsForm,
     ) -> store::Result<Self> {
         let settings = app.store.settings().await?;
+        let all = app.store.routes().await?.into_iter();
+        let carries = all.filter(|r| (r.config.kind.channel() == Channel::Voice) == form.calls());
+        let routes: Vec<_> = carries.map(|r| (r.id, r.config.name)).collect();
         Ok(Self {
             me: Me::new(caller, "campaigns"),
             id,
@@ -138,7 +158,7 @@ impl EditDetails {
             stale: false,
             lists: app.store.list_names().await?,
             pools: app.store.pools().await?.into_iter().map(|p| (p.id, p.config.name)).collect(),
-            routes: app.store.routes().await?.into_iter().map(|r| (r.id, r.config.name)).collect(),
+            routes,
         })
     }
 
@@ -156,7 +176,7 @@ impl EditDetails {
 }
 
 /// The errors in a form, from whatever refused it; an error that is not the form's fault is passed on.
-fn wrong(problem: Problem) -> Result<Wrong, Refused> {
+pub(super) fn wrong(problem: Problem) -> Result<Wrong, Refused> {
     match problem.into_fields() {
         Ok(fields) => Ok(Wrong(fields)),
         Err(problem) => Err(problem.into()),
@@ -164,15 +184,23 @@ fn wrong(problem: Problem) -> Result<Wrong, Refused> {
 }
 
 /// Only the fields that its status allows to be edited.
-async fn editable(app: &App, id: CampaignId) -> store::Result<Campaign> {
+pub(super) async fn editable(app: &App, id: CampaignId) -> store::Result<Campaign> {
     let campaign = app.store.campaign(id).await?;
     lifecycle::transition(campaign.definition.channel(), campaign.status, Cause::Act(Action::Edit))?;
     Ok(campaign)
 }
 
-async fn new(State(app): State<App>, caller: Caller) -> Shown {
+/// Which channel a new campaign is for.
+#[derive(Deserialize)]
+struct NewChannel {
+    #[serde(default)]
+    channel: String,
+}
+
+async fn new(State(app): State<App>, caller: Caller, Query(new): Query<NewChannel>) -> Shown {
     let window = app.store.settings().await?.window;
-    let form = DetailsForm::new(&caller.name, window.as_ref());
+    let channel = Channel::from_word(&new.channel).unwrap_or(Channel::Sms);
+    let form = DetailsForm::new(&caller.name, channel, window.as_ref());
     Ok(page(&EditDetails::new(&app, caller, None, form).await?))
 }
 
@@ -209,7 +237,7 @@ async fn edit(State(app): State<App>, caller: Caller, Path(path): Path<String>) 
 }
 
 /// Saves a change over the version that was read, or over any version if the person asks for that.
-async fn save(
+pub(super) async fn save(
     app: &App,
     id: CampaignId,
     version: i64,
@@ -347,7 +375,10 @@ async fn messages(State(app): State<App>, caller: Caller, Path(path): Path<Strin
     let zone = zone(&app, &campaign.definition).await?;
     let reader = Reader::of(&app, &campaign, "").await?;
     let mut all = Vec::new();
-    let Content::Sms(sms) = &campaign.definition.content;
+    let sms = match &campaign.definition.content {
+        Content::Sms(sms) => sms,
+        Content::Voice(_) => return Ok(Redirect::to(&format!("/campaigns/{id}/calls")).into_response()),
+    };
     for m in &sms.messages {
         let preview = Some(reader.look(&app, &m.text, m.template).await?);
         let send = SendForm::of(&m.send, &zone);

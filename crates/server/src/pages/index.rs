@@ -9,7 +9,10 @@ use axum::{
     response::Response,
     routing::get,
 };
-use campaign::{Action, Channel, ListId, Status, Totals};
+use campaign::{
+    Action, Channel, ListId, Status, Totals,
+    outcome::{self, Place},
+};
 use jiff::{civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use store::{Campaign, CampaignFilter, CampaignSort};
@@ -129,19 +132,29 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn of(campaign: Campaign, lists: &HashMap<ListId, String>) -> Self {
+    pub(super) fn of(app: &App, campaign: Campaign, lists: &HashMap<ListId, String>) -> Self {
         let named: Vec<&str> = campaign
             .definition
             .list_ids
             .iter()
             .map(|id| lists.get(id).map_or("(deleted list)", String::as_str))
             .collect();
+        let campaign = app.with_live(campaign);
         Self {
             totals: campaign.sum(),
             actions: campaign.available_actions(),
             lists: named.join(", "),
             campaign,
         }
+    }
+
+    /// The count of a place, by its word.
+    pub(super) fn at(&self, place: Place) -> i64 {
+        self.totals[place]
+    }
+
+    pub(super) fn counts(&self) -> impl Iterator<Item = (&'static outcome::Row, i64)> {
+        self.totals.counts(self.campaign.definition.channel())
     }
 
     pub(super) fn status(&self) -> Cow<'static, str> {
@@ -219,7 +232,7 @@ async fn index(State(app): State<App>, caller: Caller, Query(asked): Query<Asked
     let lists = list_names(&app).await?;
     let index = Index {
         me: Me::new(caller, "campaigns"),
-        rows: found.into_iter().map(|c| Row::of(c, &lists)).collect(),
+        rows: found.into_iter().map(|c| Row::of(&app, c, &lists)).collect(),
         senders: app.store.senders().await?,
         asked,
         any,

@@ -4,6 +4,7 @@
 //! successful action answers with another address, so that a reload does nothing twice.
 
 mod access;
+mod calls;
 mod chart;
 mod contacts;
 mod details;
@@ -15,10 +16,12 @@ mod planning;
 mod pools;
 mod preview;
 mod routes;
+mod script;
 mod send;
 mod session;
 mod settings;
 mod texts;
+mod trunks;
 mod webhooks;
 mod words;
 
@@ -44,7 +47,7 @@ use crate::{
 
 /// What a page may load: only from its own server.
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; \
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; media-src 'self'; form-action 'self'; \
      base-uri 'none'; frame-ancestors 'none'",
 );
 
@@ -55,6 +58,7 @@ pub(crate) fn routes() -> Router<App> {
         .merge(index::routes())
         .merge(details::routes())
         .merge(editor::routes())
+        .merge(calls::routes())
         .merge(preview::routes())
         .merge(planning::routes())
         .merge(contacts::routes())

@@ -92,7 +92,7 @@ impl Reader {
     pub(super) async fn of(app: &App, campaign: &Campaign, see: &str) -> store::Result<Self> {
         let d = &campaign.definition;
         let price = match d.route_id {
-            Some(route) => app.store.route(route).await?.config.price_per_segment,
+            Some(route) => app.store.route(route).await?.config.price_per_unit(),
             None => None,
         };
         let currency = app.store.settings().await?.currency;

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use store::{ReplyFilter, ReplyRow, RouteConfig, RouteKind, TestSend};
 
-use super::{Me, Posted, Refused, Shown, Wrong, again, page, t, words};
+use super::{Me, Posted, Refused, Shown, Wrong, again, page, t, trunks, words};
 use crate::{
     App,
     auth::Caller,
@@ -106,18 +106,30 @@ impl RouteForm {
         self.0.get(field).map_or("", String::as_str)
     }
 
+    fn is_trunk(&self) -> bool {
+        self.of("kind") == "sip"
+    }
+
     fn is_on(&self, field: &str) -> bool {
         !self.of(field).is_empty()
     }
 
-    fn new() -> Self {
-        let usual = json!({"name": "", "kind": "smpp", "host": "", "port": 2775, "system_id": ""});
+    /// A new SMSC, or a new trunk.
+    fn new(is_trunk: bool) -> Self {
+        let usual = if is_trunk {
+            json!({"name": "", "kind": "sip", "host": ""})
+        } else {
+            json!({"name": "", "kind": "smpp", "host": "", "port": 2775, "system_id": ""})
+        };
         RouteConfig::read(usual).map(|config| Self::shown(&config)).unwrap_or_default()
     }
 
     /// The present settings. A password is never shown.
     fn shown(config: &RouteConfig) -> Self {
-        let RouteKind::Smpp(smpp) = &config.kind;
+        let smpp = match &config.kind {
+            RouteKind::Smpp(smpp) => smpp,
+            RouteKind::Sip(trunk) => return Self(trunks::shown(config, trunk)),
+        };
         let word =
             |r: &store::Refusal| serde_json::to_value(r).ok().and_then(|v| Some(v.as_str()?.to_owned()));
         let refusals = smpp.refusals.iter().filter_map(|(code, r)| Some(format!("{code} {}", word(r)?)));
@@ -143,6 +155,9 @@ impl RouteForm {
 
     /// The value as the API takes it.
     fn change(&self) -> Result<Value, Problem> {
+        if self.is_trunk() {
+            return trunks::change(&self.0);
+        }
         let number = |field: &str| {
             let number = self.of(field).trim().parse::<u32>();
             number.map(Value::from).map_err(|_| Problem::field(field, t::say("whole-number")))
@@ -203,7 +218,7 @@ impl RouteForm {
 }
 
 /// A plain value in the form in which it is typed.
-fn plain(value: &Value) -> Option<String> {
+pub(super) fn plain(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -255,8 +270,15 @@ impl EditRoute {
     }
 }
 
-async fn new(caller: Caller) -> Shown {
-    Ok(page(&EditRoute::new(caller, RouteForm::new(), Wrong::default())))
+/// Which kind of route is added.
+#[derive(Deserialize)]
+struct NewKind {
+    #[serde(default)]
+    kind: String,
+}
+
+async fn new(caller: Caller, Query(new): Query<NewKind>) -> Shown {
+    Ok(page(&EditRoute::new(caller, RouteForm::new(new.kind == "sip"), Wrong::default())))
 }
 
 async fn create(State(app): State<App>, caller: Caller, Posted(form): Posted<RouteForm>) -> Shown {

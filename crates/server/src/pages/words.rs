@@ -3,7 +3,10 @@
 
 use std::borrow::Cow;
 
-use campaign::{Action, Channel, Status, lifecycle};
+use campaign::{
+    Action, Channel, Status,
+    lifecycle::{self, Circumstances},
+};
 use jiff::SignedDuration;
 use serde_json::Value;
 
@@ -44,9 +47,10 @@ pub(super) fn action(action: impl Given<Action>) -> Cow<'static, str> {
 
 /// Why an action is not offered: when it is. None if a campaign of this kind never has it.
 pub(super) fn only_while(channel: Channel, what: Action) -> Option<Cow<'static, str>> {
+    const ALL: Circumstances = Circumstances { held: true, calls_up: true };
     let allowed: Vec<_> = Status::ALL
         .into_iter()
-        .filter(|s| lifecycle::available_actions(channel, *s, true).contains(&what))
+        .filter(|s| lifecycle::available_actions(channel, *s, ALL).contains(&what))
         .map(status)
         .collect();
     let words = match allowed.as_slice() {

@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use server::{App, config::Config, permission::Rule, reach::Reach, webhook::Courier};
 use sms::SmppRoute;
-use store::{Role, Store};
+use store::{Role, RouteKind, Store};
+use voice::{Equipment, Prompts, SipRoute, media::Media};
 
 /// Far more than any step here needs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -70,13 +71,22 @@ impl World {
         for (name, role) in [(SECRET, Role::Admin), ("manager", Role::Manager), ("reader", Role::Viewer)] {
             store.add_token(name.into(), role, name, fixture::by(Timestamp::now())).await.unwrap();
         }
-        let connect: engine::Connect = Box::new(|route, reports, opt_outs| {
-            Arc::new(SmppRoute::start(route.id, &route.config, reports, opt_outs))
+        let library = Box::new(server::sounds::Uploads(store.clone()));
+        let speech = Err("a test renders no speech".to_owned());
+        let equipment = Equipment {
+            media: Arc::new(Media::start(1).unwrap()),
+            prompts: Arc::new(Prompts::new(speech, library)),
+        };
+        let prompts = equipment.prompts.clone();
+        let connect: engine::Connect = Box::new(move |route, reports, opt_outs| match &route.config.kind {
+            RouteKind::Smpp(smpp) => Arc::new(SmppRoute::start(route.id, smpp, reports, opt_outs)),
+            RouteKind::Sip(trunk) => Arc::new(SipRoute::start(trunk, equipment.clone(), reports, opt_outs)),
         });
         let engine =
             engine::Engine::start(store.clone(), "one".into(), connect, Timestamp::now()).await.unwrap();
         let app = App::with(store.clone(), config);
         let _ = app.engine.set(engine.handle());
+        let _ = app.prompts.set(prompts);
         tokio::spawn(engine.run());
         tokio::spawn(Courier::new(&app).unwrap().run());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -25,7 +25,7 @@ impl World {
         let now = Timestamp::now();
         let data = Data::with(fixture::people(people, &[]), route, now).await;
         let connect: engine::Connect = Box::new(|route, reports, opt_outs| {
-            Arc::new(SmppRoute::start(route.id, &route.config, reports, opt_outs))
+            Arc::new(SmppRoute::start(route.id, fixture::smpp(&route.config), reports, opt_outs))
         });
         let engine = Engine::start(data.store.clone(), "one".into(), connect, now).await.unwrap();
         Self { data, engine }

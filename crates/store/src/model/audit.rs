@@ -101,6 +101,12 @@ pub enum Deed {
     RouteChanged,
     /// A route was tested with one message.
     RouteTried,
+    /// Audio was uploaded.
+    AudioAdded,
+    /// An upload was deleted.
+    AudioDeleted,
+    /// Calls that were up were ended by hand.
+    CallsHungUp,
     /// A pool of senders was added.
     PoolAdded,
     /// A pool of senders was changed.
@@ -155,6 +161,7 @@ impl From<Action> for Deed {
             Action::Archive => Self::CampaignArchived,
             Action::Clone => Self::CampaignCloned,
             Action::Release => Self::CampaignReleased,
+            Action::HangUp => Self::CallsHungUp,
         }
     }
 }

@@ -1,10 +1,15 @@
 //! Campaigns as people see them.
 
-use campaign::{Action, CampaignId, Channel, Status, Totals, lifecycle, money::Money};
+use campaign::{
+    Action, CampaignId, Channel, Status, Totals,
+    lifecycle::{self, Circumstances},
+    money::Money,
+    outcome::Place,
+};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Definition;
+use super::{Definition, StepCount};
 
 /// A campaign in its present state.
 #[derive(Debug, Clone)]
@@ -37,12 +42,27 @@ pub struct Campaign {
     pub finished_at: Option<Timestamp>,
     /// Totals of each message.
     pub totals: Vec<Totals>,
+    /// How often calls came to each step of its script.
+    pub steps: Vec<StepCount>,
 }
 
 impl Campaign {
     /// The actions that a person can take now.
     pub fn available_actions(&self) -> Vec<Action> {
-        lifecycle::available_actions(self.definition.channel(), self.status, self.held)
+        lifecycle::available_actions(self.definition.channel(), self.status, self.circumstances())
+    }
+
+    fn circumstances(&self) -> Circumstances {
+        let sum = self.sum();
+        let up = [Place::Dialing, Place::Ringing, Place::InProgress];
+        Circumstances { held: self.held, calls_up: up.into_iter().any(|place| sum[place] > 0) }
+    }
+
+    /// Tells apart the calls that are up ([`Totals::tell_apart`]).
+    pub fn tell_apart(&mut self, ringing: u32, in_progress: u32) {
+        if let Some(totals) = self.totals.first_mut() {
+            totals.tell_apart(ringing.into(), in_progress.into());
+        }
     }
 
     /// Totals over all messages.

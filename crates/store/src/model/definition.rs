@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use campaign::{Channel, ListId, RouteId, Window, ZoneGroup, iso_duration, money::Money};
 pub use campaign::{
     Content, Problem,
-    content::{Message, Sms, text_warnings},
+    content::{Message, Sms, Voice, text_warnings},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -98,12 +98,15 @@ impl Definition {
         let content = match own.remove("channel") {
             Some(Value::String(word)) if word == Channel::Sms.word() => Content::Sms(flat::part(own)?),
             Some(Value::String(word)) if word == Channel::Voice.word() => {
-                return Err(Problem::new("channel", "voice campaigns are not supported yet; use sms"));
+                Content::Voice(Box::new(flat::part(own)?))
             }
             Some(other) => {
-                return Err(Problem::new("channel", format!("{other} is no channel; use \"sms\"")));
+                let message = format!("{other} is no channel; use \"sms\" or \"voice\"");
+                return Err(Problem::new("channel", message));
             }
-            None => return Err(Problem::new("channel", "say which channel it is for: \"sms\"")),
+            None => {
+                return Err(Problem::new("channel", "say which channel it is for: \"sms\" or \"voice\""));
+            }
         };
         let Common {
             name,
@@ -200,7 +203,6 @@ mod tests {
             ("naem", json!("x")),
             ("script", json!({})),
             ("channel", json!("fax")),
-            ("channel", json!("voice")),
             ("channel", json!(1)),
             ("messages", json!("x")),
             ("pilot", json!(0)),
@@ -215,6 +217,19 @@ mod tests {
                 refused.field == field || refused.message.contains(field),
                 "{field} {value}: {refused:?}"
             );
+        }
+        for field in ["sender", "messages", "script.steps.hello.sya"] {
+            let mut definition = json!({"channel": "voice", "name": "x", "script": {"first": "hello", "steps": {
+                "hello": {"say": "Hello", "next": "bye"}, "bye": {"hang_up": true}}}});
+            assert_eq!(Definition::read(definition.clone()).map(|d| d.channel()), Ok(Channel::Voice));
+            let mut at = &mut definition;
+            for part in field.split('.') {
+                at = &mut at[part];
+            }
+            *at = json!("x");
+            let refused = Definition::read(definition).unwrap_err();
+            let last = field.rsplit('.').next().unwrap();
+            assert!(refused.field.contains(last) || refused.message.contains(last), "{refused:?}");
         }
         let nothing = Definition::read(json!({"name": "x"})).unwrap_err();
         assert_eq!(nothing.field, "channel");

@@ -2,28 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use campaign::{RouteId, money::Money};
+use campaign::{Channel, RouteId, money::Money};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::{Problem, SmppConfig, flat};
+use super::{Problem, SipConfig, SmppConfig, flat};
 
 /// Fields that every route has; all others belong to its kind.
-const COMMON: [&str; 5] = ["name", "rate_per_second", "claim_budget", "price_per_segment", "disabled"];
-/// Messages a second where no rate is set.
-const DEFAULT_RATE: u32 = 500;
+const COMMON: [&str; 2] = ["name", "disabled"];
 
 /// The settings of a route. In JSON one flat object, whose `kind` says which further fields it has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RouteConfig {
     /// The name; unique.
     pub name: String,
-    /// Messages per second over all binds; segments count.
-    pub rate_per_second: u32,
-    /// Messages claimed and not yet committed; default 4 × binds × window.
-    pub claim_budget: Option<u32>,
-    /// What a segment costs, in the account's currency.
-    pub price_per_segment: Option<Money>,
     /// Whether the route is switched off.
     pub disabled: bool,
     /// The kind of carrier, and how it is reached.
@@ -37,6 +29,8 @@ pub struct RouteConfig {
 pub enum RouteKind {
     /// SMPP 3.4.
     Smpp(Box<SmppConfig>),
+    /// SIP.
+    Sip(Box<SipConfig>),
 }
 
 impl RouteKind {
@@ -44,6 +38,23 @@ impl RouteKind {
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Smpp(_) => "smpp",
+            Self::Sip(_) => "sip",
+        }
+    }
+
+    /// What it carries, in words.
+    pub const fn carries(&self) -> &'static str {
+        match self {
+            Self::Smpp(_) => "messages",
+            Self::Sip(_) => "calls",
+        }
+    }
+
+    /// The channel that it carries.
+    pub const fn channel(&self) -> Channel {
+        match self {
+            Self::Smpp(_) => Channel::Sms,
+            Self::Sip(_) => Channel::Voice,
         }
     }
 }
@@ -52,18 +63,8 @@ impl RouteKind {
 #[serde(deny_unknown_fields)]
 struct Common {
     name: String,
-    #[serde(default = "default_rate")]
-    rate_per_second: u32,
-    #[serde(default)]
-    claim_budget: Option<u32>,
-    #[serde(default)]
-    price_per_segment: Option<Money>,
     #[serde(default)]
     disabled: bool,
-}
-
-const fn default_rate() -> u32 {
-    DEFAULT_RATE
 }
 
 impl RouteConfig {
@@ -75,28 +76,55 @@ impl RouteConfig {
         let (common, mut own) = flat::parts(value, &COMMON, "route")?;
         let kind = match own.remove("kind") {
             Some(Value::String(word)) if word == "smpp" => RouteKind::Smpp(Box::new(flat::part(own)?)),
+            Some(Value::String(word)) if word == "sip" => RouteKind::Sip(Box::new(flat::part(own)?)),
             Some(other) => {
-                return Err(Problem::new("kind", format!("{other} is no kind of route; use \"smpp\"")));
+                let message = format!("{other} is no kind of route; use \"smpp\" or \"sip\"");
+                return Err(Problem::new("kind", message));
             }
-            None => return Err(Problem::new("kind", "say which kind of route it is: \"smpp\"")),
+            None => {
+                return Err(Problem::new("kind", "say which kind of route it is: \"smpp\" or \"sip\""));
+            }
         };
-        let Common { name, rate_per_second, claim_budget, price_per_segment, disabled } = flat::part(common)?;
-        Ok(Self { name, rate_per_second, claim_budget, price_per_segment, disabled, kind })
+        let Common { name, disabled } = flat::part(common)?;
+        Ok(Self { name, disabled, kind })
     }
 
-    /// The most messages that a crash can leave in doubt.
-    pub fn claim_budget(&self) -> u32 {
-        let RouteKind::Smpp(smpp) = &self.kind;
-        let usual = u32::from(smpp.binds).saturating_mul(smpp.window).saturating_mul(4);
-        self.claim_budget.unwrap_or(usual).max(1)
+    /// Segments to send, or calls to begin, in a second.
+    pub fn per_second(&self) -> u32 {
+        match &self.kind {
+            RouteKind::Smpp(smpp) => smpp.rate_per_second,
+            RouteKind::Sip(sip) => sip.calls_per_second,
+        }
+    }
+
+    /// Segments claimed and not yet committed, or calls at once: the most that a crash can leave in doubt.
+    pub fn at_once(&self) -> u32 {
+        match &self.kind {
+            RouteKind::Smpp(smpp) => smpp.claim_budget(),
+            RouteKind::Sip(sip) => sip.max_calls,
+        }
+    }
+
+    /// What each unit of a rate costs; a call costs by its length, which nobody knows before.
+    pub fn price_per_unit(&self) -> Option<Money> {
+        match &self.kind {
+            RouteKind::Smpp(smpp) => smpp.price_per_segment,
+            RouteKind::Sip(_) => None,
+        }
     }
 
     /// Whether `next` would send this route's password to another host, or in another way: then whoever changes the
     /// route must type the password again.
     pub fn leads_elsewhere(&self, next: &Self) -> bool {
-        let (RouteKind::Smpp(now), RouteKind::Smpp(then)) = (&self.kind, &next.kind);
-        let way = |c: &SmppConfig| (c.hosts(), c.tls, c.tls_ca.clone());
-        !now.password.expose().is_empty() && way(now) != way(then)
+        match (&self.kind, &next.kind) {
+            (RouteKind::Smpp(now), RouteKind::Smpp(then)) => {
+                !now.password.expose().is_empty() && now.way() != then.way()
+            }
+            (RouteKind::Sip(now), RouteKind::Sip(then)) => {
+                !now.password.expose().is_empty() && now.way() != then.way()
+            }
+            (RouteKind::Smpp(_), RouteKind::Sip(_)) | (RouteKind::Sip(_), RouteKind::Smpp(_)) => true,
+        }
     }
 }
 
@@ -146,7 +174,7 @@ mod tests {
     fn what_the_version_before_stored_is_read_and_written_in_the_same_flat_form() {
         let before: Value = serde_json::from_str(BEFORE).unwrap();
         let config: RouteConfig = serde_json::from_str(BEFORE).unwrap();
-        assert_eq!((config.claim_budget(), config.rate_per_second), (400, 300));
+        assert_eq!((config.at_once(), config.per_second()), (400, 300));
         let Value::Object(now) = serde_json::to_value(&config).unwrap() else { panic!() };
         for (field, value) in before.as_object().unwrap() {
             assert_eq!(now[field], *value, "{field}");
@@ -164,7 +192,7 @@ mod tests {
             ("window", json!(5_000_000_000_u64)),
             ("rate_per_second", json!(1.5)),
             ("disabled", json!("no")),
-            ("kind", json!("sip")),
+            ("kind", json!("fax")),
             ("bind_mode", json!("receiver")),
             ("number_form", json!("0049")),
             ("default_alphabet", json!("utf-8")),
@@ -194,7 +222,7 @@ mod tests {
         let mut route: Value = serde_json::from_str(BEFORE).unwrap();
         route["window"] = json!(u32::MAX);
         route["binds"] = json!(u16::MAX);
-        assert_eq!(RouteConfig::read(route).unwrap().claim_budget(), u32::MAX);
+        assert_eq!(RouteConfig::read(route).unwrap().at_once(), u32::MAX);
     }
 
     #[test]

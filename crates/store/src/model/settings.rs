@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, num::NonZeroU32};
 
-use campaign::{Sender, Window, ZoneGroup, keyword, msisdn::Country, segment};
+use campaign::{Channel, Sender, Window, ZoneGroup, keyword, msisdn::Country, segment};
 use jiff::{SignedDuration, civil::Date};
 use serde::{Deserialize, Serialize};
 
-use super::{AnswerTexts, Problem};
+use super::{AnswerTexts, Barred, Problem};
 
 /// The language for contacts whose language is unknown or has no texts of its own.
 pub const DEFAULT_LANGUAGE: &str = "en";
@@ -61,6 +61,16 @@ pub enum OptOutScope {
 impl OptOutScope {
     /// Every scope.
     pub const ALL: [Self; 3] = [Self::Everything, Self::Channel, Self::Purpose];
+
+    /// What an opt-out that came through `channel`, from a campaign for `purpose`, bars from; an empty purpose stands
+    /// for every purpose.
+    pub const fn of(self, channel: Channel, purpose: &str) -> (Barred, &str) {
+        match self {
+            Self::Everything => (Barred::All, ""),
+            Self::Channel => (Barred::of(channel), ""),
+            Self::Purpose => (Barred::of(channel), purpose),
+        }
+    }
 }
 
 /// A communication limit.

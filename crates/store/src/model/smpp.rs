@@ -1,6 +1,6 @@
 //! How an SMSC is reached and what it wants (SMPP 3.4), and what is wrong with such settings.
 
-use campaign::{Tlvs, msisdn::Country};
+use campaign::{Tlvs, money::Money, msisdn::Country};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
@@ -29,10 +29,24 @@ const LAST_NPI: u8 = 18;
 const SHORTEST_WAIT: SignedDuration = SignedDuration::from_secs(1);
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(10);
 
+/// The highest rate: far beyond what a carrier takes or a machine sends.
+const MOST_PER_SECOND: u32 = 10_000_000;
+/// The most messages of a route to keep in memory at once.
+const MOST_CLAIMED: u32 = 1_000_000;
+
 /// How an SMSC is reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SmppConfig {
+    /// Messages per second over all binds; segments count.
+    #[serde(default = "five_hundred")]
+    pub rate_per_second: u32,
+    /// Messages claimed and not yet committed; default 4 × binds × window.
+    #[serde(default)]
+    pub claim_budget: Option<u32>,
+    /// What a segment costs, in the account's currency.
+    #[serde(default)]
+    pub price_per_segment: Option<Money>,
     /// The host's name or address; may be left out where `hosts` has all of them.
     #[serde(default)]
     pub host: String,
@@ -180,6 +194,10 @@ const fn one() -> u16 {
     1
 }
 
+const fn five_hundred() -> u32 {
+    500
+}
+
 const fn hundred() -> u32 {
     100
 }
@@ -203,6 +221,17 @@ impl SmppConfig {
         let further = self.hosts.iter().filter_map(|text| place(text, self.port));
         let first = Some((self.host.trim().to_owned(), self.port)).filter(|(host, _)| !host.is_empty());
         first.into_iter().chain(further).collect()
+    }
+
+    /// Where the password is sent, and how.
+    pub(crate) fn way(&self) -> (Vec<(String, u16)>, bool, Option<&str>) {
+        (self.hosts(), self.tls, self.tls_ca.as_deref())
+    }
+
+    /// The most messages to claim and not commit yet.
+    pub fn claim_budget(&self) -> u32 {
+        let usual = u32::from(self.binds).saturating_mul(self.window).saturating_mul(4);
+        self.claim_budget.unwrap_or(usual).max(1)
     }
 
     /// The route's own country.
@@ -240,6 +269,8 @@ impl SmppConfig {
             }
         }
         for (field, value, most) in [
+            ("rate_per_second", self.rate_per_second, MOST_PER_SECOND),
+            ("claim_budget", self.claim_budget.unwrap_or(1), MOST_CLAIMED),
             ("port", u32::from(self.port), u32::from(u16::MAX)),
             ("binds", u32::from(self.binds), u32::from(MOST_BINDS)),
             ("window", self.window, MOST_WINDOW),

@@ -7,10 +7,11 @@ use std::{
 
 use campaign::{
     Address, CampaignId, ClaimId, Msisdn, Outcome, RouteId, Sender, Senders, SkipReason, Status, WaveId,
+    retry,
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Answer, AnswerFate, Definition, Reply};
+use super::{Answer, AnswerFate, CallEnded, CallOptOut, CampaignError, Definition, Reply};
 
 /// Everything the engine may have to do.
 #[derive(Debug, Clone, Default)]
@@ -194,6 +195,8 @@ pub struct Recipient {
     pub fields: Option<Box<str>>,
     /// The tries so far.
     pub tries: Tries,
+    /// The calls so far that count; empty for messages.
+    pub calls: Vec<retry::Call>,
 }
 
 /// The tries of one message to one recipient.
@@ -316,6 +319,12 @@ pub struct Cycle {
     pub answered: Vec<(i64, AnswerFate)>,
     /// Routes to take answers for.
     pub answer: Vec<RouteId>,
+    /// Calls that have ended.
+    pub calls: Vec<CallEnded>,
+    /// People who pressed the key that opts out.
+    pub opt_outs: Vec<CallOptOut>,
+    /// Campaigns that cannot go on, and why.
+    pub broken: Vec<(CampaignId, CampaignError)>,
 }
 
 /// The tail of a claim that was not written.
@@ -351,6 +360,8 @@ impl Cycle {
             claims: self.claims.extract_if(.., |request| request.campaign() == campaign).collect(),
             due: self.due.extract_if(.., |due| *due == campaign).collect(),
             late: self.late.extract_if(.., |(late, _)| *late == campaign).collect(),
+            calls: self.calls.extract_if(.., |call| call.campaign == campaign).collect(),
+            broken: self.broken.extract_if(.., |(broken, _)| *broken == campaign).collect(),
             ..Self::default()
         }
     }
@@ -361,7 +372,10 @@ impl Cycle {
         let unwritten = self.unwritten.iter().map(|u| u.campaign);
         let claims = self.claims.iter().map(ClaimRequest::campaign);
         let late = self.late.iter().map(|(campaign, _)| *campaign);
-        settled.chain(unwritten).chain(claims).chain(late).chain(self.due.iter().copied()).collect()
+        let calls = self.calls.iter().map(|call| call.campaign);
+        let broken = self.broken.iter().map(|(campaign, _)| *campaign);
+        let due = self.due.iter().copied();
+        settled.chain(unwritten).chain(claims).chain(late).chain(calls).chain(broken).chain(due).collect()
     }
 
     /// Empties it, and keeps its memory.
@@ -379,6 +393,9 @@ impl Cycle {
             stepped,
             answered,
             answer,
+            calls,
+            opt_outs,
+            broken,
         } = self;
         settled.clear();
         low.clear();
@@ -392,6 +409,9 @@ impl Cycle {
         *stepped = None;
         answered.clear();
         answer.clear();
+        calls.clear();
+        opt_outs.clear();
+        broken.clear();
     }
 
     /// Whether there is nothing to store.
@@ -407,6 +427,9 @@ impl Cycle {
             && self.stepped.is_none()
             && self.answered.is_empty()
             && self.answer.is_empty()
+            && self.calls.is_empty()
+            && self.opt_outs.is_empty()
+            && self.broken.is_empty()
     }
 }
 

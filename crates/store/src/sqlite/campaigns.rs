@@ -3,15 +3,15 @@
 use super::writer::Effect;
 use crate::Change;
 use campaign::{
-    Action, CampaignId, Channel, Outcome, RouteId, SendAs, Status, Totals,
+    Action, CampaignId, Channel, ListId, Outcome, RouteId, SendAs, Status, Totals,
     lifecycle::{self, Cause},
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Store, audit, lists, ms, operate, pools, settings, time};
+use super::{Store, audit, calls, lists, ms, operate, pools, settings, time};
 use crate::{
     By, Campaign, CampaignFilter, CampaignSort, Deed, Definition, Place, Problem, Result, Route, RouteConfig,
-    StoreError, TimelineEntry, save,
+    RouteKind, StoreError, TimelineEntry, save,
 };
 
 /// A campaign's row, without its totals.
@@ -31,6 +31,18 @@ pub(super) struct Loaded {
     pub(super) started_at: Option<i64>,
     pub(super) finished_at: Option<i64>,
     pub(super) restarted_at: Option<i64>,
+}
+
+impl Loaded {
+    /// Where its deliveries are that are claimed.
+    pub(super) const fn under_way(&self) -> Place {
+        Place::under_way(self.definition.channel())
+    }
+
+    /// Where its deliveries are that will not leave any more.
+    pub(super) fn left(&self) -> Place {
+        Place::left([Some(self.status), self.archived_from].contains(&Some(Status::Errored)))
+    }
 }
 
 const COLUMNS: &str = "id, definition, status, archived_from, version, epoch, fields, audience, created_at, scheduled_at, \
@@ -101,7 +113,8 @@ pub(super) fn active(c: &Connection) -> Result<Vec<CampaignId>> {
 }
 
 pub(super) fn full(c: &Connection, l: Loaded) -> Result<Campaign> {
-    let totals = totals(c, l.id, l.definition.content.deliveries())?;
+    let totals = totals(c, &l)?;
+    let steps = calls::steps(c, &l)?;
     let held = c
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM wave WHERE campaign_id = ?1 AND open AND held AND next_seq < to_seq)
                  OR EXISTS (SELECT 1 FROM retry WHERE campaign_id = ?1 AND open AND held)")?
@@ -121,12 +134,14 @@ pub(super) fn full(c: &Connection, l: Loaded) -> Result<Campaign> {
         started_at: l.started_at.map(time),
         finished_at: l.finished_at.map(time),
         totals,
+        steps,
     })
 }
 
 /// Totals of each message: stored outcomes from the tally, the rest from waves, claims and retries.
-fn totals(c: &Connection, id: CampaignId, deliveries: usize) -> Result<Vec<Totals>> {
-    let mut totals = vec![Totals::default(); deliveries];
+fn totals(c: &Connection, l: &Loaded) -> Result<Vec<Totals>> {
+    let id = l.id;
+    let mut totals = vec![Totals::default(); l.definition.content.deliveries()];
     let mut add = |sql: &str, put: &dyn Fn(&mut Totals, i64, i64)| -> Result<()> {
         let mut statement = c.prepare_cached(sql)?;
         let mut rows = statement.query([id.0])?;
@@ -142,12 +157,12 @@ fn totals(c: &Connection, id: CampaignId, deliveries: usize) -> Result<Vec<Total
         "SELECT message_no, outcome, sum(count) FROM tally WHERE campaign_id = ?1 GROUP BY 1, 2",
         &|t, outcome, n| {
             if let Some(outcome) = Outcome::from_code(outcome as u8) {
-                *t.at(Place::Settled(outcome)) += n;
+                t[Place::Settled(outcome)] += n;
             }
         },
     )?;
-    let unsent =
-        |t: &mut Totals, open: i64, n: i64| *(if open == 1 { &mut t.pending } else { &mut t.cancelled }) += n;
+    let (under_way, left) = (l.under_way(), l.left());
+    let unsent = |t: &mut Totals, open: i64, n: i64| t[if open == 1 { Place::Pending } else { left }] += n;
     add(
         "SELECT message_no, open, sum(to_seq - next_seq) FROM wave WHERE campaign_id = ?1 GROUP BY 1, 2",
         &unsent,
@@ -157,7 +172,7 @@ fn totals(c: &Connection, id: CampaignId, deliveries: usize) -> Result<Vec<Total
         &unsent,
     )?;
     add("SELECT message_no, 1, sum(left_over) FROM claim WHERE campaign_id = ?1 GROUP BY 1", &|t, _, n| {
-        t.sending += n;
+        t[under_way] += n;
     })?;
     Ok(totals)
 }
@@ -173,11 +188,51 @@ pub(super) fn encode(definition: &Definition) -> Result<String> {
     serde_json::to_string(definition).map_err(|e| StoreError::Database(e.to_string()))
 }
 
-/// Checks a definition and what it refers to.
-fn check(c: &Connection, d: &Definition) -> Result<()> {
+/// The fields that contacts have.
+pub(super) fn fields(c: &Connection) -> Result<Vec<String>> {
     let mut fields: Vec<String> = save::KNOWN_FIELDS.map(str::to_owned).into();
     fields.extend(lists::custom_fields(c)?);
-    let mut problems = save::definition(d, &fields);
+    Ok(fields)
+}
+
+/// Whether the route carries what is defined: its channel, and as one of its own numbers where calls show one.
+pub(super) fn carried(c: &Connection, d: &Definition) -> Result<Vec<Problem>> {
+    let mut problems = Vec::new();
+    let Some(id) = d.route_id else { return Ok(problems) };
+    let Some(route) = route(c, id)? else {
+        problems.push(Problem::new("route_id", format!("there is no route {id}")));
+        return Ok(problems);
+    };
+    if route.kind.channel() != d.channel() {
+        let message = format!("the route '{}' carries {} alone", route.name, route.kind.carries());
+        problems.push(Problem::new("route_id", message));
+    } else if let RouteKind::Sip(sip) = &route.kind {
+        let shown = match d.content.send_as() {
+            Some(SendAs::One(number)) => vec![number.clone()],
+            Some(SendAs::Pool(pool)) => pools::senders_of(c, *pool)?,
+            None => Vec::new(),
+        };
+        for number in shown.iter().filter(|number| !sip.numbers.contains(number)) {
+            let message = format!("{number} is none of the numbers of the route '{}'", route.name);
+            problems.push(Problem::new("caller_id", message));
+        }
+    }
+    Ok(problems)
+}
+
+/// The settings of a route.
+pub(super) fn route(c: &Connection, id: RouteId) -> Result<Option<RouteConfig>> {
+    let json: Option<String> = c
+        .prepare_cached("SELECT config FROM route WHERE id = ?1")?
+        .query_row([id.0], |r| r.get(0))
+        .optional()?;
+    json.map(|json| serde_json::from_str(&json).map_err(|e| StoreError::Database(e.to_string()))).transpose()
+}
+
+/// Checks a definition and what it refers to.
+fn check(c: &Connection, d: &Definition) -> Result<()> {
+    let mut problems = save::definition(d, &fields(c)?);
+    problems.extend(carried(c, d)?);
     if let Some(purpose) = &d.purpose {
         let known = settings::read(c)?.purposes;
         if !known.contains(purpose) {
@@ -190,11 +245,6 @@ fn check(c: &Connection, d: &Definition) -> Result<()> {
         if !exists("SELECT 1 FROM list WHERE id = ?1", list.0)? {
             problems.push(Problem::new(format!("list_ids[{i}]"), format!("there is no list {list}")));
         }
-    }
-    if let Some(route) = d.route_id
-        && !exists("SELECT 1 FROM route WHERE id = ?1", route.0)?
-    {
-        problems.push(Problem::new("route_id", format!("there is no route {route}")));
     }
     if let Some(SendAs::Pool(pool)) = d.content.send_as()
         && !exists("SELECT 1 FROM pool WHERE id = ?1", pool.0)?
@@ -229,6 +279,58 @@ fn insert(c: &Connection, d: &Definition, deed: Deed, by: &By) -> Result<Campaig
     Ok(id)
 }
 
+/// Whether a campaign at `version` may become `d`.
+pub(super) fn may_edit(c: &Connection, old: &Loaded, version: i64, d: &Definition) -> Result<()> {
+    lifecycle::transition(old.definition.channel(), old.status, Cause::Act(Action::Edit))?;
+    if old.version != version {
+        return Err(StoreError::Stale { now: old.version });
+    }
+    if old.status != Status::Defined && old.definition.channel() != d.channel() {
+        return Err(vec![Problem::new("channel", "the channel of a scheduled campaign cannot change")].into());
+    }
+    check(c, d)
+}
+
+/// Replaces a definition.
+pub(super) fn replace(c: &Connection, old: &Loaded, d: Definition, by: &By) -> Result<()> {
+    let id = old.id;
+    let d = Definition { name: save::tidy(&d.name), ..d };
+    let key = free(c, &d.name, Some(id))?;
+    c.execute(
+        "UPDATE campaign SET name = ?2, definition = ?3, version = version + 1, name_key = ?4, channel = ?5, sends = ?6
+         WHERE id = ?1",
+        (id.0, &d.name, encode(&d)?, key, d.channel().word(), d.content.deliveries() as i64),
+    )
+    .map_err(|e| taken(e, &d.name))?;
+    operate::note(c, id, by, "edited", old.status)?;
+    audit::note(c, by, Deed::CampaignEdited, id)
+}
+
+/// Copies a campaign, for a list of its own where one is given.
+fn copy(
+    c: &Connection,
+    source: Loaded,
+    name: Option<String>,
+    list: Option<ListId>,
+    by: &By,
+) -> Result<CampaignId> {
+    lifecycle::transition(source.definition.channel(), source.status, Cause::Act(Action::Clone))?;
+    let mut d = source.definition;
+    // What was frozen into it came from the account on that day, not from a person.
+    if let Some(written) = written(c, source.id)? {
+        (d.window, d.time_zone) = (written.window, written.time_zone);
+    }
+    d.opt_in_acknowledged = false;
+    if let Some(list) = list {
+        d.list_ids = vec![list];
+    }
+    d.name = match name {
+        Some(name) => name,
+        None => free_name(c, &format!("Copy of {}", d.name))?,
+    };
+    insert(c, &d, Deed::CampaignCloned, by)
+}
+
 impl Store {
     /// Saves a new campaign.
     pub async fn create_campaign(&self, d: Definition, by: By) -> Result<Campaign> {
@@ -240,7 +342,10 @@ impl Store {
         .await
     }
 
-    /// Replaces the definition of a campaign that may be edited.
+    /// Replaces the definition of a campaign that may be edited; a Scheduled one is planned anew.
+    ///
+    /// # Errors
+    /// As [`Store::schedule`] for a Scheduled one, whose old plan then stands.
     pub async fn edit_campaign(
         &self,
         id: CampaignId,
@@ -248,26 +353,22 @@ impl Store {
         d: Definition,
         by: By,
     ) -> Result<Campaign> {
+        if self.campaign(id).await?.status == Status::Scheduled {
+            let store = self.clone();
+            let planned = tokio::task::spawn_blocking(move || store.reschedule_now(id, version, d, &by));
+            return planned.await.map_err(|e| StoreError::Database(e.to_string()))?;
+        }
         if self.is_freezing(id) {
             return Err(StoreError::Busy);
         }
         self.change(id, move |c| {
             let old = load(c, id)?;
-            lifecycle::transition(old.definition.channel(), old.status, Cause::Act(Action::Edit))?;
-            if old.version != version {
+            may_edit(c, &old, version, &d)?;
+            if old.status == Status::Scheduled {
+                // It was scheduled at this moment.
                 return Err(StoreError::Stale { now: old.version });
             }
-            check(c, &d)?;
-            let d = Definition { name: save::tidy(&d.name), ..d };
-            let key = free(c, &d.name, Some(id))?;
-            c.execute(
-                "UPDATE campaign SET name = ?2, definition = ?3, version = version + 1, name_key = ?4, channel = ?5, sends = ?6
-                 WHERE id = ?1",
-                (id.0, &d.name, encode(&d)?, key, d.channel().word(), d.content.deliveries() as i64),
-            )
-            .map_err(|e| taken(e, &d.name))?;
-            operate::note(c, id, &by, "edited", old.status)?;
-            audit::note(c, &by, Deed::CampaignEdited, id)?;
+            replace(c, &old, d, &by)?;
             full(c, load(c, id)?)
         })
         .await
@@ -277,18 +378,29 @@ impl Store {
     pub async fn clone_campaign(&self, id: CampaignId, name: Option<String>, by: By) -> Result<Campaign> {
         self.write_begun(move |c, effects| {
             let source = load(c, id)?;
-            lifecycle::transition(source.definition.channel(), source.status, Cause::Act(Action::Clone))?;
-            let mut d = source.definition;
-            // What was frozen into it came from the account on that day, not from a person.
-            if let Some(written) = written(c, id)? {
-                (d.window, d.time_zone) = (written.window, written.time_zone);
+            let copy = copy(c, source, name, None, &by)?;
+            effects.push(Effect::Told(Change::Campaign(copy)));
+            full(c, load(c, copy)?)
+        })
+        .await
+    }
+
+    /// Copies a voice campaign that ended early, for those whom it did not come to: they become a list of their own.
+    /// Whom it may have called (In doubt) and deleted contacts are not among them.
+    pub async fn clone_remaining(&self, id: CampaignId, name: Option<String>, by: By) -> Result<Campaign> {
+        self.write_begun(move |c, effects| {
+            let source = load(c, id)?;
+            let ended = [Some(source.status), source.archived_from];
+            if source.definition.content.calls().is_none()
+                || !(ended.contains(&Some(Status::Stopped)) || ended.contains(&Some(Status::Errored)))
+            {
+                let (channel, status) = (source.definition.channel(), source.status);
+                let cause = Cause::Act(Action::Clone);
+                return Err(lifecycle::NotAllowed { channel, status, cause }.into());
             }
-            d.opt_in_acknowledged = false;
-            d.name = match name {
-                Some(name) => name,
-                None => free_name(c, &format!("Copy of {}", d.name))?,
-            };
-            let copy = insert(c, &d, Deed::CampaignCloned, &by)?;
+            let list = lists::remaining(c, id, &source.definition.name, by.at)?;
+            audit::note(c, &by, Deed::ListMade, list)?;
+            let copy = copy(c, source, name, Some(list), &by)?;
             effects.push(Effect::Told(Change::Campaign(copy)));
             full(c, load(c, copy)?)
         })

@@ -4,13 +4,14 @@ use campaign::{
     CampaignId, ClaimId, Msisdn, Outcome, SkipReason, WaveId,
     lateness::is_late,
     outcome::{Follow, follow},
+    retry::{self, Called},
     window::Opening,
 };
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    contacts,
+    calls, contacts,
     dispatch::{Turn, zones_of},
     ms, time,
 };
@@ -155,6 +156,9 @@ impl Turn<'_> {
             }
             for (mut recipient, decision) in self.recipients(campaign, message_no, seq, seq + 1)? {
                 recipient.tries = tries;
+                if known.definition.content.calls().is_some() {
+                    recipient.calls = calls::counted(self.c, campaign, seq)?;
+                }
                 match decision {
                     Decision::Goes | Decision::After(_) => recipients.push(recipient),
                     Decision::Waits => {
@@ -255,6 +259,7 @@ impl Turn<'_> {
         let d = &known.definition;
         let (channel, purpose) = (d.channel().word(), d.purpose());
         let go_on = d.content.goes_on_after_failure();
+        let expired = d.content.until().is_some_and(|until| self.now >= ms(until));
         let sql = if message_no == 1 {
             include_str!("sql/claim_read_first.sql")
         } else {
@@ -275,11 +280,14 @@ impl Turn<'_> {
                 number: Msisdn::from_digits(row.get(1)?),
                 fields,
                 tries: Tries::default(),
+                calls: Vec::new(),
             };
             let suppressed: Option<String> = row.get(3)?;
             let previous: Option<u8> = row.get(4)?;
             let waits: Option<i64> = row.get(6)?;
-            let mut decision = if deleted {
+            let mut decision = if expired {
+                Decision::Skip(SkipReason::Expired)
+            } else if deleted {
                 Decision::Skip(SkipReason::Deleted)
             } else if let Some(reason) = suppressed {
                 Decision::Skip(SkipReason::from_word(&reason).unwrap_or(SkipReason::Blocked))
@@ -367,7 +375,7 @@ pub(super) fn next_mark(
     Ok(at.map(time))
 }
 
-/// Settles a recipient who is left out by a rule.
+/// Settles a recipient who is left out by a rule: skipped, or with what the calls so far came to.
 fn skip(campaign: CampaignId, message_no: u32, r: &Recipient, reason: SkipReason) -> Settled {
     Settled {
         claim: ClaimId(0),
@@ -377,7 +385,7 @@ fn skip(campaign: CampaignId, message_no: u32, r: &Recipient, reason: SkipReason
         number: r.number,
         sender: None,
         fate: Fate::Final {
-            outcome: Outcome::Skipped,
+            outcome: retry::best(&r.calls).map_or(Outcome::Skipped, Called::outcome),
             reason: Some(reason),
             code: None,
             detail: None,

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, ToSql, named_params, params};
 
 use super::{
     Store, audience, audit,
-    campaigns::{full, load},
+    campaigns::{Loaded, full, load},
     dispatch::Turn,
     names, time,
 };
@@ -25,7 +25,42 @@ const MOST_NAMED: usize = 1_000;
 const MOST_FAILURES: i64 = 20_000;
 const MOST_REASONS: i64 = 30;
 
-fn row(r: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
+/// What a page says of the deliveries without a row: where those are that are claimed, and those that will not leave.
+#[derive(Clone, Copy)]
+struct Unsettled {
+    under_way: Place,
+    left: Place,
+}
+
+impl Unsettled {
+    fn of(l: &Loaded) -> Self {
+        Self { under_way: l.under_way(), left: l.left() }
+    }
+
+    /// The place that stands for this one in SQL, which knows no channels; none where no delivery of the campaign is
+    /// there.
+    fn asked(self, place: Place) -> Option<Place> {
+        match place {
+            Place::Settled(_) | Place::Pending => Some(place),
+            _ if place == self.under_way => Some(Place::Sending),
+            _ if place == self.left => Some(Place::Cancelled),
+            // Calls that are up are told apart by their route alone.
+            Place::Ringing | Place::InProgress if self.under_way == Place::Dialing => Some(Place::Sending),
+            _ => None,
+        }
+    }
+
+    /// The place that SQL's stands for.
+    const fn told(self, place: Place) -> Place {
+        match place {
+            Place::Sending => self.under_way,
+            Place::Cancelled => self.left,
+            place => place,
+        }
+    }
+}
+
+fn row(r: &Row<'_>, unsettled: Unsettled) -> rusqlite::Result<DeliveryRow> {
     let number: i64 = r.get(2)?;
     let (message, seq) = (r.get(0)?, r.get(1)?);
     Ok(DeliveryRow {
@@ -33,7 +68,7 @@ fn row(r: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
         message,
         seq,
         number: Msisdn::from_digits(number).to_string(),
-        outcome: Place::from_code(r.get(3)?).unwrap_or(Place::Pending),
+        outcome: unsettled.told(Place::from_code(r.get(3)?).unwrap_or(Place::Pending)),
         reason: r.get(4)?,
         code: r.get(5)?,
         detail: r.get(6)?,
@@ -83,7 +118,8 @@ fn candidates(
             "SELECT low, to_seq FROM claim WHERE campaign_id = ?1 AND message_no = ?2 AND to_seq > ?3",
             params![id.0, n, from],
         )?,
-        Some(Place::Settled(_)) | None => ranges.push(from..i64::MAX),
+        // The rest is asked for under other names.
+        Some(_) | None => ranges.push(from..i64::MAX),
     }
     ranges.sort_unstable_by_key(|range| range.start);
     Ok(ranges)
@@ -112,7 +148,13 @@ fn page(
     filter: &DeliveryFilter,
     limit: usize,
 ) -> Result<(Vec<DeliveryRow>, Option<Cursor>)> {
-    let campaign = full(c, load(c, id)?)?;
+    let loaded = load(c, id)?;
+    let unsettled = Unsettled::of(&loaded);
+    let campaign = full(c, loaded)?;
+    let outcome = match filter.outcome.map(|place| unsettled.asked(place)) {
+        Some(None) => return Ok((Vec::new(), None)),
+        asked => asked.flatten(),
+    };
     // Numbers that begin with the digits are found at once; where there are none, the digits may be anywhere.
     let mut bounds = match &filter.number {
         Some(digits) => audience::beginning(c, id, digits)?,
@@ -135,14 +177,14 @@ fn page(
     for n in start..=campaign.totals.len() as u32 {
         let wanted = filter.message.is_none_or(|m| m == n);
         // Where the totals know that there are none, nothing is searched.
-        let any = filter.outcome.is_none_or(|place| *campaign.totals[n as usize - 1].clone().at(place) > 0);
+        let any = outcome.is_none_or(|place| campaign.totals[n as usize - 1][unsettled.told(place)] > 0);
         if wanted && any {
-            let sql = match filter.outcome {
+            let sql = match outcome {
                 Some(Place::Settled(_)) => include_str!("sql/deliveries_settled.sql"),
                 _ => include_str!("sql/deliveries.sql"),
             };
             let mut statement = c.prepare_cached(sql)?;
-            for range in within(candidates(c, id, n, filter.outcome, from, most)?, &bounds) {
+            for range in within(candidates(c, id, n, outcome, from, most)?, &bounds) {
                 if left == 0 {
                     return Ok((rows, Some(Cursor { message: n, seq: range.start })));
                 }
@@ -154,10 +196,10 @@ fn page(
                         ":from": range.start,
                         ":to": to,
                         ":within": within_number,
-                        ":outcome": filter.outcome.map(Place::code),
+                        ":outcome": outcome.map(Place::code),
                         ":limit": (limit + 1 - rows.len()) as i64,
                     },
-                    row,
+                    |r| row(r, unsettled),
                 )?;
                 for one in found {
                     let one = one?;
@@ -184,7 +226,7 @@ impl Store {
             let rows: Vec<(u8, Option<u32>, Option<String>, i64)> = c
                 .prepare_cached(
                     "SELECT outcome, code, detail, count(*) FROM (SELECT outcome, code, detail FROM delivery
-                         WHERE campaign_id = ?1 AND outcome IN (3, 4, 6) AND outcome > 2 LIMIT ?2)
+                         WHERE campaign_id = ?1 AND outcome > 2 AND outcome NOT IN (5, 7, 8, 9) LIMIT ?2)
                      GROUP BY 1, 2, 3 ORDER BY 4 DESC LIMIT ?3",
                 )?
                 .query_map((id.0, MOST_FAILURES, MOST_REASONS), |r| {
@@ -237,7 +279,8 @@ impl Store {
         self.read(move |c| page(c, id, &filter, limit)).await
     }
 
-    /// Settles a delivery in doubt by hand, as Sent or Failed. A later receipt still counts.
+    /// Settles a delivery in doubt by hand, as one of the outcomes that its channel has for that. A later receipt still
+    /// counts.
     ///
     /// # Errors
     /// [`StoreError::Invalid`] for any other outcome, and where the delivery is not in doubt.
@@ -249,10 +292,11 @@ impl Store {
         by: By,
     ) -> Result<DeliveryRow> {
         let wrong = |message: String| StoreError::Invalid(vec![Problem::new("outcome", message)]);
-        if !matches!(outcome, Outcome::Sent | Outcome::Failed) {
-            return Err(wrong("say sent or failed".to_owned()));
-        }
         self.change(id, move |c| {
+            let by_hand = Outcome::by_hand(load(c, id)?.definition.channel());
+            if !by_hand.contains(&outcome) {
+                return Err(wrong(format!("say {}", by_hand.map(Outcome::word).join(" or "))));
+            }
             let key = (id.0, delivery.message, delivery.seq);
             let mut turn = Turn::new(c, "by hand", by.at)?;
             match turn.standing(key)?.map(|standing| standing.outcome) {
@@ -295,6 +339,7 @@ impl Store {
             for (id, name, sends) in ids {
                 let campaign = CampaignId(id);
                 let Some(seq) = audience::place(c, campaign, number)? else { continue };
+                let unsettled = Unsettled::of(&load(c, campaign)?);
                 let mut statement = c.prepare_cached(include_str!("sql/deliveries.sql"))?;
                 for message in (1..=sends).rev() {
                     let delivery = statement.query_row(
@@ -307,7 +352,7 @@ impl Store {
                             ":outcome": None::<u8>,
                             ":limit": 1,
                         },
-                        row,
+                        |r| row(r, unsettled),
                     )?;
                     all.push(PersonDelivery { campaign, name: name.clone(), delivery });
                 }

@@ -217,6 +217,9 @@ impl<'a> Turn<'a> {
                 .prepare_cached("UPDATE route SET alive_at = ?2 WHERE id = ?1")?
                 .execute((route.0, self.now))?;
         }
+        // Before what it is about: an opt-out that is heard in the same turn forbids a further call.
+        let mut heard = self.opt_out_by_key(&cycle.opt_outs)?;
+        self.keep_calls(&cycle.calls)?;
         self.settle(&cycle.settled, &cycle.low)?;
         for Unwritten { claim, from, .. } in &cycle.unwritten {
             self.put_back(*claim, *from)?;
@@ -225,11 +228,14 @@ impl<'a> Turn<'a> {
             self.receipt(receipt)?;
         }
         answer::settle(self.c, &cycle.answered, self.now)?;
-        let mut keywords = Vec::new();
         for reply in &cycle.replies {
-            let heard = reply::hear(self.c, reply, self.now)?;
-            self.touched.extend(heard.campaign.map(|c| c.0));
-            keywords.extend(heard.held);
+            let reply = reply::hear(self.c, reply, self.now)?;
+            self.touched.extend(reply.campaign.map(|c| c.0));
+            heard.extend(reply.held);
+        }
+        for (campaign, error) in &cycle.broken {
+            operate::fail(self.c, *campaign, error, &By::new(ENGINE, time(self.now)))?;
+            self.touched.insert(campaign.0);
         }
         let mut claimed = Vec::new();
         for request in &cycle.claims {
@@ -240,7 +246,7 @@ impl<'a> Turn<'a> {
             answers.extend(answer::take(self.c, *route, self.now)?);
         }
         let changed = self.finish()?;
-        Ok((Cycled { claimed, answers, changed, faults: Vec::new() }, keywords))
+        Ok((Cycled { claimed, answers, changed, faults: Vec::new() }, heard))
     }
 
     /// Brings `settled_to` of the touched waves, the totals and the statuses up to date.
@@ -456,8 +462,17 @@ impl<'a> Turn<'a> {
                 Outcome::InDoubt => {
                     self.doubt(route, s)?;
                 }
-                Outcome::Failed | Outcome::Skipped => self.unnote(s.number, s.campaign.0, s.message_no)?,
-                Outcome::Delivered | Outcome::Undelivered => {}
+                // A call counts once it rang.
+                Outcome::Failed | Outcome::Skipped | Outcome::Unreachable | Outcome::Busy => {
+                    self.unnote(s.number, s.campaign.0, s.message_no)?;
+                }
+                Outcome::Delivered
+                | Outcome::Undelivered
+                | Outcome::AnsweredHuman
+                | Outcome::AnsweredMachine
+                | Outcome::AnsweredUnknown
+                | Outcome::NoAnswer
+                | Outcome::Rejected => {}
             }
         }
         rows.finish()?;

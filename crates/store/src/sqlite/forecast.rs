@@ -1,6 +1,6 @@
 //! What a schedule would do, before anybody agrees to it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroU32};
 
 use campaign::{
     Action, CampaignId, ListId, Msisdn, Send, SkipReason,
@@ -13,7 +13,11 @@ use campaign::{
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{Store, campaigns::load, freeze, pools, settings};
+use super::{
+    Store,
+    campaigns::{self, load},
+    freeze, pools, settings,
+};
 use crate::{
     Definition, Forecast, KNOWN_FIELDS, Message, MessageTimes, Preview, Problem, Result, RouteConfig,
     StoreError, WindowDelay,
@@ -57,22 +61,18 @@ pub(super) fn within_budget(c: &Connection, d: &Definition, now: Timestamp) -> R
 
 /// The route of a campaign, if it has one.
 fn route(c: &Connection, d: &Definition) -> Result<Option<RouteConfig>> {
-    let Some(route) = d.route_id else { return Ok(None) };
-    let config: Option<String> = c
-        .prepare_cached("SELECT config FROM route WHERE id = ?1")?
-        .query_row([route.0], |r| r.get(0))
-        .optional()?;
-    Ok(config.and_then(|json| serde_json::from_str(&json).ok()))
+    d.route_id.map_or(Ok(None), |id| campaigns::route(c, id))
 }
 
-/// The most segments a second at which a campaign goes.
+/// The most segments, or calls, a second at which a campaign goes.
 pub(super) fn rate(c: &Connection, d: &Definition) -> Result<f64> {
-    let rate = route(c, d)?.map_or(1, |route| route.rate_per_second.max(1));
-    Ok(f64::from(pools::rate(c, d)?.map_or(rate, |pool| pool.min(rate))))
+    let rate = route(c, d)?.map_or(1, |route| route.per_second().max(1));
+    let own = d.content.per_second().map_or(rate, NonZeroU32::get).min(rate);
+    Ok(f64::from(pools::rate(c, d)?.map_or(own, |pool| pool.min(own))))
 }
 
 fn forecast(c: &Connection, d: &Definition, now: Timestamp) -> Result<Forecast> {
-    let content = freeze::ready(d)?;
+    let content = freeze::ready(c, d)?;
     let (groups, _) = freeze::count(c, d)?;
     let waves = freeze::plan(d, &groups, now)?;
     let audience: i64 = groups.iter().map(|g| g.to_seq - g.from_seq).sum();
@@ -84,7 +84,7 @@ fn forecast(c: &Connection, d: &Definition, now: Timestamp) -> Result<Forecast> 
         excluded.insert(SkipReason::MissingField.word().to_owned(), whole(seen.lacking));
     }
     let segments: Vec<i64> = seen.units.iter().map(|n| whole(*n)).collect();
-    let price = route(c, d)?.and_then(|route| route.price_per_segment);
+    let price = route(c, d)?.and_then(|route| route.price_per_unit());
     let cost = price.map(|price| price.times(segments.iter().sum()));
     let each: Vec<f64> = segments.iter().map(|n| *n as f64 / audience.max(1) as f64).collect();
     let course = planned(d, &waves, &groups, rate(c, d)?, &each);

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{
-    Store, audience,
+    Store, audience, audio,
     campaigns::{self, full, load},
     contacts, ms, operate, pools, settings,
     writer::Lane,
@@ -109,20 +109,22 @@ pub(super) fn count(c: &Connection, d: &Definition) -> Result<(Vec<Group>, HashM
 }
 
 /// What is missing before a campaign can be scheduled.
-pub(super) fn ready(d: &Definition) -> Result<Complete> {
-    let mut problems = Vec::new();
+pub(super) fn ready(c: &Connection, d: &Definition) -> Result<Complete> {
+    let mut problems = campaigns::carried(c, d)?;
     let mut need = |ok: bool, field: &str, message: &str| {
         if !ok {
             problems.push(Problem::new(field, message));
         }
     };
-    need(
-        d.opt_in_acknowledged,
-        "opt_in_acknowledged",
-        "acknowledge that you are required to obtain and store opt-in approval for every number texted",
-    );
+    need(d.opt_in_acknowledged, "opt_in_acknowledged", d.content.acknowledgement());
     need(d.route_id.is_some(), "route_id", "choose the route that carries it");
-    let content = d.content.complete().map_err(|more| problems.extend(more));
+    let content = d.content.complete(&campaigns::fields(c)?, d.purpose());
+    let content = content.map_err(|more| problems.extend(more));
+    for (field, upload) in d.content.uploads() {
+        if !audio::exists(c, upload)? {
+            problems.push(Problem::new(field, format!("there is no upload {upload}")));
+        }
+    }
     if d.list_ids.is_empty() {
         problems.push(Problem::new("list_ids", "choose at least one contact list"));
     }
@@ -190,6 +192,59 @@ fn forget_deleted(c: &Connection, id: CampaignId, begun: i64) -> Result<()> {
     Ok(())
 }
 
+/// A frozen audience and its planned waves, not visible yet.
+struct Planned {
+    /// The definition as it was written.
+    written: String,
+    /// The definition as it was frozen.
+    definition: Definition,
+    fields: Vec<String>,
+    groups: Vec<Group>,
+    waves: Vec<PlannedWave>,
+    audience: i64,
+    /// The last line of the audit log before.
+    begun: i64,
+}
+
+impl Planned {
+    /// Makes it the plan of a campaign.
+    fn put(&self, c: &Connection, id: CampaignId) -> Result<()> {
+        let fields = serde_json::to_string(&self.fields).map_err(|e| StoreError::Database(e.to_string()))?;
+        let json = campaigns::encode(&self.definition)?;
+        c.execute(
+            "UPDATE campaign SET audience = ?2, fields = ?3, definition = ?4, written = ?5 WHERE id = ?1",
+            (id.0, self.audience, fields, json, &self.written),
+        )?;
+        for (at, g) in self.groups.iter().enumerate() {
+            c.prepare_cached("INSERT INTO audience_group VALUES (?1, ?2, ?3, ?4, ?5)")?.execute((
+                id.0,
+                at as i64,
+                g.zones.name(),
+                g.from_seq,
+                g.to_seq,
+            ))?;
+        }
+        for w in &self.waves {
+            c.prepare_cached(
+                "INSERT INTO wave (campaign_id, message_no, grp, from_seq, to_seq, next_seq, settled_to, due_at, open, held)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?4, ?4, ?6, 1, ?7)",
+            )?
+            .execute((
+                id.0,
+                w.message_no,
+                w.group as i64,
+                w.from_seq,
+                w.to_seq,
+                ms(w.due_at),
+                if w.held { Held::Pilot.code() } else { 0 },
+            ))?;
+        }
+        forget_deleted(c, id, self.begun)?;
+        pools::freeze(c, id, &self.definition)?;
+        starts(c, id)
+    }
+}
+
 /// Holds a campaign's place among those that are being frozen.
 struct Freezing<'a>(&'a Store, CampaignId);
 
@@ -216,28 +271,17 @@ impl Store {
             .map_err(|e| StoreError::Database(e.to_string()))?
     }
 
+    /// Takes the campaign's place among those that are being frozen.
+    fn begin_freezing(&self, id: CampaignId) -> Result<Freezing<'_>> {
+        if self.freezing().insert(id) { Ok(Freezing(self, id)) } else { Err(StoreError::Busy) }
+    }
+
     fn schedule_now(&self, id: CampaignId, by: By) -> Result<Campaign> {
-        let now = by.at;
-        if !self.freezing().insert(id) {
-            return Err(StoreError::Busy);
-        }
-        let _place = Freezing(self, id);
-        let (version, written, definition, fields, groups, waves, audience, begun) = self.read_now(|c| {
-            let begun: i64 = c.query_row("SELECT coalesce(max(id), 0) FROM audit", [], |r| r.get(0))?;
+        let _place = self.begin_freezing(id)?;
+        let (version, plan) = self.read_now(|c| {
             let old = load(c, id)?;
             lifecycle::transition(old.definition.channel(), old.status, Cause::Act(Action::Schedule))?;
-            let content = ready(&old.definition)?;
-            let written = campaigns::encode(&old.definition)?;
-            let definition = frozen(c, old.definition)?;
-            let (groups, place) = count(c, &definition)?;
-            let waves = plan(&definition, &groups, now)?;
-            if definition.max_cost.is_some() {
-                super::forecast::within_budget(c, &definition, now)?;
-            }
-            let fields = content.fields();
-            self.sweep(id)?;
-            let audience = self.copy(c, id, &definition, &fields, &groups, &place)?;
-            Ok((old.version, written, definition, fields, groups, waves, audience, begun))
+            Ok((old.version, self.freeze(c, id, old.definition, by.at)?))
         })?;
         self.inner.writer.run_now(Lane::Urgent, move |c, effects| {
             effects.push(Effect::Told(Change::Campaign(id)));
@@ -246,36 +290,64 @@ impl Store {
                 return Err(StoreError::Stale { now: current.version });
             }
             operate::step(c, id, Cause::Act(Action::Schedule), &by)?;
-            let fields = serde_json::to_string(&fields).map_err(|e| StoreError::Database(e.to_string()))?;
-            let json = campaigns::encode(&definition)?;
-            c.execute(
-                "UPDATE campaign SET audience = ?2, fields = ?3, definition = ?4, written = ?5 WHERE id = ?1",
-                (id.0, audience, fields, json, written),
-            )?;
-            for (at, g) in groups.iter().enumerate() {
-                c.prepare_cached("INSERT INTO audience_group VALUES (?1, ?2, ?3, ?4, ?5)")?
-                    .execute((id.0, at as i64, g.zones.name(), g.from_seq, g.to_seq))?;
-            }
-            for w in &waves {
-                c.prepare_cached(
-                    "INSERT INTO wave (campaign_id, message_no, grp, from_seq, to_seq, next_seq, settled_to, due_at, open, held)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?4, ?4, ?6, 1, ?7)",
-                )?
-                .execute((
-                    id.0,
-                    w.message_no,
-                    w.group as i64,
-                    w.from_seq,
-                    w.to_seq,
-                    ms(w.due_at),
-                    if w.held { Held::Pilot.code() } else { 0 },
-                ))?;
-            }
-            forget_deleted(c, id, begun)?;
-            pools::freeze(c, id, &definition)?;
-            starts(c, id)?;
+            plan.put(c, id)?;
             full(c, load(c, id)?)
         })
+    }
+
+    /// Replaces the definition of a Scheduled campaign that may still be edited: frozen and planned aside, then swapped
+    /// in one transaction. The old plan stands where anything is wrong with the new one, or comes due first.
+    pub(super) fn reschedule_now(
+        &self,
+        id: CampaignId,
+        version: i64,
+        d: Definition,
+        by: &By,
+    ) -> Result<Campaign> {
+        let _place = self.begin_freezing(id)?;
+        let aside = CampaignId(-id.0);
+        let plan = self.read_now(|c| {
+            let old = load(c, id)?;
+            campaigns::may_edit(c, &old, version, &d)?;
+            self.freeze(c, aside, d.clone(), by.at)
+        });
+        let by = by.clone();
+        let swapped = plan.and_then(|plan| {
+            self.inner.writer.run_now(Lane::Urgent, move |c, effects| {
+                effects.push(Effect::Told(Change::Campaign(id)));
+                let old = load(c, id)?;
+                campaigns::may_edit(c, &old, version, &d)?;
+                campaigns::replace(c, &old, d, &by)?;
+                for table in ["audience", "audience_group", "wave", "campaign_slot"] {
+                    c.execute(&format!("DELETE FROM {table} WHERE campaign_id = ?1"), [id.0])?;
+                }
+                c.execute("UPDATE audience SET campaign_id = ?1 WHERE campaign_id = ?2", (id.0, aside.0))?;
+                operate::reshape(c, id)?;
+                plan.put(c, id)?;
+                full(c, load(c, id)?)
+            })
+        });
+        if swapped.is_err() {
+            self.sweep(aside)?;
+        }
+        swapped
+    }
+
+    /// Freezes the audience of a definition under `rows`, and plans its waves.
+    fn freeze(&self, c: &Connection, rows: CampaignId, d: Definition, now: Timestamp) -> Result<Planned> {
+        let begun: i64 = c.query_row("SELECT coalesce(max(id), 0) FROM audit", [], |r| r.get(0))?;
+        let content = ready(c, &d)?;
+        let written = campaigns::encode(&d)?;
+        let definition = frozen(c, d)?;
+        let (groups, place) = count(c, &definition)?;
+        let waves = plan(&definition, &groups, now)?;
+        if definition.max_cost.is_some() {
+            super::forecast::within_budget(c, &definition, now)?;
+        }
+        let fields = content.fields();
+        self.sweep(rows)?;
+        let audience = self.copy(c, rows, &definition, &fields, &groups, &place)?;
+        Ok(Planned { written, definition, fields, groups, waves, audience, begun })
     }
 
     /// Removes what an interrupted freeze left behind.

@@ -1,10 +1,27 @@
 //! Contact lists and the fields of contacts.
 
-use campaign::ListId;
+use campaign::{CampaignId, ListId};
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{Store, audit, campaigns, ms};
 use crate::{By, Deed, Problem, Result, StoreError, save};
+
+/// Makes the list of those whom a campaign that ended early did not come to; contacts that were deleted are left out.
+pub(super) fn remaining(c: &Connection, campaign: CampaignId, name: &str, now: Timestamp) -> Result<ListId> {
+    let wanted = format!("Remaining of {name}");
+    let (mut name, mut n) = (wanted.clone(), 1);
+    while c.prepare_cached("SELECT 1 FROM list WHERE name_key = ?1")?.exists([save::name_key(&name)])? {
+        n += 1;
+        name = format!("{wanted} ({n})");
+    }
+    let key = save::name_key(&name);
+    c.execute("INSERT INTO list (name, name_key, created_at) VALUES (?1, ?2, ?3)", (&name, key, ms(now)))?;
+    let list = ListId(c.last_insert_rowid());
+    let size = c.execute(include_str!("sql/list_remaining.sql"), (list.0, campaign.0))?;
+    c.execute("UPDATE list SET size = ?2 WHERE id = ?1", (list.0, size as i64))?;
+    Ok(list)
+}
 
 impl Store {
     /// Creates a list.

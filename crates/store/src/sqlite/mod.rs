@@ -3,8 +3,10 @@
 mod agenda;
 mod answer;
 mod audience;
+mod audio;
 mod audit;
 mod bulk;
+mod calls;
 mod campaigns;
 pub mod check;
 mod claim;
@@ -67,7 +69,7 @@ use writer::{Effect, Lane, Writer};
 /// The name of the database in the data folder.
 const FILE: &str = "carillon.db";
 /// The statements that bring a database from each version to the next; the first create it.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("sql/schema.sql"),
     include_str!("sql/schema_2.sql"),
     include_str!("sql/schema_3.sql"),
@@ -75,6 +77,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("sql/schema_5.sql"),
     include_str!("sql/schema_6.sql"),
     include_str!("sql/schema_7.sql"),
+    include_str!("sql/schema_8.sql"),
 ];
 /// The most changes that a slow listener may lag behind before it is told that it missed some.
 const CHANGES: usize = 1024;

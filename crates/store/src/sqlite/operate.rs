@@ -3,7 +3,7 @@
 use campaign::{
     Action, CampaignId, Send, Status, Transition,
     content::Stopped,
-    lifecycle::{self, Cause},
+    lifecycle::{self, Cause, NotAllowed},
     wave,
 };
 use jiff::Timestamp;
@@ -11,11 +11,11 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use super::{
-    Store, audit,
+    Store, audit, calls,
     campaigns::{self, full, load},
     ms, time, webhooks,
 };
-use crate::{By, Campaign, Deed, Level, Problem, Result, StoreError};
+use crate::{By, Campaign, CampaignError, Change, Deed, Level, Problem, Result, StoreError};
 
 /// Takes a campaign through a transition of the lifecycle table: the only way to change a status.
 pub(super) fn step(c: &Connection, id: CampaignId, cause: Cause, by: &By) -> Result<Transition> {
@@ -66,6 +66,18 @@ fn close(c: &Connection, id: CampaignId) -> Result<()> {
     Ok(())
 }
 
+/// Ends a campaign that cannot go on: closed as by a stop, and final from here. One that has ended meanwhile stays as it
+/// is.
+pub(super) fn fail(c: &Connection, id: CampaignId, error: &CampaignError, by: &By) -> Result<()> {
+    match step(c, id, Cause::Broken, by) {
+        Ok(_) => {}
+        Err(StoreError::NotAllowed(_)) => return Ok(()),
+        Err(e) => return Err(e),
+    }
+    close(c, id)?;
+    calls::keep_error(c, id, error)
+}
+
 impl Store {
     /// Stops a campaign: no more of it can be claimed once this returns. What is claimed already is for the engine to
     /// drain; see [`Store::is_draining`]. Returns how far that must have come before Stop is answered.
@@ -97,6 +109,26 @@ impl Store {
             Ok(c.prepare_cached("SELECT 1 FROM claim WHERE campaign_id = ?1")?.exists([id.0])?)
         })
         .await
+    }
+
+    /// Notes that the calls of a campaign that are up are ended by hand; its status stays.
+    pub async fn note_hang_up(&self, id: CampaignId, by: By) -> Result<Campaign> {
+        self.change(id, move |c| {
+            let campaign = full(c, load(c, id)?)?;
+            if !campaign.available_actions().contains(&Action::HangUp) {
+                let (channel, status) = (campaign.definition.channel(), campaign.status);
+                return Err(NotAllowed { channel, status, cause: Cause::Act(Action::HangUp) }.into());
+            }
+            note(c, id, &by, Action::HangUp.word(), campaign.status)?;
+            audit::note(c, &by, Deed::CallsHungUp, id)?;
+            Ok(campaign)
+        })
+        .await
+    }
+
+    /// Tells whoever listens that calls of a campaign go on differently: nothing of that is stored.
+    pub fn calls_go_on(&self, id: CampaignId) {
+        self.inner.news.tell(Change::Campaign(id));
     }
 
     /// Archives a campaign; a Scheduled one is cancelled in the same transaction.

@@ -79,6 +79,12 @@ pub(super) fn of(c: &Connection, id: CampaignId, d: &Definition) -> Result<Optio
     }
 }
 
+/// The senders of a pool; none where there is no such pool.
+pub(super) fn senders_of(c: &Connection, id: PoolId) -> Result<Vec<Sender>> {
+    let sql = "SELECT sender, rate FROM pool_sender WHERE pool_id = ?1 ORDER BY place";
+    Ok(senders(c, sql, id.0)?.into_iter().map(|one| one.sender).collect())
+}
+
 /// Segments a second that a pool carries in total; none where a campaign has no pool.
 pub(super) fn rate(c: &Connection, d: &Definition) -> Result<Option<u32>> {
     let Some(SendAs::Pool(pool)) = d.content.send_as() else { return Ok(None) };

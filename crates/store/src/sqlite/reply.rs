@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
 
 use super::{Store, answer, campaigns, opt_out, settings, time, webhooks};
-use crate::{AnswerRow, Barred, Level, OptOutScope, Part, Reply, ReplyFilter, ReplyRow, Result, Settings};
+use crate::{AnswerRow, Level, Part, Reply, ReplyFilter, ReplyRow, Result, Settings};
 
 /// The word stored with a reply that is not a keyword but reads like a refusal.
 const REFUSAL: &str = "refusal";
@@ -174,17 +174,13 @@ fn hear_whole(c: &Connection, reply: &Mo, settings: &Settings, now: i64) -> Resu
     let id = c.last_insert_rowid();
     let held = match keyword {
         Some(Keyword::OptOut) => {
-            let purpose = match (settings.opt_out_holds_for, campaign) {
-                (OptOutScope::Purpose, Some(campaign)) => {
-                    campaigns::load(c, CampaignId(campaign))?.definition.purpose
-                }
-                _ => None,
+            let purpose = match campaign {
+                Some(campaign) => campaigns::load(c, CampaignId(campaign))?.definition.purpose,
+                None => None,
             };
-            let barred = match settings.opt_out_holds_for {
-                OptOutScope::Everything => Barred::All,
-                OptOutScope::Channel | OptOutScope::Purpose => Barred::of(Channel::Sms),
-            };
-            let scope = (barred.word(), purpose.as_deref().unwrap_or_default());
+            let purpose = purpose.unwrap_or_default();
+            let (barred, purpose) = settings.opt_out_holds_for.of(Channel::Sms, &purpose);
+            let scope = (barred.word(), purpose);
             // A person who has opted out and says so again was told already.
             if opt_out::add(c, reply.number, scope, SkipReason::OptedOut.word(), now)? {
                 answer::queue(c, id, reply, Keyword::OptOut, settings, now)?;

@@ -12,13 +12,13 @@ async fn what_an_orphaned_claim_leaves_is_in_doubt_and_a_receipt_that_fits_it_al
     drop(store);
     let w = World { data: Data { store: Store::open(folder.path()).unwrap(), folder, list, route }, now };
     assert_eq!(w.data.store.recover("another worker".into(), w.now).await.unwrap(), 3);
-    assert_eq!(w.totals(id).await, Totals { pending: 2, sent: 1, in_doubt: 3, ..Totals::default() });
+    assert_eq!(w.totals(id).await, fixture::totals([("pending", 2), ("sent", 1), ("in_doubt", 3)]));
     w.data.assert_sound().await;
     let doubtful = claims[0].recipients[1].number;
     w.cycle(Cycle { receipts: vec![receipt(&w, "?", doubtful, true)], ..Cycle::default() }).await;
     assert_eq!(
         w.totals(id).await,
-        Totals { pending: 2, sent: 1, delivered: 1, in_doubt: 2, ..Totals::default() }
+        fixture::totals([("pending", 2), ("sent", 1), ("delivered", 1), ("in_doubt", 2)])
     );
     w.data.assert_sound().await;
 }
@@ -42,18 +42,18 @@ async fn receipts_are_matched_early_late_twice_and_by_part() {
     };
     w.cycle(Cycle { settled: vec![settle(one, 0, sent("a")), settle(two, 0, long)], ..Cycle::default() })
         .await;
-    assert_eq!(w.totals(id).await, Totals { sent: 1, delivered: 1, ..Totals::default() });
+    assert_eq!(w.totals(id).await, fixture::totals([("sent", 1), ("delivered", 1)]));
     let number = two.recipients[0].number;
     // One part, twice: the text is not delivered yet. The other part's id, in another spelling: now it is.
     let twice = vec![receipt("b1", number, true), receipt("b1", number, true)];
     w.cycle(Cycle { receipts: twice, ..Cycle::default() }).await;
-    assert_eq!(w.totals(id).await.delivered, 1);
+    assert_eq!(fixture::count(w.totals(id).await, "delivered"), 1);
     w.cycle(Cycle { receipts: vec![receipt("178", number, true)], ..Cycle::default() }).await;
-    assert_eq!(w.totals(id).await, Totals { delivered: 2, ..Totals::default() });
+    assert_eq!(w.totals(id).await, fixture::totals([("delivered", 2)]));
     // The first final receipt wins.
     w.cycle(Cycle { receipts: vec![receipt("a", one.recipients[0].number, false)], ..Cycle::default() })
         .await;
-    assert_eq!(w.totals(id).await, Totals { delivered: 2, ..Totals::default() });
+    assert_eq!(w.totals(id).await, fixture::totals([("delivered", 2)]));
     w.data.assert_sound().await;
 }
 
@@ -92,7 +92,7 @@ async fn keys_of_receipts_go_after_a_week_and_no_sooner() {
     w.cycle(all_sent(&w.claim(id, 5).await)).await;
     w.now += SignedDuration::from_hours(24);
     w.cycle(all_sent(&w.claim(id, 100).await)).await;
-    let sent = w.totals(id).await.sent;
+    let sent = fixture::count(w.totals(id).await, "sent");
     let eight_days_on = w.now + SignedDuration::from_hours(6 * 24 + 12);
     assert_eq!(w.data.store.prune(w.now).await.unwrap(), 0);
     let first = w.data.store.prune(eight_days_on).await.unwrap();
@@ -116,10 +116,7 @@ async fn what_was_unsent_in_a_copy_can_be_taken_as_in_doubt() {
     let restored = Store::open(copy.path()).unwrap();
     assert_eq!(restored.adopt(Unsent::InDoubt, by(w.now)).await.unwrap(), 36);
     let c = restored.campaign(id).await.unwrap();
-    assert_eq!(
-        (c.sum(), c.status),
-        (Totals { sent: 4, in_doubt: 36, ..Totals::default() }, Status::Completed)
-    );
+    assert_eq!((c.sum(), c.status), (fixture::totals([("sent", 4), ("in_doubt", 36)]), Status::Completed));
     fixture::assert_sound(&restored).await;
     // The original knows nothing of it.
     assert_eq!(w.status(id).await, Status::Running);
@@ -144,7 +141,7 @@ async fn a_delivery_in_doubt_is_settled_by_hand_once_and_nothing_else_is() {
     let claims = w.claim(id, 100).await;
     w.cycle(Cycle { settled: vec![settle(&claims[0], 0, sent("a"))], ..Cycle::default() }).await;
     w.data.store.recover("next".into(), w.now).await.unwrap();
-    assert_eq!(w.totals(id).await, Totals { sent: 1, in_doubt: 2, ..Totals::default() });
+    assert_eq!(w.totals(id).await, fixture::totals([("sent", 1), ("in_doubt", 2)]));
     let doubt = DeliveryFilter { outcome: Place::from_word("in_doubt"), ..DeliveryFilter::default() };
     let (rows, _) = w.data.store.deliveries(id, doubt, 10).await.unwrap();
     let by_hand =
@@ -158,6 +155,6 @@ async fn a_delivery_in_doubt_is_settled_by_hand_once_and_nothing_else_is() {
     let again = by_hand(&rows[1], Outcome::Sent).await.unwrap_err();
     assert_eq!(again.to_string(), "it is failed: only what is in doubt is settled by hand");
     assert!(by_hand(&rows[0], Outcome::Delivered).await.is_err());
-    assert_eq!(w.totals(id).await, Totals { sent: 2, failed: 1, ..Totals::default() });
+    assert_eq!(w.totals(id).await, fixture::totals([("sent", 2), ("failed", 1)]));
     w.data.assert_sound().await;
 }

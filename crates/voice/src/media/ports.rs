@@ -44,7 +44,7 @@ pub enum PortsError {
 }
 
 /// A range of ports, shared by all calls of a route.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Ports {
     from: u16,
     to: u16,

@@ -124,5 +124,5 @@ async fn a_call_without_its_sound_ends_and_says_so() {
 async fn a_ringing_call_is_withdrawn_and_comes_to_a_record() {
     let Some((record, told)) = call("cancelled.xml", &Tones, Wish::Withdraw).await else { return };
     assert_eq!(record.end.cause, Cause::Cancelled { answered: false }, "{record:?}");
-    assert_eq!((record.answered, told), (None, vec![Progress::Ringing]));
+    assert_eq!((record.answered, told), (None, vec![Progress::Ringing, Progress::Withdrawn]));
 }

@@ -1,0 +1,295 @@
+//! Calls: what a route of calls is asked for and reports, and what becomes of each.
+
+use std::sync::Arc;
+
+use campaign::{
+    CampaignId, ClaimId, Msisdn, Outcome, Sender, SkipReason,
+    content::Voice,
+    retry::{self, Called},
+    script::{Key, Script, StepId},
+    text::RenderError,
+};
+use jiff::{SignedDuration, Timestamp};
+use store::{CallEnded, CallOptOut, CallRow, Claimed, ExchangedMessage, Fate, Settled, Tries, Work};
+
+use crate::{
+    Engine,
+    hand_over::send_before,
+    trunk::{Failure, Verdict},
+};
+
+/// The wait for the end of another call to the same number.
+const WHILE_CALLED: SignedDuration = SignedDuration::from_mins(1);
+/// The wait after a call that could not be begun here, for want of a port or of time.
+const NOT_BEGUN: SignedDuration = SignedDuration::from_secs(5);
+
+/// Calls that are handed to a route: each begins at once.
+#[derive(Debug, Clone)]
+pub struct Calls {
+    /// The campaign, for the stop barrier.
+    pub campaign: CampaignId,
+    /// The claim.
+    pub claim: ClaimId,
+    /// When no INVITE leaves any more: what was not begun goes back.
+    pub send_before: Timestamp,
+    /// The purpose of the calls, as an opt-out may hold for one purpose alone; empty: not stated.
+    pub purpose: Arc<str>,
+    /// How long the phone may ring.
+    pub ring_time: SignedDuration,
+    /// The key that opts the person out wherever it is pressed.
+    pub opt_out_key: Option<Key>,
+    /// The step that the calls are made for.
+    pub goal: Option<StepId>,
+    /// The calls.
+    pub calls: Vec<OutgoingCall>,
+}
+
+/// A call to make.
+#[derive(Debug, Clone)]
+pub struct OutgoingCall {
+    /// The recipient's place in the audience.
+    pub seq: i64,
+    /// The number to call.
+    pub number: Msisdn,
+    /// The number that the phone shows.
+    pub caller_id: Arc<Sender>,
+    /// What is said and asked, its texts rendered.
+    pub script: Arc<Script>,
+}
+
+/// What became of a call.
+#[derive(Debug, Clone)]
+pub struct CallReport {
+    /// How it ended.
+    pub end: CallEnd,
+    /// What is shown of it; none where nothing was sent.
+    pub row: Option<CallRow>,
+    /// The steps that it came to, and with a branch the ways that it took on.
+    pub steps: Vec<(String, Option<String>)>,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone)]
+pub enum CallEnd {
+    /// It came to an end that counts.
+    Came(retry::Call),
+    /// The trunk is at fault: nothing is said of the recipient.
+    Trunk {
+        /// What it came to where it must count after all.
+        as_if: Called,
+        /// Its messages, an example for people.
+        exchange: Vec<ExchangedMessage>,
+    },
+    /// It was withdrawn before an answer.
+    Withdrawn,
+    /// Nothing was sent: the number has opted out since it was claimed.
+    OptedOut,
+    /// Nothing was sent: what it says could not be rendered, in words.
+    NoSpeech(String),
+    /// Nothing was sent, for a reason of ours, in words: it goes back.
+    NotBegun(String),
+}
+
+/// The calls of a campaign that are up on a route.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Live {
+    /// Phones that ring.
+    pub ringing: u32,
+    /// Calls that were answered.
+    pub in_progress: u32,
+}
+
+impl std::ops::AddAssign for Live {
+    fn add_assign(&mut self, other: Self) {
+        self.ringing += other.ringing;
+        self.in_progress += other.in_progress;
+    }
+}
+
+/// A fate without a code, a reason or ids.
+fn settled(outcome: Outcome, reason: Option<SkipReason>, code: Option<u32>, detail: Option<String>) -> Fate {
+    Fate::Final { outcome, reason, code, detail, provider_ids: Vec::new(), parts: 0 }
+}
+
+/// What becomes of a person after a call that counts; `calls` are all so far, in order.
+fn fate(voice: &Voice, calls: &[retry::Call], row: &CallRow, now: Timestamp) -> Fate {
+    let due_at = voice.retry.again(calls).map(|wait| now.saturating_add(wait).unwrap_or(now));
+    if let Some(due_at) = due_at
+        && !row.opted_out
+        && voice.until.is_none_or(|until| due_at < until)
+    {
+        return Fate::Again { due_at, detail: row.words.clone() };
+    }
+    let outcome = retry::best(calls).map_or(Outcome::Failed, Called::outcome);
+    let expired = due_at.is_some() && !row.opted_out;
+    let reason = expired.then_some(SkipReason::Expired);
+    settled(outcome, reason, row.sip_code.map(u32::from), Some(row.words.clone()))
+}
+
+impl Engine {
+    /// Renders what was claimed and hands it to the route.
+    pub(crate) fn hand_over_calls(&mut self, work: &Work, voice: &Voice, claim: Claimed, now: Timestamp) {
+        let (Some(route), Some(script)) = (work.definition.route_id, &voice.script) else {
+            return self.return_claim(&claim);
+        };
+        let send_before = send_before(work, &claim, now);
+        let script =
+            self.scripts.entry((work.id, work.epoch)).or_insert_with(|| Arc::new(script.said().ok())).clone();
+        let mut calls = Vec::with_capacity(claim.recipients.len());
+        for r in claim.recipients {
+            let refused = if self.calling.contains_key(&r.number) {
+                let due_at = now.saturating_add(WHILE_CALLED).unwrap_or(now);
+                Some(Fate::Again { due_at, detail: "another call to this number is up".to_owned() })
+            } else {
+                None
+            };
+            let rendered = match (&refused, script.as_ref()) {
+                (Some(_), _) => Err(RenderError::MissingField),
+                (None, Some(said)) => said.render(&work.fields, &r.values()),
+                (None, None) => Err(RenderError::Broken("the script cannot be read".to_owned())),
+            };
+            match rendered {
+                Ok(script) => {
+                    self.calling.insert(r.number, r.calls);
+                    let caller_id = work.senders.of(r.seq).clone();
+                    calls.push(OutgoingCall { seq: r.seq, number: r.number, caller_id, script });
+                }
+                Err(why) => {
+                    let best = retry::best(&r.calls).map(Called::outcome);
+                    let fate = refused.unwrap_or_else(|| match why {
+                        RenderError::MissingField => settled(
+                            best.unwrap_or(Outcome::Skipped),
+                            Some(SkipReason::MissingField),
+                            None,
+                            None,
+                        ),
+                        RenderError::Broken(why) => {
+                            settled(best.unwrap_or(Outcome::Failed), None, None, Some(why))
+                        }
+                    });
+                    self.settle_unbegun(work.id, claim.id, (r.seq, r.number, r.tries), fate);
+                }
+            }
+        }
+        if let Some(port) = self.ports.get(&route)
+            && !calls.is_empty()
+        {
+            port.route.dial(Calls {
+                campaign: work.id,
+                claim: claim.id,
+                send_before,
+                purpose: work.definition.purpose().into(),
+                ring_time: voice.ring_time,
+                opt_out_key: voice.opt_out_key,
+                goal: voice.goal.clone(),
+                calls,
+            });
+        }
+    }
+
+    /// Settles a call that nothing was sent of.
+    fn settle_unbegun(
+        &mut self,
+        campaign: CampaignId,
+        claim: ClaimId,
+        (seq, number, tries): (i64, Msisdn, Tries),
+        fate: Fate,
+    ) {
+        if let Some(open) = self.open.get_mut(&claim) {
+            open.unsettled.remove(&seq);
+        }
+        self.pending.settled.push(Settled {
+            claim,
+            campaign,
+            message_no: 1,
+            seq,
+            number,
+            sender: None,
+            fate,
+            tries,
+        });
+    }
+
+    /// A person pressed the key that opts out.
+    pub(crate) fn opted_out(&mut self, campaign: CampaignId, number: Msisdn) {
+        self.pending.opt_outs.push(CallOptOut { campaign, number });
+    }
+
+    /// Records what became of a call.
+    pub(crate) fn called(&mut self, claim: ClaimId, seq: i64, report: CallReport, now: Timestamp) {
+        let Some(open) = self.open.get_mut(&claim) else { return };
+        let Some((number, mut tries)) = open.unsettled.remove(&seq) else { return };
+        let (campaign, route, definition) = (open.campaign, open.route, open.definition.clone());
+        let sender = open.senders.of(seq).clone();
+        let mut calls = self.calling.remove(&number).unwrap_or_default();
+        let Some(voice) = definition.content.calls() else { return };
+        let CallReport { end, row, steps } = report;
+        let words = row.as_ref().map(|row| row.words.clone()).unwrap_or_default();
+        let code = row.as_ref().and_then(|row| row.sip_code);
+        if let Some(port) = self.ports.get_mut(&route) {
+            port.traffic.note_call(&end, code, &words, now);
+        }
+        let best = retry::best(&calls).map(Called::outcome);
+        let again = |wait, detail| Fate::Again { due_at: now.saturating_add(wait).unwrap_or(now), detail };
+        let mut counts = None;
+        let fate = match end {
+            CallEnd::Came(call) => {
+                self.trunks.answered(campaign);
+                if call.called == Called::Congestion {
+                    self.limits.slow_down(&crate::choose::Key::Route(route), now);
+                }
+                tries.attempts += 1;
+                counts = Some(call);
+                calls.push(call);
+                match &row {
+                    Some(row) => fate(voice, &calls, row, now),
+                    None => settled(call.called.outcome(), None, None, None),
+                }
+            }
+            CallEnd::Trunk { as_if, exchange } => {
+                let failure = Failure { seq, code, words: &words, exchange };
+                match self.trunks.failed(campaign, failure, &mut tries, now) {
+                    Verdict::Again(due_at) => Fate::Again { due_at, detail: words },
+                    Verdict::Failed => {
+                        tries = Tries { attempts: tries.attempts + 1, ..Tries::default() };
+                        let call = retry::Call { called: as_if, goal: false };
+                        counts = Some(call);
+                        calls.push(call);
+                        match &row {
+                            Some(row) => fate(voice, &calls, row, now),
+                            None => settled(as_if.outcome(), None, code.map(u32::from), Some(words)),
+                        }
+                    }
+                }
+            }
+            CallEnd::Withdrawn => again(SignedDuration::ZERO, words),
+            CallEnd::NotBegun(words) => again(NOT_BEGUN, words),
+            CallEnd::OptedOut => {
+                settled(best.unwrap_or(Outcome::Skipped), Some(SkipReason::OptedOut), None, None)
+            }
+            CallEnd::NoSpeech(words) => {
+                let broken = self.trunks.no_speech(campaign, seq, &words, now);
+                if broken {
+                    again(SignedDuration::ZERO, words)
+                } else {
+                    let reason = Some(SkipReason::SpeechFailed);
+                    settled(best.unwrap_or(Outcome::Skipped), reason, None, Some(words))
+                }
+            }
+        };
+        if let Some(row) = row {
+            self.pending.calls.push(CallEnded { campaign, seq, counts, row, steps });
+        }
+        let sender = Some(sender);
+        self.pending.settled.push(Settled {
+            claim,
+            campaign,
+            message_no: 1,
+            seq,
+            number,
+            sender,
+            fate,
+            tries,
+        });
+    }
+}

@@ -1,0 +1,301 @@
+//! Trunks judged by evidence: which failures of calls end a campaign in error.
+//!
+//! - A call that fails by the trunk's fault says nothing of the recipient: it is made again, at growing distance, three
+//!   times at most; then the recipient has failed, so that a small campaign ends.
+//! - Twenty different recipients in a row that fail so end the campaign in error. Any other final answer begins anew.
+//! - So do twenty in a row for whom nothing could be said.
+//! - And so does a trunk that takes no calls for as long as its route allows, with work due.
+//!
+//! One bad number, one busy callee or one 503 never ends a campaign.
+
+use std::collections::{HashMap, HashSet};
+
+use campaign::CampaignId;
+use jiff::{SignedDuration, Timestamp};
+use store::{CampaignError, ExchangedMessage, Tries};
+
+use crate::{Waiting, WaitingReason};
+
+/// After this many different recipients in a row a campaign ends in error.
+const IN_A_ROW: usize = 20;
+/// The waits before a recipient is called again whose call failed by the trunk's fault.
+const AGAIN_AFTER: [SignedDuration; 3] =
+    [SignedDuration::from_secs(5), SignedDuration::from_secs(15), SignedDuration::from_secs(45)];
+
+/// A call that failed by the trunk's fault.
+pub(crate) struct Failure<'a> {
+    pub(crate) seq: i64,
+    pub(crate) code: Option<u16>,
+    pub(crate) words: &'a str,
+    pub(crate) exchange: Vec<ExchangedMessage>,
+}
+
+/// What a failure means for its recipient.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The recipient is called again at this time.
+    Again(Timestamp),
+    /// The recipient has failed.
+    Failed,
+}
+
+/// Failures in a row.
+#[derive(Debug, Default)]
+struct Row {
+    recipients: HashSet<i64>,
+    calls: u32,
+    first: Option<Timestamp>,
+}
+
+impl Row {
+    fn add(&mut self, seq: i64, now: Timestamp) -> bool {
+        self.first.get_or_insert(now);
+        self.calls += 1;
+        self.recipients.insert(seq);
+        self.recipients.len() >= IN_A_ROW
+    }
+}
+
+#[derive(Debug, Default)]
+struct Evidence {
+    trunk: Row,
+    speech: Row,
+    /// Since when work is due and the trunk takes no calls.
+    down_since: Option<Timestamp>,
+}
+
+/// What is known of the trunks of voice campaigns.
+#[derive(Debug, Default)]
+pub(crate) struct Trunks {
+    campaigns: HashMap<CampaignId, Evidence>,
+    broken: Vec<(CampaignId, CampaignError)>,
+}
+
+impl Trunks {
+    /// A call came to an end that is not the trunk's fault.
+    pub(crate) fn answered(&mut self, campaign: CampaignId) {
+        if let Some(known) = self.campaigns.get_mut(&campaign) {
+            *known = Evidence::default();
+        }
+    }
+
+    /// A call failed by the trunk's fault; `tries` is brought up to date.
+    pub(crate) fn failed(
+        &mut self,
+        campaign: CampaignId,
+        failure: Failure<'_>,
+        tries: &mut Tries,
+        now: Timestamp,
+    ) -> Verdict {
+        let row = &mut self.campaigns.entry(campaign).or_default().trunk;
+        if row.add(failure.seq, now) {
+            let error = CampaignError {
+                cause: format!("{} calls in a row failed by the trunk's fault", row.calls),
+                detail: failure.words.to_owned(),
+                first_at: row.first.unwrap_or(now),
+                last_at: now,
+                calls_affected: row.calls,
+                sip_code: failure.code,
+                exchange: failure.exchange,
+                check: check(failure.code),
+            };
+            self.break_off(campaign, error);
+        }
+        tries.refused_at.get_or_insert(now);
+        tries.refusals += 1;
+        match AGAIN_AFTER.get(tries.refusals as usize - 1) {
+            Some(wait) => Verdict::Again(now.saturating_add(*wait).unwrap_or(now)),
+            None => Verdict::Failed,
+        }
+    }
+
+    /// Nothing could be said to a recipient. Returns whether that ends the campaign.
+    pub(crate) fn no_speech(&mut self, campaign: CampaignId, seq: i64, words: &str, now: Timestamp) -> bool {
+        let row = &mut self.campaigns.entry(campaign).or_default().speech;
+        let broken = row.add(seq, now);
+        if broken {
+            let error = CampaignError {
+                cause: format!("speech failed for {} recipients in a row", row.calls),
+                detail: words.to_owned(),
+                first_at: row.first.unwrap_or(now),
+                last_at: now,
+                calls_affected: row.calls,
+                sip_code: None,
+                exchange: Vec::new(),
+                check: vec![
+                    "whether the speech engine of this server works: play a prompt in the editor".to_owned(),
+                    "whether every upload that the script plays is still there".to_owned(),
+                ],
+            };
+            self.break_off(campaign, error);
+        }
+        broken
+    }
+
+    /// Looks at why a campaign waits whose calls are due; `patience` is how long its trunk may take none.
+    pub(crate) fn waits(
+        &mut self,
+        campaign: CampaignId,
+        waits: &[Waiting],
+        patience: SignedDuration,
+        code: Option<u16>,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let down = waits.iter().find_map(|wait| match &wait.reason {
+            WaitingReason::RouteDown => Some(("the trunk cannot be reached", String::new())),
+            WaitingReason::RouteRefuses(words) => Some(("the trunk refuses us", words.clone())),
+            _ => None,
+        });
+        let Some((cause, detail)) = down else {
+            if let Some(known) = self.campaigns.get_mut(&campaign) {
+                known.down_since = None;
+            }
+            return None;
+        };
+        let since = *self.campaigns.entry(campaign).or_default().down_since.get_or_insert(now);
+        let ends_at = since.saturating_add(patience).unwrap_or(since);
+        if now < ends_at {
+            return Some(ends_at);
+        }
+        let error = CampaignError {
+            cause: cause.to_owned(),
+            detail,
+            first_at: since,
+            last_at: now,
+            calls_affected: 0,
+            sip_code: code,
+            exchange: Vec::new(),
+            check: check(code),
+        };
+        self.break_off(campaign, error);
+        None
+    }
+
+    fn break_off(&mut self, campaign: CampaignId, error: CampaignError) {
+        self.campaigns.remove(&campaign);
+        self.broken.retain(|(known, _)| *known != campaign);
+        self.broken.push((campaign, error));
+    }
+
+    /// Campaigns that cannot go on, each told once.
+    pub(crate) fn take_broken(&mut self) -> Vec<(CampaignId, CampaignError)> {
+        std::mem::take(&mut self.broken)
+    }
+
+    /// Forgets campaigns that are over.
+    pub(crate) fn retain(&mut self, live: impl Fn(CampaignId) -> bool) {
+        self.campaigns.retain(|id, _| live(*id));
+    }
+
+    /// The clock was set: waits keep their lengths.
+    pub(crate) fn shift(&mut self, by: SignedDuration) {
+        for known in self.campaigns.values_mut() {
+            for at in [&mut known.down_since, &mut known.trunk.first, &mut known.speech.first] {
+                *at = at.map(|at| at.saturating_add(by).unwrap_or(at));
+            }
+        }
+    }
+}
+
+/// What to look at, by the SIP code.
+fn check(code: Option<u16>) -> Vec<String> {
+    let all = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect();
+    match code {
+        Some(401 | 407) => {
+            all(&["the route's username and password", "whether the trunk's operator changed them"])
+        }
+        Some(403) => all(&[
+            "whether the account may make calls, and has credit",
+            "whether the caller ID is one that the trunk's operator allows",
+            "the route's username and password",
+        ]),
+        Some(408) | None => all(&[
+            "the route's host, port and transport",
+            "whether a firewall lets SIP through in both directions",
+            "the trunk's status page, if its operator has one",
+        ]),
+        Some(_) => all(&[
+            "the trunk's status page, if its operator has one",
+            "how many calls at once and a second the trunk allows",
+        ]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ID: CampaignId = CampaignId(1);
+
+    fn now() -> Timestamp {
+        "2026-11-24T15:00:00Z".parse().unwrap()
+    }
+
+    fn failure(seq: i64) -> Failure<'static> {
+        Failure { seq, code: Some(503), words: "503 Service Unavailable", exchange: Vec::new() }
+    }
+
+    #[test]
+    fn a_recipient_is_called_again_three_times_at_growing_distance_and_then_has_failed() {
+        let (mut trunks, mut tries, mut waits) = (Trunks::default(), Tries::default(), Vec::new());
+        let last = loop {
+            match trunks.failed(ID, failure(7), &mut tries, now()) {
+                Verdict::Again(at) => waits.push(at.duration_since(now()).as_secs()),
+                verdict @ Verdict::Failed => break verdict,
+            }
+        };
+        assert_eq!((waits, last), (vec![5, 15, 45], Verdict::Failed));
+        assert!(trunks.take_broken().is_empty(), "one number never ends a campaign");
+    }
+
+    #[test]
+    fn twenty_different_recipients_in_a_row_end_a_campaign_and_it_is_told_once() {
+        let mut trunks = Trunks::default();
+        for seq in 0..19 {
+            trunks.failed(ID, failure(seq), &mut Tries::default(), now());
+        }
+        trunks.answered(ID);
+        for seq in 0..20 {
+            assert!(trunks.take_broken().is_empty(), "{seq}");
+            trunks.failed(ID, failure(seq), &mut Tries::default(), now());
+        }
+        let [(ID, error)] = &trunks.take_broken()[..] else { panic!() };
+        assert_eq!((error.calls_affected, error.sip_code), (20, Some(503)));
+        assert!(trunks.take_broken().is_empty());
+    }
+
+    #[test]
+    fn a_trunk_that_takes_no_calls_ends_a_campaign_after_its_patience_and_not_before() {
+        let patience = SignedDuration::from_mins(5);
+        let down = [Waiting { reason: WaitingReason::RouteRefuses("401 Unauthorized".into()), until: None }];
+        let at = |seconds| now() + SignedDuration::from_secs(seconds);
+        let mut trunks = Trunks::default();
+        assert_eq!(trunks.waits(ID, &down, patience, Some(401), at(0)), Some(at(300)));
+        // It came back for a moment: the wait begins anew.
+        assert_eq!(trunks.waits(ID, &[], patience, None, at(299)), None);
+        assert_eq!(trunks.waits(ID, &down, patience, Some(401), at(300)), Some(at(600)));
+        assert!(trunks.take_broken().is_empty());
+        trunks.waits(ID, &down, patience, Some(401), at(600));
+        let [(ID, error)] = &trunks.take_broken()[..] else { panic!() };
+        assert_eq!((error.first_at, error.detail.as_str()), (at(300), "401 Unauthorized"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_course_of_failures_and_answers_ends_a_campaign_with_fewer_than_twenty_recipients(
+            course in prop::collection::vec((0..19_i64, any::<bool>()), 0..400),
+        ) {
+            let mut trunks = Trunks::default();
+            for (seq, fails) in course {
+                if fails {
+                    trunks.failed(ID, failure(seq), &mut Tries::default(), now());
+                } else {
+                    trunks.answered(ID);
+                }
+            }
+            prop_assert!(trunks.take_broken().is_empty());
+        }
+    }
+}

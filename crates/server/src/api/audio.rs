@@ -1,0 +1,81 @@
+//! Uploads that calls play.
+
+use axum::{
+    Json,
+    body::{Body as RawBody, to_bytes},
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use store::Audio;
+
+use super::{AudioPath, Page};
+use crate::{
+    App,
+    auth::Caller,
+    body::Query,
+    limits::LARGEST_AUDIO,
+    problem::{Answer, Problem},
+};
+
+/// The longest name of an upload, in characters.
+const LONGEST_NAME: usize = 200;
+/// The rate that uploads are read at to measure them.
+const RATE: u32 = 8_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Named {
+    name: Option<String>,
+}
+
+/// The uploads, newest first.
+#[utoipa::path(get, path = "/audio", responses((status = 200, body = Page<Object>)))]
+pub(super) async fn list(State(app): State<App>) -> Answer<Json<Page<Audio>>> {
+    Ok(Json(Page { items: app.store.audio().await?, next: None }))
+}
+
+/// Keeps a WAV or MP3 file that calls may play.
+#[utoipa::path(post, path = "/audio", params(("name" = Option<String>, Query)), request_body(content = Vec<u8>, content_type = "audio/wav"), responses((status = 201, body = Object), (status = 413, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    Query(named): Query<Named>,
+    body: RawBody,
+) -> Answer<(StatusCode, Json<Audio>)> {
+    let name = named.name.unwrap_or_else(|| "Upload".to_owned());
+    Ok((StatusCode::CREATED, Json(keep(&app, &caller, &name, body).await?)))
+}
+
+/// Reads an upload and keeps it.
+pub(crate) async fn keep(app: &App, caller: &Caller, name: &str, body: RawBody) -> Answer<Audio> {
+    let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+    if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
+        return Err(Problem::field("name", format!("give it a name of at most {LONGEST_NAME} characters")));
+    }
+    let too_large = |_| Problem::too_large(format!("an upload has at most {} MB", LARGEST_AUDIO / 1_000_000));
+    let bytes: Vec<u8> = to_bytes(body, LARGEST_AUDIO).await.map_err(too_large)?.into();
+    let read = tokio::task::spawn_blocking(move || voice::audio::read(&bytes, RATE).map(|pcm| (pcm, bytes)));
+    let (pcm, bytes) = read.await.map_err(Problem::broken)?.map_err(|e| Problem::field("audio", e))?;
+    Ok(app.store.add_audio(name, pcm.length().as_secs_f64(), bytes, caller.by()).await?)
+}
+
+/// An upload as it was uploaded.
+#[utoipa::path(get, path = "/audio/{id}", params(("id" = String, Path)), responses((status = 200, content_type = "audio/wav", body = Vec<u8>), (status = 404, body = Problem)))]
+pub(super) async fn get(State(app): State<App>, AudioPath(id): AudioPath) -> Answer<Response> {
+    let (_, bytes) = app.store.audio_bytes(id).await?;
+    let kind = if bytes.starts_with(b"RIFF") { "audio/wav" } else { "audio/mpeg" };
+    Ok(([(header::CONTENT_TYPE, kind)], bytes).into_response())
+}
+
+/// Deletes an upload that no campaign uses.
+#[utoipa::path(delete, path = "/audio/{id}", params(("id" = String, Path)), responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn delete(
+    State(app): State<App>,
+    AudioPath(id): AudioPath,
+    caller: Caller,
+) -> Answer<StatusCode> {
+    app.store.delete_audio(id, caller.by()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,124 @@
+//! The sounds of scripts: spoken texts and uploads, each rendered and encoded once and shared by the calls that play it.
+
+use std::{
+    collections::{HashMap, VecDeque, hash_map::Entry},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use campaign::{AudioId, Script, script::Prompt};
+
+use crate::{audio, call::Sounds, sdp::Codec, speech::Speech};
+
+/// The most prompts that are kept ready to be played.
+const MOST_KEPT: usize = 200;
+/// The rate that texts are rendered at: of the widest codec.
+const RATE: u32 = 16_000;
+
+/// Where uploads are kept.
+#[async_trait::async_trait]
+pub trait Library: Send + Sync {
+    /// The bytes of an upload.
+    ///
+    /// # Errors
+    /// In words, where it cannot be read.
+    async fn upload(&self, id: AudioId) -> Result<Vec<u8>, String>;
+}
+
+/// Renders prompts.
+pub struct Prompts {
+    speech: Result<Speech, String>,
+    library: Box<dyn Library>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    sounds: HashMap<Prompt, Arc<audio::Prompt>>,
+    /// In the order in which they came.
+    order: VecDeque<Prompt>,
+}
+
+impl Prompts {
+    /// Prompts by a speech engine, or by none, with the words why there is none.
+    pub fn new(speech: Result<Speech, String>, library: Box<dyn Library>) -> Self {
+        Self { speech, library, kept: Mutex::default() }
+    }
+
+    /// The sound of one prompt.
+    ///
+    /// # Errors
+    /// In words, where the speech engine fails or the upload cannot be read.
+    pub async fn sound(&self, prompt: &Prompt) -> Result<Arc<audio::Prompt>, String> {
+        if let Some(sound) = self.kept().sounds.get(prompt) {
+            return Ok(sound.clone());
+        }
+        let pcm = match prompt {
+            Prompt::Say { text, voice } => {
+                let speech = self.speech.as_ref().map_err(Clone::clone)?;
+                let voice = voice.as_deref().unwrap_or_default();
+                speech.speak(voice, text, RATE).await.map_err(|e| e.to_string())?
+            }
+            Prompt::Play(id) => {
+                let bytes = self.library.upload(*id).await?;
+                let read = tokio::task::spawn_blocking(move || audio::read(&bytes, RATE)).await;
+                read.map_err(|e| e.to_string())?.map_err(|e| format!("the upload {id}: {e}"))?
+            }
+        };
+        let sound = Arc::new(audio::Prompt::new(pcm));
+        let mut kept = self.kept();
+        if kept.sounds.insert(prompt.clone(), sound.clone()).is_none() {
+            kept.order.push_back(prompt.clone());
+        }
+        if kept.order.len() > MOST_KEPT
+            && let Some(oldest) = kept.order.pop_front()
+        {
+            kept.sounds.remove(&oldest);
+        }
+        Ok(sound)
+    }
+
+    /// The sounds of everything that a call may play, encoded for `codecs`.
+    ///
+    /// # Errors
+    /// As for [`Prompts::sound`].
+    pub async fn of(
+        &self,
+        script: &Script,
+        farewell: Option<&Prompt>,
+        codecs: &[Codec],
+    ) -> Result<Ready, String> {
+        let mut ready = HashMap::new();
+        for prompt in script.prompts().chain(farewell.cloned()) {
+            if let Entry::Vacant(place) = ready.entry(prompt) {
+                let sound = self.sound(place.key()).await?;
+                place.insert(sound);
+            }
+        }
+        let (sounds, codecs): (Vec<_>, Vec<_>) = (ready.values().cloned().collect(), codecs.into());
+        // Encoding G.722 takes a while: not on the runtime's own threads, and not while a call waits for its next frame.
+        let encode = move || {
+            for (sound, codec) in
+                sounds.iter().flat_map(|sound| codecs.iter().map(move |codec| (sound, *codec)))
+            {
+                sound.frames(codec);
+            }
+        };
+        tokio::task::spawn_blocking(encode).await.map_err(|e| e.to_string())?;
+        Ok(Ready(ready))
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        // Prompts are only put in and taken out whole.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The sounds of one call, ready to be played.
+#[derive(Debug)]
+pub struct Ready(HashMap<Prompt, Arc<audio::Prompt>>);
+
+impl Sounds for Ready {
+    fn of(&self, prompt: &Prompt) -> Option<Arc<audio::Prompt>> {
+        self.0.get(prompt).cloned()
+    }
+}

@@ -1,0 +1,412 @@
+//! A route of calls: one user agent at a trunk, and a task for each call.
+//!
+//! Keeps: every call is reported once, however it ends; an opt-out is reported when its key is pressed; when a fence
+//! returns, no INVITE of its campaign leaves any more, and talks go on; what a call holds is dropped with its task.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use campaign::{CampaignId, Channel, script::Prompt};
+use engine::{
+    Attempt, Batch, CallEnd, CallReport, Calls, Live, OptOuts, OutgoingCall, Refusal, Report, Reports, Route,
+    RouteState, SipCodec, SipConfig, SipTransport, Trouble,
+};
+use jiff::Timestamp;
+use tokio::{sync::watch, task::JoinHandle};
+
+use crate::{
+    call::{Order, Progress, Wish, carry_out},
+    ledger,
+    media::{Media, Options, Ports},
+    prompts::Prompts,
+    sdp::Codec,
+    sip::{Agent, Credentials, Register, State, Transport, Trunk},
+};
+
+/// How often the far end is asked whether it is there.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long to wait before an agent that could not start is started again.
+const START_AGAIN: Duration = Duration::from_secs(5);
+/// The longest talk.
+const LONGEST: Duration = Duration::from_secs(600);
+/// How often calls that are not answered are looked at for an opt-out that came another way.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// What whoever opts out by the key hears.
+const FAREWELL: &str = "You will not be called again. Goodbye.";
+
+/// What all routes of calls share.
+#[derive(Clone)]
+pub struct Equipment {
+    /// The threads that play and hear.
+    pub media: Arc<Media>,
+    /// The sounds of scripts.
+    pub prompts: Arc<Prompts>,
+}
+
+/// How far a call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// An INVITE of it may leave.
+    Dialing,
+    Ringing,
+    InProgress,
+    /// No INVITE of it leaves any more.
+    Withdrawn,
+}
+
+impl Phase {
+    const fn is_answered_or_withdrawn(self) -> bool {
+        matches!(self, Self::InProgress | Self::Withdrawn)
+    }
+}
+
+/// A call that is up.
+struct Up {
+    campaign: CampaignId,
+    number: campaign::Msisdn,
+    purpose: Arc<str>,
+    phase: watch::Sender<Phase>,
+    wish: watch::Sender<Wish>,
+}
+
+struct Shared {
+    config: SipConfig,
+    codecs: Vec<Codec>,
+    ports: Ports,
+    equipment: Equipment,
+    reports: Reports,
+    opt_outs: OptOuts,
+    agent: OnceLock<Agent>,
+    state: Mutex<(RouteState, Option<Trouble>)>,
+    up: Mutex<HashMap<u64, Up>>,
+    calls: AtomicU64,
+}
+
+/// A SIP route. Dropped, its calls end.
+pub struct SipRoute {
+    shared: Arc<Shared>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+fn trunk(config: &SipConfig) -> Trunk {
+    let register =
+        config.register.then(|| Register { expires: Duration::from_secs(config.register_expires.into()) });
+    let credentials = (!config.username.is_empty()).then(|| Credentials {
+        username: config.username.clone(),
+        password: config.password.expose().into(),
+    });
+    Trunk {
+        host: config.host.trim().to_owned(),
+        port: config.port,
+        transport: match config.transport {
+            SipTransport::Udp => Transport::Udp,
+            SipTransport::Tcp => Transport::Tcp,
+            SipTransport::Tls => Transport::Tls,
+        },
+        outbound_proxy: config.outbound_proxy.clone(),
+        register,
+        credentials,
+        domain: config.domain.clone(),
+        public_address: config.public_address,
+        tls_ca: config.tls_ca.clone(),
+        keep_alive: Some(KEEP_ALIVE),
+        max_calls: config.max_calls as usize,
+    }
+}
+
+const fn codec(codec: SipCodec) -> Codec {
+    match codec {
+        SipCodec::Pcmu => Codec::Pcmu,
+        SipCodec::Pcma => Codec::Pcma,
+        SipCodec::G722 => Codec::G722,
+    }
+}
+
+impl SipRoute {
+    /// Starts the agent of `config`, which registers and asks for the far end by itself. Nobody in `opt_outs` is called.
+    pub fn start(config: &SipConfig, equipment: Equipment, reports: Reports, opt_outs: OptOuts) -> Self {
+        let (ports, first) = match config.media_ports.parse::<Ports>() {
+            Ok(ports) => (ports, RouteState::Connecting),
+            // Settings that cannot be read are refused when they are saved.
+            Err(e) => (Ports::default(), RouteState::Refused(e.to_string())),
+        };
+        let shared = Arc::new(Shared {
+            codecs: config.codecs.iter().copied().map(codec).collect(),
+            config: config.clone(),
+            ports,
+            equipment,
+            reports,
+            opt_outs,
+            agent: OnceLock::new(),
+            state: Mutex::new((first, None)),
+            up: Mutex::default(),
+            calls: AtomicU64::new(rand::random::<u32>().into()),
+        });
+        let tasks = vec![tokio::spawn(live(shared.clone())), tokio::spawn(look_for_opt_outs(shared.clone()))];
+        Self { shared, tasks }
+    }
+}
+
+impl Drop for SipRoute {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        for up in self.shared.up().values() {
+            up.wish.send_replace(Wish::HangUp("the route was closed"));
+        }
+    }
+}
+
+/// Starts the agent and follows what is known of the trunk.
+async fn live(shared: Arc<Shared>) {
+    let mut states = loop {
+        match Agent::start(trunk(&shared.config)).await {
+            Ok(agent) => {
+                let states = agent.state();
+                // Set by this task alone, once.
+                let _ = shared.agent.set(agent);
+                break states;
+            }
+            Err(fault) => {
+                shared.say(RouteState::Connecting, Some((fault.to_string(), None)));
+                tokio::time::sleep(START_AGAIN).await;
+            }
+        }
+    };
+    loop {
+        let state = states.borrow_and_update().clone();
+        match state {
+            // Without a registration, calls tell more than the wait for an answer that may never come.
+            State::Starting if shared.config.register => shared.say(RouteState::Connecting, None),
+            State::Starting | State::Reachable => shared.say(RouteState::Connected, None),
+            State::Silent(words) => shared.say(RouteState::Connected, Some((words, None))),
+            State::Unreachable(words) => shared.say(RouteState::Connecting, Some((words, None))),
+            State::Refused { code, words } => {
+                shared.say(RouteState::Refused(words.clone()), Some((words, Some(code))));
+            }
+        }
+        if states.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Withdraws calls to people who have opted out another way before they answered.
+async fn look_for_opt_outs(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        for up in shared.up().values() {
+            if !up.phase.borrow().is_answered_or_withdrawn()
+                && shared.opt_outs.contains(up.number, Channel::Voice, &up.purpose)
+            {
+                up.wish.send_replace(Wish::Withdraw);
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn up(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Up>> {
+        // Calls are only put in and taken out whole.
+        self.up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn say(&self, state: RouteState, trouble: Option<(String, Option<u16>)>) {
+        {
+            let mut known = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let trouble = trouble.map(|(words, code)| Trouble { at: Timestamp::now(), words, code });
+            *known = (state, trouble.or(known.1.take()));
+        }
+        self.report(Report::State);
+    }
+
+    fn report(&self, report: Report) {
+        // Where the engine has ended, so has the process.
+        let _ = self.reports.send(report);
+    }
+
+    /// Makes one call.
+    async fn call(&self, number: u64, calls: &Calls, call: &OutgoingCall) -> CallReport {
+        let (phase, wish, mut wishes) = {
+            let up = self.up();
+            let Some(up) = up.get(&number) else { return ledger::nothing_sent(CallEnd::Withdrawn) };
+            (up.phase.clone(), up.wish.clone(), up.wish.subscribe())
+        };
+        drop(wish);
+        let farewell = Prompt::Say { text: FAREWELL.to_owned(), voice: None };
+        let hears_farewell = calls.opt_out_key.is_some().then_some(&farewell);
+        let rendered = tokio::select! {
+            rendered = self.equipment.prompts.of(&call.script, hears_farewell, &self.codecs) => rendered,
+            Ok(_) = wishes.wait_for(|wish| *wish != Wish::GoOn) => {
+                return ledger::nothing_sent(CallEnd::Withdrawn);
+            }
+        };
+        let sounds = match rendered {
+            Ok(sounds) => sounds,
+            Err(words) => return ledger::nothing_sent(CallEnd::NoSpeech(words)),
+        };
+        let not_begun = |words: String| ledger::nothing_sent(CallEnd::NotBegun(words));
+        let Some(agent) = self.agent.get() else { return not_begun("the route is starting".into()) };
+        let address = agent.local_address().ip();
+        let session = match self.equipment.media.open(&self.ports, Options { address, ..Options::default() })
+        {
+            Ok(session) => session,
+            Err(e) => return not_begun(e.to_string()),
+        };
+        let order = Order {
+            to_user: self.config.dialed(call.number),
+            caller_id: format!("+{}", call.caller_id.address().trim_start_matches('+')),
+            ring_time: calls.ring_time.unsigned_abs(),
+            longest: LONGEST,
+            codecs: self.codecs.clone(),
+            sound: SocketAddr::new(self.config.public_address.unwrap_or(address), session.port()),
+            session: number,
+            script: call.script.clone(),
+            opt_out_key: calls.opt_out_key,
+            farewell,
+        };
+        // Immediately before the INVITE leaves.
+        if self.opt_outs.contains(call.number, Channel::Voice, &calls.purpose) {
+            return ledger::nothing_sent(CallEnd::OptedOut);
+        }
+        let began = Timestamp::now();
+        if began >= calls.send_before {
+            return not_begun("its time was over before it could begin".into());
+        }
+        if *wishes.borrow_and_update() != Wish::GoOn {
+            return ledger::nothing_sent(CallEnd::Withdrawn);
+        }
+        let told = |progress| match progress {
+            Progress::Ringing => drop(phase.send_replace(Phase::Ringing)),
+            Progress::InProgress => drop(phase.send_replace(Phase::InProgress)),
+            Progress::Withdrawn => drop(phase.send_replace(Phase::Withdrawn)),
+            Progress::OptedOut => {
+                self.report(Report::OptedOut { campaign: calls.campaign, number: call.number });
+            }
+        };
+        let caller_id = order.caller_id.clone();
+        match carry_out(agent, session, order, &sounds, wishes, told).await {
+            Ok(record) => ledger::report(&record, began, caller_id, calls.goal.as_ref()),
+            Err(fault) => not_begun(fault.to_string()),
+        }
+    }
+}
+
+/// Reports a call when it is dropped, so that a task that fails reports it too.
+struct Reporting {
+    shared: Arc<Shared>,
+    calls: Arc<Calls>,
+    number: u64,
+    seq: i64,
+    report: Option<CallReport>,
+}
+
+impl Drop for Reporting {
+    fn drop(&mut self) {
+        // Whoever waits for the call by its phase waits no longer.
+        self.shared.up().remove(&self.number);
+        let lost = || ledger::lost(Timestamp::now());
+        let report = Box::new(self.report.take().unwrap_or_else(lost));
+        self.shared.report(Report::Called { claim: self.calls.claim, seq: self.seq, report });
+    }
+}
+
+#[async_trait::async_trait]
+impl Route for SipRoute {
+    fn state(&self) -> RouteState {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    fn unanswered(&self) -> u32 {
+        self.shared.up().len() as u32
+    }
+
+    fn trouble(&self) -> Option<Trouble> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
+    }
+
+    fn submit(&self, batch: Batch) {
+        // A campaign of messages is not scheduled on a route that carries none.
+        for message in batch.messages {
+            let words = "the route carries no messages".to_owned();
+            let attempt = Attempt::Refused { kind: Refusal::Route, status: 0, words };
+            self.shared.report(Report::Result { job: batch.job, seq: message.seq, attempt });
+        }
+    }
+
+    fn dial(&self, mut calls: Calls) {
+        let to_make = std::mem::take(&mut calls.calls);
+        let calls = Arc::new(calls);
+        for call in to_make {
+            let number = self.shared.calls.fetch_add(1, Ordering::Relaxed);
+            self.shared.up().insert(
+                number,
+                Up {
+                    campaign: calls.campaign,
+                    number: call.number,
+                    purpose: calls.purpose.clone(),
+                    phase: watch::channel(Phase::Dialing).0,
+                    wish: watch::channel(Wish::GoOn).0,
+                },
+            );
+            let (shared, calls) = (self.shared.clone(), calls.clone());
+            tokio::spawn(async move {
+                let mut reporting = Reporting {
+                    shared: shared.clone(),
+                    calls: calls.clone(),
+                    number,
+                    seq: call.seq,
+                    report: None,
+                };
+                reporting.report = Some(shared.call(number, &calls, &call).await);
+            });
+        }
+    }
+
+    fn live(&self, campaign: CampaignId) -> Live {
+        let mut live = Live::default();
+        for up in self.shared.up().values().filter(|up| up.campaign == campaign) {
+            match *up.phase.borrow() {
+                Phase::Ringing => live.ringing += 1,
+                Phase::InProgress => live.in_progress += 1,
+                Phase::Dialing | Phase::Withdrawn => {}
+            }
+        }
+        live
+    }
+
+    fn hang_up(&self, campaign: Option<CampaignId>, words: &'static str) {
+        for up in self.shared.up().values().filter(|up| campaign.is_none_or(|of| of == up.campaign)) {
+            up.wish.send_replace(Wish::HangUp(words));
+        }
+    }
+
+    async fn fence(&self, campaign: CampaignId) {
+        let mut phases = Vec::new();
+        for up in self.shared.up().values().filter(|up| up.campaign == campaign) {
+            let phase = up.phase.subscribe();
+            if !phase.borrow().is_answered_or_withdrawn() {
+                up.wish.send_if_modified(|wish| {
+                    let goes_on = *wish == Wish::GoOn;
+                    if goes_on {
+                        *wish = Wish::Withdraw;
+                    }
+                    goes_on
+                });
+                phases.push(phase);
+            }
+        }
+        for mut phase in phases {
+            // An error: the call has ended.
+            let _ = phase.wait_for(|phase| phase.is_answered_or_withdrawn()).await;
+        }
+    }
+}
