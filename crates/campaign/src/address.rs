@@ -31,7 +31,7 @@ impl Address {
         let text = self.text.trim();
         let digits = digits(text);
         let coded = text.starts_with('+') || digits.starts_with("00");
-        let worldwide = Msisdn::from_address(if coded { digits.trim_start_matches('0') } else { &digits });
+        let worldwide = worldwide(if coded { digits.trim_start_matches('0') } else { &digits });
         let national = country.and_then(|country| Msisdn::parse(&digits, Some(country)).ok());
         let mut readings: Vec<Msisdn> = match self.ton {
             _ if coded => worldwide.into_iter().collect(),
@@ -59,6 +59,12 @@ impl Address {
     pub fn tells(&self) -> bool {
         digits(&self.text).trim_start_matches('0').len() >= TELLING
     }
+}
+
+/// The number with these digits, which begin with a country code. Behind it some keep the digit that is dialled within
+/// the country: such a number is valid only without it.
+fn worldwide(digits: &str) -> Option<Msisdn> {
+    Msisdn::parse(&format!("+{digits}"), None).ok().or_else(|| Msisdn::from_address(digits))
 }
 
 /// The digits of a number without the marks between them; empty for a name.
@@ -95,6 +101,12 @@ mod tests {
             (0, "00442079460123", "US", Some("+442079460123")),
             (0, "442079460123", "GB", Some("+442079460123")),
             (0, "442079460123", "", Some("+442079460123")),
+            (1, "+44(0)2079460123", "", Some("+442079460123")),
+            (1, "4402079460123", "", Some("+442079460123")),
+            (0, "00 44 02079460123", "US", Some("+442079460123")),
+            (1, "3906698123456", "IT", Some("+3906698123456")),
+            (1, "999123456789", "US", Some("+999123456789")),
+            (2, "89121234567", "RU", Some("+79121234567")),
             // Without a country there is no guess.
             (2, "02079460123", "", None),
             (0, "020 7946 0123", "", None),

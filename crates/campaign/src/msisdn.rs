@@ -69,8 +69,11 @@ impl Msisdn {
             return Err(BadNumber::Doubtful(shown(), why));
         }
         let whole = match fraction(text) {
-            Some((whole, "0")) => whole,
-            Some((whole, fraction)) if fraction.len() == 1 || Self::read(whole, country).is_some() => {
+            Some(Fraction { whole, grouped: false, digits: "0", .. }) => whole,
+            Some(Fraction { whole, grouped, digits, decides })
+                if !grouped && digits.chars().count() == 1
+                    || (!grouped || decides) && Self::read(whole, country).is_some() =>
+            {
                 return Err(BadNumber::Doubtful(shown(), DECIMAL));
             }
             _ => text,
@@ -148,11 +151,36 @@ fn bare(text: &str) -> &str {
 
 const DECIMAL: &str = "looks like a decimal number; format the column as text and write the whole number";
 
-/// The digits on either side of a single decimal sign.
-fn fraction(text: &str) -> Option<(&str, &str)> {
-    let (whole, fraction) = text.split_once(['.', ','])?;
-    let digits = |s: &str| !s.is_empty() && s.chars().all(char::is_numeric);
-    (digits(whole.strip_prefix('+').unwrap_or(whole)) && digits(fraction)).then_some((whole, fraction))
+/// Decimal signs: of Latin texts, Arabic ones, and in full width.
+const DECIMAL_SIGNS: [char; 5] = ['.', ',', '\u{66B}', '\u{FF0E}', '\u{FF0C}'];
+
+/// A text that may be a decimal number: what precedes its last decimal sign, and the digits behind it.
+struct Fraction<'a> {
+    whole: &'a str,
+    digits: &'a str,
+    /// Whether there are other signs or spaces before the decimal sign: it may also separate groups of a number.
+    grouped: bool,
+    /// Whether in a grouped number it still looks like a decimal sign: a single digit or nothing but zeros follow, or
+    /// the groups are separated by another sign.
+    decides: bool,
+}
+
+fn fraction(text: &str) -> Option<Fraction<'_>> {
+    let at = text.rfind(DECIMAL_SIGNS)?;
+    let sign = text[at..].chars().next()?;
+    let (whole, digits) = (text[..at].trim_end(), text[at + sign.len_utf8()..].trim_start());
+    let are_digits = |s: &str| !s.is_empty() && s.chars().all(char::is_numeric);
+    if !are_digits(digits) {
+        return None;
+    }
+    let is_zero = |c: char| matches!(c, '0' | '\u{660}' | '\u{6F0}' | '\u{FF10}');
+    let other_sign = |c: char| c != sign && DECIMAL_SIGNS.contains(&c);
+    Some(Fraction {
+        whole,
+        digits,
+        grouped: !are_digits(whole.strip_prefix('+').unwrap_or(whole)),
+        decides: digits.chars().count() == 1 || digits.chars().all(is_zero) || whole.contains(other_sign),
+    })
 }
 
 /// Why a text is not read although it may contain a number.
@@ -225,7 +253,13 @@ mod tests {
             ("+436641234567,0", "", "+436641234567"),
             ("401234567.0", "FI", "+358401234567"),
             ("+4930123456.0", "", "+4930123456"),
+            ("+4930123456 .0", "", "+4930123456"),
+            ("+4930123456. 0", "", "+4930123456"),
             ("202.5550123", "US", "+12025550123"),
+            ("202.555.0123", "US", "+12025550123"),
+            ("06.12.34.56.00", "FR", "+33612345600"),
+            ("+33 6.12.34.56.07", "", "+33612345607"),
+            ("+49 30.123456", "", "+4930123456"),
             ("\u{200B}'+12025550123\u{202C}", "", "+12025550123"),
             ("=\"+12025550123\"", "", "+12025550123"),
             ("TEL:+1-202-555-0123", "", "+12025550123"),
@@ -237,6 +271,10 @@ mod tests {
             ("+6281234567890.5", "", "decimal"),
             ("+6281234567890.00", "", "decimal"),
             ("401234567.000", "FI", "decimal"),
+            ("+49 30 123456.0", "", "decimal"),
+            ("+49-30-123456.00", "", "decimal"),
+            ("4930123456\u{66B}5", "DE", "decimal"),
+            ("+4930123456\u{FF0E}\u{FF10}", "", "decimal"),
             ("6.28123456789E12", "ID", "shortened"),
             ("4.9e10", "DE", "shortened"),
             ("4,9E+10", "DE", "shortened"),
@@ -253,12 +291,23 @@ mod tests {
             let error = Msisdn::parse(text, country.parse().ok()).unwrap_err().to_string();
             assert!(error.contains(word), "{text}: {error}");
         }
+        for (text, country) in [
+            ("6,281,234,567,890.0", "ID"),
+            ("6.281.234.567.890,0", "ID"),
+            ("6 281 234 567 890.0", "ID"),
+            ("+62 812 3456 7890,50", ""),
+            ("4.930.123.456,12", "DE"),
+        ] {
+            assert!(Msisdn::parse(text, country.parse().ok()).is_err(), "{text}");
+        }
     }
 
     proptest! {
         /// Whatever fraction follows a number, it is read as this number or not at all.
         #[test]
-        fn no_fraction_makes_another_number(local in 1_000_000_000_u64..1_999_999_999, zeros in 0usize..5, sign in "[.,]", digit in 0u8..10) {
+        fn no_fraction_makes_another_number(
+            local in 1_000_000_000_u64..1_999_999_999, zeros in 0usize..5, sign in " ?[.,\u{66B}\u{FF0E}] ?", digit in 0u8..10,
+        ) {
             let text = format!("+62{local}{sign}{}{digit}", "0".repeat(zeros));
             let whole = Msisdn::parse(&format!("+62{local}"), None);
             let read = Msisdn::parse(&text, None);

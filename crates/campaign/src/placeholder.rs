@@ -58,7 +58,9 @@ pub fn warnings(text: &str, template: bool) -> Vec<String> {
 fn foreign(text: &str, before: Option<char>) -> Option<(&str, &str)> {
     SIGNS.iter().find_map(|(begin, end, spaces)| {
         let inner = text.strip_prefix(begin)?;
-        let name = &inner[..inner.find(end)?];
+        let written = &inner[..inner.find(end)?];
+        // "{ name }", "{$name}", "{!name}".
+        let name = if *spaces { written.trim().trim_start_matches(['$', '!', '@', '=']) } else { written };
         // "100% of 20%" and "#1 #2" are not placeholders.
         let counts = matches!(*begin, "%" | "#") && before.is_some_and(char::is_alphanumeric);
         let first = name.chars().next()?;
@@ -70,7 +72,7 @@ fn foreign(text: &str, before: Option<char>) -> Option<(&str, &str)> {
                 && name.chars().all(usual)
                 && name.chars().count() <= LONGEST
                 && name.split_whitespace().count() <= MOST_WORDS;
-        (is_name && !counts).then(|| (&text[..begin.len() + name.len() + end.len()], name))
+        (is_name && !counts).then(|| (&text[..begin.len() + written.len() + end.len()], name))
     })
 }
 
@@ -111,6 +113,10 @@ mod tests {
             ("Hi #lname#!", "#lname#", "last_name"),
             ("{{ city }} {city}", "{city}", "city"),
             ("Hi {name|there}", "{name|there}", "name"),
+            ("Hi { first name }", "{ first name }", "first_name"),
+            ("Hi [ Name ]", "[ Name ]", "name"),
+            ("Hi {$name}", "{$name}", "name"),
+            ("Hi {!Contact.Name}", "{!Contact.Name}", "contact_name"),
         ] {
             let told = warnings(text, true);
             assert_eq!(told.len(), 1, "{text}: {told:?}");

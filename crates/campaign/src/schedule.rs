@@ -4,7 +4,10 @@
 use jiff::{SignedDuration, Span, Timestamp, Unit, civil};
 use serde::{Deserialize, Serialize};
 
-use crate::{ZoneGroup, window::instant_of};
+use crate::{
+    ZoneGroup,
+    window::{instant_of, time_of_day},
+};
 
 /// The send schedule of one message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,8 +113,8 @@ impl TryFrom<Written> for Send {
             Written { now: None, at: None, local: None, after: Some(after), time, .. } => {
                 let delay = delay(&after).ok_or(BadSend::After(after))?;
                 let time = time
-                    .map(|t| match (delay, t.parse()) {
-                        (Delay::Days(_), Ok(time)) => Ok(time),
+                    .map(|t| match (delay, time_of_day(&t)) {
+                        (Delay::Days(_), Some(time)) => Ok(time),
                         _ => Err(BadSend::Time(t)),
                     })
                     .transpose()?;
@@ -333,6 +336,14 @@ mod tests {
             (r#"{"after":"-PT1H"}"#, "not a delay"),
             (r#"{"after":"PT1H","time":"10:00"}"#, "cannot be the time"),
             (r#"{"at":"2026-11-24T15:00:00Z","time":"10:00"}"#, "cannot be the time"),
+            (r#"{"after":"P1D","time":"10:00+02:00"}"#, "cannot be the time"),
+            (r#"{"after":"P1D","time":"10:00-05"}"#, "cannot be the time"),
+            (r#"{"after":"P1D","time":"10:00Z"}"#, "cannot be the time"),
+            (r#"{"after":"P1D","time":"10:00 EST"}"#, "cannot be the time"),
+            (r#"{"after":"P1D","time":"10:00[Europe/Berlin]"}"#, "cannot be the time"),
+            (r#"{"after":"P1D","time":"2026-11-24T10:00"}"#, "cannot be the time"),
+            (r#"{"after":"P1D","time":"10:00:30"}"#, "cannot be the time"),
+            (r#"{"after":"P1D","time":"10"}"#, "cannot be the time"),
             (r#"{"local":"2026-11-24T15:00","late":"never"}"#, "next_day"),
         ] {
             let error = send(json).unwrap_err();

@@ -87,8 +87,17 @@ fn minutes(text: &str) -> Result<u16, BadWindow> {
     if text == "24:00" {
         return Ok(MINUTES_A_DAY);
     }
-    let time: civil::Time = text.parse().map_err(|_| BadWindow::Time(text.to_owned()))?;
+    let time = time_of_day(text).ok_or_else(|| BadWindow::Time(text.to_owned()))?;
     Ok(u16::from(time.hour() as u8) * 60 + u16::from(time.minute() as u8))
+}
+
+/// Reads a time of day, in whole minutes, strictly: the parser of times takes a date before it and skips over an offset
+/// or a zone behind it, and the time is each recipient's own.
+pub(crate) fn time_of_day(text: &str) -> Option<civil::Time> {
+    let bare =
+        text.find(':').is_some_and(|at| at <= 2) && text.bytes().all(|b| b.is_ascii_digit() || b == b':');
+    let time: civil::Time = bare.then(|| text.parse().ok())??;
+    (time.second() == 0).then_some(time)
 }
 
 impl TryFrom<Written> for Window {
@@ -390,6 +399,13 @@ mod tests {
         assert!(bad(r#"{"days":["caturday"],"from":"08:00","to":"21:00"}"#).contains("not a weekday"));
         assert!(bad(r#"{"days":[],"from":"08:00","to":"21:00"}"#).contains("at least one"));
         assert!(bad(r#"{"from":"8 am","to":"21:00"}"#).contains("not a time of day"));
+        for from in ["08:00-05:00", "08:00Z", "08:00[Europe/Berlin]", "2026-11-25T08:00", "08:00:30", "0800"]
+        {
+            assert!(
+                bad(&format!(r#"{{"from":"{from}","to":"21:00"}}"#)).contains("not a time of day"),
+                "{from}"
+            );
+        }
         assert!(bad(r#"{"from":"21:00","to":"08:00"}"#).contains("must end after"));
     }
 

@@ -17,13 +17,13 @@ use jiff::Timestamp;
 use store::{ImportChunk, ImportPlan, Problem, Store, StoreError};
 
 use self::{
-    columns::Columns,
+    columns::{Columns, is_number},
     records::{Next, Record},
     row::Taker,
 };
 use crate::limits::{PART_BYTES, PART_ROWS, SHOWN};
 
-pub(crate) use json::{Row, json};
+pub(crate) use json::{Row, json, number_of_no_kind};
 pub use look::{Look, guesses, look, read_as};
 pub use refused::file as refused_rows;
 
@@ -103,7 +103,9 @@ fn read_all(
     let mut records = decode::open(file, reading.plan.country.as_deref())?;
     let mut record = Record::default();
     let bad = |e: records::BadFile| e.to_string();
-    let first = match records.next(&mut record, |_| false).map_err(bad)? {
+    // A quote that is not closed in the row of names must not make it one with the rows after it.
+    let has_number = |record: &Record| (0..record.len()).any(|at| is_number(record.get(at)));
+    let first = match records.next(&mut record, has_number).map_err(bad)? {
         Next::End => Vec::new(),
         Next::Row | Next::Broken => record.values(),
     };

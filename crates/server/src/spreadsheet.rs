@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 
 /// What a spreadsheet takes for the beginning of a formula, including full-width letters.
-const BEGINS: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '\u{FF1D}', '\u{FF0B}', '\u{FF0D}', '\u{FF20}'];
+const BEGINS: [char; 11] =
+    ['=', '+', '-', '@', '\t', '\r', '\n', '\u{FF1D}', '\u{FF0B}', '\u{FF0D}', '\u{FF20}'];
 
 fn is_number(value: &str) -> bool {
     value
@@ -39,6 +40,7 @@ mod tests {
             "@SUM(1)",
             "\t=1",
             "\r=1",
+            "\n=1",
             "+",
             "+1 202",
             "＝1",

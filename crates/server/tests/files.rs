@@ -112,6 +112,36 @@ async fn a_do_not_contact_file_is_taken_as_it_comes() {
 }
 
 #[tokio::test]
+async fn a_stray_nul_makes_no_text_of_any_size_something_else() {
+    let w = World::start().await;
+    for more in ["", "+12025550002,Bo\n"] {
+        let (import, list) = w.import(format!("phone,first_name\n+12025550001,A\0da\n{more}"), "").await;
+        assert_eq!((&import["state"], &import["rejected"]), (&json!("done"), &json!(0)), "{import}");
+        assert_eq!(people(&w, &list).await[0].1, [("first_name".to_owned(), "Ada".to_owned())]);
+    }
+    let (import, _) = w.import("\0\x01\x02".repeat(20), "").await;
+    assert_eq!(import["state"], "failed", "{import}");
+}
+
+#[tokio::test]
+async fn a_quote_in_the_row_of_names_costs_no_row() {
+    let w = World::start().await;
+    for file in [
+        "phone,\"first_name\n+12025550001,Ada\n+12025550002,Bo\n",
+        "phone,\"first_name\n+12025550001,Ada\n+12025550002,Bo\"\n",
+        "phone,\"first_name\n+12025550001,Ada\n+12025550002,\"Bo\"\n",
+    ] {
+        let (import, list) = w.import(file, "").await;
+        assert_eq!(import["state"], "done", "{file:?}: {import}");
+        let rows = import["accepted"].as_i64().unwrap() + import["rejected"].as_i64().unwrap();
+        assert_eq!((rows, people(&w, &list).await.len()), (2, 2), "{file:?}: {import}");
+    }
+    // A name over two lines is one all the same.
+    let (import, _) = w.import("\"Phone\nnumber\",\"First\nname\"\n+12025550001,Ada\n", "").await;
+    assert_eq!((&import["state"], &import["accepted"]), (&json!("done"), &json!(1)), "{import}");
+}
+
+#[tokio::test]
 async fn broken_quoting_costs_its_own_row_and_says_so() {
     let w = World::start().await;
     let rows: Vec<String> = (3..400).map(|i| format!("{},P{i},note {i}\n", fixture::number(i))).collect();
@@ -243,6 +273,31 @@ async fn contacts_as_json_are_known_by_any_spelling_and_null_is_no_value() {
     );
     let nested = w.post(&format!("/lists/{list}/contacts"), &json!([{"phone": {"number": "1"}}])).await;
     assert_eq!(nested.refused(), (422, vec!["[0].phone"]));
+}
+
+#[tokio::test]
+async fn a_key_of_a_contact_as_json_that_no_field_can_hold_is_left_out_and_costs_nobody() {
+    let w = World::start().await;
+    let list = w.post("/lists", &json!({"name": "JSON"})).await.created()["id"].as_str().unwrap().to_owned();
+    let rows = json!([
+        {"phone": "+12025550001", "tags": ["a", "b"], "address": {"city": "Bonn"}, "first_name": "Ada"},
+        {"phone": "+12025550002", "\u{418}\u{43c}\u{44f}": "Bo", "": "x", "!": "y"},
+        {"phone": "+12025550003", "City": "Bonn", "city": "Ulm", "CITY": "Wien"},
+        {"phone": "+12025550004", "PHONE": "+12025550005"},
+        {"phone": " ", "mobile": "+12025550006", "consent_at": "31/12/2020"},
+        {"phone": "+12025550007", "consent_at": "2020-12-31"},
+    ]);
+    let begun = w.post(&format!("/lists/{list}/contacts"), &rows).await;
+    let import =
+        w.until(&format!("/imports/{}", begun.body["id"].as_str().unwrap()), |i| i["state"] == "done").await;
+    // Which of two numbers is meant, only the sender knows.
+    assert_eq!((&import["accepted"], &import["rejected"]), (&json!(5), &json!(1)), "{import}");
+    let left_out: i64 =
+        import["left_out"].as_array().unwrap().iter().map(|l| l["count"].as_i64().unwrap()).sum();
+    assert_eq!(left_out, 9, "{import}");
+    let fields: Vec<_> = people(&w, &list).await.into_iter().map(|(_, fields)| fields).collect();
+    let field = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+    assert_eq!(fields, [field("first_name", "Ada"), vec![], field("city", "Wien"), vec![], vec![]]);
 }
 
 #[tokio::test]

@@ -130,8 +130,12 @@ impl Sm {
 
     /// Whether this is a receipt although it is not marked as one.
     fn is_plainly_a_receipt(&self, text: &impl Fn() -> String) -> bool {
-        self.receipted_id.is_some() && self.state.is_some()
-            || self.part.is_none() && receipt::looks_like_one(&receipt::text(&self.octets, text))
+        let has_id = self.receipted_id.is_some();
+        if has_id && self.state.is_some() {
+            return true;
+        }
+        let text = receipt::text(&self.octets, text);
+        has_id && receipt::has_state(&text) || self.part.is_none() && receipt::looks_like_one(&text)
     }
 }
 

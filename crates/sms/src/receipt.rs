@@ -44,35 +44,51 @@ impl End {
     }
 }
 
-/// How the words of `stat:` that tell an end begin. Any other word means on its way, or unknown.
-const ENDS: &[(&str, End)] = &[
-    ("DELIV", End::Delivered),
-    ("DELVR", End::Delivered),
-    ("DLVR", End::Delivered),
-    ("SUCC", End::Delivered),
-    ("EXPIR", End::Expired),
-    ("DELET", End::Deleted),
-    ("CANCEL", End::Deleted),
-    ("UNDELIV", End::Undeliverable),
-    ("UNDLV", End::Undeliverable),
-    ("NOTDELIV", End::Undeliverable),
-    ("NOT_DELIV", End::Undeliverable),
-    ("REJECT", End::Rejected),
-    ("REJCT", End::Rejected),
-    ("BLOCK", End::Rejected),
-    ("FAIL", End::Failed),
-    ("ERROR", End::Failed),
+/// How the words of `stat:` begin, letters alone, and the end that they tell; the first that fits counts. Any other
+/// word means on its way, or unknown.
+const ENDS: &[(&str, Option<End>)] = &[
+    ("DELIVERING", None),
+    // The word after the noun tells: "delivery failed", "delivery pending".
+    ("DELIVERYSUCC", Some(End::Delivered)),
+    ("DELIVERYOK", Some(End::Delivered)),
+    ("DELIVERYCONF", Some(End::Delivered)),
+    ("DELIVERYFAIL", Some(End::Failed)),
+    ("DELIVERYERR", Some(End::Failed)),
+    ("DELIVERYREJ", Some(End::Rejected)),
+    ("DELIVERYEXP", Some(End::Expired)),
+    ("DELIVERYTIMEOUT", Some(End::Expired)),
+    ("DELIVERYIMP", Some(End::Undeliverable)),
+    ("DELIVERY", None),
+    ("DELIV", Some(End::Delivered)),
+    ("DELVR", Some(End::Delivered)),
+    ("DLVR", Some(End::Delivered)),
+    ("SUCC", Some(End::Delivered)),
+    ("EXP", Some(End::Expired)),
+    ("TIMEOUT", Some(End::Expired)),
+    ("DELET", Some(End::Deleted)),
+    ("CANCEL", Some(End::Deleted)),
+    ("UNDEL", Some(End::Undeliverable)),
+    ("UNDLV", Some(End::Undeliverable)),
+    ("NDELIV", Some(End::Undeliverable)),
+    ("NODELIV", Some(End::Undeliverable)),
+    ("NONDELIV", Some(End::Undeliverable)),
+    ("NOTDELIV", Some(End::Undeliverable)),
+    ("REJ", Some(End::Rejected)),
+    ("BLOCK", Some(End::Rejected)),
+    ("BARRED", Some(End::Rejected)),
+    ("FAIL", Some(End::Failed)),
+    ("ERR", Some(End::Failed)),
+    ("ABORT", Some(End::Failed)),
+    ("SKIP", Some(End::Failed)),
 ];
 
 fn end_of(stat: &str) -> Option<End> {
     if let Ok(state) = stat.parse::<u8>() {
         return end_of_state(MessageState::from(state));
     }
-    let stat = stat.to_ascii_uppercase();
-    if stat.starts_with("DELIVERING") {
-        return None;
-    }
-    ENDS.iter().find(|(begins, _)| stat.starts_with(begins)).map(|(_, end)| *end)
+    let letters = stat.chars().filter(char::is_ascii_alphabetic);
+    let stat: String = letters.map(|letter| letter.to_ascii_uppercase()).collect();
+    ENDS.iter().find(|(begins, _)| stat.starts_with(begins)).and_then(|(_, end)| *end)
 }
 
 fn end_of_state(state: MessageState) -> Option<End> {
@@ -82,36 +98,60 @@ fn end_of_state(state: MessageState) -> Option<End> {
         MessageState::Deleted => Some(End::Deleted),
         MessageState::Undeliverable => Some(End::Undeliverable),
         MessageState::Rejected => Some(End::Rejected),
+        // SMPP 5.0 §4.7.15.
+        MessageState::Skipped => Some(End::Failed),
         _ => None,
     }
 }
 
-/// The value of `key:` in the text form, whatever its case, up to the next blank.
+/// The last words of the keys of the text form.
+const KEYS: [&str; 10] = ["id", "sub", "dlvrd", "date", "stat", "status", "state", "err", "error", "text"];
+
+/// The value of `key:` or `key=` in the text form, whatever its case, up to the next blank.
 fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     let octets = text.as_bytes();
-    let at = octets.windows(key.len()).enumerate().find_map(|(at, letters)| {
+    let behind = octets.windows(key.len()).enumerate().find_map(|(at, letters)| {
         // Not inside another word, such as "msgid:".
         let begins = at == 0 || !octets[at - 1].is_ascii_alphanumeric();
-        (begins && letters.eq_ignore_ascii_case(key.as_bytes())).then_some(at)
+        let is_key = begins && letters.eq_ignore_ascii_case(key.as_bytes());
+        let behind = is_key.then(|| text.get(at + key.len()..))??;
+        behind.trim_start_matches(' ').strip_prefix([':', '='])
     })?;
-    let value = text.get(at + key.len()..)?.trim_start_matches(' ');
-    // An empty value: the next word is another key.
-    let value = value.split([' ', '\t', '\r', '\n', ',', ';', '\0']).next()?;
-    (!value.is_empty() && !value.contains(':')).then_some(value)
+    let value = behind.trim_start_matches(' ').split([' ', '\t', '\r', '\n', ',', ';', '\0']).next()?;
+    // An empty value: the next word is another key. An id may have a colon in it.
+    let is_key =
+        value.split_once([':', '=']).is_some_and(|(key, _)| KEYS.iter().any(|k| k.eq_ignore_ascii_case(key)));
+    let value = value.trim_matches(['"', '\'']);
+    (!value.is_empty() && !is_key).then_some(value)
 }
 
 /// Whether a text that is not marked as a receipt is one nonetheless.
 pub(crate) fn looks_like_one(text: &str) -> bool {
-    let small = text.trim_start().to_ascii_lowercase();
-    small.starts_with("id:")
-        && small.contains(" stat:")
-        && ["date:", " err:", " dlvrd:"].iter().any(|key| small.contains(key))
+    let begins = text.trim_start().get(..2).is_some_and(|begins| begins.eq_ignore_ascii_case("id"));
+    let has = |key: &&str| field(text, key).is_some();
+    begins && has(&"id") && has_state(text) && ["date", "err", "error", "dlvrd", "sub"].iter().any(has)
 }
 
-/// A receipt's octets as text: ASCII in all but name, or UTF-16.
+/// The word for the message's state.
+fn state(text: &str) -> Option<&str> {
+    field(text, "stat").or_else(|| field(text, "status")).or_else(|| field(text, "state"))
+}
+
+/// Whether a text names a message's state.
+pub(crate) fn has_state(text: &str) -> bool {
+    state(text).is_some()
+}
+
+/// A receipt's octets as text: ASCII in all but name, or UTF-16, whatever coding is stated.
 pub(crate) fn text(octets: &[u8], read: impl Fn() -> String) -> Cow<'_, str> {
-    let has_id = octets.windows(3).any(|letters| letters.eq_ignore_ascii_case(b"id:"));
-    if has_id { String::from_utf8_lossy(octets) } else { read().into() }
+    let has = |octets: &[u8], key: &[u8]| octets.windows(key.len()).any(|l| l.eq_ignore_ascii_case(key));
+    let is_receipt =
+        |octets: &[u8]| [&b"id:"[..], b"id=", b"stat:", b"stat="].into_iter().any(|key| has(octets, key));
+    if is_receipt(octets) {
+        return String::from_utf8_lossy(octets);
+    }
+    let letters: Vec<u8> = octets.iter().copied().filter(|octet| *octet != 0).collect();
+    if is_receipt(&letters) { String::from_utf8_lossy(&letters).into_owned().into() } else { read().into() }
 }
 
 /// The network's error as a number: read as decimal, otherwise as hexadecimal.
@@ -128,10 +168,9 @@ fn code_of(err: &str) -> Option<u32> {
 pub(crate) fn read(sm: &Sm, text: &str) -> Option<Read> {
     let of_text = |key: &str| field(text, key);
     let given = sm.receipted_id.as_deref().filter(|id| !id.is_empty());
-    let id = given.or_else(|| of_text("id:")).unwrap_or_default().to_owned();
-    let stat = of_text("stat:").or_else(|| of_text("status:")).or_else(|| of_text("state:"));
-    let end = sm.state.and_then(end_of_state).or_else(|| end_of(stat?))?;
-    let err = of_text("err:").or_else(|| of_text("error:")).filter(|err| err.chars().any(|c| c != '0'));
+    let id = given.or_else(|| of_text("id")).unwrap_or_default().to_owned();
+    let end = sm.state.and_then(end_of_state).or_else(|| end_of(state(text)?))?;
+    let err = of_text("err").or_else(|| of_text("error")).filter(|err| err.chars().any(|c| c != '0'));
     let code = err.and_then(code_of).or(sm.network_error.map(u32::from).filter(|code| *code != 0));
     let words = (end != End::Delivered).then(|| {
         let error = err.map(str::to_owned).or_else(|| code.map(|code| code.to_string()));
@@ -182,6 +221,19 @@ mod tests {
             ("UNKNOWN", None),
             ("BUFFRED", None),
             ("DELIVERING", None),
+            ("DELIVERY_FAILED", Some(false)),
+            ("Delivery-Failure", Some(false)),
+            ("DELIVERYERROR", Some(false)),
+            ("DELIVERY_TIMEOUT", Some(false)),
+            ("DELIVERY_SUCCESS", Some(true)),
+            ("DELIVERY_PENDING", None),
+            ("NOT_DELIVERED", Some(false)),
+            ("NON-DELIVERED", Some(false)),
+            ("UNDELVD", Some(false)),
+            ("EXPRD", Some(false)),
+            ("REJD", Some(false)),
+            ("SKIPPED", Some(false)),
+            ("9", Some(false)),
             ("1", None),
             ("6", None),
             ("", None),
@@ -223,9 +275,19 @@ mod tests {
             "id:123abc,stat:DELIVRD",
             "stat:DELIVRD id:123abc\0",
             "msgid:9 id:123abc status:Delivered",
+            "id:123abc\r\nstat:DELIVRD\r\nerr:000",
+            "id=123abc stat=DELIVRD err=000",
+            "id : 123abc stat : DELIVRD err : 000",
+            "id:\"123abc\" stat:\"DELIVRD\" err:\"000\"",
+            "idle id:123abc status of it: unknown, stat:DELIVRD",
         ] {
             assert_eq!(of(text), r("123abc"), "{text}");
         }
+        for id in ["smsc1:123", "2026:11:24:7"] {
+            assert_eq!(of(&format!("id:{id} sub:001 stat:DELIVRD")), r(id));
+            assert_eq!(of(&format!("id: {id} stat: DELIVRD")), r(id));
+        }
+        assert_eq!(of("id:sub:001 stat:DELIVRD"), r(""));
         assert_eq!(of("id: stat:DELIVRD"), r(""));
     }
 
@@ -245,8 +307,27 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_read_in_whatever_coding_it_comes() {
+        let written = "id:123abc stat:DELIVRD err:000";
+        let be: Vec<u8> = written.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let le: Vec<u8> = written.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for octets in [written.as_bytes(), &be, &le] {
+            assert_eq!(text(octets, || "garbled".into()), written);
+        }
+        assert_eq!(text(b"stat:DELIVRD", || "garbled".into()), "stat:DELIVRD");
+        assert_eq!(text("да".as_bytes(), || "да".into()), "да");
+    }
+
+    #[test]
     fn what_a_person_writes_is_no_receipt() {
-        assert!(looks_like_one("id:1 sub:001 dlvrd:001 submit date:2611241500 stat:DELIVRD err:000 text:"));
+        for text in [
+            "id:1 sub:001 dlvrd:001 submit date:2611241500 stat:DELIVRD err:000 text:",
+            " ID:1 Sub:001 Stat:Delivered Err:000",
+            "id:1,sub:001,stat:DELIVRD,err:000",
+            "id:1\nsubmit date:2611241500\nstatus:UNDELIV",
+        ] {
+            assert!(looks_like_one(text), "{text}");
+        }
         for text in ["id:1", "my id: 5, what is the stat: of it", "STOP", "", "stat:DELIVRD id:1"] {
             assert!(!looks_like_one(text), "{text}");
         }

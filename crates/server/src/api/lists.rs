@@ -56,8 +56,10 @@ pub(super) async fn create(
     caller: Caller,
     Body(new): Body<NewList>,
 ) -> Answer<(StatusCode, Json<ListView>)> {
-    let id = app.store.create_list(new.name.clone(), caller.by()).await?;
-    Ok((StatusCode::CREATED, Json(ListView { id, name: new.name, contacts: 0 })))
+    let id = app.store.create_list(new.name, caller.by()).await?;
+    // Names are tidied when they are stored.
+    let (name, contacts) = app.store.list(id).await?;
+    Ok((StatusCode::CREATED, Json(ListView { id, name, contacts })))
 }
 
 /// One list.
@@ -86,11 +88,14 @@ pub(super) async fn import(
     let by = caller.by();
     let plan = ImportPlan { country: query.country, by: caller.name, ..ImportPlan::default() };
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    if kind.starts_with("text/csv") {
+    if kind.get(..8).is_some_and(|kind| kind.eq_ignore_ascii_case("text/csv")) {
         return import_file(&app, ImportTarget::List(list), plan, by, request).await;
     }
     let reading = Reading::plain(import::country(&app.store, plan.country).await?, &plan.by, by.at);
     let Body(rows) = Body::<Vec<import::Row>>::from_request(request, &()).await?;
+    if let Some((field, why)) = import::number_of_no_kind(&rows) {
+        return Err(Problem::field(&field, why));
+    }
     let id = app.store.begin_import(list, by).await?;
     let store = app.store.clone();
     // Nobody takes the import for an interrupted one before it has ended.

@@ -94,8 +94,10 @@ const NO_TEXT: [&[u8]; 7] = [
     b"\xFF\xD8\xFF",
     b"SQLite format 3",
 ];
-/// A file that is not text has at least one NUL in this many characters. One or two in all are an export's fault.
+/// A file that is not text has at least one NUL in this many characters, and more than a few in all: those are an
+/// export's fault.
 const NUL_IN: usize = 100;
+const FEW_NULS: usize = 2;
 
 /// A file's rows as UTF-8. `country` is whose numbers need no country code.
 pub(super) fn open(mut file: File, country: Option<&str>) -> Result<Records<impl Read>, String> {
@@ -112,7 +114,9 @@ pub(super) fn open(mut file: File, country: Option<&str>) -> Result<Records<impl
     let mut bytes = Vec::new();
     decode(again).take(64 * 1024).read_to_end(&mut bytes).map_err(broken)?;
     let nuls = bytes.split(|b| *b == 0).count() - 1;
-    if NO_TEXT.iter().any(|begins| raw[..began].starts_with(begins)) || nuls * NUL_IN > bytes.len() {
+    if NO_TEXT.iter().any(|begins| raw[..began].starts_with(begins))
+        || nuls > FEW_NULS && nuls * NUL_IN > bytes.len()
+    {
         return Err(
             "this is no text but something else, such as a zip or a spreadsheet; save it as CSV first"
                 .to_owned(),

@@ -26,6 +26,7 @@ use crate::{
 
 const NO_ZONE: &str = "not a time zone; use a name such as America/New_York";
 const NO_TIME: &str = "not a date; write 2026-01-31 or 2026-01-31T10:00:00Z. No consent is recorded";
+const NO_SOURCE: &str = "no source of the consent is given. No consent is recorded";
 const NO_ADDRESS: &str = "not an e-mail address";
 const NO_NAME: &str = "the column has no name";
 
@@ -89,7 +90,8 @@ impl<'a> Taker<'a> {
         self.part.errors.push(RowError { row, field: field.to_owned(), value, message, original });
     }
 
-    fn leave_out(&mut self, field: &str, reason: &str) {
+    /// Counts a value that is left out.
+    pub(super) fn leave_out(&mut self, field: &str, reason: &str) {
         let known = self.part.left_out.iter_mut().find(|left| left.field == field && left.reason == reason);
         if let Some(left) = known {
             left.count += 1;
@@ -153,16 +155,19 @@ impl<'a> Taker<'a> {
             let source = source.chars().take(LONGEST_VALUE).collect();
             consent = Some(Consent { source, at: self.reading.now, by });
         }
-        if let (Some(given), Some(time)) = (&mut consent, said(columns.consent_at)) {
-            if let Some(at) = instant(&time) {
-                given.at = at;
-            } else {
-                // A consent without a known time cannot be proven.
-                consent = None;
+        let Some(time) = said(columns.consent_at) else { return consent };
+        match (consent, instant(&time)) {
+            (Some(given), Some(at)) => Some(Consent { at, ..given }),
+            (None, Some(_)) => {
+                self.leave_out(CONSENT_AT, NO_SOURCE);
+                None
+            }
+            // A consent without a known time cannot be proven.
+            (_, None) => {
                 self.leave_out(CONSENT_AT, NO_TIME);
+                None
             }
         }
-        consent
     }
 }
 

@@ -21,6 +21,10 @@ const WITHIN: SignedDuration = SignedDuration::from_mins(5);
 const HELP_ONCE_IN: SignedDuration = SignedDuration::from_mins(10);
 /// The kind of a message that tests a route.
 const TEST: &str = "test";
+/// Why a message that waited is not sent to somebody who was suppressed meanwhile.
+const SUPPRESSED: &str = "the number must not be contacted any more: it opted out, or is blocked";
+/// Said of what the SMSC accepted without an id: a receipt with an unknown id may belong to it.
+pub(super) const NO_ID: &str = "the SMSC gave it no id";
 /// The most answers to take for a route in one turn.
 const MOST: u32 = 100;
 
@@ -67,13 +71,20 @@ pub(super) fn waiting(c: &Connection) -> Result<Vec<(RouteId, Timestamp)>> {
         .collect::<rusqlite::Result<_>>()?)
 }
 
-/// Takes the answers due for a route; those that are too old are dropped.
+/// Takes the answers due for a route; those that are too old are dropped, and so are those to numbers suppressed
+/// meanwhile, unless they confirm the opt-out or help.
 pub(super) fn take(c: &Connection, route: RouteId, now: i64) -> Result<Vec<Answer>> {
     let within = WITHIN.as_millis() as i64;
     c.prepare_cached(
         "UPDATE answer SET state = 'expired' WHERE route_id = ?1 AND state = 'queued' AND at <= ?2",
     )?
     .execute((route.0, now - within))?;
+    c.prepare_cached(
+        "UPDATE answer SET state = 'refused', detail = ?2
+         WHERE route_id = ?1 AND state = 'queued' AND kind IN (?3, ?4)
+         AND EXISTS (SELECT 1 FROM suppression s WHERE s.number = answer.number AND s.channel IN (?5, 'all'))",
+    )?
+    .execute((route.0, SUPPRESSED, TEST, Keyword::OptIn.word(), Channel::Sms.word()))?;
     let answers: Vec<Answer> = c
         .prepare_cached(
             "SELECT id, number, sender, text, at FROM answer
@@ -94,6 +105,15 @@ pub(super) fn take(c: &Connection, route: RouteId, now: i64) -> Result<Vec<Answe
         c.prepare_cached("UPDATE answer SET state = 'taken' WHERE id = ?1")?.execute([answer.id])?;
     }
     Ok(answers)
+}
+
+/// The clock was set by `by`; otherwise it would show `from`: what waits keeps its times.
+pub(super) fn clock_stepped(c: &Connection, from: i64, by: i64) -> Result<()> {
+    c.prepare_cached(
+        "UPDATE answer SET at = at + ?2, due_at = due_at + ?2 WHERE state IN ('queued', 'taken') AND at <= ?1",
+    )?
+    .execute((from, by))?;
+    Ok(())
 }
 
 /// Stores the ids that the SMSC gave an answer, so that its receipt is not taken for a campaign's.
@@ -119,9 +139,9 @@ pub(super) fn settle(c: &Connection, answered: &[(i64, AnswerFate)], now: i64) -
         let (state, detail, due_at) = match fate {
             AnswerFate::Sent(ids) => {
                 keep_ids(c, *id, ids, now)?;
-                ("sent", None, None)
+                ("sent", ids.iter().all(String::is_empty).then_some(NO_ID), None)
             }
-            AnswerFate::Refused(words) => ("refused", Some(words), None),
+            AnswerFate::Refused(words) => ("refused", Some(words.as_str()), None),
             AnswerFate::InDoubt => ("in_doubt", None, None),
             AnswerFate::Again(at) => ("queued", None, Some(ms(*at))),
         };

@@ -206,6 +206,7 @@ impl<'a> Turn<'a> {
                 ms(from),
                 ms(from.saturating_add(BACKOFF_DATED).unwrap_or(from)),
             ))?;
+            answer::clock_stepped(self.c, ms(from), by.as_millis() as i64)?;
         }
         for (_, wave) in &cycle.late {
             self.c

@@ -7,7 +7,7 @@ use campaign::Msisdn;
 use jiff::SignedDuration;
 use rusqlite::params;
 
-use super::{dispatch::Turn, reply};
+use super::{answer::NO_ID, dispatch::Turn, reply};
 use crate::{Receipt, Result, Settled};
 
 /// How long a receipt without a known id may settle a doubt.
@@ -45,7 +45,7 @@ impl Turn<'_> {
     }
 
     /// The numbers that a receipt's addresses may mean.
-    fn numbers(&self, receipt: &Receipt) -> Result<Vec<Msisdn>> {
+    pub(super) fn numbers(&self, receipt: &Receipt) -> Result<Vec<Msisdn>> {
         let country = reply::country(self.c, receipt.route, self.settings()?)?;
         let readings = [&receipt.from, &receipt.to].map(|address| address.readings(country));
         Ok(readings.concat())
@@ -58,9 +58,10 @@ impl Turn<'_> {
             let answered = self
                 .c
                 .prepare_cached(
-                    "SELECT 1 FROM answer WHERE number = ?1 AND route_id = ?2 AND at >= ?3 AND state IN ('taken', 'in_doubt')",
+                    "SELECT 1 FROM answer WHERE number = ?1 AND route_id = ?2 AND at >= ?3
+                     AND (state IN ('taken', 'in_doubt') OR state = 'sent' AND detail = ?4)",
                 )?
-                .exists((number.digits(), receipt.route.0, since))?;
+                .exists((number.digits(), receipt.route.0, since, NO_ID))?;
             if answered {
                 return Ok(true);
             }

@@ -10,7 +10,7 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use campaign::{Address, Msisdn, Outcome, RouteId, SkipReason};
+use campaign::{Address, Outcome, RouteId, SkipReason};
 use jiff::SignedDuration;
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -207,9 +207,8 @@ impl Turn<'_> {
         if known.len() < MOST_ALIKE {
             return Ok(known);
         }
-        let numbers = [&receipt.from, &receipt.to].into_iter().filter_map(|a| Msisdn::from_address(&a.text));
         let mut fitting = Vec::new();
-        for number in numbers {
+        for number in self.numbers(receipt)? {
             let rows = self
                 .c
                 .prepare_cached(

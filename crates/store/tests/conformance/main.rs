@@ -21,9 +21,9 @@ use fixture::{Data, by, number};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use store::{
-    AnswerFate, Barred, CampaignFilter, CampaignSort, ClaimRequest, Claimed, Consent, Cycle, Cycled,
-    Definition, DeliveryFilter, DeliveryRow, Fate, ImportChunk, ImportPlan, ImportTarget, NewContact, Part,
-    Place, Receipt, Reply, ReplyFilter, RetriesOf, Settled, Store, StoreError, Stored, Tries, Unsent,
+    AnswerFate, Barred, CampaignFilter, CampaignSort, ClaimRequest, Claimed, ClockStep, Consent, Cycle,
+    Cycled, Definition, DeliveryFilter, DeliveryRow, Fate, ImportChunk, ImportPlan, ImportTarget, NewContact,
+    Part, Place, Receipt, Reply, ReplyFilter, RetriesOf, Settled, Store, StoreError, Stored, Tries, Unsent,
     Unwritten, Wave, WindowDelay, Work,
 };
 

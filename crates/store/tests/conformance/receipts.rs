@@ -108,6 +108,32 @@ async fn an_id_alone_is_enough_and_the_number_chooses_where_several_have_it() {
 }
 
 #[tokio::test]
+async fn of_many_messages_with_one_id_the_number_chooses_in_whatever_form_it_comes() {
+    let (w, id, numbers) = World::with_fates(&vec![sent("0"); 40]).await;
+    let mut settings = w.data.store.settings().await.unwrap();
+    settings.country = Some("US".into());
+    w.data.store.change_settings(settings, by(w.now)).await.unwrap();
+    let digits = |at: usize| numbers[at].digits().to_string();
+    let from =
+        |ton, text: String| Receipt { from: Address { ton, text }, ..receipt(&w, "0", number(0), true) };
+    w.hear(vec![
+        from(1, digits(36)),
+        from(2, digits(37)[1..].to_owned()),
+        from(0, format!("+{}", digits(38))),
+        Receipt {
+            from: Address::international(SENDER),
+            to: international(numbers[39]),
+            ..from(1, digits(0))
+        },
+    ])
+    .await;
+    for number in &numbers[36..] {
+        assert_eq!(w.outcome(id, *number).await.0, "delivered", "{number}");
+    }
+    assert_eq!(w.totals(id).await, Totals { sent: 36, delivered: 4, ..Totals::default() });
+}
+
+#[tokio::test]
 async fn ids_that_begin_anew_are_the_newest_messages() {
     let (w, first, numbers) = World::with_fates(&[sent("1")]).await;
     let later = World { now: w.now + SignedDuration::from_hours(24), ..w };
@@ -145,6 +171,11 @@ async fn receipts_of_our_own_answers_settle_no_campaigns_message() {
     let (w, id, numbers) = World::with_fates(&[lost()]).await;
     w.answered_under(numbers[0], None).await;
     w.hear(vec![receipt(&w, "78", numbers[0], true)]).await;
+    assert_eq!(w.outcome(id, numbers[0]).await.0, "in_doubt");
+    // Nor where the SMSC accepted the answer and gave it no id.
+    let (w, id, numbers) = World::with_fates(&[lost()]).await;
+    w.answered_under(numbers[0], Some("")).await;
+    w.hear(vec![receipt(&w, "79", numbers[0], true)]).await;
     assert_eq!(w.outcome(id, numbers[0]).await.0, "in_doubt");
 }
 

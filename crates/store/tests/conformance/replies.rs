@@ -43,6 +43,59 @@ async fn an_answer_that_could_not_leave_within_five_minutes_is_dropped() {
 }
 
 #[tokio::test]
+async fn an_answer_waits_no_longer_and_no_shorter_where_the_clock_is_set() {
+    for minutes in [-120, -60, -1, 1, 10, 60] {
+        let w = World::with(3).await;
+        w.cycle(Cycle { replies: vec![reply(&w, "stop")], ..Cycle::default() }).await;
+        let by = SignedDuration::from_mins(minutes);
+        let from = w.now + SignedDuration::from_secs(30);
+        let stepped = World { now: from + by, ..w };
+        let take = || vec![stepped.data.route];
+        let step = Cycle { stepped: Some(ClockStep { from, by }), answer: take(), ..Cycle::default() };
+        let answers = stepped.cycle(step).await.answers;
+        assert_eq!(answers.len(), 1, "{minutes}");
+        assert_eq!(answers[0].send_before, stepped.now + SignedDuration::from_secs(270), "{minutes}");
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_somebody_who_is_suppressed_meanwhile_is_not_sent_but_the_confirmation_is() {
+    let w = World::with(3).await;
+    let route = w.data.route;
+    let take = async || {
+        let answers = w.cycle(Cycle { answer: vec![route], ..Cycle::default() }).await.answers;
+        answers.into_iter().map(|a| (a.number, a.text)).collect::<Vec<_>>()
+    };
+    let try_out = async |n| {
+        let sender = Sender::try_from("+12025550100".to_owned()).unwrap();
+        w.data.store.test_send(route, sender, number(n), "Test".into(), by(w.now)).await
+    };
+    // A route that is down: everything waits.
+    try_out(2).await.unwrap();
+    try_out(3).await.unwrap();
+    w.data.store.suppress(number(2), Barred::All, SkipReason::Blocked.word(), by(w.now)).await.unwrap();
+    let mut settings = w.data.store.settings().await.unwrap();
+    let (stop, start) = (settings.answers["en"].opt_out.clone(), "Welcome back.".to_owned());
+    settings.answers.get_mut("en").unwrap().opt_in.clone_from(&start);
+    w.data.store.change_settings(settings, by(w.now)).await.unwrap();
+    for text in ["stop", "start", "stop", "help"] {
+        w.cycle(Cycle { replies: vec![reply(&w, text)], ..Cycle::default() }).await;
+    }
+    let taken = take().await;
+    assert!(taken.contains(&(number(3), "Test".into())) && taken.contains(&(number(1), stop)), "{taken:?}");
+    assert!(taken.iter().all(|(to, _)| *to != number(2)), "{taken:?}");
+    assert!(taken.iter().all(|(_, text)| *text != start), "{taken:?}");
+    let tests = w.data.store.test_sends(route, 10).await.unwrap();
+    let refused = tests.iter().find(|t| t.number == number(2).to_string()).unwrap();
+    assert_eq!(refused.state, "refused");
+    assert!(refused.detail.as_ref().unwrap().contains("must not be contacted"));
+    // The other way round, the last word counts as well.
+    let later = World { now: w.now + SignedDuration::from_mins(1), ..w };
+    let welcome = later.answers(vec![reply(&later, "start")]).await;
+    assert_eq!(welcome.into_iter().map(|a| a.text).collect::<Vec<_>>(), [start]);
+}
+
+#[tokio::test]
 async fn the_parts_of_a_long_reply_are_put_together_in_any_order_and_what_never_comes_leaves_a_gap() {
     let w = World::with(3).await;
     let id = w.scheduled(r#"[{"now":true}]"#).await;
