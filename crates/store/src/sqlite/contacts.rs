@@ -208,8 +208,13 @@ const FORGET: [&str; 8] = [
     "UPDATE answer SET text = '' WHERE number = ?1 AND state <> 'taken'",
 ];
 
-/// Blanks a person's frozen fields in a campaign; nothing more goes to them.
+/// Blanks a person's frozen fields in a campaign, and what the person entered in calls; nothing more goes to them.
 pub(super) fn blank(c: &Connection, id: CampaignId, seq: i64) -> Result<()> {
+    c.prepare_cached(
+        "UPDATE call SET row = json_replace(row, '$.digits', json('[]'), '$.events', json('[]'))
+         WHERE campaign_id = ?1 AND seq = ?2",
+    )?
+    .execute((id.0, seq))?;
     c.prepare_cached("UPDATE audience SET fields = ?3 WHERE campaign_id = ?1 AND seq = ?2")?
         .execute((id.0, seq, DELETED))?;
     Ok(())
