@@ -11,7 +11,7 @@ use crate::{Outcome, Problem, iso_duration};
 /// The most calls that a campaign may allow to one person.
 const MOST_CALLS: u32 = 20;
 /// The shortest wait before a person is called again.
-const SHORTEST_WAIT: SignedDuration = SignedDuration::from_mins(1);
+const SHORTEST_WAIT: SignedDuration = SignedDuration::from_secs(1);
 /// The longest wait before a person is called again.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
@@ -93,7 +93,7 @@ pub struct Call {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// How long after the end of the call: 1 minute to 30 days of elapsed time.
+    /// How long after the end of the call: 1 second to 30 days of elapsed time.
     #[serde(with = "iso_duration")]
     pub after: SignedDuration,
     /// How often.
@@ -202,7 +202,7 @@ impl Retry {
         for after in After::VARIANTS {
             let (word, Some(rule)) = (<&str>::from(after), self.rule(*after)) else { continue };
             if !(SHORTEST_WAIT..=LONGEST_WAIT).contains(&rule.after) {
-                let message = "must be from one minute (PT1M) to 30 days (P30D)";
+                let message = "must be from one second (PT1S) to 30 days (P30D)";
                 problems.push(Problem::new(format!("retry.{word}.after"), message));
             }
             if !(1..=MOST_CALLS).contains(&rule.times) {
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(fields(json!({"most": 21})), ["retry.most"]);
         assert_eq!(
             fields(
-                json!({"most": 3, "busy": {"after": "PT59S", "times": 0}, "no_goal": {"after": "P31D", "times": 1}})
+                json!({"most": 3, "busy": {"after": "PT0S", "times": 0}, "no_goal": {"after": "P31D", "times": 1}})
             ),
             ["retry.busy.after", "retry.busy.times", "retry.no_goal.after"]
         );

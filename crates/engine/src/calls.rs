@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use store::{CallEnded, CallOptOut, CallRow, Claimed, ExchangedMessage, Fate, Settled, Tries, Work};
 
 use crate::{
-    Engine,
+    Engine, choose,
     hand_over::send_before,
     trunk::{Failure, Verdict},
 };
@@ -113,17 +113,17 @@ fn settled(outcome: Outcome, reason: Option<SkipReason>, code: Option<u32>, deta
 
 /// What becomes of a person after a call that counts; `calls` are all so far, in order.
 fn fate(voice: &Voice, calls: &[retry::Call], row: &CallRow, now: Timestamp) -> Fate {
-    let due_at = voice.retry.again(calls).map(|wait| now.saturating_add(wait).unwrap_or(now));
-    if let Some(due_at) = due_at
-        && !row.opted_out
-        && voice.until.is_none_or(|until| due_at < until)
-    {
-        return Fate::Again { due_at, detail: row.words.clone() };
-    }
     let outcome = retry::best(calls).map_or(Outcome::Failed, Called::outcome);
-    let expired = due_at.is_some() && !row.opted_out;
-    let reason = expired.then_some(SkipReason::Expired);
-    settled(outcome, reason, row.sip_code.map(u32::from), Some(row.words.clone()))
+    let stands = |reason| settled(outcome, reason, row.sip_code.map(u32::from), Some(row.words.clone()));
+    let Some(wait) = voice.retry.again(calls) else { return stands(None) };
+    let due_at = now.saturating_add(wait).unwrap_or(now);
+    if row.opted_out {
+        stands(Some(SkipReason::OptedOut))
+    } else if voice.until.is_some_and(|until| due_at >= until) {
+        stands(Some(SkipReason::Expired))
+    } else {
+        Fate::Again { due_at, detail: row.words.clone(), otherwise: Some(Box::new(stands(None))) }
+    }
 }
 
 impl Engine {
@@ -133,13 +133,15 @@ impl Engine {
             return self.return_claim(&claim);
         };
         let send_before = send_before(work, &claim, now);
+        let send_before = voice.until.map_or(send_before, |until| until.min(send_before));
         let script =
             self.scripts.entry((work.id, work.epoch)).or_insert_with(|| Arc::new(script.said().ok())).clone();
         let mut calls = Vec::with_capacity(claim.recipients.len());
         for r in claim.recipients {
             let refused = if self.calling.contains_key(&r.number) {
                 let due_at = now.saturating_add(WHILE_CALLED).unwrap_or(now);
-                Some(Fate::Again { due_at, detail: "another call to this number is up".to_owned() })
+                let detail = "another call to this number is up".to_owned();
+                Some(Fate::Again { due_at, detail, otherwise: None })
             } else {
                 None
             };
@@ -230,13 +232,17 @@ impl Engine {
             port.traffic.note_call(&end, code, &words, now);
         }
         let best = retry::best(&calls).map(Called::outcome);
-        let again = |wait, detail| Fate::Again { due_at: now.saturating_add(wait).unwrap_or(now), detail };
+        let again = |wait, detail| Fate::Again {
+            due_at: now.saturating_add(wait).unwrap_or(now),
+            detail,
+            otherwise: None,
+        };
         let mut counts = None;
         let fate = match end {
             CallEnd::Came(call) => {
-                self.trunks.answered(campaign);
+                self.trunks.answered(campaign, now);
                 if call.called == Called::Congestion {
-                    self.limits.slow_down(&crate::choose::Key::Route(route), now);
+                    self.limits.slow_down(&choose::Key::Route(route), now);
                 }
                 tries.attempts += 1;
                 counts = Some(call);
@@ -247,9 +253,12 @@ impl Engine {
                 }
             }
             CallEnd::Trunk { as_if, exchange } => {
+                if as_if == Called::Congestion {
+                    self.limits.slow_down(&choose::Key::Route(route), now);
+                }
                 let failure = Failure { seq, code, words: &words, exchange };
                 match self.trunks.failed(campaign, failure, &mut tries, now) {
-                    Verdict::Again(due_at) => Fate::Again { due_at, detail: words },
+                    Verdict::Again(due_at) => Fate::Again { due_at, detail: words, otherwise: None },
                     Verdict::Failed => {
                         tries = Tries { attempts: tries.attempts + 1, ..Tries::default() };
                         let call = retry::Call { called: as_if, goal: false };

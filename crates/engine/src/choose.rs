@@ -162,7 +162,13 @@ fn look<'a>(facts: &Facts<'_>, work: &'a Work, port: Option<&PortFacts>, asks: &
     if work.retries_held {
         waiting::add(&mut waits, WaitingReason::Late, None);
     }
+    let expired = work.definition.content.until().is_some_and(|until| until <= now);
     for wave in &work.waves {
+        if expired && wave.held.is_none() {
+            // It is claimed to be skipped, whatever the hour.
+            waves.push((wave, None));
+            continue;
+        }
         if let Some(held) = wave.held {
             let reason = match held {
                 Held::Late => WaitingReason::Late,

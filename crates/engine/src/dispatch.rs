@@ -102,6 +102,8 @@ pub struct Engine {
     /// Numbers with a call up, and the calls to each before it that count.
     pub(crate) calling: HashMap<Msisdn, Vec<retry::Call>>,
     pub(crate) trunks: Trunks,
+    /// Campaigns whose calls go on differently since the last turn.
+    progressed: HashSet<CampaignId>,
     /// The most segments that a message of each campaign came to.
     pub(crate) segments: HashMap<CampaignId, u32>,
     pub(crate) refusals: Refusals,
@@ -158,6 +160,7 @@ impl Engine {
             scripts: HashMap::new(),
             calling: HashMap::new(),
             trunks: Trunks::default(),
+            progressed: HashSet::new(),
             segments: HashMap::new(),
             refusals: Refusals::default(),
             asking: HashSet::new(),
@@ -314,6 +317,9 @@ impl Engine {
             }
         }
         self.show_traffic();
+        for campaign in self.progressed.drain() {
+            self.store.calls_go_on(campaign);
+        }
         let live: HashSet<_> = work.iter().map(|w| w.id).collect();
         self.texts.retain(|(id, _), _| live.contains(id));
         self.scripts.retain(|(id, _), _| live.contains(id));
@@ -400,12 +406,12 @@ impl Engine {
         let mut wake = wake;
         for w in sound.iter().filter(|w| w.status == Status::Running) {
             let port = w.definition.route_id.and_then(|id| self.ports.get(&id));
-            if let Some(Port { route, config, .. }) = port
+            if let Some(Port { route, config, outdated: false, .. }) = port
                 && let RouteKind::Sip(trunk) = &config.kind
             {
-                let code = route.trouble().and_then(|trouble| trouble.code);
+                let trouble = route.trouble();
                 let waits = waiting.get(&w.id).map(Vec::as_slice).unwrap_or_default();
-                if let Some(at) = self.trunks.waits(w.id, waits, trunk.error_after, code, now) {
+                if let Some(at) = self.trunks.waits(w.id, waits, trunk.error_after, trouble.as_ref(), now) {
                     soonest(&mut wake, at);
                 }
             }
@@ -472,6 +478,7 @@ impl Engine {
             Report::Result { job: Job::Answer, seq, attempt } => self.answered(seq, Some(attempt), now),
             Report::Called { claim, seq, report } => self.called(claim, seq, *report, now),
             Report::OptedOut { campaign, number } => self.opted_out(campaign, number),
+            Report::Progress { campaign } => drop(self.progressed.insert(campaign)),
             Report::State => {}
         }
     }

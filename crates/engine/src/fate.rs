@@ -44,11 +44,13 @@ pub(crate) fn of(
         // However long it takes: throttling is never the recipient's fault.
         Attempt::Refused { kind: Refusal::Throttled, words, .. } => {
             let wait = (FIRST_BACKOFF * 2_i32.saturating_pow(before.min(16))).min(LONGEST_BACKOFF);
-            Fate::Again { due_at: now.saturating_add(wait).unwrap_or(now), detail: words }
+            Fate::Again { due_at: now.saturating_add(wait).unwrap_or(now), detail: words, otherwise: None }
         }
         Attempt::Refused { kind, status, words } => match judge(kind, &words, tries) {
             Verdict::Failed => settled(Outcome::Failed, Some(status), Some(words), Vec::new()),
-            Verdict::AskAgain(due_at) | Verdict::Later(due_at) => Fate::Again { due_at, detail: words },
+            Verdict::AskAgain(due_at) | Verdict::Later(due_at) => {
+                Fate::Again { due_at, detail: words, otherwise: None }
+            }
             Verdict::Parked => Fate::Parked { tried: true, detail: words },
         },
     }

@@ -147,6 +147,11 @@ pub enum Report {
         /// What became of it.
         report: Box<CallReport>,
     },
+    /// A phone rings, or a call was answered: told to whoever looks, and not stored.
+    Progress {
+        /// The campaign.
+        campaign: CampaignId,
+    },
     /// A person pressed the key that opts out: to be stored now, while the call goes on.
     OptedOut {
         /// The campaign.

@@ -28,6 +28,9 @@ const SHUT_DOWN_WITHIN: Duration = Duration::from_secs(5);
 const TALKS_END_AFTER: Duration = Duration::from_millis(7_500);
 const TALKS_ENDED_WITHIN: Duration = Duration::from_secs(1);
 
+/// The longest sleep while the program ends.
+const WHILE_CLOSING: SignedDuration = SignedDuration::from_millis(100);
+
 /// A stop under way.
 pub(crate) struct Stopping {
     pub(crate) answered_when: Stopped,
@@ -179,7 +182,7 @@ impl Engine {
                 return;
             }
             let pause = wake.map_or(LONGEST_PAUSE, |at| at.duration_since(now)).min(LONGEST_PAUSE);
-            let pause = if self.closing { pause.min(AFTER_FAILURE) } else { pause };
+            let pause = if self.closing { pause.min(WHILE_CLOSING) } else { pause };
             tokio::select! {
                 Some(report) = self.reports.recv() => {
                     self.hear(report, Timestamp::now());

@@ -4,7 +4,8 @@
 //!   times at most; then the recipient has failed, so that a small campaign ends.
 //! - Twenty different recipients in a row that fail so end the campaign in error. Any other final answer begins anew.
 //! - So do twenty in a row for whom nothing could be said.
-//! - And so does a trunk that takes no calls for as long as its route allows, with work due.
+//! - And so does a trunk that takes no calls, or answers none at all, for as long as its route allows, with work due.
+//!   While nothing is answered, a call without any answer counts against nobody.
 //!
 //! One bad number, one busy callee or one 503 never ends a campaign.
 
@@ -14,7 +15,7 @@ use campaign::CampaignId;
 use jiff::{SignedDuration, Timestamp};
 use store::{CampaignError, ExchangedMessage, Tries};
 
-use crate::{Waiting, WaitingReason};
+use crate::{Trouble, Waiting, WaitingReason};
 
 /// After this many different recipients in a row a campaign ends in error.
 const IN_A_ROW: usize = 20;
@@ -62,6 +63,10 @@ struct Evidence {
     speech: Row,
     /// Since when work is due and the trunk takes no calls.
     down_since: Option<Timestamp>,
+    /// Since when no call had any answer, and what was said of the last.
+    silent_since: Option<(Timestamp, String)>,
+    /// When a call last came to an end that is not the trunk's fault.
+    answered_at: Option<Timestamp>,
 }
 
 /// What is known of the trunks of voice campaigns.
@@ -73,10 +78,9 @@ pub(crate) struct Trunks {
 
 impl Trunks {
     /// A call came to an end that is not the trunk's fault.
-    pub(crate) fn answered(&mut self, campaign: CampaignId) {
-        if let Some(known) = self.campaigns.get_mut(&campaign) {
-            *known = Evidence::default();
-        }
+    pub(crate) fn answered(&mut self, campaign: CampaignId, now: Timestamp) {
+        let known = self.campaigns.entry(campaign).or_default();
+        *known = Evidence { answered_at: Some(now), ..Evidence::default() };
     }
 
     /// A call failed by the trunk's fault; `tries` is brought up to date.
@@ -87,7 +91,20 @@ impl Trunks {
         tries: &mut Tries,
         now: Timestamp,
     ) -> Verdict {
-        let row = &mut self.campaigns.entry(campaign).or_default().trunk;
+        if let Some((_, error)) = self.broken.iter_mut().find(|(broken, _)| *broken == campaign) {
+            // It has ended already, and this is more of the same.
+            error.calls_affected += 1;
+            error.last_at = now;
+            return Verdict::Again(now);
+        }
+        let known = self.campaigns.entry(campaign).or_default();
+        match failure.code {
+            Some(_) => known.silent_since = None,
+            None => drop(known.silent_since.get_or_insert((now, failure.words.to_owned()))),
+        }
+        let first = *tries.refused_at.get_or_insert(now);
+        let dark = failure.code.is_none() && known.answered_at.is_none_or(|at| at < first);
+        let row = &mut known.trunk;
         if row.add(failure.seq, now) {
             let error = CampaignError {
                 cause: format!("{} calls in a row failed by the trunk's fault", row.calls),
@@ -101,7 +118,10 @@ impl Trunks {
             };
             self.break_off(campaign, error);
         }
-        tries.refused_at.get_or_insert(now);
+        if dark {
+            let wait = AGAIN_AFTER[AGAIN_AFTER.len() - 1];
+            return Verdict::Again(now.saturating_add(wait).unwrap_or(now));
+        }
         tries.refusals += 1;
         match AGAIN_AFTER.get(tries.refusals as usize - 1) {
             Some(wait) => Verdict::Again(now.saturating_add(*wait).unwrap_or(now)),
@@ -138,21 +158,26 @@ impl Trunks {
         campaign: CampaignId,
         waits: &[Waiting],
         patience: SignedDuration,
-        code: Option<u16>,
+        trouble: Option<&Trouble>,
         now: Timestamp,
     ) -> Option<Timestamp> {
+        let said = || trouble.map(|trouble| trouble.words.clone()).unwrap_or_default();
         let down = waits.iter().find_map(|wait| match &wait.reason {
-            WaitingReason::RouteDown => Some(("the trunk cannot be reached", String::new())),
+            WaitingReason::RouteDown => Some(("the trunk cannot be reached", said())),
             WaitingReason::RouteRefuses(words) => Some(("the trunk refuses us", words.clone())),
             _ => None,
         });
-        let Some((cause, detail)) = down else {
-            if let Some(known) = self.campaigns.get_mut(&campaign) {
+        let known = self.campaigns.entry(campaign).or_default();
+        let (since, cause, detail) = match (down, &known.silent_since) {
+            (Some((cause, detail)), _) => (*known.down_since.get_or_insert(now), cause, detail),
+            (None, silent) => {
                 known.down_since = None;
+                let (since, words) = silent.clone()?;
+                (since, "the trunk answers no call", words)
             }
-            return None;
         };
-        let since = *self.campaigns.entry(campaign).or_default().down_since.get_or_insert(now);
+        let calls_affected = known.trunk.calls;
+        let code = trouble.and_then(|trouble| trouble.code);
         let ends_at = since.saturating_add(patience).unwrap_or(since);
         if now < ends_at {
             return Some(ends_at);
@@ -162,7 +187,7 @@ impl Trunks {
             detail,
             first_at: since,
             last_at: now,
-            calls_affected: 0,
+            calls_affected,
             sip_code: code,
             exchange: Vec::new(),
             check: check(code),
@@ -190,8 +215,17 @@ impl Trunks {
     /// The clock was set: waits keep their lengths.
     pub(crate) fn shift(&mut self, by: SignedDuration) {
         for known in self.campaigns.values_mut() {
-            for at in [&mut known.down_since, &mut known.trunk.first, &mut known.speech.first] {
-                *at = at.map(|at| at.saturating_add(by).unwrap_or(at));
+            let shifted = |at: Timestamp| at.saturating_add(by).unwrap_or(at);
+            for at in [
+                &mut known.down_since,
+                &mut known.answered_at,
+                &mut known.trunk.first,
+                &mut known.speech.first,
+            ] {
+                *at = at.map(shifted);
+            }
+            if let Some((since, _)) = &mut known.silent_since {
+                *since = shifted(*since);
             }
         }
     }
@@ -256,7 +290,7 @@ mod tests {
         for seq in 0..19 {
             trunks.failed(ID, failure(seq), &mut Tries::default(), now());
         }
-        trunks.answered(ID);
+        trunks.answered(ID, now());
         for seq in 0..20 {
             assert!(trunks.take_broken().is_empty(), "{seq}");
             trunks.failed(ID, failure(seq), &mut Tries::default(), now());
@@ -271,15 +305,41 @@ mod tests {
         let patience = SignedDuration::from_mins(5);
         let down = [Waiting { reason: WaitingReason::RouteRefuses("401 Unauthorized".into()), until: None }];
         let at = |seconds| now() + SignedDuration::from_secs(seconds);
+        let trouble = Trouble { at: now(), words: "401 Unauthorized".into(), code: Some(401) };
+        let told = Some(&trouble);
         let mut trunks = Trunks::default();
-        assert_eq!(trunks.waits(ID, &down, patience, Some(401), at(0)), Some(at(300)));
+        assert_eq!(trunks.waits(ID, &down, patience, told, at(0)), Some(at(300)));
         // It came back for a moment: the wait begins anew.
         assert_eq!(trunks.waits(ID, &[], patience, None, at(299)), None);
-        assert_eq!(trunks.waits(ID, &down, patience, Some(401), at(300)), Some(at(600)));
+        assert_eq!(trunks.waits(ID, &down, patience, told, at(300)), Some(at(600)));
         assert!(trunks.take_broken().is_empty());
-        trunks.waits(ID, &down, patience, Some(401), at(600));
+        trunks.waits(ID, &down, patience, told, at(600));
         let [(ID, error)] = &trunks.take_broken()[..] else { panic!() };
         assert_eq!((error.first_at, error.detail.as_str()), (at(300), "401 Unauthorized"));
+    }
+
+    #[test]
+    fn a_trunk_that_answers_nothing_at_all_ends_a_campaign_after_its_patience_and_no_recipient_before() {
+        let patience = SignedDuration::from_mins(5);
+        let at = |seconds| now() + SignedDuration::from_secs(seconds);
+        let silence = || Failure { seq: 7, code: None, words: "no answer at all", exchange: Vec::new() };
+        let (mut trunks, mut tries) = (Trunks::default(), Tries::default());
+        for seconds in (0..300).step_by(60) {
+            assert!(matches!(trunks.failed(ID, silence(), &mut tries, at(seconds)), Verdict::Again(_)));
+            assert_eq!(trunks.waits(ID, &[], patience, None, at(seconds)), Some(at(300)));
+        }
+        assert_eq!(tries.refusals, 0);
+        trunks.waits(ID, &[], patience, None, at(300));
+        let [(ID, error)] = &trunks.take_broken()[..] else { panic!() };
+        assert_eq!((error.detail.as_str(), error.calls_affected), ("no answer at all", 5));
+        // Where others are answered, one silent number has failed like any other.
+        let (mut trunks, mut tries) = (Trunks::default(), Tries::default());
+        for seconds in 0..4 {
+            trunks.failed(ID, silence(), &mut tries, at(seconds * 60));
+            trunks.answered(ID, at(seconds * 60 + 1));
+        }
+        assert_eq!(trunks.failed(ID, silence(), &mut tries, at(300)), Verdict::Failed);
+        assert!(trunks.take_broken().is_empty());
     }
 
     proptest! {
@@ -292,7 +352,7 @@ mod tests {
                 if fails {
                     trunks.failed(ID, failure(seq), &mut Tries::default(), now());
                 } else {
-                    trunks.answered(ID);
+                    trunks.answered(ID, now());
                 }
             }
             prop_assert!(trunks.take_broken().is_empty());

@@ -103,7 +103,7 @@ impl Trunk {
         let row = CallRow {
             at: tuesday(),
             outcome,
-            sip_code: None,
+            sip_code: matches!(end, CallEnd::Trunk { .. }).then_some(503),
             words: words.into(),
             caller_id: up.caller_id.clone(),
             ring_seconds: None,
@@ -224,6 +224,19 @@ fn trunk_failed() -> CallEnd {
 }
 
 #[tokio::test]
+async fn a_route_that_is_changed_while_a_talk_is_up_is_no_dead_trunk() {
+    let mut w = World::with(30, json!({"max_calls": 1, "error_after": "PT1M"})).await;
+    let id = w.schedule("Changed", json!({})).await;
+    w.run(1).await;
+    let mut route = w.data.store.routes().await.unwrap().remove(0);
+    route.config.name = "Renamed".into();
+    w.data.store.edit_route(route.id, route.config, by(w.now)).await.unwrap();
+    w.engine.handle().routes_changed();
+    w.run(600).await;
+    assert_eq!((w.status(id).await, w.up()), (Status::Running, 1));
+}
+
+#[tokio::test]
 async fn each_call_comes_to_its_outcome_and_the_campaign_completes() {
     let mut w = World::with(8, json!({})).await;
     let id = w.schedule("Reminder", json!({})).await;
@@ -326,7 +339,9 @@ async fn no_more_calls_are_up_than_the_route_and_the_campaign_allow() {
 #[tokio::test]
 async fn stop_is_answered_once_no_call_can_begin_and_talks_go_on() {
     let mut w = World::with(30, json!({"max_calls": 10})).await;
-    let id = w.schedule("Stopped", json!({})).await;
+    // The rule would call the one again who is up; a stopped campaign calls nobody.
+    let retry = json!({"most": 3, "no_goal": {"after": "PT1M", "times": 2}});
+    let id = w.schedule("Stopped", json!({"goal": "bye", "retry": retry})).await;
     w.run(1).await;
     w.trunk.0.lock().unwrap().up[0].answered = true;
     let mut stopped = w.engine.stop(id, by(w.now)).await.unwrap();
@@ -337,7 +352,7 @@ async fn stop_is_answered_once_no_call_can_begin_and_talks_go_on() {
     // The talk is the one call that is left.
     let now = w.totals(id).await;
     assert_eq!((w.up(), now), (1, totals([("dialing", 1), ("cancelled", 29)])));
-    w.all_came_to(Called::Human);
+    w.end(|_| CallEnd::Came(Call { called: Called::Human, goal: false }));
     w.run(600).await;
     assert_eq!(w.totals(id).await, totals([("answered_human", 1), ("cancelled", 29)]));
     assert_eq!((w.status(id).await, w.trunk.0.lock().unwrap().made.len()), (Status::Stopped, 10));

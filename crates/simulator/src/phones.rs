@@ -36,6 +36,8 @@ use voice::{
 const CODECS: [Codec; 3] = [Codec::G722, Codec::Pcmu, Codec::Pcma];
 /// The most calls that are up at once.
 const MOST_CALLS: usize = 10_000;
+/// How long a phone rings that nobody picks up.
+const RINGS_FOR: Duration = Duration::from_secs(180);
 /// How long a phone waits for sound before it is free again.
 const FREE_AFTER: Duration = Duration::from_secs(20);
 /// How long a person hesitates before each key.
@@ -277,8 +279,16 @@ impl Shared {
             Behaviour::Refuses(code) => return dialog.reject(Some(code), None),
             Behaviour::RingsOut => {
                 dialog.ringing(None, None)?;
-                while !ended(states.recv().await.as_ref()) {}
-                return Ok(());
+                let rings_out_at = Instant::now() + RINGS_FOR;
+                loop {
+                    tokio::select! {
+                        state = states.recv() => if ended(state.as_ref()) { return Ok(()) },
+                        // A caller that is gone cancels nothing.
+                        () = sleep_until(rings_out_at) => {
+                            return dialog.reject(Some(StatusCode::TemporarilyUnavailable), None);
+                        }
+                    }
+                }
             }
             Behaviour::PicksUp { after, keys, hangs_up_after } => (after, keys, hangs_up_after),
         };

@@ -23,6 +23,8 @@ use crate::{
 
 /// The most lines that are kept of a call: ample for an hour, nothing for a loop of keys.
 const MOST_LINES: usize = 1_000;
+/// How long the answer to our BYE is waited for where somebody asked us to hang up.
+const BYE_WITHIN: Duration = Duration::from_millis(700);
 /// The most characters that are kept of what a person entered.
 const MOST_DIGITS: usize = 200;
 
@@ -177,12 +179,15 @@ pub async fn carry_out(
         pressed: false,
         opted_out: false,
         hung_up: None,
+        gives_up_at: None,
         failed: None,
         lines: Vec::new(),
     };
     let end = loop {
         let wait = call.wait;
-        let ends_at = call.answered.map(|after| call.began + after + order.longest);
+        let lasts = call.answered.filter(|_| !call.run.is_over());
+        let ends_at = lasts.map(|after| call.began + after + order.longest);
+        let gives_up_at = call.gives_up_at;
         tokio::select! {
             event = call.dialog.next() => match event {
                 Some(sip::Event::Ended(end)) => break end,
@@ -197,6 +202,8 @@ pub async fn carry_out(
                 }
             }
             () = at(ends_at) => call.tell(&Event::TooLong),
+            // The BYE has left; a far end that does not answer it keeps nobody waiting.
+            () = at(gives_up_at) => break hung_up(call.began.elapsed()),
             Ok(()) = wishes.changed() => {
                 let wish = *wishes.borrow_and_update();
                 match wish {
@@ -208,6 +215,7 @@ pub async fn carry_out(
                         call.hung_up.get_or_insert(why);
                         if !call.withdraw().await {
                             call.dialog.hang_up();
+                            call.gives_up_at.get_or_insert(Instant::now() + BYE_WITHIN);
                         }
                     }
                 }
@@ -229,6 +237,11 @@ fn lost(elapsed: Duration) -> End {
         after_18x: false,
         elapsed,
     }
+}
+
+/// The end of a call that we hung up and whose far end did not answer.
+fn hung_up(elapsed: Duration) -> End {
+    End { cause: sip::Cause::Completed { by: sip::Side::Us }, trunk: false, ..lost(elapsed) }
 }
 
 /// Waits until `at`; for ever where there is none.
@@ -262,6 +275,8 @@ struct Course<'a> {
     pressed: bool,
     opted_out: bool,
     hung_up: Option<&'static str>,
+    /// When the answer to our BYE is waited for no longer.
+    gives_up_at: Option<Instant>,
     failed: Option<String>,
     lines: Vec<Line>,
 }

@@ -3,14 +3,22 @@
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use campaign::{AudioId, Script, script::Prompt};
 
-use crate::{audio, call::Sounds, sdp::Codec, speech::Speech};
+use crate::{
+    audio::{self, Pcm},
+    call::Sounds,
+    sdp::Codec,
+    speech::Speech,
+};
 
-/// The most prompts that are kept ready to be played.
-const MOST_KEPT: usize = 200;
+/// The most sound that is kept ready to be played: an hour takes some 250 MB, with its encodings.
+const MOST_KEPT: Duration = Duration::from_secs(3_600);
+/// The samples of what is played where there is nothing to say: a fifth of a second.
+const SILENCE: usize = RATE as usize / 5;
 /// The rate that texts are rendered at: of the widest codec.
 const RATE: u32 = 16_000;
 
@@ -36,6 +44,28 @@ struct Kept {
     sounds: HashMap<Prompt, Arc<audio::Prompt>>,
     /// In the order in which they came.
     order: VecDeque<Prompt>,
+    /// How long they all sound.
+    length: Duration,
+}
+
+impl Kept {
+    /// Keeps a sound; the oldest go where there is too much.
+    fn keep(&mut self, prompt: &Prompt, sound: &Arc<audio::Prompt>) {
+        if self.sounds.insert(prompt.clone(), sound.clone()).is_none() {
+            self.order.push_back(prompt.clone());
+            self.length += sound.length();
+        }
+        while self.length > MOST_KEPT
+            && let Some(oldest) = self.order.pop_front()
+        {
+            let gone = self.sounds.remove(&oldest);
+            self.length = self.length.saturating_sub(gone.map_or(Duration::ZERO, |sound| sound.length()));
+        }
+    }
+}
+
+fn silence() -> Pcm {
+    Pcm::new(RATE, vec![0; SILENCE])
 }
 
 impl Prompts {
@@ -53,6 +83,8 @@ impl Prompts {
             return Ok(sound.clone());
         }
         let pcm = match prompt {
+            // A text that comes to nothing for somebody is nobody's fault.
+            Prompt::Say { text, .. } if text.trim().is_empty() => silence(),
             Prompt::Say { text, voice } => {
                 let speech = self.speech.as_ref().map_err(Clone::clone)?;
                 let voice = voice.as_deref().unwrap_or_default();
@@ -65,15 +97,7 @@ impl Prompts {
             }
         };
         let sound = Arc::new(audio::Prompt::new(pcm));
-        let mut kept = self.kept();
-        if kept.sounds.insert(prompt.clone(), sound.clone()).is_none() {
-            kept.order.push_back(prompt.clone());
-        }
-        if kept.order.len() > MOST_KEPT
-            && let Some(oldest) = kept.order.pop_front()
-        {
-            kept.sounds.remove(&oldest);
-        }
+        self.kept().keep(prompt, &sound);
         Ok(sound)
     }
 
@@ -88,7 +112,15 @@ impl Prompts {
         codecs: &[Codec],
     ) -> Result<Ready, String> {
         let mut ready = HashMap::new();
-        for prompt in script.prompts().chain(farewell.cloned()) {
+        if let Some(farewell) = farewell {
+            // Whoever opts out is heard without a word, too.
+            let sound = match self.sound(farewell).await {
+                Ok(sound) => sound,
+                Err(_) => Arc::new(audio::Prompt::new(silence())),
+            };
+            ready.insert(farewell.clone(), sound);
+        }
+        for prompt in script.prompts() {
             if let Entry::Vacant(place) = ready.entry(prompt) {
                 let sound = self.sound(place.key()).await?;
                 place.insert(sound);

@@ -187,6 +187,9 @@ async fn live(shared: Arc<Shared>) {
             // Without a registration, calls tell more than the wait for an answer that may never come.
             State::Starting if shared.config.register => shared.say(RouteState::Connecting, None),
             State::Starting | State::Reachable => shared.say(RouteState::Connected, None),
+            State::Silent(words) if shared.config.register => {
+                shared.say(RouteState::Connecting, Some((words, None)));
+            }
             State::Silent(words) => shared.say(RouteState::Connected, Some((words, None))),
             State::Unreachable(words) => shared.say(RouteState::Connecting, Some((words, None))),
             State::Refused { code, words } => {
@@ -284,10 +287,17 @@ impl Shared {
         if *wishes.borrow_and_update() != Wish::GoOn {
             return ledger::nothing_sent(CallEnd::Withdrawn);
         }
+        let is_now = |next: Phase| {
+            // What is withdrawn stays so, whatever was on its way meanwhile: a fence waits for it.
+            phase.send_if_modified(|phase| {
+                *phase != Phase::Withdrawn && std::mem::replace(phase, next) != next
+            });
+            self.report(Report::Progress { campaign: calls.campaign });
+        };
         let told = |progress| match progress {
-            Progress::Ringing => drop(phase.send_replace(Phase::Ringing)),
-            Progress::InProgress => drop(phase.send_replace(Phase::InProgress)),
-            Progress::Withdrawn => drop(phase.send_replace(Phase::Withdrawn)),
+            Progress::Ringing => is_now(Phase::Ringing),
+            Progress::InProgress => is_now(Phase::InProgress),
+            Progress::Withdrawn => is_now(Phase::Withdrawn),
             Progress::OptedOut => {
                 self.report(Report::OptedOut { campaign: calls.campaign, number: call.number });
             }

@@ -125,7 +125,7 @@ pub(super) async fn edit(
         .ok_or_else(|| Problem::field("version", "say which version you read"))?;
     let current = app.store.campaign(id).await?;
     ask_again(&current, &mut change);
-    let definition = definition(merged(&current.definition, change)?)?;
+    let definition = definition(merged(&app.store.written(id).await?, change)?)?;
     let edited = app.store.edit_campaign(id, version, definition, caller.by()).await;
     acted(&app, id, edited).await
 }

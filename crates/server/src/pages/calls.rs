@@ -4,7 +4,7 @@
 use askama::Template;
 use axum::{
     Router,
-    extract::{Multipart, Path, State},
+    extract::{DefaultBodyLimit, Multipart, Path, State},
     http::{StatusCode, header},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
@@ -23,7 +23,12 @@ use super::{
     t,
     words::Given,
 };
-use crate::{App, api, auth::Caller, problem::Problem};
+use crate::{
+    App, api,
+    auth::Caller,
+    limits::{AROUND_FILE, LARGEST_AUDIO},
+    problem::Problem,
+};
 
 /// The rules of calling again that a form has, in its order.
 const RULES: [&str; 5] = ["busy", "no_answer", "congestion", "unreachable", "no_goal"];
@@ -34,7 +39,10 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/campaigns/{id}/calls", get(edit).post(written))
         .route("/campaigns/{id}/calls/{step}/sound", get(sound))
-        .route("/campaigns/{id}/audio", post(upload))
+        .route(
+            "/campaigns/{id}/audio",
+            post(upload).layer(DefaultBodyLimit::max(LARGEST_AUDIO + AROUND_FILE as usize)),
+        )
 }
 
 /// When and how people are called, and what is said, as typed.

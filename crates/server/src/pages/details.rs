@@ -390,6 +390,10 @@ struct Recipients {
 }
 
 impl Recipients {
+    fn is_voice(&self) -> bool {
+        self.row.campaign.definition.content.calls().is_some()
+    }
+
     fn calls_to(&self, item: &DeliveryRow) -> Option<&Vec<CallRow>> {
         self.calls.get(&item.id)
     }

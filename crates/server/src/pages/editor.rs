@@ -246,7 +246,7 @@ pub(super) async fn save(
     by: By,
 ) -> Result<Campaign, Problem> {
     let current = editable(app, id).await?;
-    let definition = body::definition(body::merged(&current.definition, change)?)?;
+    let definition = body::definition(body::merged(&app.store.written(id).await?, change)?)?;
     let version = if over { current.version } else { version };
     Ok(app.store.edit_campaign(id, version, definition, by).await?)
 }

@@ -18,7 +18,7 @@ const MOST_PER_SECOND: u32 = 2_000;
 const REGISTRATIONS: std::ops::RangeInclusive<u32> = 60..=86_400;
 /// How long a dead trunk is waited for before its campaigns end in error.
 const PATIENCE: std::ops::RangeInclusive<SignedDuration> =
-    SignedDuration::from_secs(10)..=SignedDuration::from_hours(24);
+    SignedDuration::from_secs(1)..=SignedDuration::from_hours(24);
 /// Billing increments.
 const INCREMENTS: std::ops::RangeInclusive<u32> = 1..=3_600;
 const NOT_YET: &str = "not available yet";
@@ -268,7 +268,7 @@ impl SipConfig {
             wrong("media_ports", message.into());
         }
         if !PATIENCE.contains(&self.error_after) {
-            wrong("error_after", "must be from ten seconds (PT10S) to a day (PT24H)".into());
+            wrong("error_after", "must be from a second (PT1S) to a day (PT24H)".into());
         }
         if self.srtp != Srtp::Off {
             wrong("srtp", NOT_YET.into());
@@ -339,7 +339,7 @@ mod tests {
             ("media_ports", json!("10000")),
             ("media_ports", json!("10000-70000")),
             ("media_ports", json!("80-90")),
-            ("error_after", json!("PT1S")),
+            ("error_after", json!("PT0S")),
             ("srtp", json!("required")),
             ("country", json!("Atlantis")),
         ] {

@@ -263,6 +263,8 @@ pub enum Fate {
         due_at: Timestamp,
         /// Why, in words.
         detail: String,
+        /// What stands where nothing follows, because its campaign has ended meanwhile; none: it was left.
+        otherwise: Option<Box<Fate>>,
     },
     /// Set aside until its sender is accepted again.
     Parked {

@@ -195,7 +195,7 @@ pub(super) fn fields(c: &Connection) -> Result<Vec<String>> {
     Ok(fields)
 }
 
-/// Whether the route carries what is defined: its channel, and as one of its own numbers where calls show one.
+/// Whether the route carries what is defined.
 pub(super) fn carried(c: &Connection, d: &Definition) -> Result<Vec<Problem>> {
     let mut problems = Vec::new();
     let Some(id) = d.route_id else { return Ok(problems) };
@@ -206,14 +206,22 @@ pub(super) fn carried(c: &Connection, d: &Definition) -> Result<Vec<Problem>> {
     if route.kind.channel() != d.channel() {
         let message = format!("the route '{}' carries {} alone", route.name, route.kind.carries());
         problems.push(Problem::new("route_id", message));
-    } else if let RouteKind::Sip(sip) = &route.kind {
+    }
+    Ok(problems)
+}
+
+/// Whether the caller ID is one of the route's own numbers.
+pub(super) fn shown(c: &Connection, d: &Definition) -> Result<Vec<Problem>> {
+    let mut problems = Vec::new();
+    let Some(id) = d.route_id else { return Ok(problems) };
+    if let Some(RouteConfig { kind: RouteKind::Sip(sip), name, .. }) = route(c, id)? {
         let shown = match d.content.send_as() {
             Some(SendAs::One(number)) => vec![number.clone()],
             Some(SendAs::Pool(pool)) => pools::senders_of(c, *pool)?,
             None => Vec::new(),
         };
         for number in shown.iter().filter(|number| !sip.numbers.contains(number)) {
-            let message = format!("{number} is none of the numbers of the route '{}'", route.name);
+            let message = format!("{number} is none of the numbers of the route '{name}'");
             problems.push(Problem::new("caller_id", message));
         }
     }
@@ -403,6 +411,16 @@ impl Store {
             let copy = copy(c, source, name, Some(list), &by)?;
             effects.push(Effect::Told(Change::Campaign(copy)));
             full(c, load(c, copy)?)
+        })
+        .await
+    }
+
+    /// The definition of a campaign as it was written, before the account's dates and zone were frozen into it: what a
+    /// change is made to.
+    pub async fn written(&self, id: CampaignId) -> Result<Definition> {
+        self.read(move |c| {
+            let frozen = load(c, id)?.definition;
+            Ok(written(c, id)?.unwrap_or(frozen))
         })
         .await
     }

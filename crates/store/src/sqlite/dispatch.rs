@@ -293,6 +293,7 @@ impl<'a> Turn<'a> {
         let mut claims: HashMap<i64, Option<ClaimKind>> = HashMap::new();
         let mut left: HashMap<i64, i64> = HashMap::new();
         let mut finals = Vec::with_capacity(settled.len());
+        let mut ended = Vec::new();
         for s in settled {
             self.touched.insert(s.campaign.0);
             let key = (s.campaign.0, s.message_no, s.seq);
@@ -321,13 +322,20 @@ impl<'a> Turn<'a> {
                     }
                     finals.push(s);
                 }
-                Fate::Again { due_at, detail } => self.again(s, ms(*due_at), detail, None, true)?,
+                Fate::Again { otherwise: Some(fate), .. } if !self.know(s.campaign)?.active => {
+                    if kind == ClaimKind::Retries {
+                        self.end_retry(s.campaign, s.message_no, s.seq)?;
+                    }
+                    ended.push(Settled { fate: (**fate).clone(), ..s.clone() });
+                }
+                Fate::Again { due_at, detail, .. } => self.again(s, ms(*due_at), detail, None, true)?,
                 Fate::Parked { tried, detail } => {
                     let sender = s.sender.as_ref().map(ToString::to_string);
                     self.again(s, self.now, detail, sender.as_deref(), *tried)?;
                 }
             }
         }
+        finals.extend(&ended);
         self.deliver(&finals)?;
         for (claim, low) in low {
             self.c.prepare_cached("UPDATE claim SET low = ?2 WHERE id = ?1")?.execute((claim.0, low))?;
@@ -347,7 +355,10 @@ impl<'a> Turn<'a> {
         parked: Option<&str>,
         tried: bool,
     ) -> Result<()> {
-        let open = self.know(s.campaign)?.active;
+        let known = self.know(s.campaign)?;
+        let open = known.active;
+        // Every call is kept by itself.
+        let tried = tried && known.definition.content.calls().is_none();
         let Settled { campaign, message_no, seq, tries, .. } = s;
         if tried && tries.attempts <= ATTEMPTS_KEPT {
             self.c

@@ -54,6 +54,10 @@ pub(super) fn within_budget(c: &Connection, d: &Definition, now: Timestamp) -> R
         Some(cost) => {
             format!("it would cost {cost}, and its budget is {most}; shorten the texts or raise the budget")
         }
+        None if d.content.calls().is_some() => {
+            "no budget can be kept for calls yet: what a call costs is known when it is over; leave it empty"
+                .to_owned()
+        }
         None => "the route has no price per segment, so no budget can be kept; give the route one".to_owned(),
     };
     Err(StoreError::Invalid(vec![Problem::new("max_cost", wrong)]))

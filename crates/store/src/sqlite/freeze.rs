@@ -23,7 +23,7 @@ use super::{
     contacts, ms, operate, pools, settings,
     writer::Lane,
 };
-use crate::{By, Campaign, Deed, Definition, Held, Problem, Result, StoreError};
+use crate::{By, Campaign, Deed, Definition, Held, Problem, Result, StoreError, save};
 
 /// Rows written in one go: less than 20 ms on the slowest machine that we know.
 const CHUNK: usize = 4_000;
@@ -111,6 +111,7 @@ pub(super) fn count(c: &Connection, d: &Definition) -> Result<(Vec<Group>, HashM
 /// What is missing before a campaign can be scheduled.
 pub(super) fn ready(c: &Connection, d: &Definition) -> Result<Complete> {
     let mut problems = campaigns::carried(c, d)?;
+    problems.extend(campaigns::shown(c, d)?);
     let mut need = |ok: bool, field: &str, message: &str| {
         if !ok {
             problems.push(Problem::new(field, message));
@@ -305,6 +306,7 @@ impl Store {
         by: &By,
     ) -> Result<Campaign> {
         let _place = self.begin_freezing(id)?;
+        let d = Definition { name: save::tidy(&d.name), ..d };
         let aside = CampaignId(-id.0);
         let plan = self.read_now(|c| {
             let old = load(c, id)?;

@@ -197,7 +197,11 @@ async fn a_follower_of_a_retry_waits_without_a_date_and_a_failure_ends_the_seque
     let claims = w.claim(id, 100).await;
     let mut cycle = Cycle::default();
     let due_at = w.now + SignedDuration::from_secs(30);
-    cycle.settled.push(settle(&claims[0], 0, Fate::Again { due_at, detail: "throttled".into() }));
+    cycle.settled.push(settle(
+        &claims[0],
+        0,
+        Fate::Again { due_at, detail: "throttled".into(), otherwise: None },
+    ));
     cycle.settled.push(settle(
         &claims[1],
         0,

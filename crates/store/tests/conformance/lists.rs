@@ -53,7 +53,7 @@ async fn every_attempt_at_a_recipient_is_kept_with_its_time_and_words() {
     for _ in 0..2 {
         let mut cycle = Cycle::default();
         for claim in w.claim(id, 100).await {
-            let again = Fate::Again { due_at: w.now, detail: "throttled".into() };
+            let again = Fate::Again { due_at: w.now, detail: "throttled".into(), otherwise: None };
             cycle.settled.extend((0..claim.recipients.len()).map(|at| settle(&claim, at, again.clone())));
         }
         w.cycle(cycle).await;
@@ -92,7 +92,7 @@ async fn every_filter_of_the_deliveries_finds_what_the_whole_list_holds_page_by_
     let id = w.scheduled(r#"[{"now":true},{"after":"PT1H"}]"#).await;
     for claim in w.claim(id, 20).await {
         let fate = |at: usize| match at % 4 {
-            0 => Some(Fate::Again { due_at: w.now, detail: "throttled".into() }),
+            0 => Some(Fate::Again { due_at: w.now, detail: "throttled".into(), otherwise: None }),
             1 => Some(sent(&format!("{}-{at}", claim.id))),
             2 => Some(failed()),
             // Still on its way.

@@ -109,7 +109,7 @@ async fn what_was_unsent_in_a_copy_can_be_taken_as_in_doubt() {
     let claims = w.claim(id, 4).await;
     let mut some = all_sent(&claims);
     some.settled.truncate(5);
-    some.settled[4].fate = Fate::Again { due_at: w.now, detail: "throttled".into() };
+    some.settled[4].fate = Fate::Again { due_at: w.now, detail: "throttled".into(), otherwise: None };
     w.cycle(some).await;
     let copy = tempfile::tempdir().unwrap();
     w.data.store.backup(&copy.path().join("carillon.db")).await.unwrap();

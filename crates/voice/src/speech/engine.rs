@@ -162,7 +162,10 @@ impl Speech {
                 self.engine.render(voice, text, rate, self.limit).await?
             }
         };
-        self.cache.put(&key, &sound).await?;
+        // What cannot be kept is rendered again the next time.
+        if let Err(error) = self.cache.put(&key, &sound).await {
+            tracing::warn!(%error, "what was rendered could not be kept");
+        }
         Ok(sound)
     }
 }
