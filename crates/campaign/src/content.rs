@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AudioId, Channel, Problem, Script, Send, SendAs, Tlvs, iso_duration, placeholder, segment,
+    AudioId, Channel, Problem, Script, Send, SendAs, Sender, Tlvs, iso_duration, placeholder, segment,
     text::{BadText, RenderError, Text},
     wave::PlanError,
 };
@@ -144,6 +144,13 @@ impl Content {
         match self {
             Self::Sms(sms) => sms.sender.as_ref(),
             Self::Voice(voice) => voice.caller_id.as_ref(),
+        }
+    }
+
+    /// Has calls show another number; messages have no such.
+    pub fn show(&mut self, number: Sender) {
+        if let Self::Voice(voice) = self {
+            voice.caller_id = Some(SendAs::One(number));
         }
     }
 

@@ -423,6 +423,47 @@ async fn a_trunk_that_is_down_or_refuses_us_is_waited_for_as_long_as_the_route_s
 }
 
 #[tokio::test]
+async fn a_caller_id_is_the_same_on_every_call_and_replaced_only_where_the_route_loses_it() {
+    let mut w = World::with(2, json!({"numbers": ["+12025550100", "+12025550101"]})).await;
+    let retry = json!({"most": 4, "busy": {"after": "PT1M", "times": 3}});
+    let id = w.schedule("Shown", json!({"caller_id": "+12025550101", "retry": retry})).await;
+    let route = w.data.store.routes().await.unwrap().remove(0);
+    let edit = async |w: &World, numbers: Value| {
+        let mut json = serde_json::to_value(&route.config).unwrap();
+        json["numbers"] = numbers;
+        w.data.store.edit_route(route.id, serde_json::from_value(json).unwrap(), by(w.now)).await
+    };
+    for (numbers, shown) in [
+        (json!(["+12025550100", "+12025550101"]), "+12025550101"),
+        (json!(["+12025550102", "+12025550101"]), "+12025550101"),
+        (json!(["+12025550102"]), "+12025550102"),
+    ] {
+        edit(&w, numbers).await.unwrap();
+        w.engine.handle().routes_changed();
+        w.run(70).await;
+        // The test's trunk is made anew with each change of the route.
+        assert_eq!(
+            w.data
+                .store
+                .campaign(id)
+                .await
+                .unwrap()
+                .definition
+                .content
+                .send_as()
+                .map(|shown| { serde_json::to_value(shown).unwrap() }),
+            Some(json!(shown))
+        );
+    }
+    assert!(matches!(edit(&w, json!([])).await, Err(StoreError::Invalid(_))));
+    let history = w.data.store.timeline(id).await.unwrap();
+    assert!(
+        history.iter().any(|entry| entry.cause == "+12025550101 replaced by +12025550102"),
+        "{history:?}"
+    );
+}
+
+#[tokio::test]
 async fn what_a_crash_leaves_up_is_in_doubt_and_nobody_of_it_is_called_again() {
     let mut w = World::with(30, json!({"max_calls": 10})).await;
     let id = w.schedule("Crash", json!({})).await;

@@ -7,6 +7,7 @@ mod world;
 use std::process::{Command, Stdio};
 
 use serde_json::json;
+use simulator::{PhoneProfile, Phones};
 use world::World;
 
 /// A text of one GSM-7 segment, one of several, and one of several in UCS-2.
@@ -64,6 +65,62 @@ async fn tshark_finds_no_malformed_packet() {
     assert_eq!(dissect("_ws.malformed || _ws.unreassembled || smpp.command_status != 0"), "");
     assert!(dissect("smpp.command_id == 0x00000004").lines().count() > 1, "no submit_sm was captured");
     assert!(dissect("smpp.command_id == 0x80000005").lines().count() > 1, "no receipt was acknowledged");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tshark_finds_nothing_malformed_in_calls_and_no_packet_of_sound_lost() {
+    let w = World::start().await;
+    let profile = PhoneProfile {
+        keys: "1".into(),
+        presses: 1.0,
+        media_ports: "46000-46098".into(),
+        ..PhoneProfile::default()
+    };
+    let phones = Phones::start(([127, 0, 0, 1], 0).into(), profile).await.unwrap();
+    let port = phones.address().port();
+    let capture = tempfile::NamedTempFile::new().unwrap();
+    let started = Command::new("tshark")
+        .args(["-q", "-i", "lo", "-f", &format!("udp port {port} or udp portrange 46000-47098"), "-w"])
+        .arg(capture.path())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut tshark) = started else {
+        return fixture::missing("tshark is not installed (Debian package tshark)");
+    };
+    if !is_capturing(&mut tshark).await {
+        let _ = tshark.kill();
+        return fixture::not_permitted("tshark may not capture on the loopback interface");
+    }
+    let list = w.list_of("phone\n+12025550001\n+12025550002\n+12025550003\n").await;
+    let trunk = json!({"name": "Trunk", "kind": "sip", "host": "127.0.0.1", "port": port, "numbers": ["+12025550100"],
+        "media_ports": "47000-47098"});
+    let route = w.post("/routes", &trunk).await.created();
+    let script = json!({"first": "ask", "steps": {
+        "ask": {"gather": {"timeout": "PT5S", "tries": 1}, "on": {"1": "bye"}, "none": "bye"}, "bye": {"hang_up": true}}});
+    let campaign = json!({"channel": "voice", "name": "Captured", "route_id": route["id"], "caller_id": "+12025550100",
+        "list_ids": [list], "opt_in_acknowledged": true, "window": null, "start": {"now": true}, "script": script});
+    let c = w.start_campaign(&campaign).await;
+    // Each pressed the key: they are people.
+    w.until(&c, |c| c["status"] == "completed" && c["totals"]["answered_human"] == 3).await;
+    fixture::signal(tshark.id(), "INT");
+    tshark.wait().unwrap();
+
+    let read = |more: &[&str]| {
+        let output = Command::new("tshark")
+            .args(["-r", capture.path().to_str().unwrap(), "-d", &format!("udp.port=={port},sip")])
+            .args(more)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(read(&["-Y", "_ws.malformed"]), "");
+    for kind in ["sip.Method == \"INVITE\" && sdp", "rtcp", "rtpevent"] {
+        assert!(read(&["-Y", kind]).lines().count() > 0, "{kind} was not captured");
+    }
+    let streams = read(&["-q", "-z", "rtp,streams"]);
+    let lines: Vec<&str> = streams.lines().filter(|line| line.contains("127.0.0.1")).collect();
+    assert_eq!(lines.len(), 6, "two a call: {streams}");
+    assert!(lines.iter().all(|line| line.contains("(0.0%)")), "{streams}");
 }
 
 /// Waits until tshark says that it captures.

@@ -3,7 +3,7 @@
 use super::writer::Effect;
 use crate::Change;
 use campaign::{
-    Action, CampaignId, Channel, ListId, Outcome, RouteId, SendAs, Status, Totals,
+    Action, CampaignId, Channel, ListId, Outcome, RouteId, SendAs, Sender, Status, Totals,
     lifecycle::{self, Cause},
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -226,6 +226,46 @@ pub(super) fn shown(c: &Connection, d: &Definition) -> Result<Vec<Problem>> {
         }
     }
     Ok(problems)
+}
+
+/// Gives campaigns at work on a trunk that show a number which is not its own any more another one, and records that.
+/// Returns these campaigns.
+fn show_others(c: &Connection, id: RouteId, numbers: &[Sender], by: &By) -> Result<Vec<CampaignId>> {
+    let mut changed = Vec::new();
+    for campaign in active(c)? {
+        let mut l = load(c, campaign)?;
+        if l.definition.route_id != Some(id) || l.definition.content.calls().is_none() {
+            continue;
+        }
+        let Some(first) = numbers.first() else {
+            let message = format!(
+                "the campaign '{}' calls over this trunk: leave it at least one number",
+                l.definition.name
+            );
+            return Err(vec![Problem::new("numbers", message)].into());
+        };
+        let gone = match l.definition.content.send_as() {
+            Some(SendAs::One(shown)) if !numbers.contains(shown) => {
+                let gone = vec![(shown.clone(), first.clone())];
+                l.definition.content.show(first.clone());
+                c.execute(
+                    "UPDATE campaign SET definition = ?2, version = version + 1 WHERE id = ?1",
+                    (campaign.0, encode(&l.definition)?),
+                )?;
+                gone
+            }
+            Some(SendAs::Pool(_)) => pools::show_others(c, campaign, numbers)?,
+            Some(SendAs::One(_)) | None => Vec::new(),
+        };
+        for (gone, now) in &gone {
+            operate::note(c, campaign, by, &format!("{gone} replaced by {now}"), l.status)?;
+        }
+        if !gone.is_empty() {
+            operate::reshape(c, campaign)?;
+            changed.push(campaign);
+        }
+    }
+    Ok(changed)
 }
 
 /// The settings of a route.
@@ -543,7 +583,11 @@ impl Store {
     /// Replaces a route's settings; it keeps its id.
     pub async fn edit_route(&self, id: RouteId, config: RouteConfig, by: By) -> Result<Route> {
         Problem::none(save::route(&config))?;
-        self.write(move |c| {
+        self.write_begun(move |c, effects| {
+            if let RouteKind::Sip(sip) = &config.kind {
+                let shown = show_others(c, id, &sip.numbers, &by)?;
+                effects.extend(shown.into_iter().map(|id| Effect::Told(Change::Campaign(id))));
+            }
             let json = serde_json::to_string(&config).map_err(|e| StoreError::Database(e.to_string()))?;
             let changed = c
                 .execute("UPDATE route SET name = ?2, config = ?3 WHERE id = ?1", (id.0, &config.name, json))

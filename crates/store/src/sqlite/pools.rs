@@ -132,6 +132,30 @@ fn users(c: &Connection, id: PoolId) -> Result<Vec<(CampaignId, Status)>> {
         .collect())
 }
 
+/// Replaces the senders dealt to a campaign that are not among `numbers`, of which there is at least one. Returns each
+/// with its replacement.
+pub(super) fn show_others(
+    c: &Connection,
+    id: CampaignId,
+    numbers: &[Sender],
+) -> Result<Vec<(Sender, Sender)>> {
+    let places =
+        senders(c, "SELECT sender, rate FROM campaign_slot WHERE campaign_id = ?1 ORDER BY slot", id.0)?;
+    let mut gone: Vec<(Sender, Sender)> = Vec::new();
+    for place in places.into_iter().filter(|place| !numbers.contains(&place.sender)) {
+        if !gone.iter().any(|(sender, _)| *sender == place.sender) {
+            let now = numbers[gone.len() % numbers.len()].clone();
+            c.prepare_cached("UPDATE campaign_slot SET sender = ?3 WHERE campaign_id = ?1 AND sender = ?2")?
+                .execute((id.0, place.sender.to_string(), now.to_string()))?;
+            gone.push((place.sender, now));
+        }
+    }
+    if !gone.is_empty() {
+        c.execute("UPDATE campaign SET version = version + 1 WHERE id = ?1", [id.0])?;
+    }
+    Ok(gone)
+}
+
 /// Brings the senders dealt to a campaign up to date with its pool.
 fn replace(c: &Connection, id: CampaignId, status: Status, pool: &[PoolSender], by: &By) -> Result<()> {
     let mut gone: Vec<(Sender, usize)> = Vec::new();
