@@ -29,7 +29,8 @@ struct Asked {
     text: String,
     took: bool,
     throttled: bool,
-    /// Whether nothing of this campaign and sender had been accepted lately: a probe, or the try before it.
+    /// Whether nothing of this campaign and sender had been accepted lately, as far as the program can know: a probe,
+    /// or the try before it.
     in_the_dark: bool,
 }
 
@@ -46,7 +47,9 @@ struct Carrier {
     /// Campaigns of which nothing more may arrive: their Stop was answered.
     fenced: BTreeSet<String>,
     asked: Vec<Asked>,
-    /// When a message was last accepted, and how many were refused since, by campaign and sender.
+    /// When a message was last accepted, and how many were refused since, by campaign and sender. It begins anew with
+    /// each life of the program and each restart of a campaign, as what the program knows does: after either, a
+    /// sender may be refused that was accepted before, and no recipient is to blame.
     accepted: HashMap<(String, String), (Timestamp, usize)>,
     /// Answers that are not reported yet.
     answers: Vec<(Reports, Job, i64, Attempt)>,
@@ -197,7 +200,11 @@ impl Week {
     /// Starts the program; the one before it ended without a word.
     async fn live(&mut self) {
         self.engine = None;
-        self.carrier().answers.clear();
+        {
+            let mut carrier = self.carrier();
+            carrier.answers.clear();
+            carrier.accepted.clear();
+        }
         self.lives += 1;
         let carrier = self.carrier.clone();
         let connect: Connect =
@@ -327,7 +334,9 @@ impl Week {
             let _ = engine.cycle(self.now).await.unwrap();
             engine.attend(self.now).await;
         }
-        self.carrier().fenced.insert(name);
+        let mut carrier = self.carrier();
+        carrier.accepted.retain(|(campaign, _), _| *campaign != name);
+        carrier.fenced.insert(name);
     }
 
     async fn restart_and_release(&mut self) {
