@@ -4,7 +4,11 @@
 
 mod world;
 
-use std::process::{Command, Stdio};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 use simulator::{PhoneProfile, Phones};
@@ -73,14 +77,14 @@ async fn tshark_finds_nothing_malformed_in_calls_and_no_packet_of_sound_lost() {
     let profile = PhoneProfile {
         keys: "1".into(),
         presses: 1.0,
-        media_ports: "46000-46098".into(),
+        media_ports: "26000-26098".into(),
         ..PhoneProfile::default()
     };
     let phones = Phones::start(([127, 0, 0, 1], 0).into(), profile).await.unwrap();
     let port = phones.address().port();
     let capture = tempfile::NamedTempFile::new().unwrap();
     let started = Command::new("tshark")
-        .args(["-q", "-i", "lo", "-f", &format!("udp port {port} or udp portrange 46000-47098"), "-w"])
+        .args(["-q", "-i", "lo", "-f", &format!("udp port {port} or udp portrange 26000-27098"), "-w"])
         .arg(capture.path())
         .stderr(Stdio::piped())
         .spawn();
@@ -93,7 +97,7 @@ async fn tshark_finds_nothing_malformed_in_calls_and_no_packet_of_sound_lost() {
     }
     let list = w.list_of("phone\n+12025550001\n+12025550002\n+12025550003\n").await;
     let trunk = json!({"name": "Trunk", "kind": "sip", "host": "127.0.0.1", "port": port, "numbers": ["+12025550100"],
-        "media_ports": "47000-47098"});
+        "media_ports": "27000-27098"});
     let route = w.post("/routes", &trunk).await.created();
     let script = json!({"first": "ask", "steps": {
         "ask": {"gather": {"timeout": "PT5S", "tries": 1}, "on": {"1": "bye"}, "none": "bye"}, "bye": {"hang_up": true}}});
@@ -102,6 +106,7 @@ async fn tshark_finds_nothing_malformed_in_calls_and_no_packet_of_sound_lost() {
     let c = w.start_campaign(&campaign).await;
     // Each pressed the key: they are people.
     w.until(&c, |c| c["status"] == "completed" && c["totals"]["answered_human"] == 3).await;
+    until_captured(capture.path()).await;
     fixture::signal(tshark.id(), "INT");
     tshark.wait().unwrap();
 
@@ -121,6 +126,19 @@ async fn tshark_finds_nothing_malformed_in_calls_and_no_packet_of_sound_lost() {
     let lines: Vec<&str> = streams.lines().filter(|line| line.contains("127.0.0.1")).collect();
     assert_eq!(lines.len(), 6, "two a call: {streams}");
     assert!(lines.iter().all(|line| line.contains("(0.0%)")), "{streams}");
+}
+
+/// Waits until everything sent so far is in the capture: tshark drops what it has not written when it is asked to end.
+async fn until_captured(capture: &Path) {
+    const LAST: &[u8] = b"the last packet to be captured";
+    let socket = std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+    // Nobody listens between the ports of the phones and ours.
+    socket.send_to(LAST, ("127.0.0.1", 26_999)).unwrap();
+    let end = Instant::now() + Duration::from_secs(20);
+    while !std::fs::read(capture).unwrap().windows(LAST.len()).any(|bytes| bytes == LAST) {
+        assert!(Instant::now() < end, "tshark does not write what it captures");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Waits until tshark says that it captures.
