@@ -138,17 +138,16 @@ impl Engine {
             self.scripts.entry((work.id, work.epoch)).or_insert_with(|| Arc::new(script.said().ok())).clone();
         let mut calls = Vec::with_capacity(claim.recipients.len());
         for r in claim.recipients {
-            let refused = if self.calling.contains_key(&r.number) {
+            if self.calling.contains_key(&r.number) {
                 let due_at = now.saturating_add(WHILE_CALLED).unwrap_or(now);
                 let detail = "another call to this number is up".to_owned();
-                Some(Fate::Again { due_at, detail, otherwise: None })
-            } else {
-                None
-            };
-            let rendered = match (&refused, script.as_ref()) {
-                (Some(_), _) => Err(RenderError::MissingField),
-                (None, Some(said)) => said.render(&work.fields, &r.values()),
-                (None, None) => Err(RenderError::Broken("the script cannot be read".to_owned())),
+                let fate = Fate::Again { due_at, detail, otherwise: None };
+                self.settle_call(work.id, claim.id, (r.seq, r.number, r.tries), None, fate);
+                continue;
+            }
+            let rendered = match script.as_ref() {
+                Some(said) => said.render(&work.fields, &r.values()),
+                None => Err(RenderError::Broken("the script cannot be read".to_owned())),
             };
             match rendered {
                 Ok(script) => {
@@ -158,7 +157,7 @@ impl Engine {
                 }
                 Err(why) => {
                     let best = retry::best(&r.calls).map(Called::outcome);
-                    let fate = refused.unwrap_or_else(|| match why {
+                    let fate = match why {
                         RenderError::MissingField => settled(
                             best.unwrap_or(Outcome::Skipped),
                             Some(SkipReason::MissingField),
@@ -168,8 +167,8 @@ impl Engine {
                         RenderError::Broken(why) => {
                             settled(best.unwrap_or(Outcome::Failed), None, None, Some(why))
                         }
-                    });
-                    self.settle_unbegun(work.id, claim.id, (r.seq, r.number, r.tries), fate);
+                    };
+                    self.settle_call(work.id, claim.id, (r.seq, r.number, r.tries), None, fate);
                 }
             }
         }
@@ -189,12 +188,13 @@ impl Engine {
         }
     }
 
-    /// Settles a call that nothing was sent of.
-    fn settle_unbegun(
+    /// Settles a call; `sender` is the number that it showed, none where nothing was sent.
+    fn settle_call(
         &mut self,
         campaign: CampaignId,
         claim: ClaimId,
         (seq, number, tries): (i64, Msisdn, Tries),
+        sender: Option<Arc<Sender>>,
         fate: Fate,
     ) {
         if let Some(open) = self.open.get_mut(&claim) {
@@ -206,7 +206,7 @@ impl Engine {
             message_no: 1,
             seq,
             number,
-            sender: None,
+            sender,
             fate,
             tries,
         });
@@ -289,16 +289,6 @@ impl Engine {
         if let Some(row) = row {
             self.pending.calls.push(CallEnded { campaign, seq, counts, row, steps });
         }
-        let sender = Some(sender);
-        self.pending.settled.push(Settled {
-            claim,
-            campaign,
-            message_no: 1,
-            seq,
-            number,
-            sender,
-            fate,
-            tries,
-        });
+        self.settle_call(campaign, claim, (seq, number, tries), Some(sender), fate);
     }
 }

@@ -101,19 +101,9 @@ impl Route for Trunk {
 impl Trunk {
     fn report(&self, up: &Up, end: CallEnd, outcome: CallOutcome, words: &str) {
         let row = CallRow {
-            at: tuesday(),
-            outcome,
             sip_code: matches!(end, CallEnd::Trunk { .. }).then_some(503),
             words: words.into(),
-            caller_id: up.caller_id.clone(),
-            ring_seconds: None,
-            talk_seconds: None,
-            last_step: None,
-            digits: Vec::new(),
-            message_left: false,
-            recording: None,
-            opted_out: false,
-            events: Vec::new(),
+            ..CallRow::new(tuesday(), outcome, up.caller_id.clone())
         };
         let report = CallReport { end, row: Some(row), steps: vec![("hello".into(), None)] };
         let report = Box::new(report);
@@ -289,7 +279,7 @@ async fn a_person_is_called_again_by_the_rules_and_the_best_answer_counts() {
     );
     assert_eq!(w.trunk.0.lock().unwrap().made.len(), 4);
     let (rows, _) = w.data.store.deliveries(id, DeliveryFilter::default(), 10).await.unwrap();
-    let calls = w.data.store.calls(id, rows.iter().map(|row| row.id).collect()).await.unwrap();
+    let calls = w.data.store.calls(id, rows.iter().map(|row| row.id).collect()).await.unwrap().unwrap();
     let words: Vec<_> = calls[&rows[0].id].iter().map(|call| call.outcome.0.word()).collect();
     assert_eq!(words, ["busy", "busy", "no_answer"]);
     w.data.assert_sound().await;

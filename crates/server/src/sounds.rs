@@ -10,7 +10,6 @@ pub struct Uploads(pub Store);
 #[async_trait::async_trait]
 impl Library for Uploads {
     async fn upload(&self, id: AudioId) -> Result<Vec<u8>, String> {
-        let (_, bytes) = self.0.audio_bytes(id).await.map_err(|e| e.to_string())?;
-        Ok(bytes)
+        self.0.audio_bytes(id).await.map_err(|e| e.to_string())
     }
 }

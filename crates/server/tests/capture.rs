@@ -6,7 +6,7 @@ mod world;
 
 use std::{
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -22,18 +22,7 @@ async fn tshark_finds_no_malformed_packet() {
     let w = World::start().await;
     let capture = tempfile::NamedTempFile::new().unwrap();
     let port = w.smsc.port;
-    let started = Command::new("tshark")
-        .args(["-q", "-i", "lo", "-f", &format!("tcp port {port}"), "-w"])
-        .arg(capture.path())
-        .stderr(Stdio::piped())
-        .spawn();
-    let Ok(mut tshark) = started else {
-        return fixture::missing("tshark is not installed (Debian package tshark)");
-    };
-    if !is_capturing(&mut tshark).await {
-        let _ = tshark.kill();
-        return fixture::not_permitted("tshark may not capture on the loopback interface");
-    }
+    let Some(mut tshark) = captured(&format!("tcp port {port}"), capture.path()).await else { return };
     let list = w.list_of("phone\n+12025550001\n+12025550002\n").await;
     let route = w.route(json!({})).await;
     let messages: Vec<_> = TEXTS
@@ -83,18 +72,8 @@ async fn tshark_finds_nothing_malformed_in_calls_and_no_packet_of_sound_lost() {
     let phones = Phones::start(([127, 0, 0, 1], 0).into(), profile).await.unwrap();
     let port = phones.address().port();
     let capture = tempfile::NamedTempFile::new().unwrap();
-    let started = Command::new("tshark")
-        .args(["-q", "-i", "lo", "-f", &format!("udp port {port} or udp portrange 26000-27098"), "-w"])
-        .arg(capture.path())
-        .stderr(Stdio::piped())
-        .spawn();
-    let Ok(mut tshark) = started else {
-        return fixture::missing("tshark is not installed (Debian package tshark)");
-    };
-    if !is_capturing(&mut tshark).await {
-        let _ = tshark.kill();
-        return fixture::not_permitted("tshark may not capture on the loopback interface");
-    }
+    let filter = format!("udp port {port} or udp portrange 26000-27098");
+    let Some(mut tshark) = captured(&filter, capture.path()).await else { return };
     let list = w.list_of("phone\n+12025550001\n+12025550002\n+12025550003\n").await;
     let trunk = json!({"name": "Trunk", "kind": "sip", "host": "127.0.0.1", "port": port, "numbers": ["+12025550100"],
         "media_ports": "27000-27098"});
@@ -128,6 +107,25 @@ async fn tshark_finds_nothing_malformed_in_calls_and_no_packet_of_sound_lost() {
     assert!(lines.iter().all(|line| line.contains("(0.0%)")), "{streams}");
 }
 
+/// Starts tshark, which writes what matches `filter`; none where it is missing or may not capture.
+async fn captured(filter: &str, capture: &Path) -> Option<Child> {
+    let started = Command::new("tshark")
+        .args(["-q", "-i", "lo", "-f", filter, "-w"])
+        .arg(capture)
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut tshark) = started else {
+        fixture::missing("tshark is not installed (Debian package tshark)");
+        return None;
+    };
+    if !is_capturing(&mut tshark).await {
+        let _ = tshark.kill();
+        fixture::not_permitted("tshark may not capture on the loopback interface");
+        return None;
+    }
+    Some(tshark)
+}
+
 /// Waits until everything sent so far is in the capture: tshark drops what it has not written when it is asked to end.
 async fn until_captured(capture: &Path) {
     const LAST: &[u8] = b"the last packet to be captured";
@@ -142,7 +140,7 @@ async fn until_captured(capture: &Path) {
 }
 
 /// Waits until tshark says that it captures.
-async fn is_capturing(tshark: &mut std::process::Child) -> bool {
+async fn is_capturing(tshark: &mut Child) -> bool {
     use std::io::{BufRead as _, BufReader};
     let said = tshark.stderr.take().unwrap();
     tokio::task::spawn_blocking(move || {

@@ -24,27 +24,9 @@ pub(crate) const fn nothing_sent(end: CallEnd) -> CallReport {
 /// The report of a call whose task failed: an INVITE may have left.
 pub(crate) fn lost(at: Timestamp) -> CallReport {
     let words = "the call was lost in this program".to_owned();
-    let row = CallRow { words, ..bare(at, Outcome::Failed.into(), String::new()) };
+    let row = CallRow { words, ..CallRow::new(at, Outcome::Failed.into(), String::new()) };
     let call = Call { called: Called::Failed, goal: false };
     CallReport { end: CallEnd::Came(call), row: Some(row), steps: Vec::new() }
-}
-
-fn bare(at: Timestamp, outcome: CallOutcome, caller_id: String) -> CallRow {
-    CallRow {
-        at,
-        outcome,
-        sip_code: None,
-        words: String::new(),
-        caller_id,
-        ring_seconds: None,
-        talk_seconds: None,
-        last_step: None,
-        digits: Vec::new(),
-        message_left: false,
-        recording: None,
-        opted_out: false,
-        events: Vec::new(),
-    }
 }
 
 /// What a call came to that was not answered, and is nobody's fault but its own.
@@ -96,7 +78,7 @@ pub(crate) fn report(
         digits: record.digits.clone(),
         opted_out: record.opted_out,
         events: record.lines.iter().map(|line| event(line, began)).collect(),
-        ..bare(began, outcome, caller_id)
+        ..CallRow::new(began, outcome, caller_id)
     };
     let steps = record.lines.iter().filter_map(step).collect();
     CallReport { end: ended, row: Some(row), steps }

@@ -238,12 +238,11 @@ impl Shared {
 
     /// Makes one call.
     async fn call(&self, number: u64, calls: &Calls, call: &OutgoingCall) -> CallReport {
-        let (phase, wish, mut wishes) = {
+        let (phase, mut wishes) = {
             let up = self.up();
             let Some(up) = up.get(&number) else { return ledger::nothing_sent(CallEnd::Withdrawn) };
-            (up.phase.clone(), up.wish.clone(), up.wish.subscribe())
+            (up.phase.clone(), up.wish.subscribe())
         };
-        drop(wish);
         let farewell = Prompt::Say { text: FAREWELL.to_owned(), voice: None };
         let hears_farewell = calls.opt_out_key.is_some().then_some(&farewell);
         let rendered = tokio::select! {

@@ -64,7 +64,7 @@ pub(crate) async fn keep(app: &App, caller: &Caller, name: &str, body: RawBody) 
 /// An upload as it was uploaded.
 #[utoipa::path(get, path = "/audio/{id}", params(("id" = String, Path)), responses((status = 200, content_type = "audio/wav", body = Vec<u8>), (status = 404, body = Problem)))]
 pub(super) async fn get(State(app): State<App>, AudioPath(id): AudioPath) -> Answer<Response> {
-    let (_, bytes) = app.store.audio_bytes(id).await?;
+    let bytes = app.store.audio_bytes(id).await?;
     let kind = if bytes.starts_with(b"RIFF") { "audio/wav" } else { "audio/mpeg" };
     Ok(([(header::CONTENT_TYPE, kind)], bytes).into_response())
 }

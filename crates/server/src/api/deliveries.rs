@@ -42,9 +42,8 @@ async fn views(app: &App, id: CampaignId, rows: Vec<DeliveryRow>) -> Answer<Vec<
     let ids: Vec<Cursor> = rows.iter().map(|row| row.id).collect();
     let mut attempts = app.store.attempts(id, ids.clone()).await?;
     let mut calls = app.store.calls(id, ids).await?;
-    let makes_calls = app.store.campaign(id).await?.definition.content.calls().is_some();
     let view = |row: DeliveryRow| {
-        let calls = makes_calls.then(|| calls.remove(&row.id).unwrap_or_default());
+        let calls = calls.as_mut().map(|calls| calls.remove(&row.id).unwrap_or_default());
         DeliveryView {
             history: attempts.remove(&row.id).unwrap_or_default(),
             opted_out: calls.as_ref().map(|calls| calls.iter().any(|call| call.opted_out)),

@@ -16,7 +16,7 @@ use store::{Audio, Campaign};
 use super::{
     Me, Posted, Refused, Shown, Wrong, again,
     details::{acted, id, zone},
-    editor::{editable, save, wrong},
+    editor::{editable, refused, save},
     page,
     script::{self, KINDS, StepForm, Typed},
     send::SendForm,
@@ -192,20 +192,19 @@ impl EditCalls {
     }
 }
 
-/// The campaign in an address, to be edited, with its calls.
-async fn found(app: &App, path: &str) -> Result<(Campaign, Voice), Refused> {
-    let campaign = editable(app, id(path)?).await?;
+/// The calls of a campaign.
+fn calls(campaign: &Campaign) -> Result<Voice, Problem> {
     let voice = campaign.definition.content.calls().cloned();
-    let voice = voice.ok_or_else(|| Problem::not_found("the campaign makes no calls"))?;
-    Ok((campaign, voice))
+    voice.ok_or_else(|| Problem::not_found("the campaign makes no calls"))
 }
 
 async fn edit(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
     let id = id(&path)?;
-    if let Err(e) = editable(&app, id).await {
-        return acted(&app, caller, id, Action::Edit, Err(e)).await;
-    }
-    let (campaign, voice) = found(&app, &path).await?;
+    let campaign = match editable(&app, id).await {
+        Ok(campaign) => campaign,
+        Err(e) => return acted(&app, caller, id, Action::Edit, Err(e)).await,
+    };
+    let voice = calls(&campaign)?;
     let zone = zone(&app, &campaign.definition).await?;
     let form = CallsForm::shown(&campaign, &voice, &zone);
     Ok(page(&EditCalls::new(&app, caller, &campaign, &voice, form).await?))
@@ -218,10 +217,11 @@ async fn written(
     Posted(fields): Posted<Typed>,
 ) -> Shown {
     let id = id(&path)?;
-    if let Err(e) = editable(&app, id).await {
-        return acted(&app, caller, id, Action::Edit, Err(e)).await;
-    }
-    let (campaign, voice) = found(&app, &path).await?;
+    let campaign = match editable(&app, id).await {
+        Ok(campaign) => campaign,
+        Err(e) => return acted(&app, caller, id, Action::Edit, Err(e)).await,
+    };
+    let voice = calls(&campaign)?;
     let zone = zone(&app, &campaign.definition).await?;
     let mut form = CallsForm::typed(fields);
     let action = form.of("action").to_owned();
@@ -255,14 +255,7 @@ async fn written(
                     return Ok(Redirect::to(&format!("/campaigns/{id}/calls")).into_response());
                 }
                 Ok(_) => return Ok(super::details::went(id, "saved")),
-                Err(problem) if problem.status() == StatusCode::CONFLICT => {
-                    stale = true;
-                    status = StatusCode::CONFLICT;
-                }
-                Err(problem) => {
-                    wrong_fields = wrong(problem)?;
-                    status = StatusCode::UNPROCESSABLE_ENTITY;
-                }
+                Err(problem) => (status, wrong_fields, stale) = refused(problem)?,
             }
         }
     }

@@ -462,7 +462,7 @@ async fn recipients(
     });
     let ids: Vec<Cursor> = items.iter().map(|item| item.id).collect();
     let attempts = app.store.attempts(id, ids.clone()).await?;
-    let calls = app.store.calls(id, ids).await?;
+    let calls = app.store.calls(id, ids).await?.unwrap_or_default();
     Ok(page(&Recipients {
         me: Me::new(caller, "campaigns"),
         row,

@@ -176,11 +176,20 @@ impl EditDetails {
 }
 
 /// The errors in a form, from whatever refused it; an error that is not the form's fault is passed on.
-pub(super) fn wrong(problem: Problem) -> Result<Wrong, Refused> {
+fn wrong(problem: Problem) -> Result<Wrong, Refused> {
     match problem.into_fields() {
         Ok(fields) => Ok(Wrong(fields)),
         Err(problem) => Err(problem.into()),
     }
+}
+
+/// How a form is shown again that could not be saved: the status, its errors, and whether the campaign has changed
+/// meanwhile.
+pub(super) fn refused(problem: Problem) -> Result<(StatusCode, Wrong, bool), Refused> {
+    if problem.status() == StatusCode::CONFLICT {
+        return Ok((StatusCode::CONFLICT, Wrong::default(), true));
+    }
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, wrong(problem)?, false))
 }
 
 /// Only the fields that its status allows to be edited.
@@ -265,14 +274,13 @@ async fn edited(
         return Ok(Redirect::to(&format!("/campaigns/{id}/messages")).into_response());
     };
     let mut edit = EditDetails::new(&app, caller.clone(), Some(id), form).await?;
-    match problem.status() {
-        StatusCode::CONFLICT => match editable(&app, id).await {
-            Ok(_) => edit.stale = true,
-            Err(e) => return acted(&app, caller, id, Action::Edit, Err(e)).await,
-        },
-        _ => edit.wrong = wrong(problem)?,
+    let status;
+    (status, edit.wrong, edit.stale) = refused(problem)?;
+    if edit.stale
+        && let Err(e) = editable(&app, id).await
+    {
+        return acted(&app, caller, id, Action::Edit, Err(e)).await;
     }
-    let status = if edit.stale { StatusCode::CONFLICT } else { StatusCode::UNPROCESSABLE_ENTITY };
     Ok(again(&edit, status))
 }
 
@@ -439,14 +447,7 @@ async fn written(
                     return Ok(Redirect::to(&format!("/campaigns/{id}/schedule")).into_response());
                 }
                 Ok(_) => return Ok(super::details::went(id, "saved")),
-                Err(problem) if problem.status() == StatusCode::CONFLICT => {
-                    stale = true;
-                    status = StatusCode::CONFLICT;
-                }
-                Err(problem) => {
-                    wrong_fields = wrong(problem)?;
-                    status = StatusCode::UNPROCESSABLE_ENTITY;
-                }
+                Err(problem) => (status, wrong_fields, stale) = refused(problem)?,
             }
         }
     }

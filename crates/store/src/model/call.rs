@@ -55,6 +55,27 @@ pub struct CallRow {
     pub events: Vec<CallEvent>,
 }
 
+impl CallRow {
+    /// A call of which nothing is known but when it began, what it came to and the number that it showed.
+    pub const fn new(at: Timestamp, outcome: CallOutcome, caller_id: String) -> Self {
+        Self {
+            at,
+            outcome,
+            sip_code: None,
+            words: String::new(),
+            caller_id,
+            ring_seconds: None,
+            talk_seconds: None,
+            last_step: None,
+            digits: Vec::new(),
+            message_left: false,
+            recording: None,
+            opted_out: false,
+            events: Vec::new(),
+        }
+    }
+}
+
 /// A line of a call's time line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallEvent {

@@ -9,8 +9,6 @@ use crate::{Audio, By, Deed, Problem, Result, StoreError};
 /// The most uploads of an account.
 const MOST: i64 = 10_000;
 
-const COLUMNS: &str = "SELECT id, name, seconds, created_at FROM audio";
-
 fn row(r: &Row<'_>) -> rusqlite::Result<Audio> {
     Ok(Audio { id: AudioId(r.get(0)?), name: r.get(1)?, seconds: r.get(2)?, created_at: time(r.get(3)?) })
 }
@@ -41,23 +39,20 @@ impl Store {
     /// Every upload, newest first.
     pub async fn audio(&self) -> Result<Vec<Audio>> {
         self.read(|c| {
-            Ok(c.prepare_cached(&format!("{COLUMNS} ORDER BY id DESC"))?
+            Ok(c.prepare_cached("SELECT id, name, seconds, created_at FROM audio ORDER BY id DESC")?
                 .query_map([], row)?
                 .collect::<rusqlite::Result<_>>()?)
         })
         .await
     }
 
-    /// An upload with its bytes.
-    pub async fn audio_bytes(&self, id: AudioId) -> Result<(Audio, Vec<u8>)> {
+    /// The bytes of an upload.
+    pub async fn audio_bytes(&self, id: AudioId) -> Result<Vec<u8>> {
         self.read(move |c| {
-            let audio = c
-                .prepare_cached(&format!("{COLUMNS} WHERE id = ?1"))?
-                .query_row([id.0], row)
+            c.prepare_cached("SELECT bytes FROM audio WHERE id = ?1")?
+                .query_row([id.0], |r| r.get(0))
                 .optional()?
-                .ok_or(StoreError::NotFound("audio"))?;
-            let bytes = c.query_row("SELECT bytes FROM audio WHERE id = ?1", [id.0], |r| r.get(0))?;
-            Ok((audio, bytes))
+                .ok_or(StoreError::NotFound("audio"))
         })
         .await
     }

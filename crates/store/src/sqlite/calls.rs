@@ -113,13 +113,17 @@ pub(super) fn keep_error(c: &Connection, id: CampaignId, error: &CampaignError) 
 }
 
 impl Store {
-    /// The calls of each of these deliveries, in order; deliveries without any are left out.
+    /// The calls of each of these deliveries, in order; deliveries without any are left out. None where the campaign makes
+    /// no calls.
     pub async fn calls(
         &self,
         id: CampaignId,
         deliveries: Vec<Cursor>,
-    ) -> Result<HashMap<Cursor, Vec<CallRow>>> {
+    ) -> Result<Option<HashMap<Cursor, Vec<CallRow>>>> {
         self.read(move |c| {
+            if load(c, id)?.definition.content.calls().is_none() {
+                return Ok(None);
+            }
             let mut all = HashMap::new();
             for delivery in deliveries {
                 let rows: Vec<String> = c
@@ -131,7 +135,7 @@ impl Store {
                     all.insert(delivery, rows?);
                 }
             }
-            Ok(all)
+            Ok(Some(all))
         })
         .await
     }

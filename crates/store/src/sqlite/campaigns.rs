@@ -249,7 +249,7 @@ fn show_others(c: &Connection, id: RouteId, numbers: &[Sender], by: &By) -> Resu
                 let gone = vec![(shown.clone(), first.clone())];
                 l.definition.content.show(first.clone());
                 c.execute(
-                    "UPDATE campaign SET definition = ?2, version = version + 1 WHERE id = ?1",
+                    "UPDATE campaign SET definition = ?2 WHERE id = ?1",
                     (campaign.0, encode(&l.definition)?),
                 )?;
                 gone
@@ -257,11 +257,8 @@ fn show_others(c: &Connection, id: RouteId, numbers: &[Sender], by: &By) -> Resu
             Some(SendAs::Pool(_)) => pools::show_others(c, campaign, numbers)?,
             Some(SendAs::One(_)) | None => Vec::new(),
         };
-        for (gone, now) in &gone {
-            operate::note(c, campaign, by, &format!("{gone} replaced by {now}"), l.status)?;
-        }
         if !gone.is_empty() {
-            operate::reshape(c, campaign)?;
+            pools::note_replaced(c, campaign, l.status, &gone, by)?;
             changed.push(campaign);
         }
     }

@@ -132,8 +132,8 @@ fn users(c: &Connection, id: PoolId) -> Result<Vec<(CampaignId, Status)>> {
         .collect())
 }
 
-/// Replaces the senders dealt to a campaign that are not among `numbers`, of which there is at least one. Returns each
-/// with its replacement.
+/// Replaces the senders dealt to a campaign that are not among `numbers`, of which there is at least one; one has the
+/// same replacement wherever it was dealt. Returns each with its replacement.
 pub(super) fn show_others(
     c: &Connection,
     id: CampaignId,
@@ -150,40 +150,34 @@ pub(super) fn show_others(
             gone.push((place.sender, now));
         }
     }
-    if !gone.is_empty() {
-        c.execute("UPDATE campaign SET version = version + 1 WHERE id = ?1", [id.0])?;
-    }
     Ok(gone)
+}
+
+/// Records which senders of a campaign were replaced.
+pub(super) fn note_replaced(
+    c: &Connection,
+    id: CampaignId,
+    status: Status,
+    replaced: &[(Sender, Sender)],
+    by: &By,
+) -> Result<()> {
+    for (gone, now) in replaced {
+        operate::note(c, id, by, &format!("{gone} replaced by {now}"), status)?;
+    }
+    // Anyone who read the campaign before reads it anew.
+    c.execute("UPDATE campaign SET version = version + 1 WHERE id = ?1", [id.0])?;
+    operate::reshape(c, id)
 }
 
 /// Brings the senders dealt to a campaign up to date with its pool.
 fn replace(c: &Connection, id: CampaignId, status: Status, pool: &[PoolSender], by: &By) -> Result<()> {
-    let mut gone: Vec<(Sender, usize)> = Vec::new();
-    let places =
-        senders(c, "SELECT sender, rate FROM campaign_slot WHERE campaign_id = ?1 ORDER BY slot", id.0)?;
-    for (slot, place) in places.iter().enumerate() {
-        let now = pool.iter().find(|one| one.sender == place.sender).unwrap_or_else(|| {
-            // A removed sender has the same replacement wherever it was dealt.
-            let at = gone.iter().position(|(sender, _)| *sender == place.sender).unwrap_or_else(|| {
-                gone.push((place.sender.clone(), gone.len() % pool.len()));
-                gone.len() - 1
-            });
-            &pool[gone[at].1]
-        });
-        if now != place {
-            c.prepare_cached(
-                "UPDATE campaign_slot SET sender = ?3, rate = ?4 WHERE campaign_id = ?1 AND slot = ?2",
-            )?
-            .execute((id.0, slot as i64, now.sender.to_string(), now.rate_per_second))?;
-        }
+    let now: Vec<Sender> = pool.iter().map(|one| one.sender.clone()).collect();
+    let replaced = show_others(c, id, &now)?;
+    for one in pool {
+        c.prepare_cached("UPDATE campaign_slot SET rate = ?3 WHERE campaign_id = ?1 AND sender = ?2")?
+            .execute((id.0, one.sender.to_string(), one.rate_per_second))?;
     }
-    for (sender, at) in gone {
-        operate::note(c, id, by, &format!("{sender} replaced by {}", pool[at].sender), status)?;
-    }
-    // Anyone who read the campaign before reads it anew.
-    c.execute("UPDATE campaign SET version = version + 1 WHERE id = ?1", [id.0])?;
-    operate::reshape(c, id)?;
-    Ok(())
+    note_replaced(c, id, status, &replaced, by)
 }
 
 impl Store {
