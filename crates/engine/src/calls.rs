@@ -237,20 +237,15 @@ impl Engine {
             detail,
             otherwise: None,
         };
-        let mut counts = None;
-        let fate = match end {
+        // The call, where it counts; otherwise what becomes of the person.
+        let counts = match end {
             CallEnd::Came(call) => {
                 self.trunks.answered(campaign, now);
                 if call.called == Called::Congestion {
                     self.limits.slow_down(&choose::Key::Route(route), now);
                 }
                 tries.attempts += 1;
-                counts = Some(call);
-                calls.push(call);
-                match &row {
-                    Some(row) => fate(voice, &calls, row, now),
-                    None => settled(call.called.outcome(), None, None, None),
-                }
+                Ok(call)
             }
             CallEnd::Trunk { as_if, exchange } => {
                 if as_if == Called::Congestion {
@@ -258,36 +253,37 @@ impl Engine {
                 }
                 let failure = Failure { seq, code, words: &words, exchange };
                 match self.trunks.failed(campaign, failure, &mut tries, now) {
-                    Verdict::Again(due_at) => Fate::Again { due_at, detail: words, otherwise: None },
+                    Verdict::Again(due_at) => Err(Fate::Again { due_at, detail: words, otherwise: None }),
                     Verdict::Failed => {
                         tries = Tries { attempts: tries.attempts + 1, ..Tries::default() };
-                        let call = retry::Call { called: as_if, goal: false };
-                        counts = Some(call);
-                        calls.push(call);
-                        match &row {
-                            Some(row) => fate(voice, &calls, row, now),
-                            None => settled(as_if.outcome(), None, code.map(u32::from), Some(words)),
-                        }
+                        Ok(retry::Call { called: as_if, goal: false })
                     }
                 }
             }
-            CallEnd::Withdrawn => again(SignedDuration::ZERO, words),
-            CallEnd::NotBegun(words) => again(NOT_BEGUN, words),
+            CallEnd::Withdrawn => Err(again(SignedDuration::ZERO, words)),
+            CallEnd::NotBegun(words) => Err(again(NOT_BEGUN, words)),
             CallEnd::OptedOut => {
-                settled(best.unwrap_or(Outcome::Skipped), Some(SkipReason::OptedOut), None, None)
+                Err(settled(best.unwrap_or(Outcome::Skipped), Some(SkipReason::OptedOut), None, None))
             }
             CallEnd::NoSpeech(words) => {
                 let broken = self.trunks.no_speech(campaign, seq, &words, now);
-                if broken {
+                Err(if broken {
                     again(SignedDuration::ZERO, words)
                 } else {
                     let reason = Some(SkipReason::SpeechFailed);
                     settled(best.unwrap_or(Outcome::Skipped), reason, None, Some(words))
-                }
+                })
             }
         };
+        let counted = counts.as_ref().ok().copied();
+        calls.extend(counted);
+        let fate = match (counts, &row) {
+            (Ok(_), Some(row)) => fate(voice, &calls, row, now),
+            (Ok(call), None) => settled(call.called.outcome(), None, None, None),
+            (Err(fate), _) => fate,
+        };
         if let Some(row) = row {
-            self.pending.calls.push(CallEnded { campaign, seq, counts, row, steps });
+            self.pending.calls.push(CallEnded { campaign, seq, counts: counted, row, steps });
         }
         self.settle_call(campaign, claim, (seq, number, tries), Some(sender), fate);
     }

@@ -4,66 +4,25 @@
 
 mod world;
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, path::Path};
 
+use fixture::sipp::Sipp;
 use serde_json::{Value, json};
 use voice::audio::Pcm;
 use world::World;
 
-/// `sipp` with a scenario; it dies with the test.
-struct Phones {
-    process: Child,
-    address: SocketAddr,
-    folder: tempfile::TempDir,
-}
-
-impl Drop for Phones {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
+/// `sipp` with the scenario of the phones.
+struct Phones(Sipp);
 
 impl Phones {
     fn start() -> Option<Self> {
-        if Command::new("sipp").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
-            fixture::missing("sipp is not installed (Debian package sip-tester)");
-            return None;
-        }
-        let folder = tempfile::tempdir().unwrap();
         let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sipp/phones.xml");
-        let free = || std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let (address, media) = (free(), free());
-        let process = Command::new("sipp")
-            .arg("-sf")
-            .arg(scenario)
-            .args(["-i", "127.0.0.1", "-p", &address.port().to_string(), "-mp", &media.port().to_string()])
-            .args(["-nostdin", "-trace_msg", "-message_file", "messages", "-buff_size", "4194304"])
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let phones = Self { process, address, folder };
-        let bound = format!("0100007F:{:04X} ", address.port());
-        let started = Instant::now();
-        while !std::fs::read_to_string("/proc/net/udp").unwrap().contains(&bound) {
-            assert!(started.elapsed() < Duration::from_secs(20), "sipp does not open its socket");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Some(phones)
+        Sipp::start(&scenario, false, &["-trace_msg", "-message_file", "messages"]).map(Self)
     }
 
     /// The INVITEs outside dialogs that came so far, repeats included, by the number that they call.
     fn invited(&self) -> BTreeMap<String, usize> {
-        let seen = std::fs::read_to_string(self.folder.path().join("messages")).unwrap_or_default();
+        let seen = std::fs::read_to_string(self.0.folder.path().join("messages")).unwrap_or_default();
         let mut invited = BTreeMap::new();
         for line in seen.lines().filter(|line| line.starts_with("INVITE sip:")) {
             let number = line["INVITE sip:".len()..].split('@').next().unwrap().to_owned();
@@ -80,7 +39,7 @@ async fn world(phones: &Phones, people: i64, trunk: Value) -> (World, Value) {
         .chain((0..people).map(|i| format!("+1202555{i:04},Ana{i}\n")))
         .collect();
     let list = w.list_of(&csv).await;
-    let usual = json!({"name": "Trunk", "kind": "sip", "host": "127.0.0.1", "port": phones.address.port(),
+    let usual = json!({"name": "Trunk", "kind": "sip", "host": "127.0.0.1", "port": phones.0.address.port(),
         "numbers": ["+12025550100"], "calls_per_second": 200, "max_calls": 100, "codecs": ["pcmu"]});
     let route = w.post("/routes", &fixture::with(usual, trunk)).await.created();
     let beep =

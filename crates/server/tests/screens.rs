@@ -56,7 +56,7 @@ async fn import(b: &Browser) {
     b.press("Contacts").await;
     b.fill("[name=name]", "Patients").await;
     b.press("Make the list").await;
-    b.find("[name=file]").await.send_keys(file.to_str().unwrap()).await.unwrap();
+    b.upload("[name=file]", &file).await;
     b.press("Send the file").await;
     b.reads("First rows as they would be read").await;
     b.press("Import").await;
@@ -73,9 +73,9 @@ async fn write(b: &Browser) {
     b.fill("[name=name]", "Flu shots").await;
     b.choose("[name=route_id]", "Carrier").await;
     b.fill("[name=sender]", "+12025550100").await;
-    b.find("[name=list_ids]").await.click().await.unwrap();
-    b.find("[name=window][value=any]").await.click().await.unwrap();
-    b.find("[name=opt_in_acknowledged]").await.click().await.unwrap();
+    b.click("[name=list_ids]").await;
+    b.click("[name=window][value=any]").await;
+    b.click("[name=opt_in_acknowledged]").await;
     b.picture("editor").await;
     b.press("Save and go to messages").await;
     let text = "Hello {{ first_name | default('there') }}, flu shots are here.";
@@ -128,7 +128,7 @@ async fn a_new_user_imports_writes_schedules_stops_restarts_archives_and_clones(
     assert!(plan.contains(&format!("{} remain", grouped(PEOPLE - left))), "{plan}");
     b.choose("section:nth-of-type(2) [name=kind]", "as soon as it is scheduled").await;
     b.picture("restart").await;
-    b.find("button[value=restart]").await.click().await.unwrap();
+    b.click("button[value=restart]").await;
     b.reads("Completed").await;
     let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while w.smsc.count() < 2 * PEOPLE + 1 && std::time::Instant::now() < end {}

@@ -119,7 +119,7 @@ async fn a_page_keeps_its_focus_and_says_when_it_is_cut_off() {
     // Signed out elsewhere.
     js(&b, "return fetch('/sign-out', {method: 'POST'}).then(() => refresh())").await;
     b.reads("You are signed out").await;
-    b.find("#lost a").await.click().await.unwrap();
+    b.click("#lost a").await;
     b.reads("Password").await;
 }
 
@@ -168,7 +168,7 @@ async fn a_schedule_says_who_gets_it_for_how_much_and_when_in_the_readers_zone()
     assert_eq!((&form[0], form[2].as_i64()), (&form[1], Some(at.as_millisecond())));
     assert_eq!(form[3], "auto");
     b.picture("editor-warnings").await;
-    b.find("main button[value=save]:not(.unseen)").await.click().await.unwrap();
+    b.click("main button[value=save]:not(.unseen)").await;
     b.reads("Saved.").await;
     let kept = w.get(&format!("/campaigns/{id}")).await.ok()["messages"][0]["send"]["at"].clone();
     assert_eq!(kept, json!(at.to_string()));

@@ -48,7 +48,7 @@ async fn add_trunk(b: &Browser, phones: &Phones) {
 async fn step(b: &Browser, name: &str, does: &str) {
     b.fill("[name=add_id]", name).await;
     b.choose("[name=add_kind]", does).await;
-    b.find("button[value=add]").await.click().await.unwrap();
+    b.click("button[value=add]").await;
     b.reads(&format!("Remove {name}")).await;
 }
 
@@ -58,16 +58,16 @@ async fn write(b: &Browser) {
     b.fill("[name=name]", "Reminder calls").await;
     b.choose("[name=route_id]", "Trunk").await;
     b.fill("[name=sender]", "+12025550100").await;
-    b.find("[name=list_ids]").await.click().await.unwrap();
-    b.find("[name=window][value=any]").await.click().await.unwrap();
-    b.find("[name=opt_in_acknowledged]").await.click().await.unwrap();
+    b.click("[name=list_ids]").await;
+    b.click("[name=window][value=any]").await;
+    b.click("[name=opt_in_acknowledged]").await;
     b.press("Save and write the script").await;
     b.reads("Upload a recording").await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("hello.wav");
     let tone = (0..16_000).map(|at| if at % 16 < 8 { 6_000 } else { -6_000 }).collect();
     std::fs::write(&file, Pcm::new(8_000, tone).to_wav()).unwrap();
-    b.find("[name=file]").await.send_keys(file.to_str().unwrap()).await.unwrap();
+    b.upload("[name=file]", &file).await;
     b.press("Upload").await;
     step(b, "hello", "plays an upload").await;
     step(b, "ask", "asks for keys").await;
@@ -109,7 +109,7 @@ async fn a_person_defines_hears_schedules_edits_runs_stops_and_clones_a_voice_ca
     // While it is Scheduled, its start can still be changed.
     b.go("/campaigns/cmp_1/calls").await;
     b.choose("[name=kind]", "as soon as it is scheduled").await;
-    b.find("button[value=save]:not(.unseen)").await.click().await.unwrap();
+    b.click("button[value=save]:not(.unseen)").await;
     b.reads("Running").await;
     w.until("/campaigns/cmp_1", |c| c["totals"]["in_progress"].as_i64() >= Some(15)).await;
     b.reads("In progress").await;

@@ -64,7 +64,7 @@ async fn call(scenario: &str, sounds: &dyn Sounds, wish: Wish) -> Option<(Record
         return None;
     }
     let sipp = Sipp::start(scenario, 1, Transport::Udp)?;
-    let agent = Agent::start(trunk(sipp.address)).await.unwrap();
+    let agent = Agent::start(trunk(sipp.address())).await.unwrap();
     let media = Media::start(1).unwrap();
     let ports = "30000-40000".parse::<Ports>().unwrap();
     let options = Options { address: [127, 0, 0, 1].into(), ..Options::default() };

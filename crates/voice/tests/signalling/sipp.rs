@@ -3,7 +3,6 @@
 use std::{
     net::SocketAddr,
     path::Path,
-    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -11,77 +10,38 @@ use voice::sip::{Agent, Cause, Credentials, End, Event, Side, Transport};
 
 use super::{LONG, assert_nothing_left, end, invite, trunk};
 
-/// A `sipp` that plays a scenario so many times, and dies with the test.
-pub(super) struct Sipp {
-    process: Child,
-    pub(super) address: SocketAddr,
-    folder: tempfile::TempDir,
-}
-
-impl Drop for Sipp {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
+/// A `sipp` that plays a scenario so many times.
+pub(super) struct Sipp(fixture::sipp::Sipp);
 
 impl Sipp {
     /// Starts it where it is installed.
     pub(super) fn start(scenario: &str, calls: usize, transport: Transport) -> Option<Self> {
-        if Command::new("sipp").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
-            fixture::missing("sipp is not installed (Debian package sip-tester)");
-            return None;
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sipp").join(scenario);
-        let free = || std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let (address, media) = (free(), free());
-        let process = Command::new("sipp")
-            .arg("-sf")
-            .arg(file)
-            .args(["-i", "127.0.0.1", "-p", &address.port().to_string(), "-mp", &media.port().to_string()])
-            .args(["-m", &calls.to_string(), "-t", if transport == Transport::Tcp { "t1" } else { "u1" }])
-            .args(["-nostdin", "-trace_err", "-error_file", "errors", "-timeout", "60", "-timeout_error"])
-            // What its socket drops, sipp takes for our fault.
-            .args(["-buff_size", "4194304"])
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let sipp = Self { process, address, folder };
-        sipp.wait_until_open(transport);
-        Some(sipp)
+        let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sipp").join(scenario);
+        let (calls, tcp) = (calls.to_string(), transport == Transport::Tcp);
+        let more = ["-m", &calls, "-trace_err", "-error_file", "errors", "-timeout", "60", "-timeout_error"];
+        fixture::sipp::Sipp::start(&scenario, tcp, &more).map(Self)
     }
 
-    /// Waits until its socket is bound: the kernel lists it.
-    fn wait_until_open(&self, transport: Transport) {
-        let table = if transport == Transport::Tcp { "/proc/net/tcp" } else { "/proc/net/udp" };
-        let bound = format!("0100007F:{:04X} ", self.address.port());
-        let started = Instant::now();
-        while !std::fs::read_to_string(table).unwrap().contains(&bound) {
-            assert!(started.elapsed() < LONG, "sipp does not open its socket");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.0.address
     }
 
     /// Waits until it has seen all its calls, and asserts that each went as its scenario says.
     pub(super) fn assert_content(mut self) {
         let started = Instant::now();
         let status = loop {
-            if let Some(status) = self.process.try_wait().unwrap() {
+            if let Some(status) = self.0.process.try_wait().unwrap() {
                 break status;
             }
             assert!(started.elapsed() < LONG, "sipp does not end");
             std::thread::sleep(Duration::from_millis(10));
         };
-        let errors = std::fs::read_to_string(self.folder.path().join("errors")).unwrap_or_default();
+        let errors = std::fs::read_to_string(self.0.folder.path().join("errors")).unwrap_or_default();
         assert!(status.success(), "sipp found fault: {status}\n{errors}");
     }
 
     async fn agent(&self, transport: Transport) -> Agent {
-        let mut trunk = trunk(self.address);
+        let mut trunk = trunk(self.address());
         trunk.transport = transport;
         trunk.credentials = Some(Credentials { username: "alice".to_owned(), password: "secret".into() });
         Agent::start(trunk).await.unwrap()
