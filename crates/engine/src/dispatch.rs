@@ -542,9 +542,14 @@ impl Engine {
                 for ack in self.storing.drain(..) {
                     ack.stored();
                 }
-                for Fault { campaign, words } in &cycled.faults {
-                    tracing::error!(%campaign, error = words, "nothing of a campaign could be stored; it waits");
-                    let unstored = back.take_campaign(*campaign);
+                for Fault { campaign, words, ended } in &cycled.faults {
+                    tracing::error!(%campaign, error = words, ended, "nothing of a campaign could be stored");
+                    let mut unstored = back.take_campaign(*campaign);
+                    if *ended {
+                        unstored.broken.clear();
+                        self.put_back(*campaign);
+                        self.fence(*campaign);
+                    }
                     self.set_aside(*campaign, words, unstored, now);
                 }
                 // A message handed over meanwhile may be settled already, and waits for the next turn.
@@ -577,11 +582,7 @@ impl Engine {
                     answer: Vec::new(),
                     ..back
                 };
-                self.pending.settled.extend(meanwhile.settled);
-                self.pending.unwritten.extend(meanwhile.unwritten);
-                self.pending.answered.extend(meanwhile.answered);
-                self.pending.calls.extend(meanwhile.calls);
-                self.pending.opt_outs.extend(meanwhile.opt_outs);
+                self.pending.add_results(meanwhile);
                 self.acks.append(&mut self.storing);
                 Err(e)
             }
@@ -598,24 +599,17 @@ impl Engine {
         });
         words.clone_into(&mut faulty.words);
         faulty.until = until;
-        faulty.unstored.settled.extend(unstored.settled);
-        faulty.unstored.unwritten.extend(unstored.unwritten);
-        faulty.unstored.calls.extend(unstored.calls);
+        faulty.unstored.add_results(unstored);
     }
 
     /// Takes up again what could not be stored once its minute is over; the rest of those campaigns waits beside it.
     fn take_up_faulty(&mut self, now: Timestamp, wake: &mut Option<Timestamp>) {
         let due = |faulty: &Faulty| faulty.until <= now;
         for (_, faulty) in self.faulty.extract_if(|_, faulty| due(faulty)) {
-            self.pending.settled.extend(faulty.unstored.settled);
-            self.pending.unwritten.extend(faulty.unstored.unwritten);
-            self.pending.calls.extend(faulty.unstored.calls);
+            self.pending.add_results(faulty.unstored);
         }
         for (id, faulty) in &mut self.faulty {
-            let more = self.pending.take_campaign(*id);
-            faulty.unstored.settled.extend(more.settled);
-            faulty.unstored.unwritten.extend(more.unwritten);
-            faulty.unstored.calls.extend(more.calls);
+            faulty.unstored.add_results(self.pending.take_campaign(*id));
             soonest(wake, faulty.until);
         }
     }

@@ -412,6 +412,56 @@ async fn a_trunk_that_is_down_or_refuses_us_is_waited_for_as_long_as_the_route_s
     }
 }
 
+/// Puts a row in the place of one that is to be stored.
+fn occupy(w: &World, sql: &str, id: CampaignId) -> rusqlite::Connection {
+    let raw = rusqlite::Connection::open(w.data.folder.path().join("carillon.db")).unwrap();
+    assert_eq!(raw.execute(sql, [id.0]).unwrap(), 1);
+    raw
+}
+
+const RESULT: &str = "INSERT INTO delivery (campaign_id, message_no, seq, outcome, parts, parts_left, attempts, sent_at, changed_at)
+    VALUES (?1, 1, 3, 4, 1, 0, 1, 0, 0)";
+
+#[tokio::test]
+async fn a_result_that_cannot_be_stored_ends_its_campaign_of_calls_in_error_and_no_other() {
+    let mut w = World::with(10, json!({})).await;
+    let broken = w.schedule("Broken", json!({"max_calls": 4})).await;
+    w.run(1).await;
+    let raw = occupy(&w, RESULT, broken);
+    w.all_came_to(Called::Human);
+    w.run(1).await;
+    assert_eq!(w.status(broken).await, Status::Errored);
+    let told = error(&w, broken).await;
+    assert!(told.cause.contains("could not be stored") && told.detail.contains("delivery"), "{told:?}");
+    assert_eq!(w.up(), 0, "nobody is called any more");
+    let sound = w.schedule("Sound", json!({})).await;
+    w.run(1).await;
+    w.all_came_to(Called::Human);
+    w.run(1).await;
+    assert_eq!(
+        (w.totals(sound).await, w.status(sound).await),
+        (totals([("answered_human", 10)]), Status::Completed)
+    );
+    // What the calls came to is kept, and stored as soon as it can be.
+    raw.execute("DELETE FROM delivery WHERE campaign_id = ?1 AND seq = 3", [broken.0]).unwrap();
+    w.run(120).await;
+    assert_eq!(w.totals(broken).await, totals([("answered_human", 4), ("not_called", 6)]));
+    w.data.assert_sound().await;
+}
+
+#[tokio::test]
+async fn what_broke_a_campaign_is_told_though_a_result_of_the_same_turn_cannot_be_stored() {
+    let mut w = World::with(40, json!({})).await;
+    let id = w.schedule("Broken", json!({"max_calls": 25})).await;
+    w.run(1).await;
+    occupy(&w, RESULT, id);
+    w.end(|up| if up.seq == 3 { came(Called::Human) } else { trunk_failed() });
+    w.run(1).await;
+    assert_eq!(w.status(id).await, Status::Errored);
+    let told = error(&w, id).await;
+    assert!(told.calls_affected >= 20 && told.sip_code == Some(503), "{told:?}");
+}
+
 #[tokio::test]
 async fn a_caller_id_is_the_same_on_every_call_and_replaced_only_where_the_route_loses_it() {
     let mut w = World::with(2, json!({"numbers": ["+12025550100", "+12025550101"]})).await;

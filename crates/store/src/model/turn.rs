@@ -31,6 +31,8 @@ pub struct Fault {
     pub campaign: CampaignId,
     /// What failed.
     pub words: String,
+    /// Whether the campaign has ended in error by it, as a campaign of calls does whose results cannot be stored.
+    pub ended: bool,
 }
 
 /// What the engine needs to know about a campaign: its frozen definition and its open work.
@@ -366,6 +368,18 @@ impl Cycle {
             broken: self.broken.extract_if(.., |(broken, _)| *broken == campaign).collect(),
             ..Self::default()
         }
+    }
+
+    /// Adds what happened in `later`: what it asks for is chosen anew.
+    pub fn add_results(&mut self, later: Self) {
+        self.settled.extend(later.settled);
+        self.unwritten.extend(later.unwritten);
+        self.replies.extend(later.replies);
+        self.receipts.extend(later.receipts);
+        self.answered.extend(later.answered);
+        self.calls.extend(later.calls);
+        self.opt_outs.extend(later.opt_outs);
+        self.broken.extend(later.broken);
     }
 
     /// The campaigns that the turn concerns, not counting receipts and replies.

@@ -38,7 +38,7 @@ impl Store {
                 match store.work_of(c, id, now) {
                     Ok(work) => agenda.campaigns.push(work),
                     Err(StoreError::DiskFull) => return Err(StoreError::DiskFull),
-                    Err(e) => agenda.faults.push(Fault { campaign: id, words: e.to_string() }),
+                    Err(e) => agenda.faults.push(Fault { campaign: id, words: e.to_string(), ended: false }),
                 }
             }
             Ok(agenda)

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use campaign::{CampaignId, ClaimId, Outcome, SkipReason, ZoneGroup, lifecycle::Cause};
+use campaign::{CampaignId, ClaimId, Outcome, SkipReason, Status, ZoneGroup, lifecycle::Cause};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params, types::ToSqlOutput};
 
@@ -22,8 +22,8 @@ use super::{
     writer::{self, Effect},
 };
 use crate::{
-    By, Change, ClockStep, Cycle, Cycled, Definition, Fate, Fault, Held, Result, Settings, Settled,
-    StoreError, Unwritten,
+    By, CampaignError, Change, ClockStep, Cycle, Cycled, Definition, Fate, Fault, Held, Result, Settings,
+    Settled, StoreError, Unwritten,
     provider_id::{folded, spelling},
 };
 
@@ -91,9 +91,11 @@ fn turn(c: &Connection, worker: &str, now: Timestamp, cycle: &Cycle) -> Result<R
             };
             let mut faults = Vec::new();
             for campaign in cycle.campaigns() {
-                if let Some(e) = take(&rest.take_campaign(campaign)) {
-                    faults.push(Fault { campaign, words: e.to_string() });
-                }
+                let part = rest.take_campaign(campaign);
+                let Some(e) = take(&part) else { continue };
+                let words = e.to_string();
+                let ended = within(c, || end_faulty(c, campaign, part.broken, &words, now)).unwrap_or(false);
+                faults.push(Fault { campaign, words, ended });
             }
             // A receipt or reply that cannot be stored is left out: if it were asked for again, it would fail again.
             for receipt in std::mem::take(&mut rest.receipts) {
@@ -117,6 +119,39 @@ fn turn(c: &Connection, worker: &str, now: Timestamp, cycle: &Cycle) -> Result<R
             Ok((all, heard))
         }
     }
+}
+
+/// Ends a campaign of calls whose part of a turn cannot be stored: what the turn found broken stands, if it did. Returns
+/// whether the campaign has ended by it; one of messages waits and goes on.
+fn end_faulty(
+    c: &Connection,
+    id: CampaignId,
+    broken: Vec<(CampaignId, CampaignError)>,
+    words: &str,
+    now: Timestamp,
+) -> Result<bool> {
+    let old = campaigns::load(c, id)?;
+    if old.definition.content.calls().is_none() || old.status != Status::Running {
+        return Ok(false);
+    }
+    let error = broken.into_iter().next().map_or_else(
+        || CampaignError {
+            cause: "results of calls could not be stored".to_owned(),
+            detail: words.to_owned(),
+            first_at: now,
+            last_at: now,
+            calls_affected: 0,
+            sip_code: None,
+            exchange: Vec::new(),
+            check: vec![
+                "the data with `carillon check`".to_owned(),
+                "the disk that holds the data, and the log of this server".to_owned(),
+            ],
+        },
+        |(_, error)| error,
+    );
+    operate::fail(c, id, &error, &By::new(ENGINE, now))?;
+    Ok(true)
 }
 
 /// Runs `f` in a savepoint: kept where it succeeds, undone where it fails.
@@ -278,7 +313,7 @@ impl<'a> Turn<'a> {
         let row = campaigns::load(self.c, campaign)?;
         let known = Rc::new(Known {
             epoch: row.epoch,
-            active: matches!(row.status, campaign::Status::Scheduled | campaign::Status::Running),
+            active: matches!(row.status, Status::Scheduled | Status::Running),
             restarted_at: row.restarted_at.map_or(Timestamp::MIN, time),
             route: row.definition.route_id.map_or(0, |r| r.0),
             definition: row.definition,
