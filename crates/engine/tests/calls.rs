@@ -504,6 +504,31 @@ async fn a_caller_id_is_the_same_on_every_call_and_replaced_only_where_the_route
 }
 
 #[tokio::test]
+async fn a_pool_takes_no_number_that_the_trunk_of_a_campaign_at_work_may_not_show() {
+    let mut w = World::with(4, json!({"numbers": ["+12025550100", "+12025550101"]})).await;
+    let pool = |numbers: &[&str]| {
+        let senders: Vec<_> = numbers.iter().map(|n| json!({"sender": n, "rate_per_second": 10})).collect();
+        serde_json::from_value(json!({"name": "Shown", "senders": senders})).unwrap()
+    };
+    let store = w.data.store.clone();
+    let id = store.create_pool(pool(&["+12025550100"]), by(w.now)).await.unwrap().id;
+    let campaign = w.schedule("Pooled", json!({"caller_id": {"pool": id}})).await;
+    let others = pool(&["+12025550100", "+12025559999"]);
+    let Err(StoreError::Invalid(wrong)) = store.edit_pool(id, others.clone(), by(w.now)).await else {
+        panic!()
+    };
+    assert!(wrong[0].message.contains("+12025559999") && wrong[0].message.contains("'Pooled'"), "{wrong:?}");
+    // One of the trunk's own numbers may take the place of another.
+    store.edit_pool(id, pool(&["+12025550101"]), by(w.now)).await.unwrap();
+    w.run(1).await;
+    assert!(w.trunk.0.lock().unwrap().up.iter().all(|up| up.caller_id == "+12025550101"));
+    w.all_came_to(Called::Human);
+    w.run(1).await;
+    assert_eq!(w.status(campaign).await, Status::Completed);
+    store.edit_pool(id, others, by(w.now)).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_a_crash_leaves_up_is_in_doubt_and_nobody_of_it_is_called_again() {
     let mut w = World::with(30, json!({"max_calls": 10})).await;
     let id = w.schedule("Crash", json!({})).await;

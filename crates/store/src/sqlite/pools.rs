@@ -180,6 +180,18 @@ fn replace(c: &Connection, id: CampaignId, status: Status, pool: &[PoolSender], 
     note_replaced(c, id, status, &replaced, by)
 }
 
+/// Whether the trunk of a campaign at work may show every number of its pool.
+fn may_show(c: &Connection, id: CampaignId, status: Status) -> Result<()> {
+    if !matches!(status, Status::Scheduled | Status::Running) {
+        return Ok(());
+    }
+    let d = campaigns::load(c, id)?.definition;
+    let named = |problem: Problem| {
+        Problem::new("senders", format!("{}; '{}' calls over it", problem.message, d.name))
+    };
+    Ok(Problem::none(campaigns::shown(c, &d)?.into_iter().map(named).collect())?)
+}
+
 impl Store {
     /// Every pool, by name.
     pub async fn pools(&self) -> Result<Vec<Pool>> {
@@ -214,6 +226,9 @@ impl Store {
 
     /// Replaces a pool. New senders are dealt to campaigns scheduled from now on; a removed sender is replaced in
     /// campaigns scheduled before.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] where a campaign of calls is Scheduled or Running whose trunk may not show a new number.
     pub async fn edit_pool(&self, id: PoolId, config: PoolConfig, by: By) -> Result<Pool> {
         Problem::none(config.problems())?;
         self.write_begun(move |c, effects| {
@@ -225,6 +240,7 @@ impl Store {
             }
             put(c, id, &config.senders)?;
             for (campaign, status) in users(c, id)? {
+                may_show(c, campaign, status)?;
                 replace(c, campaign, status, &config.senders, &by)?;
                 effects.push(Effect::Told(Change::Campaign(campaign)));
             }
