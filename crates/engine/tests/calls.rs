@@ -100,7 +100,10 @@ impl Route for Trunk {
 
 impl Trunk {
     fn report(&self, up: &Up, end: CallEnd, outcome: CallOutcome, words: &str) {
+        let rang =
+            matches!(&end, CallEnd::Came(call) if matches!(call.called, Called::Human | Called::NoAnswer));
         let row = CallRow {
+            ring_seconds: rang.then_some(5),
             sip_code: matches!(end, CallEnd::Trunk { .. }).then_some(503),
             words: words.into(),
             ..CallRow::new(tuesday(), outcome, up.caller_id.clone())
@@ -460,6 +463,75 @@ async fn what_broke_a_campaign_is_told_though_a_result_of_the_same_turn_cannot_b
     assert_eq!(w.status(id).await, Status::Errored);
     let told = error(&w, id).await;
     assert!(told.calls_affected >= 20 && told.sip_code == Some(503), "{told:?}");
+}
+
+/// Limits everybody to so many a day.
+async fn limited(w: &World, most: u32, counts: &str) {
+    let limit = json!({"limit": {"messages": most, "per": "P1D", "counts": counts}});
+    w.data.store.change_settings(serde_json::from_value(limit).unwrap(), by(w.now)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_limit_counts_each_call_that_rang_and_none_that_did_not() {
+    let retry =
+        json!({"most": 9, "busy": {"after": "PT5M", "times": 9}, "no_answer": {"after": "PT5M", "times": 9}});
+    for counts in ["contacts", "calls"] {
+        let mut w = World::with(1, json!({})).await;
+        limited(&w, 2, counts).await;
+        let id = w.schedule("Limited", json!({"retry": retry})).await;
+        w.run(1).await;
+        // Busy three times, without a ring; then it rings twice, and there is no third time.
+        for called in [Called::Busy, Called::Busy, Called::Busy, Called::NoAnswer, Called::NoAnswer] {
+            assert_eq!(w.up(), 1, "{called:?}");
+            w.all_came_to(called);
+            w.run(301).await;
+        }
+        assert_eq!((w.up(), w.totals(id).await), (0, totals([("no_answer", 1)])));
+        assert_eq!(w.data.store.skips(id).await.unwrap(), [("limit".to_owned(), 1)]);
+        // Another campaign calls nobody who has had so many.
+        let next = w.schedule("Next", json!({})).await;
+        w.run(1).await;
+        assert_eq!((w.up(), w.totals(next).await), (0, totals([("skipped", 1)])));
+        w.now += SignedDuration::from_hours(24);
+        let later = w.schedule("Later", json!({})).await;
+        w.run(1).await;
+        assert_eq!((w.up(), w.status(later).await), (1, Status::Running));
+        w.data.assert_sound().await;
+    }
+    // Where only messages count, calls are not held back.
+    let mut w = World::with(1, json!({})).await;
+    limited(&w, 1, "messages").await;
+    for name in ["One", "Two"] {
+        w.schedule(name, json!({})).await;
+        w.run(1).await;
+        assert_eq!(w.up(), 1);
+        w.all_came_to(Called::Human);
+        w.run(1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_was_not_made_leaves_room_for_another() {
+    let mut w = World::with(4, json!({})).await;
+    limited(&w, 1, "contacts").await;
+    let stopped = w.schedule("Stopped", json!({})).await;
+    w.run(1).await;
+    drop(w.engine.stop(stopped, by(w.now)).await.unwrap());
+    w.run(2).await;
+    assert_eq!(w.totals(stopped).await, totals([("cancelled", 4)]));
+    let id = w.schedule("Next", json!({})).await;
+    w.run(1).await;
+    assert_eq!(w.up(), 4);
+    w.end(|_| CallEnd::NotBegun("no port is free".into()));
+    w.run(6).await;
+    assert_eq!(w.up(), 4);
+    w.all_came_to(Called::Human);
+    w.run(1).await;
+    assert_eq!(
+        (w.totals(id).await, w.status(id).await),
+        (totals([("answered_human", 4)]), Status::Completed)
+    );
+    w.data.assert_sound().await;
 }
 
 #[tokio::test]

@@ -77,11 +77,50 @@ impl OptOutScope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
-    /// The most messages to one number in any period of `per`.
+    /// The most messages and calls to one number in any period of `per`; a call counts once it rang.
     pub messages: NonZeroU32,
     /// The length of the period, at most a year.
     #[serde(with = "campaign::iso_duration")]
     pub per: SignedDuration,
+    /// What is counted, and held back by it.
+    #[serde(default)]
+    pub counts: Counted,
+}
+
+/// What a communication limit counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Counted {
+    /// Messages and calls together.
+    #[default]
+    Contacts,
+    /// Messages alone.
+    Messages,
+    /// Calls alone.
+    Calls,
+}
+
+impl Counted {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Contacts, Self::Messages, Self::Calls];
+
+    /// The word in the API.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Contacts => "contacts",
+            Self::Messages => "messages",
+            Self::Calls => "calls",
+        }
+    }
+
+    /// Whether what goes through `channel` counts.
+    pub const fn counts(self, channel: Channel) -> bool {
+        match self {
+            Self::Contacts => true,
+            Self::Messages => matches!(channel, Channel::Sms),
+            Self::Calls => matches!(channel, Channel::Voice),
+        }
+    }
 }
 
 impl Default for Settings {

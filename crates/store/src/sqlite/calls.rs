@@ -44,6 +44,9 @@ impl Turn<'_> {
         for call in calls {
             let CallEnded { campaign, seq, counts, row, steps } = call;
             self.touched.insert(campaign.0);
+            if row.ring_seconds.is_none() && row.talk_seconds.is_none() {
+                self.unnote(*campaign, 1, *seq)?;
+            }
             self.c
                 .prepare_cached(
                     "INSERT INTO call SELECT ?1, ?2, n + 1, ?3, ?4, ?5

@@ -309,7 +309,7 @@ impl Turn<'_> {
                 decision = Decision::Skip(SkipReason::NoConsent);
             }
             if let (Some(limit), Decision::Goes | Decision::After(_)) = (limit, decision)
-                && !self.within(limit, recipient.number, campaign.0, message_no)?
+                && !self.within(limit, &recipient, campaign, message_no)?
             {
                 decision = Decision::Skip(SkipReason::Limit);
             }

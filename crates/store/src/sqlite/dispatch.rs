@@ -350,6 +350,10 @@ impl<'a> Turn<'a> {
                 continue;
             };
             *left.entry(s.claim.0).or_default() += 1;
+            if self.noted && self.know(s.campaign)?.definition.content.calls().is_some() {
+                // A call that was made has its entry by now; the one of a call that was not made is left.
+                self.unnote(s.campaign, s.message_no, s.seq)?;
+            }
             match &s.fate {
                 Fate::Final { .. } => {
                     if kind == ClaimKind::Retries {
@@ -509,12 +513,11 @@ impl<'a> Turn<'a> {
                 Outcome::InDoubt => {
                     self.doubt(route, s)?;
                 }
-                // A call counts once it rang.
-                Outcome::Failed | Outcome::Skipped | Outcome::Unreachable | Outcome::Busy => {
-                    self.unnote(s.number, s.campaign.0, s.message_no)?;
-                }
+                Outcome::Failed | Outcome::Skipped => self.unnote(s.campaign, s.message_no, s.seq)?,
                 Outcome::Delivered
                 | Outcome::Undelivered
+                | Outcome::Unreachable
+                | Outcome::Busy
                 | Outcome::AnsweredHuman
                 | Outcome::AnsweredMachine
                 | Outcome::AnsweredUnknown

@@ -1,13 +1,13 @@
-//! Communication limits: a maximum number of messages to a person in a period, over all campaigns. While a limit is on,
-//! each claim logs the recipients that it takes; messages that did not leave after all are removed from the log. While
-//! none is on, nothing is written.
+//! Communication limits: a maximum number of messages and calls to a person in a period, over all campaigns. While a
+//! limit is on, each claim logs the recipients that it takes; messages that did not leave after all, and calls that did
+//! not ring, are removed from the log. While none is on, nothing is written.
 
-use campaign::Msisdn;
+use campaign::CampaignId;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{Store, dispatch::Turn, ms, settings, writer::Lane};
-use crate::{Limit, Result};
+use crate::{Counted, Limit, Recipient, Result};
 
 /// Numbers whose log is examined in one step of bulk work: some milliseconds.
 const STEP: i64 = 2_000;
@@ -18,40 +18,61 @@ pub(super) fn noted(c: &Connection) -> Result<bool> {
 }
 
 impl Turn<'_> {
-    /// Logs that `number` is to get a message; returns whether that is within `limit`.
+    /// Logs that a recipient is to get a message or a call; returns whether that is within `limit`.
     pub(super) fn within(
         &mut self,
         limit: Limit,
-        number: Msisdn,
-        campaign: i64,
+        recipient: &Recipient,
+        campaign: CampaignId,
         message: u32,
     ) -> Result<bool> {
-        let since = self.now - limit.per.as_millis() as i64;
-        let got: u32 = self
+        if !limit.counts.counts(self.know(campaign)?.definition.channel()) {
+            return Ok(true);
+        }
+        let entry = self.entry(campaign, message, recipient.seq)?;
+        let (number, since) = (recipient.number.digits(), self.now - limit.per.as_millis() as i64);
+        let of: Vec<i64> = self
             .c
             .prepare_cached(
-                "SELECT count(*) FROM contact_log
+                "SELECT campaign_id FROM contact_log
                  WHERE number = ?1 AND at > ?2 AND NOT (campaign_id = ?3 AND message_no = ?4)",
             )?
-            .query_row((number.digits(), since, campaign, message), |r| r.get(0))?;
+            .query_map((number, since, campaign.0, entry), |r| r.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        let mut got = 0;
+        for other in of {
+            let counts = limit.counts == Counted::Contacts
+                || limit.counts.counts(self.know(CampaignId(other))?.definition.channel());
+            got += u32::from(counts);
+        }
         let within = got < limit.messages.get();
         if within {
             self.c
                 .prepare_cached("INSERT OR REPLACE INTO contact_log VALUES (?1, ?2, ?3, ?4)")?
-                .execute((number.digits(), campaign, message, self.now))?;
+                .execute((number, campaign.0, entry, self.now))?;
             self.noted = true;
         }
         Ok(within)
     }
 
-    /// Removes a logged message that did not leave.
-    pub(super) fn unnote(&self, number: Msisdn, campaign: i64, message: u32) -> Result<()> {
+    /// Under which number the next message or call to a recipient is logged: each call has an entry of its own.
+    fn entry(&self, campaign: CampaignId, message: u32, seq: i64) -> Result<u32> {
+        let calls: u32 = self
+            .c
+            .prepare_cached("SELECT coalesce(max(n), 0) FROM call WHERE campaign_id = ?1 AND seq = ?2")?
+            .query_row((campaign.0, seq), |r| r.get(0))?;
+        Ok(message + calls)
+    }
+
+    /// Removes the entry of a message or call that did not leave, or did not ring.
+    pub(super) fn unnote(&self, campaign: CampaignId, message: u32, seq: i64) -> Result<()> {
         if self.noted {
             self.c
                 .prepare_cached(
-                    "DELETE FROM contact_log WHERE number = ?1 AND campaign_id = ?2 AND message_no = ?3",
+                    "DELETE FROM contact_log WHERE campaign_id = ?1 AND message_no = ?2
+                     AND number = (SELECT number FROM audience WHERE campaign_id = ?1 AND seq = ?3)",
                 )?
-                .execute((number.digits(), campaign, message))?;
+                .execute((campaign.0, self.entry(campaign, message, seq)?, seq))?;
         }
         Ok(())
     }
@@ -67,8 +88,9 @@ impl Turn<'_> {
         if self.noted {
             self.c
                 .prepare_cached(
-                    "DELETE FROM contact_log WHERE campaign_id = ?2 AND message_no = ?3 AND number IN
-                         (SELECT number FROM audience a WHERE campaign_id = ?2 AND seq >= ?4 AND seq < ?5
+                    "DELETE FROM contact_log WHERE campaign_id = ?2 AND (number, message_no) IN
+                         (SELECT number, ?3 + (SELECT coalesce(max(n), 0) FROM call k WHERE k.campaign_id = ?2 AND k.seq = a.seq)
+                          FROM audience a WHERE campaign_id = ?2 AND seq >= ?4 AND seq < ?5
                             AND (?1 IS NULL OR EXISTS (SELECT 1 FROM retry r WHERE r.campaign_id = ?2
                                  AND r.message_no = ?3 AND r.seq = a.seq AND r.claim_id = ?1)))",
                 )?
