@@ -71,6 +71,8 @@ pub fn rebuild<P: Clone>(
         .map(|w| {
             let send = send_of(w.message_no);
             let due_at = match send {
+                // The marks of the message before it tell when each recipient's new distance is over.
+                Send::After { .. } if changed.contains_key(&w.message_no) => now,
                 Send::After { .. } => w.due_at,
                 _ if changed.contains_key(&w.message_no) => send.due(&w.zones, now).unwrap_or(now),
                 _ if w.due_at >= now => w.due_at,
@@ -121,6 +123,17 @@ mod tests {
         ];
         let rebuilt = rebuild(&waves, &sends, &BTreeMap::new(), at("2026-11-24T15:00:00Z"));
         assert_eq!(due(&rebuilt), ["2026-11-24T15:00:00Z", "2026-11-24T16:00:00Z", "2026-11-24T20:00:00Z"]);
+    }
+
+    #[test]
+    fn a_message_that_is_to_follow_another_has_no_time_of_its_own_any_more() {
+        let sends: Vec<Send> =
+            serde_json::from_str(r#"[{"now":true},{"after":"P3D"},{"at":"2026-12-24T10:00:00Z"}]"#).unwrap();
+        let waves = [wave(2, 2, "2026-11-27T10:00:00Z"), wave(3, 3, "2026-12-24T10:00:00Z")];
+        let soon: Send = serde_json::from_str(r#"{"after":"PT1H"}"#).unwrap();
+        let changed = BTreeMap::from([(2, soon.clone()), (3, soon)]);
+        let rebuilt = rebuild(&waves, &sends, &changed, at("2026-11-24T15:00:00Z"));
+        assert_eq!(due(&rebuilt), ["2026-11-24T15:00:00Z", "2026-11-24T15:00:00Z"]);
     }
 
     #[test]

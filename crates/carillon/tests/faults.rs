@@ -212,7 +212,7 @@ async fn a_route_says_how_much_it_carries_and_what_its_carrier_refused() {
     let at = format!("/routes/{route}");
     let shown = w.until(&at, |r| r["claimed"] == 0 && r["unanswered"] == 0).await;
     let refused: i64 =
-        shown["refusals"].as_array().unwrap().iter().map(|r| r["count"].as_i64().unwrap()).sum();
+        shown["refused"].as_array().unwrap().iter().map(|r| r["count"].as_i64().unwrap()).sum();
     assert!(refused > 0 && Some(refused) == c["totals"]["failed"].as_i64(), "{shown}");
     assert!(shown["throughput"].as_f64() > Some(0.0), "{shown}");
     assert_eq!(shown["last_error"], serde_json::Value::Null);

@@ -106,15 +106,11 @@ impl std::ops::AddAssign for Live {
     }
 }
 
-/// A fate without a code, a reason or ids.
-fn settled(outcome: Outcome, reason: Option<SkipReason>, code: Option<u32>, detail: Option<String>) -> Fate {
-    Fate::Final { outcome, reason, code, detail, provider_ids: Vec::new(), parts: 0 }
-}
-
 /// What becomes of a person after a call that counts; `calls` are all so far, in order.
 fn fate(voice: &Voice, calls: &[retry::Call], row: &CallRow, now: Timestamp) -> Fate {
     let outcome = retry::best(calls).map_or(Outcome::Failed, Called::outcome);
-    let stands = |reason| settled(outcome, reason, row.sip_code.map(u32::from), Some(row.words.clone()));
+    let stands =
+        |reason| Fate::settled(outcome, reason, row.sip_code.map(u32::from), Some(row.words.clone()));
     let Some(wait) = voice.retry.again(calls) else { return stands(None) };
     let due_at = now.saturating_add(wait).unwrap_or(now);
     if row.opted_out {
@@ -158,14 +154,14 @@ impl Engine {
                 Err(why) => {
                     let best = retry::best(&r.calls).map(Called::outcome);
                     let fate = match why {
-                        RenderError::MissingField => settled(
+                        RenderError::MissingField => Fate::settled(
                             best.unwrap_or(Outcome::Skipped),
                             Some(SkipReason::MissingField),
                             None,
                             None,
                         ),
                         RenderError::Broken(why) => {
-                            settled(best.unwrap_or(Outcome::Failed), None, None, Some(why))
+                            Fate::settled(best.unwrap_or(Outcome::Failed), None, None, Some(why))
                         }
                     };
                     self.settle_call(work.id, claim.id, (r.seq, r.number, r.tries), None, fate);
@@ -263,7 +259,7 @@ impl Engine {
             CallEnd::Withdrawn => Err(again(SignedDuration::ZERO, words)),
             CallEnd::NotBegun(words) => Err(again(NOT_BEGUN, words)),
             CallEnd::OptedOut => {
-                Err(settled(best.unwrap_or(Outcome::Skipped), Some(SkipReason::OptedOut), None, None))
+                Err(Fate::settled(best.unwrap_or(Outcome::Skipped), Some(SkipReason::OptedOut), None, None))
             }
             CallEnd::NoSpeech(words) => {
                 let broken = self.trunks.no_speech(campaign, seq, &words, now);
@@ -271,7 +267,7 @@ impl Engine {
                     again(SignedDuration::ZERO, words)
                 } else {
                     let reason = Some(SkipReason::SpeechFailed);
-                    settled(best.unwrap_or(Outcome::Skipped), reason, None, Some(words))
+                    Fate::settled(best.unwrap_or(Outcome::Skipped), reason, None, Some(words))
                 })
             }
         };
@@ -279,7 +275,7 @@ impl Engine {
         calls.extend(counted);
         let fate = match (counts, &row) {
             (Ok(_), Some(row)) => fate(voice, &calls, row, now),
-            (Ok(call), None) => settled(call.called.outcome(), None, None, None),
+            (Ok(call), None) => Fate::settled(call.called.outcome(), None, None, None),
             (Err(fate), _) => fate,
         };
         if let Some(row) = row {

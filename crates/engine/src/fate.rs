@@ -29,14 +29,7 @@ pub(crate) fn of(
     }
     match attempt {
         Attempt::Accepted { provider_ids } => settled(Outcome::Sent, None, None, provider_ids),
-        Attempt::OptedOut => Fate::Final {
-            outcome: Outcome::Skipped,
-            reason: Some(SkipReason::OptedOut),
-            code: None,
-            detail: None,
-            provider_ids: Vec::new(),
-            parts: 0,
-        },
+        Attempt::OptedOut => Fate::settled(Outcome::Skipped, Some(SkipReason::OptedOut), None, None),
         Attempt::Lost { words } => settled(Outcome::InDoubt, None, Some(words), Vec::new()),
         Attempt::Refused { kind: Refusal::Recipient, status, words } => {
             settled(Outcome::Failed, Some(status), Some(words), Vec::new())

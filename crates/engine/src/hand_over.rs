@@ -120,8 +120,7 @@ impl Engine {
                 None => (None, Some("the text cannot be read".to_owned())),
             };
             let outcome = if reason.is_some() { Outcome::Skipped } else { Outcome::Failed };
-            let fate =
-                Fate::Final { outcome, reason, code: None, detail, provider_ids: Vec::new(), parts: 0 };
+            let fate = Fate::settled(outcome, reason, None, detail);
             self.settle_unsent(work, claim.id, claim.message_no, &r, fate);
         }
         let known = self.segments.entry(work.id).or_insert(1);

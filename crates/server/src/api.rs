@@ -100,7 +100,7 @@ pub(crate) fn open(openapi: utoipa::openapi::OpenApi) -> Router<App> {
 
 /// Whether the database answers.
 async fn health(State(app): State<App>) -> Answer<impl IntoResponse> {
-    app.store.custom_fields().await?;
+    app.store.fields().await?;
     Ok(Json(json!({"status": "ok", "dispatches": app.engine.get().is_some_and(engine::Handle::is_running)})))
 }
 

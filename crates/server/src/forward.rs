@@ -18,25 +18,27 @@ use std::{
 };
 
 use axum::{
+    Json,
     body::{Body, to_bytes},
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Version, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header, request::Parts},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use campaign::ImportId;
 use futures::stream;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use store::{Store, StoreError};
+use store::{By, ImportPlan, ImportTarget, Store, StoreError};
 use tokio::{io::AsyncReadExt as _, net::TcpStream, time::timeout};
 
 use crate::{
-    App, api,
+    App,
     problem::{Problem, Telling},
-    secret,
+    secret, uploads,
 };
 
 /// Where a command hands over a file of contacts; other callers are refused there.
@@ -156,7 +158,7 @@ pub(crate) async fn one_master(
             // What the previous process left, imports and claims, is still being taken up.
             Some(hold) if hold.is_alone() && app.engine.get().is_none() => Err(just_changed()),
             Some(_hold) if passed_on && request.uri().path() == IMPORT => {
-                api::lists::import_by_command(&app, request).await
+                import_by_command(&app.store, request).await
             }
             Some(_hold) => Ok(next.run(request).await),
             None if passed_on => Err(just_changed()),
@@ -168,6 +170,17 @@ pub(crate) async fn one_master(
         Ok(Err(problem)) => in_words(problem),
         Err(e) => in_words(Problem::broken(e)),
     }
+}
+
+/// Takes in a file that a command on this machine hands over, and begins to import it.
+async fn import_by_command(store: &Store, request: Request) -> Result<Response, Problem> {
+    let ByCommand { list, country } = serde_html_form::from_str(request.uri().query().unwrap_or_default())
+        .map_err(|e| Problem::field("query", e))?;
+    let by = By::new("command line", Timestamp::now());
+    let plan = ImportPlan { country, by: by.actor.clone(), ..ImportPlan::default() };
+    let list = store.list_named(list, by.clone()).await?;
+    let state = uploads::take_in(store, ImportTarget::List(list), plan, by, request).await?;
+    Ok((StatusCode::ACCEPTED, Json(state)).into_response())
 }
 
 fn just_changed() -> Problem {

@@ -153,7 +153,6 @@ fn is_inside_v6(v6: Ipv6Addr) -> bool {
     let v4 = |high: u16, low: u16| is_inside_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
     match v6.segments() {
         // IPv4 in another form: unspecified, loopback and compatible, mapped; translated (two of NAT64); 6to4.
-        // 6to4.
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]

@@ -34,7 +34,6 @@ pub(crate) struct Tries {
 
 impl Tries {
     /// Whether `email` may be tried from `place` at `now`; it counts as failed until it is [forgiven](Self::forgive).
-    /// [forgiven](Self::forgive).
     pub(crate) fn begin(&self, email: &str, place: Place, now: Instant) -> bool {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         if failed.len() >= TRIES_KNOWN {

@@ -9,6 +9,7 @@ use std::{
 
 use axum::{
     body::Bytes,
+    extract::Request,
     http::{HeaderMap, header},
 };
 use campaign::ImportId;
@@ -45,6 +46,22 @@ fn broken(e: io::Error) -> StoreError {
 pub(crate) fn fits(headers: &HeaderMap) -> Answer<()> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > LARGEST_FILE) { Err(too_large()) } else { Ok(()) }
+}
+
+/// Takes in a file with a header row and begins to import it.
+pub(crate) async fn take_in(
+    store: &Store,
+    into: ImportTarget,
+    mut plan: ImportPlan,
+    by: By,
+    request: Request,
+) -> Answer<ImportState> {
+    fits(request.headers())?;
+    // Problems with the plan are reported before a gigabyte is read.
+    plan.country = import::country(store, plan.country).await?;
+    let bytes = request.into_body().into_data_stream().map_err(|e| Problem::unreadable(e.to_string()));
+    let id = receive(store, into, by.clone(), bytes).await?;
+    begin(store, id, plan, by).await
 }
 
 /// Refuses a file for which the disk has no room: what is sent must still be recorded.

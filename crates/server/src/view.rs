@@ -177,7 +177,7 @@ pub(crate) struct RouteView {
     /// Messages claimed whose answers are not stored yet: the most that a crash now would leave in doubt.
     pub(crate) claimed: u32,
     /// What the carrier refused since this process began, by command status.
-    pub(crate) refusals: Vec<RefusedView>,
+    pub(crate) refused: Vec<RefusedView>,
 }
 
 /// What a carrier answered with one command status.
@@ -193,9 +193,8 @@ pub(crate) struct RefusedView {
     pub(crate) last: Timestamp,
 }
 
-/// Fields of a route's settings that its view does not copy: the secret, those with fields of their own, and the
-/// meanings of refusals, which are replaced by what was refused.
-const SHOWN_APART: [&str; 4] = ["password", "name", "kind", "refusals"];
+/// Fields of a route's settings that its view does not copy: the secret, and those with fields of their own.
+const SHOWN_APART: [&str; 3] = ["password", "name", "kind"];
 
 impl RouteView {
     pub(crate) fn of(app: &App, r: store::Route) -> Self {
@@ -204,7 +203,7 @@ impl RouteView {
         let (state, trouble) =
             (route.as_ref().map(|route| route.state()), route.as_ref().and_then(|r| r.trouble()));
         let traffic = engine.map(|e| e.traffic(r.id)).unwrap_or_default();
-        let refusals = traffic.refused.iter().map(|(status, refused)| RefusedView {
+        let refused = traffic.refused.iter().map(|(status, refused)| RefusedView {
             status: *status,
             words: refused.words.clone(),
             kind: refused.kind,
@@ -248,7 +247,7 @@ impl RouteView {
             throughput: traffic.per_second(Timestamp::now()),
             unanswered: route.map_or(0, |route| route.unanswered()),
             claimed: traffic.open,
-            refusals: refusals.collect(),
+            refused: refused.collect(),
         }
     }
 }

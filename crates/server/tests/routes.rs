@@ -15,7 +15,7 @@ fn asked() -> Value {
         "address_range": "^1202", "service_type": "OTP", "source_ton": 5, "source_npi": 0, "dest_ton": 1, "dest_npi": 1,
         "number_form": "national", "country": "US", "default_alphabet": "latin1", "long_text": "payload",
         "tlvs": {"0x1400": "1101", "0x1401": {"hex": "00ff"}}, "enquire_interval": "PT20S", "answer_timeout": "PT1M",
-        "bind_timeout": "PT5S"})
+        "bind_timeout": "PT5S", "refusals": {"69": "route", "1281": "throttled"}})
 }
 
 async fn page(w: &World, path: &str) -> String {

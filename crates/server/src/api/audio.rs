@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    body::{Body as RawBody, to_bytes},
+    body::Body as RawBody,
     extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
@@ -15,14 +15,9 @@ use crate::{
     App,
     auth::Caller,
     body::Query,
-    limits::LARGEST_AUDIO,
     problem::{Answer, Problem},
+    sounds,
 };
-
-/// The longest name of an upload, in characters.
-const LONGEST_NAME: usize = 200;
-/// The rate that uploads are read at to measure them.
-const RATE: u32 = 8_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,20 +40,7 @@ pub(super) async fn create(
     body: RawBody,
 ) -> Answer<(StatusCode, Json<Audio>)> {
     let name = named.name.unwrap_or_else(|| "Upload".to_owned());
-    Ok((StatusCode::CREATED, Json(keep(&app, &caller, &name, body).await?)))
-}
-
-/// Reads an upload and keeps it.
-pub(crate) async fn keep(app: &App, caller: &Caller, name: &str, body: RawBody) -> Answer<Audio> {
-    let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
-    if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
-        return Err(Problem::field("name", format!("give it a name of at most {LONGEST_NAME} characters")));
-    }
-    let too_large = |_| Problem::too_large(format!("an upload has at most {} MB", LARGEST_AUDIO / 1_000_000));
-    let bytes: Vec<u8> = to_bytes(body, LARGEST_AUDIO).await.map_err(too_large)?.into();
-    let read = tokio::task::spawn_blocking(move || voice::audio::read(&bytes, RATE).map(|pcm| (pcm, bytes)));
-    let (pcm, bytes) = read.await.map_err(Problem::broken)?.map_err(|e| Problem::field("audio", e))?;
-    Ok(app.store.add_audio(name, pcm.length().as_secs_f64(), bytes, caller.by()).await?)
+    Ok((StatusCode::CREATED, Json(sounds::keep(&app.store, caller.by(), &name, body).await?)))
 }
 
 /// An upload as it was uploaded.

@@ -5,13 +5,11 @@ use axum::{
     body::Body as RawBody,
     extract::{FromRequest, Request, State},
     http::{StatusCode, header},
-    response::{IntoResponse, Response},
+    response::IntoResponse,
 };
 use campaign::ListId;
-use futures::TryStreamExt;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use store::{By, ImportPlan, ImportState, ImportTarget};
+use store::{ImportPlan, ImportState, ImportTarget};
 use utoipa::ToSchema;
 
 use super::{ImportPath, ListPath, Page};
@@ -19,7 +17,6 @@ use crate::{
     App,
     auth::Caller,
     body::{Body, Query},
-    forward::ByCommand,
     import::{self, Reading},
     problem::{Answer, Problem},
     uploads,
@@ -89,7 +86,8 @@ pub(super) async fn import(
     let plan = ImportPlan { country: query.country, by: caller.name, ..ImportPlan::default() };
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if kind.get(..8).is_some_and(|kind| kind.eq_ignore_ascii_case("text/csv")) {
-        return import_file(&app, ImportTarget::List(list), plan, by, request).await;
+        let state = uploads::take_in(&app.store, ImportTarget::List(list), plan, by, request).await?;
+        return Ok((StatusCode::ACCEPTED, Json(state)));
     }
     let reading = Reading::plain(import::country(&app.store, plan.country).await?, &plan.by, by.at);
     let Body(rows) = Body::<Vec<import::Row>>::from_request(request, &()).await?;
@@ -108,34 +106,6 @@ pub(super) async fn import(
         uploads::index_names(&store);
     });
     Ok((StatusCode::ACCEPTED, Json(app.store.import(id).await?)))
-}
-
-/// Takes in a file with a header row and begins to import it.
-pub(super) async fn import_file(
-    app: &App,
-    into: ImportTarget,
-    mut plan: ImportPlan,
-    by: By,
-    request: Request,
-) -> Answer<(StatusCode, Json<ImportState>)> {
-    uploads::fits(request.headers())?;
-    // Problems with the plan are reported before a gigabyte is read.
-    plan.country = import::country(&app.store, plan.country).await?;
-    let bytes = request.into_body().into_data_stream();
-    let id =
-        uploads::receive(&app.store, into, by.clone(), bytes.map_err(|e| Problem::unreadable(e.to_string())))
-            .await?;
-    Ok((StatusCode::ACCEPTED, Json(uploads::begin(&app.store, id, plan, by).await?)))
-}
-
-/// Takes in a file that a command on this machine hands over, and begins to import it.
-pub(crate) async fn import_by_command(app: &App, request: Request) -> Answer<Response> {
-    let ByCommand { list, country } = serde_html_form::from_str(request.uri().query().unwrap_or_default())
-        .map_err(|e| Problem::field("query", e))?;
-    let by = By::new("command line", Timestamp::now());
-    let plan = ImportPlan { country, by: by.actor.clone(), ..ImportPlan::default() };
-    let list = app.store.list_named(list, by.clone()).await?;
-    Ok(import_file(app, ImportTarget::List(list), plan, by, request).await?.into_response())
 }
 
 /// The state of an import.

@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use store::{Barred, ImportPlan, ImportState, ImportTarget};
 use utoipa::ToSchema;
 
-use super::lists::import_file;
 use crate::{
     App,
     auth::Caller,
     body::{Body, Query},
     problem::{Answer, Problem},
+    uploads,
 };
 
 /// A number on a do-not-contact list.
@@ -83,5 +83,6 @@ pub(super) async fn import(
 ) -> Answer<(StatusCode, Json<ImportState>)> {
     let by = caller.by();
     let plan = ImportPlan { country: query.country, by: caller.name, ..ImportPlan::default() };
-    import_file(&app, ImportTarget::DoNotContact(query.channel), plan, by, request).await
+    let into = ImportTarget::DoNotContact(query.channel);
+    Ok((StatusCode::ACCEPTED, Json(uploads::take_in(&app.store, into, plan, by, request).await?)))
 }

@@ -24,10 +24,11 @@ use super::{
     words::Given,
 };
 use crate::{
-    App, api,
+    App,
     auth::Caller,
     limits::{AROUND_FILE, LARGEST_AUDIO},
     problem::Problem,
+    sounds,
 };
 
 /// The rules of calling again that a form has, in its order.
@@ -161,8 +162,7 @@ impl EditCalls {
         voice: &Voice,
         form: CallsForm,
     ) -> store::Result<Self> {
-        let mut fields: Vec<String> = store::KNOWN_FIELDS.iter().map(ToString::to_string).collect();
-        fields.extend(app.store.custom_fields().await?);
+        let fields = app.store.fields().await?;
         let saved = voice.script.iter().flat_map(|script| &script.steps);
         let heard = saved.filter(|(_, step)| !step.prompts().is_empty()).map(|(id, _)| id.to_string());
         Ok(Self {
@@ -301,7 +301,7 @@ async fn upload(
     while let Some(field) = form.next_field().await.map_err(unreadable)? {
         let Some(name) = field.file_name().map(str::to_owned) else { continue };
         let body = axum::body::Body::from(field.bytes().await.map_err(unreadable)?);
-        api::audio::keep(&app, &caller, &name, body).await?;
+        sounds::keep(&app.store, caller.by(), &name, body).await?;
     }
     Ok(Redirect::to(&format!("/campaigns/{id}/calls")).into_response())
 }

@@ -329,10 +329,7 @@ impl EditMessages {
         version: i64,
         messages: Vec<MessageForm>,
     ) -> store::Result<Self> {
-        let mut fields: Vec<String> = store::KNOWN_FIELDS.iter().map(ToString::to_string).collect();
-        fields.extend(app.store.custom_fields().await?);
-        fields.sort();
-        fields.dedup();
+        let fields = app.store.fields().await?;
         Ok(Self {
             me: Me::new(caller, "campaigns"),
             id: c.id,

@@ -277,6 +277,18 @@ pub enum Fate {
     },
 }
 
+impl Fate {
+    /// Settled without ids or parts: nothing was written, or it was a call.
+    pub const fn settled(
+        outcome: Outcome,
+        reason: Option<SkipReason>,
+        code: Option<u32>,
+        detail: Option<String>,
+    ) -> Self {
+        Self::Final { outcome, reason, code, detail, provider_ids: Vec::new(), parts: 0 }
+    }
+}
+
 /// A final delivery receipt.
 #[derive(Debug, Clone)]
 pub struct Receipt {

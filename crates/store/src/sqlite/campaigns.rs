@@ -188,13 +188,6 @@ pub(super) fn encode(definition: &Definition) -> Result<String> {
     serde_json::to_string(definition).map_err(|e| StoreError::Database(e.to_string()))
 }
 
-/// The fields that contacts have.
-pub(super) fn fields(c: &Connection) -> Result<Vec<String>> {
-    let mut fields: Vec<String> = save::KNOWN_FIELDS.map(str::to_owned).into();
-    fields.extend(lists::custom_fields(c)?);
-    Ok(fields)
-}
-
 /// Whether the route carries what is defined.
 pub(super) fn carried(c: &Connection, d: &Definition) -> Result<Vec<Problem>> {
     let mut problems = Vec::new();
@@ -276,7 +269,7 @@ pub(super) fn route(c: &Connection, id: RouteId) -> Result<Option<RouteConfig>> 
 
 /// Checks a definition and what it refers to.
 fn check(c: &Connection, d: &Definition) -> Result<()> {
-    let mut problems = save::definition(d, &fields(c)?);
+    let mut problems = save::definition(d, &lists::fields(c)?);
     problems.extend(carried(c, d)?);
     if let Some(purpose) = &d.purpose {
         let known = settings::read(c)?.purposes;

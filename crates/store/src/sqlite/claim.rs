@@ -384,14 +384,12 @@ fn skip(campaign: CampaignId, message_no: u32, r: &Recipient, reason: SkipReason
         seq: r.seq,
         number: r.number,
         sender: None,
-        fate: Fate::Final {
-            outcome: retry::best(&r.calls).map_or(Outcome::Skipped, Called::outcome),
-            reason: Some(reason),
-            code: None,
-            detail: None,
-            provider_ids: Vec::new(),
-            parts: 0,
-        },
+        fate: Fate::settled(
+            retry::best(&r.calls).map_or(Outcome::Skipped, Called::outcome),
+            Some(reason),
+            None,
+            None,
+        ),
         tries: r.tries,
     }
 }

@@ -19,8 +19,8 @@ use super::{
     freeze, pools, settings,
 };
 use crate::{
-    Definition, Forecast, KNOWN_FIELDS, Message, MessageTimes, Preview, Problem, Result, RouteConfig,
-    StoreError, WindowDelay,
+    Definition, Forecast, Message, MessageTimes, Preview, Problem, Result, RouteConfig, StoreError,
+    WindowDelay,
 };
 
 /// Recipients whose texts are rendered to count segments. A larger audience is estimated from the first ones.
@@ -180,8 +180,7 @@ impl Store {
         chosen: Vec<Msisdn>,
         samples: usize,
     ) -> Result<Preview> {
-        let mut known: Vec<String> = KNOWN_FIELDS.iter().map(ToString::to_string).collect();
-        known.extend(self.custom_fields().await?);
+        let known = self.fields().await?;
         let text = Message { text, send: Send::Now, template };
         let text = text.parse().and_then(|text| text.check(&known).map(|()| text));
         let text = text.map_err(|e| StoreError::Invalid(vec![Problem::new("text", e)]))?;

@@ -20,7 +20,7 @@ use rusqlite::Connection;
 use super::{
     Store, audience, audio,
     campaigns::{self, full, load},
-    contacts, ms, operate, pools, settings,
+    contacts, lists, ms, operate, pools, settings,
     writer::Lane,
 };
 use crate::{By, Campaign, Deed, Definition, Held, Problem, Result, StoreError, save};
@@ -119,7 +119,7 @@ pub(super) fn ready(c: &Connection, d: &Definition) -> Result<Complete> {
     };
     need(d.opt_in_acknowledged, "opt_in_acknowledged", d.content.acknowledgement());
     need(d.route_id.is_some(), "route_id", "choose the route that carries it");
-    let content = d.content.complete(&campaigns::fields(c)?, d.purpose());
+    let content = d.content.complete(&lists::fields(c)?, d.purpose());
     let content = content.map_err(|more| problems.extend(more));
     for (field, upload) in d.content.uploads() {
         if !audio::exists(c, upload)? {

@@ -92,14 +92,20 @@ impl Store {
         }
     }
 
-    /// Fields that contacts have besides the known ones.
-    pub async fn custom_fields(&self) -> Result<Vec<String>> {
-        self.read(custom_fields).await
+    /// The names of the fields that contacts may have, in order.
+    pub async fn fields(&self) -> Result<Vec<String>> {
+        self.read(fields).await
     }
 }
 
-pub(super) fn custom_fields(c: &Connection) -> Result<Vec<String>> {
-    Ok(c.prepare_cached("SELECT name FROM field ORDER BY name")?
-        .query_map([], |r| r.get(0))?
-        .collect::<rusqlite::Result<_>>()?)
+/// The names of the fields that contacts may have, in order.
+pub(super) fn fields(c: &Connection) -> Result<Vec<String>> {
+    let mut fields = save::KNOWN_FIELDS.map(str::to_owned).to_vec();
+    let mut own = c.prepare_cached("SELECT name FROM field")?;
+    for name in own.query_map([], |r| r.get(0))? {
+        fields.push(name?);
+    }
+    fields.sort_unstable();
+    fields.dedup();
+    Ok(fields)
 }

@@ -35,6 +35,29 @@ enum Part {
         to: i64,
         first: Timestamp,
     },
+    /// The retries to one group of a message that is to follow another from now on, each with its new date; without one
+    /// it waits for the message before it.
+    Followers(Vec<(i64, Option<Timestamp>)>),
+}
+
+/// When the closed retries of a message to one group may go if the message is sent as `send` from now on: each keeps its
+/// distance from when the message before it was settled.
+fn followers(
+    c: &Connection,
+    (id, message_no): (CampaignId, u32),
+    group: &Group,
+    send: &Send,
+) -> Result<Vec<(i64, Option<Timestamp>)>> {
+    Ok(c.prepare_cached(
+        "SELECT r.seq, p.sent_at FROM retry r
+         LEFT JOIN delivery p ON p.campaign_id = r.campaign_id AND p.message_no = r.message_no - 1 AND p.seq = r.seq
+         WHERE r.campaign_id = ?1 AND r.message_no = ?2 AND r.seq >= ?3 AND r.seq < ?4 AND NOT r.open",
+    )?
+    .query_map((id.0, message_no, group.from_seq, group.to_seq), |r| {
+        let settled: Option<i64> = r.get(1)?;
+        Ok((r.get(0)?, settled.map(|at| send.due_after(&group.zones, time(at)))))
+    })?
+    .collect::<rusqlite::Result<_>>()?)
 }
 
 /// The parts that a stop closed of a campaign with something left in them.
@@ -43,6 +66,7 @@ fn closed(
     id: CampaignId,
     groups: &[Group],
     messages: u32,
+    changed: &BTreeMap<u32, Send>,
     now: Timestamp,
 ) -> Result<Vec<Closed<Part>>> {
     let rows: Vec<(i64, u32, String, i64, i64)> = c
@@ -59,6 +83,7 @@ fn closed(
         closed.push(Closed { part, message_no, zones, due_at: time(due_at), remaining });
     }
     for message_no in 1..=messages {
+        let follows = changed.get(&message_no).filter(|send| send.is_after());
         for group in groups {
             let (remaining, first): (i64, Option<i64>) = c
                 .prepare_cached(
@@ -71,7 +96,10 @@ fn closed(
             if remaining > 0 {
                 // A part that waits for the message before it has no date, and does not move any other part's.
                 let first = first.map_or(now, time);
-                let part = Part::Retries { from: group.from_seq, to: group.to_seq, first };
+                let part = match follows {
+                    Some(send) => Part::Followers(followers(c, (id, message_no), group, send)?),
+                    None => Part::Retries { from: group.from_seq, to: group.to_seq, first },
+                };
                 let zones = group.zones.clone();
                 closed.push(Closed { part, message_no, zones, due_at: first, remaining });
             }
@@ -108,8 +136,14 @@ fn rebuild(
     }
     Problem::none(problems)?;
     let sends = old.definition.content.sends();
-    let closed = closed(c, id, &groups, sends.len() as u32, now)?;
-    Ok(restart::rebuild(&closed, &sends, changed, now))
+    let closed = closed(c, id, &groups, sends.len() as u32, changed, now)?;
+    let mut rebuilt = restart::rebuild(&closed, &sends, changed, now);
+    for r in &mut rebuilt {
+        if let Part::Followers(dates) = &r.part {
+            r.due_at = dates.iter().filter_map(|(_, date)| *date).min().unwrap_or(now).max(now);
+        }
+    }
+    Ok(rebuilt)
 }
 
 impl Store {
@@ -174,6 +208,14 @@ impl Store {
                     Part::Wave(wave) => {
                         c.prepare_cached("UPDATE wave SET due_at = ?2 WHERE id = ?1")?
                             .execute((wave.0, ms(r.due_at)))?;
+                    }
+                    Part::Followers(dates) => {
+                        let mut redate = c.prepare_cached(
+                            "UPDATE retry SET due_at = ?4 WHERE campaign_id = ?1 AND message_no = ?2 AND seq = ?3",
+                        )?;
+                        for (seq, date) in dates {
+                            redate.execute((id.0, r.message_no, seq, date.map(ms)))?;
+                        }
                     }
                     Part::Retries { from, to, first } => {
                         // The retries keep their distances, except for a message with a new time.

@@ -323,6 +323,38 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_full_disk_is_told_as_such_nothing_of_it_is_kept_and_the_writer_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, applied) = writer(folder.path());
+        let room = |pages: i64| {
+            move |c: &Connection, _: &mut Effects| Ok(c.pragma_update(None, "max_page_count", pages)?)
+        };
+        writer.begin(Lane::Urgent, room(8)).await.unwrap();
+        let before = writer.begin(Lane::Urgent, note(1));
+        let fills = writer.begin(Lane::Urgent, |c, effects| {
+            note(2)(c, effects)?;
+            c.execute("CREATE TABLE large AS SELECT randomblob(1000000) AS bytes", [])?;
+            Ok(())
+        });
+        let after = writer.begin(Lane::Urgent, note(3));
+        assert!(matches!(fills.await, Err(StoreError::DiskFull)));
+        // Whoever shared its transaction is told the same, and no one is told of what is not there.
+        let mut kept = Vec::new();
+        for (n, answer) in [(1, before.await), (3, after.await)] {
+            match answer {
+                Ok(()) => kept.push(n),
+                Err(why) => assert!(matches!(why, StoreError::DiskFull), "{why}"),
+            }
+        }
+        assert_eq!(seen(folder.path()), kept);
+        assert_eq!(applied.lock().unwrap().clone(), kept.iter().map(|n| told(*n)).collect::<Vec<_>>());
+        writer.begin(Lane::Urgent, room(1_000)).await.unwrap();
+        writer.begin(Lane::Urgent, note(4)).await.unwrap();
+        kept.push(4);
+        assert_eq!(seen(folder.path()), kept);
+    }
+
+    #[tokio::test]
     async fn effects_follow_in_the_order_of_commits_whoever_listens() {
         let folder = tempfile::tempdir().unwrap();
         let (writer, applied) = writer(folder.path());

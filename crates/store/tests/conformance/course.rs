@@ -79,6 +79,176 @@ async fn a_stop_cancels_the_unsent_and_a_restart_sends_exactly_those() {
     w.data.assert_sound().await;
 }
 
+/// Claims all of `n` recipients, throttles them for half a minute, and stops.
+async fn throttled_and_stopped(w: &World, id: CampaignId) {
+    let mut cycle = Cycle::default();
+    let due_at = w.now + SignedDuration::from_secs(30);
+    for claim in w.claim(id, 100).await {
+        for at in 0..claim.recipients.len() {
+            let fate = Fate::Again { due_at, detail: "throttled".into(), otherwise: None };
+            cycle.settled.push(settle(&claim, at, fate));
+        }
+    }
+    w.cycle(cycle).await;
+    w.data.store.stop(id, by(w.now)).await.unwrap();
+}
+
+fn changed(n: u32, send: &str) -> std::collections::BTreeMap<u32, Send> {
+    [(n, serde_json::from_str(send).unwrap())].into()
+}
+
+fn people(claims: &[Claimed]) -> usize {
+    claims.iter().map(|claim| claim.recipients.len()).sum()
+}
+
+#[tokio::test]
+async fn a_restart_with_a_new_time_keeps_retries_until_then_and_its_plan_counts_them() {
+    let mut w = World::with(10).await;
+    let id = w.scheduled(r#"[{"now":true}]"#).await;
+    throttled_and_stopped(&w, id).await;
+    let store = w.data.store.clone();
+    let plan = store.restart_plan(id, std::collections::BTreeMap::new(), w.now).await.unwrap();
+    assert_eq!(plan.iter().map(|m| (m.n, m.remaining)).collect::<Vec<_>>(), [(1, 10)]);
+    let later = changed(1, r#"{"at":"2026-11-27T15:00:00Z"}"#);
+    let at: Timestamp = "2026-11-27T15:00:00Z".parse().unwrap();
+    let plan = store.restart_plan(id, later.clone(), w.now).await.unwrap();
+    assert_eq!(
+        plan.iter().map(|m| (m.remaining, m.first_due, m.last_due)).collect::<Vec<_>>(),
+        [(10, at, at)]
+    );
+    store.restart(id, later, false, by(w.now)).await.unwrap();
+    w.now += SignedDuration::from_mins(10);
+    assert!(w.claim(id, 100).await.is_empty());
+    w.now = at;
+    assert_eq!(people(&w.claim(id, 100).await), 10);
+    w.data.assert_sound().await;
+}
+
+#[tokio::test]
+async fn retries_of_a_message_that_is_to_follow_another_keep_each_their_distance() {
+    let mut w = World::with(4).await;
+    let id = w.scheduled(r#"[{"now":true},{"after":"PT0S"}]"#).await;
+    // The first message reaches them a minute apart; the second is throttled for all.
+    let mut settled = Vec::new();
+    for mut claim in w.claim(id, 100).await {
+        claim.recipients.sort_by_key(|r| r.seq);
+        for at in 0..claim.recipients.len() {
+            w.now += SignedDuration::from_mins(1);
+            settled.push((claim.recipients[at].seq, w.now));
+            w.cycle(Cycle {
+                settled: vec![settle(&claim, at, sent(&format!("{}-{at}", claim.id)))],
+                ..Cycle::default()
+            })
+            .await;
+        }
+    }
+    w.now += SignedDuration::from_mins(1);
+    throttled_and_stopped(&w, id).await;
+    let store = w.data.store.clone();
+    let two_hours = changed(2, r#"{"after":"PT2H"}"#);
+    let due = |at: &Timestamp| *at + SignedDuration::from_hours(2);
+    let plan = store.restart_plan(id, two_hours.clone(), w.now).await.unwrap();
+    assert_eq!((plan[0].remaining, plan[0].first_due), (4, due(&settled[0].1)));
+    store.restart(id, two_hours, false, by(w.now)).await.unwrap();
+    for (seq, at) in settled {
+        w.now = due(&at) - SignedDuration::from_secs(1);
+        assert!(w.claim(id, 100).await.is_empty(), "{seq} before its time");
+        w.now = due(&at);
+        let claims = w.claim(id, 100).await;
+        assert_eq!(claims.iter().flat_map(|c| &c.recipients).map(|r| r.seq).collect::<Vec<_>>(), [seq]);
+        w.cycle(all_sent(&claims)).await;
+    }
+    assert_eq!(w.status(id).await, Status::Completed);
+    w.data.assert_sound().await;
+}
+
+#[tokio::test]
+async fn what_a_kill_left_of_a_freeze_is_swept_by_the_next_one() {
+    let w = World::with(7).await;
+    let d = definition(&w, r#"[{"now":true}]"#);
+    let id = w.data.store.create_campaign(d, by(w.now)).await.unwrap().id;
+    let raw = rusqlite::Connection::open(w.data.folder.path().join("carillon.db")).unwrap();
+    for seq in 0..9_000 {
+        raw.execute(
+            "INSERT INTO audience (campaign_id, seq, number) VALUES (?1, ?2, 15550000000 + ?2)",
+            (id.0, seq),
+        )
+        .unwrap();
+    }
+    assert_eq!(w.status(id).await, Status::Defined);
+    w.data.store.schedule(id, by(w.now)).await.unwrap();
+    assert_eq!(w.totals(id).await, fixture::totals([("pending", 7)]));
+    let claims = w.claim(id, 100).await;
+    assert!(claims.iter().flat_map(|c| &c.recipients).all(|r| r.number.digits() < 15_550_000_000));
+    w.cycle(all_sent(&claims)).await;
+    assert_eq!((w.totals(id).await, w.status(id).await), (fixture::totals([("sent", 7)]), Status::Completed));
+    w.data.assert_sound().await;
+}
+
+/// What an engine would ask for now, and has not yet.
+async fn chosen(w: &World, id: CampaignId) -> Cycle {
+    let work = w.data.store.agenda(w.now).await.unwrap().campaigns.into_iter().find(|w| w.id == id).unwrap();
+    let retries = ClaimRequest::Retries {
+        campaign: id,
+        epoch: work.epoch,
+        most: 100,
+        of: RetriesOf::Dated,
+        alive_at: w.now,
+    };
+    let mut cycle = Cycle { due: vec![id], claims: vec![retries], ..Cycle::default() };
+    cycle.claims.extend(work.waves.iter().map(|wave| next_of(&work, wave, 100)));
+    assert!(cycle.claims.len() > 1, "nothing is due");
+    cycle
+}
+
+#[tokio::test]
+async fn what_was_chosen_before_a_campaign_was_changed_is_not_claimed() {
+    let december = || serde_json::from_str::<Send>(r#"{"at":"2026-12-24T15:00:00Z"}"#).unwrap();
+    for change in ["adjust", "stop", "archive", "pool"] {
+        let mut w = World::with(5).await;
+        let pool = |senders: &[&str]| {
+            let senders: Vec<_> =
+                senders.iter().map(|s| json!({"sender": s, "rate_per_second": 10})).collect();
+            serde_json::from_value(json!({"name": "Pool", "senders": senders})).unwrap()
+        };
+        let pool_id = w.data.store.create_pool(pool(&[SENDER]), by(w.now)).await.unwrap().id;
+        let soon = r#"[{"at":"2026-11-24T15:01:00Z"}]"#;
+        let more = json!({"name": "Reminder", "sender": {"pool": pool_id}});
+        let id = w.data.schedule(TEXT, soon, more, w.now).await;
+        w.now += SignedDuration::from_mins(2);
+        let cycle = chosen(&w, id).await;
+        let store = &w.data.store;
+        let wanted = match change {
+            "adjust" => store.adjust(id, 1, december(), by(w.now)).await.map(|_| Status::Running),
+            "stop" => store.stop(id, by(w.now)).await.map(|_| Status::Stopped),
+            "archive" => store.archive(id, by(w.now)).await.map(|_| Status::Archived),
+            _ => store.edit_pool(pool_id, pool(&["+12025550111"]), by(w.now)).await.map(|_| Status::Running),
+        };
+        let cycled = w.cycle(cycle).await;
+        assert!(cycled.claimed.is_empty(), "{change}: {:?}", cycled.claimed);
+        assert_eq!(w.status(id).await, wanted.unwrap(), "{change}");
+        w.data.assert_sound().await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_chosen_before_a_release_is_not_claimed_and_what_is_chosen_after_it_is() {
+    let w = World::with(5).await;
+    let more = json!({"name": "Reminder", "pilot": 2});
+    let id = w.data.schedule(TEXT, r#"[{"now":true}]"#, more, w.now).await;
+    let cycle = chosen(&w, id).await;
+    w.data.store.release(id, by(w.now)).await.unwrap_err();
+    let claims = w.cycle(cycle).await.claimed;
+    w.cycle(all_sent(&claims)).await;
+    assert_eq!(w.totals(id).await, fixture::totals([("sent", 2), ("pending", 3)]));
+    let epoch = async || w.data.store.agenda(w.now).await.unwrap().campaigns[0].epoch;
+    let before = epoch().await;
+    w.data.store.release(id, by(w.now)).await.unwrap();
+    assert_ne!(epoch().await, before, "an earlier choice would be void");
+    assert_eq!(people(&w.claim(id, 100).await), 3);
+    w.data.assert_sound().await;
+}
+
 /// A long text of which one part was refused.
 fn in_part() -> Fate {
     match failed() {
