@@ -1,4 +1,8 @@
-//! The turn itself: what was reported and what is to be claimed go to the store in one transaction.
+//! The engine: what it knows, and its turn. What was reported and what is to be claimed go to the store in one transaction.
+
+mod hear;
+mod ports;
+mod turn;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -9,25 +13,22 @@ use std::{
 use campaign::{CampaignId, ClaimId, Msisdn, RouteId, Senders, Status, retry, script::Said, text::Text};
 use jiff::{SignedDuration, Timestamp};
 use store::{
-    By, Claimed, ClockStep, Cycle, Cycled, Definition, Fault, Result, RouteConfig, RouteKind, Settled, Store,
-    StoreError, Tries, Unwritten, Work,
+    By, Claimed, ClockStep, Cycle, Cycled, Definition, Fault, Result, RouteConfig, RouteKind, Store,
+    StoreError, Tries, Work,
 };
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Ack, Attempt, Connect, Job, Refusal, Report, Reports, Route, RouteState, Traffic, Waiting, WaitingReason,
+    Ack, Connect, Report, Reports, Route, RouteState, Traffic, Waiting, WaitingReason,
     choose::{Asks, Facts, Key, PortFacts, SOON, Served, choose},
-    fate,
     limits::{Limit, Limits},
-    refusal::{Refusals, Refused, Stream},
+    refusal::Refusals,
     service::{Command, Handle, Stopping},
     trunk::Trunks,
 };
 
 /// How often the store is told that a route had room: the most that a crash adds to lateness.
 const ALIVE_EVERY: SignedDuration = SignedDuration::from_secs(1);
-/// How often a campaign whose data could not be read or stored is tried again.
-const FAULT_EVERY: SignedDuration = SignedDuration::from_mins(1);
 /// How long to wait after the store could not commit (full disk).
 pub(crate) const AFTER_FAILURE: SignedDuration = SignedDuration::from_secs(1);
 /// Free space needed before anything is claimed: sending stops before the disk is too full to record it.
@@ -182,58 +183,6 @@ impl Engine {
     /// A handle by which others speak to this engine while it runs.
     pub fn handle(&self) -> Handle {
         Handle::new(self.orders.clone(), self.desk.clone())
-    }
-
-    /// Connects the store's routes that are not connected yet, and retires those whose settings were changed.
-    pub(crate) async fn connect_routes(&mut self, now: Timestamp) -> Result<()> {
-        let alive = self.store.routes_alive_at().await?;
-        for stored in self.store.routes().await? {
-            if let Some(port) = self.ports.get_mut(&stored.id) {
-                port.outdated = port.config != stored.config;
-                continue;
-            }
-            if stored.config.disabled {
-                continue;
-            }
-            let route = (self.connect)(&stored, self.sender.clone(), self.store.opt_outs());
-            lock(&self.desk.routes).insert(stored.id, route.clone());
-            let alive_at = alive.get(&stored.id.0).copied().unwrap_or(Timestamp::MIN);
-            let limit = Limit {
-                per_second: Some(stored.config.per_second()),
-                at_once: Some(stored.config.at_once()),
-            };
-            self.limits.forget(&Key::Route(stored.id));
-            self.limits.set(Key::Route(stored.id), limit, now);
-            self.ports.insert(
-                stored.id,
-                Port {
-                    route,
-                    config: stored.config,
-                    outdated: false,
-                    alive_at,
-                    alive_stored: alive_at,
-                    traffic: Traffic::default(),
-                },
-            );
-        }
-        Ok(())
-    }
-
-    /// Releases outdated routes that have nothing left, and reconnects them.
-    async fn renew_routes(&mut self, now: Timestamp) -> Result<()> {
-        let busy = |id: &RouteId| {
-            self.open.values().any(|o| o.route == *id) || self.answering.values().any(|route| route == id)
-        };
-        let gone: Vec<RouteId> =
-            self.ports.iter().filter(|(id, port)| port.outdated && !busy(id)).map(|(id, _)| *id).collect();
-        if gone.is_empty() {
-            return Ok(());
-        }
-        for id in gone {
-            self.ports.remove(&id);
-            lock(&self.desk.routes).remove(&id);
-        }
-        self.connect_routes(now).await
     }
 
     /// Stops a campaign. The receiver hears when nothing more of it will be written, the far end has read everything
@@ -437,181 +386,6 @@ impl Engine {
             Some(before) => ClockStep { from: before.from, by: before.by + by },
             None => ClockStep { from, by },
         });
-    }
-
-    /// Publishes what the routes carry, for others to read.
-    fn show_traffic(&self) {
-        let mut shown = lock(&self.desk.traffic);
-        for (id, port) in &self.ports {
-            let open = self.open.values().filter(|o| o.route == *id).map(|o| o.unsettled.len() as u32).sum();
-            shown.insert(*id, Traffic { open, ..port.traffic.clone() });
-        }
-    }
-
-    /// Takes the routes' reports into the next turn.
-    fn gather(&mut self, now: Timestamp) {
-        while let Ok(report) = self.reports.try_recv() {
-            self.hear(report, now);
-        }
-    }
-
-    pub(crate) fn hear(&mut self, report: Report, now: Timestamp) {
-        match report {
-            Report::Receipt(receipt, ack) => {
-                self.pending.receipts.push(receipt);
-                self.acks.push(ack);
-            }
-            Report::Reply(reply, ack) => {
-                self.pending.replies.push(reply);
-                self.acks.push(ack);
-            }
-            Report::Unwritten { job: Job::Claim { claim, .. }, from_seq: from } => {
-                if let Some(open) = self.open.get_mut(&claim) {
-                    open.unsettled.split_off(&from);
-                    self.pending.unwritten.push(Unwritten { campaign: open.campaign, claim, from });
-                }
-            }
-            Report::Result { job: Job::Claim { claim, .. }, seq, attempt } => {
-                self.result(claim, seq, attempt, now);
-            }
-            Report::Unwritten { job: Job::Answer, from_seq } => self.answered(from_seq, None, now),
-            Report::Result { job: Job::Answer, seq, attempt } => self.answered(seq, Some(attempt), now),
-            Report::Called { claim, seq, report } => self.called(claim, seq, *report, now),
-            Report::OptedOut { campaign, number } => self.opted_out(campaign, number),
-            Report::Progress { campaign } => drop(self.progressed.insert(campaign)),
-            Report::State => {}
-        }
-    }
-
-    fn result(&mut self, claim: ClaimId, seq: i64, attempt: Attempt, now: Timestamp) {
-        let Some(open) = self.open.get_mut(&claim) else { return };
-        let Some((number, mut tries)) = open.unsettled.remove(&seq) else { return };
-        let (campaign, route, message_no) = (open.campaign, open.route, open.message_no);
-        let stream = Stream { campaign, sender: open.senders.of(seq).clone() };
-        if let Some(port) = self.ports.get_mut(&route) {
-            port.traffic.note(&attempt, now);
-        }
-        match &attempt {
-            Attempt::Accepted { .. } => self.refusals.accepted(&stream, route, now),
-            Attempt::Refused { kind: Refusal::Throttled, .. } => {
-                self.limits.slow_down(&Key::Route(route), now);
-            }
-            Attempt::Refused { .. } | Attempt::OptedOut | Attempt::Lost { .. } => {}
-        }
-        let fate = fate::of(attempt, &mut tries, now, |kind, words, tries| {
-            let listed = kind != Refusal::Unlisted;
-            let others_left = self.asking.contains(&campaign);
-            self.refusals.refused(&stream, Refused { route, seq, listed, words, others_left }, tries, now)
-        });
-        let sender = Some(stream.sender);
-        self.pending.settled.push(Settled { claim, campaign, message_no, seq, number, sender, fate, tries });
-    }
-
-    /// Begins to store what is pending together with `asks`; does nothing where there is nothing to store.
-    fn begin_turn(
-        &mut self,
-        asks: Cycle,
-        now: Timestamp,
-    ) -> Option<impl Future<Output = (Cycle, Result<Cycled>)> + use<>> {
-        let mut cycle = std::mem::replace(&mut self.pending, std::mem::take(&mut self.spare));
-        let touched: HashSet<ClaimId> = cycle.settled.iter().map(|s| s.claim).collect();
-        cycle.low = touched
-            .iter()
-            .filter_map(|id| {
-                let (low, _) = self.open.get(id)?.unsettled.first_key_value()?;
-                Some((*id, *low))
-            })
-            .collect();
-        cycle.claims = asks.claims;
-        cycle.due = asks.due;
-        cycle.late = asks.late;
-        cycle.alive = asks.alive;
-        cycle.answer = asks.answer;
-        // Kept where the commit fails: they are still broken then.
-        cycle.broken.extend(self.trunks.take_broken());
-        cycle.stepped = self.stepped.take();
-        // Acknowledged once this turn is stored; acknowledgements that come meanwhile wait for the next.
-        std::mem::swap(&mut self.storing, &mut self.acks);
-        (!cycle.is_empty()).then(|| self.store.cycle(cycle, self.worker.clone(), now))
-    }
-
-    /// Takes note of a stored turn; what could not be stored stays pending.
-    fn end_turn(&mut self, (mut back, result): (Cycle, Result<Cycled>), now: Timestamp) -> Result<Cycled> {
-        match result {
-            Ok(cycled) => {
-                for ack in self.storing.drain(..) {
-                    ack.stored();
-                }
-                for Fault { campaign, words, ended } in &cycled.faults {
-                    tracing::error!(%campaign, error = words, ended, "nothing of a campaign could be stored");
-                    let mut unstored = back.take_campaign(*campaign);
-                    if *ended {
-                        unstored.broken.clear();
-                        self.put_back(*campaign);
-                        self.fence(*campaign);
-                    }
-                    self.set_aside(*campaign, words, unstored, now);
-                }
-                // A message handed over meanwhile may be settled already, and waits for the next turn.
-                let unstored = self.faulty.values().map(|faulty| &faulty.unstored);
-                let waiting: HashSet<ClaimId> = std::iter::once(&self.pending)
-                    .chain(unstored)
-                    .flat_map(|cycle| {
-                        let settled = cycle.settled.iter().map(|s| s.claim);
-                        settled.chain(cycle.unwritten.iter().map(|u| u.claim))
-                    })
-                    .collect();
-                self.open.retain(|id, open| !open.unsettled.is_empty() || waiting.contains(id));
-                for (campaign, error) in back.broken.drain(..) {
-                    tracing::error!(%campaign, cause = error.cause, detail = error.detail, "a campaign cannot go on");
-                    self.put_back(campaign);
-                    self.fence(campaign);
-                }
-                back.clear();
-                self.spare = back;
-                Ok(cycled)
-            }
-            Err(e) => {
-                let meanwhile = std::mem::take(&mut self.pending);
-                self.stepped = back.stepped.take().or(self.stepped.take());
-                self.pending = Cycle {
-                    claims: Vec::new(),
-                    due: Vec::new(),
-                    late: Vec::new(),
-                    alive: Vec::new(),
-                    answer: Vec::new(),
-                    ..back
-                };
-                self.pending.add_results(meanwhile);
-                self.acks.append(&mut self.storing);
-                Err(e)
-            }
-        }
-    }
-
-    /// Keeps what could not be stored of a campaign until it is tried again.
-    fn set_aside(&mut self, campaign: CampaignId, words: &str, unstored: Cycle, now: Timestamp) {
-        let until = now.saturating_add(FAULT_EVERY).unwrap_or(now);
-        let faulty = self.faulty.entry(campaign).or_insert_with(|| Faulty {
-            words: String::new(),
-            until,
-            unstored: Cycle::default(),
-        });
-        words.clone_into(&mut faulty.words);
-        faulty.until = until;
-        faulty.unstored.add_results(unstored);
-    }
-
-    /// Takes up again what could not be stored once its minute is over; the rest of those campaigns waits beside it.
-    fn take_up_faulty(&mut self, now: Timestamp, wake: &mut Option<Timestamp>) {
-        let due = |faulty: &Faulty| faulty.until <= now;
-        for (_, faulty) in self.faulty.extract_if(|_, faulty| due(faulty)) {
-            self.pending.add_results(faulty.unstored);
-        }
-        for (id, faulty) in &mut self.faulty {
-            faulty.unstored.add_results(self.pending.take_campaign(*id));
-            soonest(wake, faulty.until);
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The form of a message's send schedule, for the editor, Adjust and Restart.
 
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use campaign::{Send, schedule::Delay};
+use jiff::{civil::DateTime, tz::TimeZone};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -25,31 +26,32 @@ pub(super) struct SendForm {
 }
 
 impl SendForm {
-    pub(super) fn of(send: &campaign::Send, zone: &TimeZone) -> Self {
-        let value = serde_json::to_value(send).unwrap_or_default();
-        let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    pub(super) fn of(send: &Send, zone: &TimeZone) -> Self {
         let mut form = Self { unit: "days".to_owned(), number: "1".to_owned(), ..Self::default() };
-        if let Ok(at) = text("at").parse::<Timestamp>() {
-            form.kind = "at".into();
-            form.at = zone.to_datetime(at).strftime("%Y-%m-%dT%H:%M").to_string();
-            form.instant = at.to_string();
-        } else if !text("local").is_empty() {
-            form.kind = "local".into();
-            form.local = text("local").get(..16).unwrap_or_default().into();
-            form.late = !text("late").is_empty();
-        } else if let Ok(after) = text("after").parse::<jiff::Span>() {
-            form.kind = "after".into();
-            form.time = text("time").get(..5).unwrap_or_default().into();
-            let minutes = i64::from(after.get_hours()) * 60 + after.get_minutes();
-            (form.number, form.unit) = match (after.get_days(), minutes) {
-                (days, 0) => (days.to_string(), "days".to_owned()),
-                (_, minutes) if minutes % 60 == 0 => ((minutes / 60).to_string(), "hours".to_owned()),
-                (_, minutes) => (minutes.to_string(), "minutes".to_owned()),
-            };
-        } else {
-            form.kind = "now".into();
-        }
-        form
+        let kind = match send {
+            Send::Now => "now",
+            Send::At(at) => {
+                form.at = zone.to_datetime(*at).strftime("%Y-%m-%dT%H:%M").to_string();
+                form.instant = at.to_string();
+                "at"
+            }
+            Send::Local { at, next_day } => {
+                form.local = at.strftime("%Y-%m-%dT%H:%M").to_string();
+                form.late = *next_day;
+                "local"
+            }
+            Send::After { delay, time } => {
+                form.time = time.map(|time| time.strftime("%H:%M").to_string()).unwrap_or_default();
+                let (number, unit) = match delay {
+                    Delay::Days(days) => (i64::from(*days), "days"),
+                    Delay::Exact(exact) if exact.as_mins() % 60 == 0 => (exact.as_hours(), "hours"),
+                    Delay::Exact(exact) => (exact.as_mins(), "minutes"),
+                };
+                (form.number, form.unit) = (number.to_string(), unit.to_owned());
+                "after"
+            }
+        };
+        Self { kind: kind.to_owned(), ..form }
     }
 
     /// The value as the API takes it.

@@ -4,11 +4,11 @@
 use std::borrow::Cow;
 
 use campaign::{
-    Action, Channel, Status,
+    Action, Channel, Send, Status,
     lifecycle::{self, Circumstances},
+    schedule::Delay,
 };
 use jiff::SignedDuration;
-use serde_json::Value;
 
 use super::t;
 
@@ -114,27 +114,22 @@ pub(super) fn span(span: SignedDuration) -> String {
 }
 
 /// When a message goes, in words: "2 days after the previous message, at 10:00, recipient's time".
-pub(super) fn send(send: &campaign::Send) -> t::Markup {
-    // It is read from its own form, which the API shows, so that there is one form only.
-    let value = serde_json::to_value(send).unwrap_or_default();
-    let text = |key: &str| value.get(key).and_then(Value::as_str);
-    if let Some(after) = text("after") {
-        let span = after.parse::<jiff::Span>().map_or_else(
-            |_| after.to_owned(),
-            |s| parts(s.get_days().into(), s.get_hours().into(), s.get_minutes(), 3),
-        );
-        return match text("time") {
-            Some(time) => t::html("send-after-at", ("span", span, "time", t::clock(time))),
-            None => t::html("send-after", ("span", span)),
-        };
+pub(super) fn send(send: &Send) -> t::Markup {
+    match send {
+        Send::Now => t::html("send-now", ()),
+        Send::At(at) => t::html("send-at", ("at", t::time(*at))),
+        Send::Local { at, .. } => t::html("send-local", ("at", t::clock(&at.to_string()))),
+        Send::After { delay, time } => {
+            let span = match delay {
+                Delay::Days(days) => parts((*days).into(), 0, 0, 1),
+                Delay::Exact(exact) => parts(0, exact.as_hours(), exact.as_mins() % 60, 2),
+            };
+            match time {
+                Some(time) => t::html("send-after-at", ("span", span, "time", t::clock(&time.to_string()))),
+                None => t::html("send-after", ("span", span)),
+            }
+        }
     }
-    if let Some(local) = text("local") {
-        return t::html("send-local", ("at", t::clock(local)));
-    }
-    if let Some(at) = text("at").and_then(|at| at.parse::<jiff::Timestamp>().ok()) {
-        return t::html("send-at", ("at", t::time(at)));
-    }
-    t::html("send-now", ())
 }
 
 /// A number with thousands separators.
