@@ -111,7 +111,7 @@ impl Sm {
             let Some(read) = receipt::read(&self, &text) else { return Incoming::Other };
             return Incoming::Receipt(Receipt {
                 route,
-                id: read.id,
+                ids: read.ids,
                 from: self.from,
                 to: self.to,
                 delivered: read.delivered,

@@ -13,8 +13,8 @@ const LONGEST_ERROR: usize = 60;
 /// A final receipt, as read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Read {
-    /// The message's id; empty where none is given.
-    pub(crate) id: String,
+    /// The ids that it names: that of the parameter, then that of the text where it differs.
+    pub(crate) ids: Vec<String>,
     pub(crate) delivered: bool,
     pub(crate) code: Option<u32>,
     /// Why the message was not delivered.
@@ -167,8 +167,10 @@ fn code_of(err: &str) -> Option<u32> {
 /// Reads a final receipt; none where the message is still on its way, or nothing is said.
 pub(crate) fn read(sm: &Sm, text: &str) -> Option<Read> {
     let of_text = |key: &str| field(text, key);
+    // Some SMSCs put an id of their own into the parameter, and the message's into the text.
     let given = sm.receipted_id.as_deref().filter(|id| !id.is_empty());
-    let id = given.or_else(|| of_text("id")).unwrap_or_default().to_owned();
+    let in_text = of_text("id").filter(|id| given != Some(*id));
+    let ids = given.into_iter().chain(in_text).map(str::to_owned).collect();
     let end = sm.state.and_then(end_of_state).or_else(|| end_of(state(text)?))?;
     let err = of_text("err").or_else(|| of_text("error")).filter(|err| err.chars().any(|c| c != '0'));
     let code = err.and_then(code_of).or(sm.network_error.map(u32::from).filter(|code| *code != 0));
@@ -181,7 +183,7 @@ pub(crate) fn read(sm: &Sm, text: &str) -> Option<Read> {
             None => end.words().to_owned(),
         }
     });
-    Some(Read { id, delivered: end == End::Delivered, code, words })
+    Some(Read { ids, delivered: end == End::Delivered, code, words })
 }
 
 #[cfg(test)]
@@ -267,7 +269,8 @@ mod tests {
 
     #[test]
     fn fields_are_found_whatever_stands_around_them() {
-        let r = |id: &str| Some(Read { id: id.into(), delivered: true, code: None, words: None });
+        let r = |id: &str| Some(Read { ids: vec![id.into()], delivered: true, code: None, words: None });
+        let none = Some(Read { ids: Vec::new(), delivered: true, code: None, words: None });
         for text in [
             "id:123abc sub:001 dlvrd:001 submit date:2611241500 done date:2611241501 stat:DELIVRD err:000 text:Hi",
             "ID:123abc STAT:DELIVRD ERR:000",
@@ -287,8 +290,8 @@ mod tests {
             assert_eq!(of(&format!("id:{id} sub:001 stat:DELIVRD")), r(id));
             assert_eq!(of(&format!("id: {id} stat: DELIVRD")), r(id));
         }
-        assert_eq!(of("id:sub:001 stat:DELIVRD"), r(""));
-        assert_eq!(of("id: stat:DELIVRD"), r(""));
+        assert_eq!(of("id:sub:001 stat:DELIVRD"), none);
+        assert_eq!(of("id: stat:DELIVRD"), none);
     }
 
     #[test]
@@ -300,10 +303,13 @@ mod tests {
             ..Sm::default()
         };
         let read_1 = read(&sm, "id:text stat:DELIVRD err:000").unwrap();
-        assert_eq!((read_1.id.as_str(), read_1.delivered, read_1.code), ("tlv", false, Some(9)));
+        assert_eq!((read_1.delivered, read_1.code), (false, Some(9)));
+        assert_eq!(read_1.ids, ["tlv", "text"]);
+        assert_eq!(read(&sm, "id:tlv stat:DELIVRD err:000").unwrap().ids, ["tlv"]);
+        assert_eq!(read(&sm, "").unwrap().ids, ["tlv"]);
         let sm =
             Sm { receipted_id: Some(String::new()), state: Some(MessageState::Enroute), ..Sm::default() };
-        assert_eq!(read(&sm, "id:text stat:DELIVRD").unwrap().id, "text");
+        assert_eq!(read(&sm, "id:text stat:DELIVRD").unwrap().ids, ["text"]);
     }
 
     #[test]

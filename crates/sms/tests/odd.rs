@@ -43,9 +43,10 @@ fn deliver_receipt(line: &Line, pdu: &Pdu, id: &str, tlvs: &[u8]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn odd_receipts_are_acknowledged_and_counted() {
     type Odd = (&'static str, fn(&str) -> Vec<u8>);
-    let odd: [Odd; 7] = [
+    let odd: [Odd; 8] = [
         ("an id without its closing zero", |id| tlv(0x1E, id.as_bytes())),
         ("an empty id", |_| tlv(0x1E, b"\0")),
+        ("an id of the SMSC's own", |id| tlv(0x1E, format!("own-{id}\0").as_bytes())),
         ("a network_error_code of 4", |_| tlv(0x423, b"\x03\0\0\x01")),
         ("a message_state of 2", |_| tlv(0x427, b"\0\x02")),
         ("a cut parameter", |_| vec![0, 0x1E, 0, 40, b'a', b'b']),

@@ -294,8 +294,9 @@ impl Fate {
 pub struct Receipt {
     /// The route it came on.
     pub route: RouteId,
-    /// The id as the SMSC spells it; empty where it gives none.
-    pub id: String,
+    /// The ids that it names, as the SMSC spells them; the first goes before the second, and further ones are not
+    /// looked at. None where it gives none.
+    pub ids: Vec<String>,
     /// The recipient, as far as the address tells whom.
     pub from: Address,
     /// The sender.

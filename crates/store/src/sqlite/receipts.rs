@@ -2,13 +2,18 @@
 //!
 //! A receipt is matched by its id, within its own route, whatever its addresses say: in the exact spelling of the
 //! answer, otherwise ignoring case and leading zeros, otherwise in another base. Number and sender only choose where
-//! several messages have the id. A receipt without a known id may match a delivery that has none (In doubt), if route,
-//! sender and number fit that delivery alone and nothing else is on its way to that number.
+//! several messages have the id. Where a receipt names two ids, the second is tried where the first finds nothing, or
+//! only a message to another number; it proves less, so the number must not contradict it. A receipt without a known id
+//! may match a delivery that has none (In doubt), if route, sender and number fit that delivery alone and nothing else
+//! is on its way to that number.
 //!
 //! The hot path uses plain look-ups and updates by primary key: `RETURNING` builds a table for its one row and took
 //! longer than the update itself.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, hash_map::Entry},
+};
 
 use campaign::{Address, Outcome, RouteId, SkipReason};
 use jiff::SignedDuration;
@@ -25,6 +30,9 @@ const EARLY_RECEIPT: SignedDuration = SignedDuration::from_mins(10);
 /// The most messages with one id to look at. An SMSC that gives all of them the same id is matched by number. The
 /// statements have this number as a literal: SQLite prepares them anew each time a limit is bound.
 const MOST_ALIKE: usize = 32;
+
+/// The most ids of one receipt to look for: that of its parameter, and that of its text.
+const MOST_IDS: usize = 2;
 
 /// A delivery's row, as far as news concern it.
 pub(super) struct Standing {
@@ -65,6 +73,11 @@ impl Found {
     fn is_our_own(&self) -> bool {
         self.place.0 == 0
     }
+
+    /// Whether the addresses of a receipt do not say that it is about another number.
+    fn is_not_contradicted(&self, receipt: &Receipt) -> bool {
+        self.fits(receipt) > 0 || !tells(receipt)
+    }
 }
 
 impl Turn<'_> {
@@ -83,7 +96,7 @@ impl Turn<'_> {
                         let address = |text| Address { ton: 0, text };
                         Ok(Receipt {
                             route: RouteId(route),
-                            id: r.get(0)?,
+                            ids: vec![r.get(0)?],
                             from: address(r.get(1)?),
                             to: address(r.get(2)?),
                             delivered: r.get(3)?,
@@ -107,11 +120,13 @@ impl Turn<'_> {
     }
 
     fn drop_early(&self, route: i64, id: &str, receipt: &Receipt) -> Result<()> {
-        self.c
-            .prepare_cached(
-                "DELETE FROM early_receipt WHERE route_id = ?1 AND id = ?2 AND spelling = ?3 AND source = ?4",
-            )?
-            .execute((route, id, &receipt.id, &receipt.from.text))?;
+        for spelling in &receipt.ids {
+            self.c
+                .prepare_cached(
+                    "DELETE FROM early_receipt WHERE route_id = ?1 AND id = ?2 AND spelling = ?3 AND source = ?4",
+                )?
+                .execute((route, id, spelling, &receipt.from.text))?;
+        }
         Ok(())
     }
 
@@ -251,24 +266,31 @@ impl Turn<'_> {
 
     /// The message that a receipt belongs to, and the id that it is found by.
     fn find<'r>(&self, receipt: &'r Receipt) -> Result<Option<(Found, Cow<'r, str>)>> {
-        let id = spelling(&receipt.id);
-        if id.is_empty() {
-            return Ok(None);
-        }
-        let own = folded(id);
-        let mut known = self.known_by(&own, receipt)?;
-        if !known.is_empty() {
+        let (mut is_known, mut first) = (false, None);
+        for (at, id) in ids(receipt).enumerate() {
+            let own = folded(id);
+            let mut known = self.known_by(&own, receipt)?;
+            is_known |= !known.is_empty();
             if known.len() > 1 && known.iter().any(|k| k.is_spelt(id, &own)) {
                 known.retain(|k| k.is_spelt(id, &own));
             }
-            return Ok(self.choose(known, receipt)?.map(|known| (known, own)));
+            match self.choose(known, receipt)? {
+                Some(known) if known.is_not_contradicted(receipt) => return Ok(Some((known, own))),
+                Some(known) if at == 0 => first = Some((known, own)),
+                _ => {}
+            }
+        }
+        if is_known {
+            return Ok(first);
         }
         let (mut known, mut found_by) = (Vec::new(), HashMap::new());
-        for other in in_another_base(id) {
+        for other in ids(receipt).flat_map(in_another_base) {
             for k in self.known_by(&other, receipt)? {
                 // Digits that can be read in two bases prove less: the number must not contradict them.
-                if k.fits(receipt) > 0 || !tells(receipt) {
-                    found_by.insert(k.place, other.clone());
+                if k.is_not_contradicted(receipt)
+                    && let Entry::Vacant(new) = found_by.entry(k.place)
+                {
+                    new.insert(other.clone());
                     known.push(k);
                 }
             }
@@ -308,8 +330,9 @@ impl Turn<'_> {
                 .prepare_cached("DELETE FROM early_receipt WHERE at < ?1")?
                 .execute([self.now - EARLY_RECEIPT.as_millis() as i64])?;
         }
-        let id = spelling(&receipt.id);
-        if !id.is_empty() {
+        // Once one of its ids has found the message, what waits under the other can find none but to the same number,
+        // until it is swept.
+        for id in ids(receipt) {
             self.c
                 .prepare_cached(
                     "INSERT INTO early_receipt VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
@@ -328,6 +351,11 @@ impl Turn<'_> {
         }
         Ok(())
     }
+}
+
+/// The ids of a receipt in the order in which they are looked for, as they are compared.
+fn ids(receipt: &Receipt) -> impl Iterator<Item = &str> {
+    receipt.ids.iter().map(|id| spelling(id)).filter(|id| !id.is_empty()).take(MOST_IDS)
 }
 
 /// Whether the addresses of a receipt say whom it is about.

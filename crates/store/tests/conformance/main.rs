@@ -160,7 +160,7 @@ fn international(number: Msisdn) -> Address {
 fn receipt(w: &World, id: &str, number: Msisdn, delivered: bool) -> Receipt {
     Receipt {
         route: w.data.route,
-        id: id.into(),
+        ids: vec![id.into()],
         from: international(number),
         to: Address::international("12025550100"),
         delivered,

@@ -76,6 +76,54 @@ async fn the_very_spelling_goes_before_the_same_letters_and_these_before_another
 }
 
 #[tokio::test]
+async fn of_two_ids_the_second_counts_where_the_first_finds_nothing_to_that_number() {
+    // 0x10 is 16. Nobody has the place 9.
+    for (sent_as, said, to, hit) in [
+        (["a", "b"], &["own-7", "b"][..], 1, Some(1)),
+        (["a", "b"], &["b", "own-7"], 1, Some(1)),
+        (["a", "b"], &["", "b"], 1, Some(1)),
+        // The SMSC's own id happens to be another message's.
+        (["a", "b"], &["a", "b"], 1, Some(1)),
+        // The first id alone is enough, the second is not.
+        (["a", "b"], &["a", "own-7"], 9, Some(0)),
+        (["a", "b"], &["a", "b"], 9, Some(0)),
+        (["a", "b"], &["own-7", "b"], 9, None),
+        (["10", "b"], &["own-7", "16"], 0, Some(0)),
+        (["10", "16"], &["own-7", "16"], 1, Some(1)),
+        (["a", "b"], &["own-7", "own-8", "b"], 1, None),
+        (["a", "b"], &[], 1, None),
+    ] {
+        let (w, id, numbers) = World::with_fates(&[sent(sent_as[0]), sent(sent_as[1])]).await;
+        let to = numbers.get(to).copied().unwrap_or(number(999));
+        let ids = said.iter().map(|id| (*id).to_owned()).collect();
+        w.hear(vec![Receipt { ids, ..receipt(&w, "", to, true) }]).await;
+        for (at, number) in numbers.iter().enumerate() {
+            let expected = if hit == Some(at) { "delivered" } else { "sent" };
+            assert_eq!(w.outcome(id, *number).await.0, expected, "{sent_as:?} {said:?} {at}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_early_receipt_with_two_ids_waits_under_both() {
+    let w = World::with(3).await;
+    let id = w.scheduled(r#"[{"now":true}]"#).await;
+    let claims = w.claim(id, 100).await;
+    let recipients =
+        || claims.iter().flat_map(|claim| (0..claim.recipients.len()).map(move |at| (claim, at)));
+    let of = |said: [&str; 2], place: usize| {
+        let (claim, at) = recipients().nth(place).unwrap();
+        let ids = said.map(str::to_owned).to_vec();
+        Receipt { ids, ..receipt(&w, "", claim.recipients[at].number, true) }
+    };
+    w.hear(vec![of(["own-0", "a"], 0), of(["b", "own-1"], 1), of(["own-2", "own-3"], 2)]).await;
+    let settled = recipients().zip(["a", "b", "c"]).map(|((claim, at), id)| settle(claim, at, sent(id)));
+    w.cycle(Cycle { settled: settled.collect(), ..Cycle::default() }).await;
+    w.data.assert_sound().await;
+    assert_eq!(w.totals(id).await, fixture::totals([("delivered", 2), ("sent", 1)]));
+}
+
+#[tokio::test]
 async fn an_id_alone_is_enough_and_the_number_chooses_where_several_have_it() {
     let nowhere = |w: &World, id: &str| Receipt {
         from: Address::default(),
@@ -187,7 +235,7 @@ async fn what_is_in_doubt_is_found_by_route_sender_and_number_where_it_fits_alon
     w.hear(vec![other_sender(&w, numbers[0]), receipt(&w, "?", number(999), true)]).await;
     assert_eq!(w.totals(id).await, fixture::totals([("in_doubt", 2), ("sent", 1)]));
     // With an id that no message has, and with none; a message accepted without an id is found likewise.
-    let undelivered = Receipt { id: String::new(), ..receipt(&w, "", numbers[1], false) };
+    let undelivered = Receipt { ids: Vec::new(), ..receipt(&w, "", numbers[1], false) };
     w.hear(vec![receipt(&w, "?", numbers[0], true), undelivered, receipt(&w, "??", numbers[2], true)]).await;
     assert_eq!(w.outcome(id, numbers[0]).await, ("delivered", None));
     let words = Some("the network could not deliver it".to_owned());
