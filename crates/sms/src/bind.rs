@@ -29,10 +29,11 @@ const READ_AT_ONCE: usize = 256;
 /// How long the last octets of a connection may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Why a session ended, and whether its bind lasted.
+/// Why a session ended, whether its bind lasted, and from when to when it was up.
 struct Ended {
     why: String,
     lasted: bool,
+    up: (Instant, Instant),
 }
 
 pub(crate) struct Bind {
@@ -59,24 +60,38 @@ impl Bind {
             let role = self.role;
             match self.idle(connect(&shared.config, role)).await {
                 Ok((reader, writer)) => {
-                    shared.say(self.at, RouteState::Connected);
-                    let Ended { why, lasted } = self.run(reader, writer).await;
+                    shared.came_up(self.at);
+                    let Ended { why, lasted, up } = self.run(reader, writer).await;
                     tracing::warn!(route = %shared.id, bind = self.at, why = why.as_str(), "connection ended");
-                    shared.uses(self.at, 0);
-                    shared.note_trouble(why);
-                    shared.say(self.at, RouteState::Connecting);
+                    shared.went_down(self.at, RouteState::Connecting, why);
                     if lasted {
                         backoff = FIRST_BACKOFF;
                     }
+                    self.idle(tokio::time::sleep(FIRST_BACKOFF)).await;
+                    self.make_room(up).await;
+                    self.idle(tokio::time::sleep(backoff.saturating_sub(FIRST_BACKOFF))).await;
                 }
                 Err((state, why)) => {
-                    shared.note_trouble(why);
-                    shared.say(self.at, state);
+                    shared.went_down(self.at, state, why);
+                    self.idle(tokio::time::sleep(backoff)).await;
                 }
             }
-            self.idle(tokio::time::sleep(backoff)).await;
             backoff = (backoff * 2).min(LONGEST_BACKOFF);
         }
+    }
+
+    /// Stays away for a time where the far end ends one bind for another.
+    async fn make_room(&mut self, up: (Instant, Instant)) {
+        let Some(rest) = self.shared.rest(self.at, up) else { return };
+        let words = format!(
+            "the far end ends a connection whenever another one of this route binds: it allows fewer than {}; this one \
+             waits {} seconds",
+            self.shared.binds(),
+            rest.as_secs()
+        );
+        tracing::warn!(route = %self.shared.id, bind = self.at, rest = rest.as_secs(), "too many binds");
+        self.shared.note_trouble(words);
+        self.idle(tokio::time::sleep(rest)).await;
     }
 
     /// Waits for `what`. Fences of a bind without a connection hold at once.
@@ -155,10 +170,11 @@ impl Bind {
             }
         };
         let lasted = began.elapsed() >= LASTING || s.was_accepted_from();
+        let up = (began, s.unbinding_since().unwrap_or_else(Instant::now));
         // The far end sees the connection close before anyone is told that nothing more will come.
         drop((read, write));
         s.end(&why);
-        Ended { why, lasted }
+        Ended { why, lasted, up }
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod bind;
 mod connect;
+mod crowd;
 mod flight;
 mod frame;
 mod hear;

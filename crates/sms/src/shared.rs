@@ -8,12 +8,18 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU16, AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use campaign::{CampaignId, RouteId};
 use engine::{Batch, OptOuts, Report, Reports, RouteState, SmppConfig, Trouble};
 use jiff::Timestamp;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot},
+    time::Instant,
+};
+
+use crate::crowd::Crowd;
 
 /// The most receipts and replies of a route to hold unstored: beyond that its far end is not read from.
 const ROOM: usize = 2_000;
@@ -47,6 +53,7 @@ struct Inner {
     queue: VecDeque<Batch>,
     states: Vec<RouteState>,
     trouble: Option<Trouble>,
+    crowd: Crowd,
 }
 
 impl Shared {
@@ -59,8 +66,12 @@ impl Shared {
         (senders, receivers): (usize, usize),
     ) -> Self {
         let binds = senders + receivers;
-        let inner =
-            Inner { queue: VecDeque::new(), states: vec![RouteState::Connecting; binds], trouble: None };
+        let inner = Inner {
+            queue: VecDeque::new(),
+            states: vec![RouteState::Connecting; binds],
+            trouble: None,
+            crowd: Crowd::new(senders, binds),
+        };
         Self {
             config,
             id,
@@ -143,6 +154,11 @@ impl Shared {
         self.used[bind].store(unanswered, Ordering::Relaxed);
     }
 
+    /// How many binds the route has.
+    pub(crate) fn binds(&self) -> usize {
+        self.used.len()
+    }
+
     pub(crate) fn used(&self) -> u32 {
         self.used.iter().map(|used| used.load(Ordering::Relaxed)).sum()
     }
@@ -154,6 +170,25 @@ impl Shared {
 
     pub(crate) fn trouble(&self) -> Option<Trouble> {
         self.lock().trouble.clone()
+    }
+
+    /// A bind is up.
+    pub(crate) fn came_up(&self, bind: usize) {
+        self.lock().crowd.came_up(bind, Instant::now());
+        self.say(bind, RouteState::Connected);
+    }
+
+    /// A bind is no longer up, or did not come up.
+    pub(crate) fn went_down(&self, bind: usize, state: RouteState, why: String) {
+        self.lock().crowd.went_down(bind);
+        self.uses(bind, 0);
+        self.note_trouble(why);
+        self.say(bind, state);
+    }
+
+    /// How long a bind that was up from one time to another should stay away for its siblings ([`Crowd::rest`]).
+    pub(crate) fn rest(&self, bind: usize, up: (Instant, Instant)) -> Option<Duration> {
+        self.lock().crowd.rest(bind, up)
     }
 
     /// Sets a bind's state. Batches that wait for a route with no bind that sends go back at once.

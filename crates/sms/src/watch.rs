@@ -90,6 +90,11 @@ impl Session<'_> {
         self.unbinding.is_some()
     }
 
+    /// When the SMSC asked to end the session, if it did.
+    pub(crate) fn unbinding_since(&self) -> Option<Instant> {
+        self.unbinding.as_ref().map(|unbinding| unbinding.since)
+    }
+
     /// Whether the SMSC may have its answer to the unbind; queues that answer.
     pub(crate) fn has_unbound(&mut self) -> bool {
         let done = self.parts.is_empty() && self.unstored == 0;

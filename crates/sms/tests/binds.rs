@@ -1,0 +1,58 @@
+//! Binds as they come and go: nothing is lost with one, nothing goes out twice, and no far end is stormed.
+
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod peer;
+mod world;
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use campaign::Status;
+use peer::{BIND_TRX, Line, Peer, SUBMIT};
+use serde_json::json;
+use world::World;
+
+/// Nobody was written to twice.
+fn assert_nobody_twice(peer: &Peer) {
+    let mut numbers = HashSet::new();
+    for submit in peer.got(SUBMIT) {
+        let number = submit.submit().destination.2;
+        assert!(numbers.insert(number.clone()), "{number} was written to twice");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_route_settles_for_fewer_binds_where_each_new_one_ends_an_older() {
+    let newest: Mutex<Option<Line>> = Mutex::default();
+    let accepted = AtomicUsize::new(0);
+    let peer = Peer::start(move |line, pdu| match pdu.id {
+        BIND_TRX => {
+            line.behave(pdu);
+            if let Some(older) = newest.lock().unwrap().replace(line.clone()) {
+                older.cut();
+            }
+        }
+        SUBMIT => line.accept(pdu, &format!("m{}", accepted.fetch_add(1, Ordering::SeqCst))),
+        _ => line.behave(pdu),
+    })
+    .await;
+    let route = json!({"port": peer.port, "binds": 2, "window": 4, "rate_per_second": 200});
+    let mut w = World::with(1_000, route).await;
+    let id = w.schedule("Hello").await;
+    w.turn_until(id, |status, _| status == Status::Completed).await;
+    let totals = w.data.store.campaign(id).await.unwrap().sum();
+    let in_doubt = fixture::count(totals, "in_doubt");
+    assert_eq!(fixture::count(totals, "sent") + in_doubt, 1_000, "{totals:?}");
+    // At five seconds, and a new connection each 0.2 s, there would be some 25.
+    assert!(peer.connections() <= 6 && in_doubt <= 16, "{} {totals:?}", peer.connections());
+    let words = w.engine.handle().route(w.data.route).unwrap().trouble().unwrap().words;
+    assert!(words.contains("allows fewer than 2"), "{words}");
+    assert_nobody_twice(&peer);
+    w.data.assert_sound().await;
+}
