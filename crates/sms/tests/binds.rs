@@ -11,12 +11,24 @@ use std::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use campaign::Status;
+use engine::Route;
 use peer::{BIND_TRX, Line, Peer, SUBMIT};
-use serde_json::json;
+use serde_json::{Value, json};
+use sms::SmppRoute;
 use world::World;
+
+/// A route by itself, whose reports the test reads.
+fn alone(settings: Value) -> (SmppRoute, tokio::sync::mpsc::UnboundedReceiver<engine::Report>) {
+    let usual = json!({"name": "R", "kind": "smpp", "host": "127.0.0.1", "system_id": "us"});
+    let config: engine::RouteConfig = serde_json::from_value(fixture::with(usual, settings)).unwrap();
+    let (reports, reported) = tokio::sync::mpsc::unbounded_channel();
+    let id = campaign::RouteId(1);
+    (SmppRoute::start(id, fixture::smpp(&config), reports, engine::OptOuts::default()), reported)
+}
 
 /// Nobody was written to twice.
 fn assert_nobody_twice(peer: &Peer) {
@@ -25,6 +37,21 @@ fn assert_nobody_twice(peer: &Peer) {
         let number = submit.submit().destination.2;
         assert!(numbers.insert(number.clone()), "{number} was written to twice");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bind_without_an_answer_is_given_up_after_the_time_of_the_route() {
+    let silent = Peer::start(|_, _| {}).await;
+    let (route, _reported) = alone(json!({"port": silent.port, "bind_timeout": "PT1S"}));
+    let end = Instant::now() + Duration::from_secs(8);
+    while silent.got(BIND_TRX).len() < 2 {
+        assert!(Instant::now() < end, "{:?}", route.trouble());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let binds = silent.got(BIND_TRX);
+    let apart = binds[1].at.duration_since(binds[0].at);
+    assert!((Duration::from_secs(1)..Duration::from_secs(4)).contains(&apart), "{apart:?}");
+    assert_eq!(route.trouble().unwrap().words, "no answer within 1 seconds");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
