@@ -1,4 +1,4 @@
-//! One bind: connects, runs a session to its end, and begins again.
+//! One bind: connects, runs a session to its end, and begins again, even where a fault of ours ended it.
 
 use std::{pin::Pin, sync::Arc, task::Poll, time::Duration};
 
@@ -12,7 +12,8 @@ use tokio::{
 };
 
 use crate::{
-    connect::{Reader, Role, Writer, connect},
+    connect::{Failed, Reader, Role, Writer, connect},
+    fault,
     session::Session,
     shared::{Fence, Shared},
 };
@@ -57,11 +58,9 @@ impl Bind {
         let mut backoff = FIRST_BACKOFF;
         loop {
             let shared = self.shared.clone();
-            let role = self.role;
-            match self.idle(connect(&shared.config, role)).await {
-                Ok((reader, writer)) => {
-                    shared.came_up(self.at);
-                    let Ended { why, lasted, up } = self.run(reader, writer).await;
+            // What the binds share is sound after a panic: nothing is left half done under its lock.
+            match fault::contained(self.connection()).await {
+                Ok(Ok(Ended { why, lasted, up })) => {
                     tracing::warn!(route = %shared.id, bind = self.at, why = why.as_str(), "connection ended");
                     shared.went_down(self.at, RouteState::Connecting, why);
                     if lasted {
@@ -71,13 +70,27 @@ impl Bind {
                     self.make_room(up).await;
                     self.idle(tokio::time::sleep(backoff.saturating_sub(FIRST_BACKOFF))).await;
                 }
-                Err((state, why)) => {
+                Ok(Err((state, why))) => {
                     shared.went_down(self.at, state, why);
+                    self.idle(tokio::time::sleep(backoff)).await;
+                }
+                Err(words) => {
+                    tracing::error!(route = %shared.id, bind = self.at, panic = words.as_str(), "a bind panicked");
+                    let why = format!("a fault of this program: {words}");
+                    shared.went_down(self.at, RouteState::Connecting, why);
                     self.idle(tokio::time::sleep(backoff)).await;
                 }
             }
             backoff = (backoff * 2).min(LONGEST_BACKOFF);
         }
+    }
+
+    /// Connects, and runs the connection to its end.
+    async fn connection(&mut self) -> Result<Ended, Failed> {
+        let (shared, role) = (self.shared.clone(), self.role);
+        let (reader, writer) = self.idle(connect(&shared.config, role)).await?;
+        shared.came_up(self.at);
+        Ok(self.run(reader, writer).await)
     }
 
     /// Stays away for a time where the far end ends one bind for another.

@@ -2,7 +2,8 @@
 //! `hear`.
 //!
 //! Keeps: a message is checked for opt-outs and for its time when it is encoded, and again whenever the socket did not
-//! take it at once, so that nothing comes between the check and the write. Whole windows are still one write.
+//! take it at once, so that nothing comes between the check and the write. Whole windows are still one write. However
+//! a session ends, by a panic too, every message that it took is reported.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -37,7 +38,8 @@ const MOST_OWED: usize = 2 * MOST_UNWRITTEN;
 /// A batch and how far it is written; and the next message's PDUs while the window has no room for them yet.
 pub(crate) struct Current {
     pub(crate) batch: Batch,
-    parameters: Parameters,
+    /// Made with the first message.
+    parameters: Option<Parameters>,
     pub(crate) at: usize,
     next: Option<Vec<SubmitSm>>,
 }
@@ -114,10 +116,16 @@ impl<'a> Session<'a> {
         number
     }
 
-    fn has_room(&self, pdus: usize) -> bool {
+    /// How many PDUs the window has room for.
+    fn room(&self) -> usize {
         // A text with more parts than the window is sent alone.
         let used = self.parts.len() + self.again.len();
-        used == 0 || used + pdus <= self.shared.config.window.max(1) as usize
+        let window = self.shared.config.window.max(1) as usize;
+        if used == 0 { usize::MAX } else { window.saturating_sub(used) }
+    }
+
+    fn has_room(&self) -> bool {
+        self.room() > 0
     }
 
     /// How much of the window is in use.
@@ -136,7 +144,7 @@ impl<'a> Session<'a> {
 
     /// Whether to hear of news from the queue: there is room, and nothing in hand.
     pub(crate) fn wants_more(&self) -> bool {
-        self.sends() && self.current.is_none() && self.has_room(1) && self.out.octets().len() < MOST_UNWRITTEN
+        self.sends() && self.current.is_none() && self.has_room() && self.out.octets().len() < MOST_UNWRITTEN
     }
 
     /// Whether there is room for what the far end may hand over; takes some if it can.
@@ -157,26 +165,21 @@ impl<'a> Session<'a> {
         }
         self.write_again();
         let mut now = None;
-        while self.has_room(1) && self.out.octets().len() < MOST_UNWRITTEN {
-            let Some(mut current) = self.current.take().or_else(|| {
-                let batch = self.shared.next()?;
-                let parameters = Parameters::of(&self.shared.config, &batch);
-                Some(Current { batch, parameters, at: 0, next: None })
-            }) else {
-                return;
-            };
+        while self.has_room() && self.out.octets().len() < MOST_UNWRITTEN {
+            if self.current.is_none() {
+                let Some(batch) = self.shared.next() else { return };
+                self.current = Some(Current { batch, parameters: None, at: 0, next: None });
+            }
             // One look at the clock for a window's worth, which is written together.
-            if *now.get_or_insert_with(Timestamp::now) >= current.batch.send_before {
-                self.shared.hand_back(&current.batch, current.at);
+            let now = *now.get_or_insert_with(Timestamp::now);
+            if let Some(late) = self.current.take_if(|c| now >= c.batch.send_before) {
+                self.shared.hand_back(&late.batch, late.at);
                 continue;
             }
-            let written = self.write_next(&mut current);
-            if current.at < current.batch.messages.len() {
-                self.current = Some(current);
-            }
-            if !written {
+            if !self.write_next() {
                 break;
             }
+            self.current.take_if(|c| c.at >= c.batch.messages.len());
         }
         // Another bind may have room for what is left.
         if self.shared.has_more() {
@@ -184,8 +187,11 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Writes the next message of a batch; `false` where the window has no room for all its parts.
-    fn write_next(&mut self, current: &mut Current) -> bool {
+    /// Writes the next message of the batch; `false` where the window has no room for all its parts.
+    fn write_next(&mut self) -> bool {
+        let room = self.room();
+        // The batch stays where it is, and the message in it until it is in flight: a panic loses neither.
+        let Some(current) = &mut self.current else { return false };
         let message = &current.batch.messages[current.at];
         let (job, seq) = (current.batch.job, message.seq);
         // A confirmation of an opt-out goes to the number that opted out.
@@ -199,9 +205,9 @@ impl<'a> Session<'a> {
         let pdus = if let Some(pdus) = current.next.take() {
             pdus
         } else {
-            match pdu::submit(&self.shared.config, &current.parameters, message, || {
-                self.shared.next_reference()
-            }) {
+            let config = &self.shared.config;
+            let common = current.parameters.get_or_insert_with(|| Parameters::of(config, &current.batch));
+            match pdu::submit(config, common, message, || self.shared.next_reference()) {
                 Ok(pdus) => pdus,
                 Err(e) => {
                     // ESME_RINVMSGLEN (SMPP 3.4 §5.1.3).
@@ -213,11 +219,10 @@ impl<'a> Session<'a> {
                 }
             }
         };
-        if !self.has_room(pdus.len()) {
+        if pdus.len() > room {
             current.next = Some(pdus);
             return false;
         }
-        current.at += 1;
         self.messages += 1;
         let number = message.number;
         let message = self.messages;
@@ -237,6 +242,7 @@ impl<'a> Session<'a> {
             written: now,
         };
         self.flights.insert(message, flight);
+        current.at += 1;
         for (part, pdu) in pdus.into_iter().enumerate() {
             let number = self.next();
             self.parts.insert(number, (message, part));
@@ -320,6 +326,10 @@ impl<'a> Session<'a> {
 
     /// Reports every message not yet reported: the connection is gone.
     pub(crate) fn end(mut self, why: &str) {
+        self.report_rest(why);
+    }
+
+    fn report_rest(&mut self, why: &str) {
         for (message, flight) in self.flights.drain() {
             let waiting = self.again.iter().filter(|a| a.message == message).count();
             self.shared.report(flight.lost(waiting, &self.shared.config.refusals, why));
@@ -327,9 +337,16 @@ impl<'a> Session<'a> {
         if let Some(current) = self.current.take() {
             self.shared.hand_back(&current.batch, current.at);
         }
-        for fenced in self.fences {
+        for fenced in self.fences.drain(..) {
             let _ = fenced.fence.done.send(());
         }
+    }
+}
+
+impl Drop for Session<'_> {
+    /// Finds something to report only where the session did not come to its own end.
+    fn drop(&mut self) {
+        self.report_rest("the connection ended before the answer");
     }
 }
 
@@ -342,6 +359,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::shared::Fence;
 
     fn number(seq: i64) -> Msisdn {
         Msisdn::from_digits(12_025_550_000 + seq)
@@ -362,6 +380,39 @@ mod tests {
             tlvs: Arc::default(),
             messages: messages.collect(),
         }
+    }
+
+    #[tokio::test]
+    async fn a_session_that_a_panic_ends_has_reported_all_that_it_took() {
+        let route =
+            json!({"name": "R", "kind": "smpp", "host": "h", "port": 1, "system_id": "us", "window": 3});
+        let RouteKind::Smpp(config) = engine::RouteConfig::read(route).unwrap().kind else { panic!() };
+        let (reports, mut reported) = mpsc::unbounded_channel();
+        let shared = Shared::new(RouteId(1), *config, reports, engine::OptOuts::default(), (1, 0));
+        shared.came_up(0);
+        shared.queue(claim(1, 0..5, "2999-01-01T00:00:00Z"));
+        let (done, mut stopped) = tokio::sync::oneshot::channel();
+        let ended = crate::fault::contained(async {
+            let mut s = Session::new(&shared, Role::Transceiver, mpsc::unbounded_channel().0);
+            s.fill();
+            s.fence(Fence { campaign: CampaignId(2), done });
+            panic!("in the middle of something");
+        });
+        assert_eq!(ended.await.map(|()| 0), Err("in the middle of something".to_owned()));
+        let mut heard = Vec::new();
+        while let Ok(report) = reported.try_recv() {
+            match report {
+                Report::Result { seq, attempt: Attempt::Lost { .. }, .. } => {
+                    heard.push(format!("lost {seq}"));
+                }
+                Report::Unwritten { from_seq, .. } => heard.push(format!("back from {from_seq}")),
+                Report::State => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        heard.sort();
+        assert_eq!(heard, ["back from 3", "lost 0", "lost 1", "lost 2"]);
+        assert_eq!(stopped.try_recv(), Ok(()));
     }
 
     #[tokio::test]

@@ -8,14 +8,15 @@ mod world;
 use std::{
     collections::HashSet,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use campaign::Status;
-use engine::Route;
+use campaign::{CampaignId, ClaimId, Msisdn, Sender, Status};
+use engine::{Attempt, Batch, Job, Outgoing, Report, Route, RouteState};
+use jiff::Timestamp;
 use peer::{BIND_TRX, Line, Peer, SUBMIT};
 use serde_json::{Value, json};
 use sms::SmppRoute;
@@ -82,4 +83,79 @@ async fn a_route_settles_for_fewer_binds_where_each_new_one_ends_an_older() {
     assert!(words.contains("allows fewer than 2"), "{words}");
     assert_nobody_twice(&peer);
     w.data.assert_sound().await;
+}
+
+/// Messages to the places `seqs` of an audience, under a claim.
+fn batch(claim: i64, seqs: std::ops::Range<i64>) -> Batch {
+    let messages = seqs.map(|seq| Outgoing {
+        seq,
+        sender: Arc::new(Sender::Number("12025550100".into())),
+        number: Msisdn::from_digits(12_025_550_000 + seq),
+        text: "Hello".into(),
+    });
+    Batch {
+        job: Job::Claim { campaign: CampaignId(1), claim: ClaimId(claim) },
+        send_before: Timestamp::now() + jiff::SignedDuration::from_hours(1),
+        purpose: "".into(),
+        validity: None,
+        tlvs: Arc::default(),
+        messages: messages.collect(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bind_that_fails_within_has_its_messages_accounted_for_and_begins_anew() {
+    let peer = Peer::each(|line, pdu, n| {
+        if n > 3 {
+            line.accept(pdu, &format!("m{n}"));
+        }
+    })
+    .await;
+    let (route, mut reported) = alone(json!({"port": peer.port, "window": 10}));
+    let connected = async || {
+        let end = Instant::now() + Duration::from_secs(10);
+        while route.state() != RouteState::Connected {
+            assert!(Instant::now() < end, "{:?}", route.trouble());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    connected().await;
+    route.submit(batch(1, 0..3));
+    while peer.got(SUBMIT).len() < 3 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // No engine hands over an empty batch: the bind finds no message in it, and panics.
+    route.submit(batch(2, 0..0));
+    route.submit(batch(3, 10..20));
+    let mut news = Vec::new();
+    while news.len() < 4 {
+        match tokio::time::timeout(Duration::from_secs(5), reported.recv()).await.unwrap().unwrap() {
+            Report::Result { seq, attempt: Attempt::Lost { words }, .. } => {
+                news.push(format!("{seq} lost: {words}"));
+            }
+            Report::Unwritten { from_seq, .. } => news.push(format!("back from {from_seq}")),
+            Report::State => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    news.sort();
+    let lost = |seq: i64| format!("{seq} lost: the connection ended before the answer");
+    assert_eq!(news, [lost(0), lost(1), lost(2), "back from 10".into()]);
+    let words = route.trouble().unwrap().words;
+    assert!(words.starts_with("a fault of this program:"), "{words}");
+    // A Stop is answered, and the next messages leave on a new connection.
+    tokio::time::timeout(Duration::from_secs(5), route.fence(CampaignId(1))).await.unwrap();
+    connected().await;
+    route.submit(batch(4, 30..31));
+    let accepted = async {
+        loop {
+            if let Report::Result { seq, attempt: Attempt::Accepted { .. }, .. } =
+                reported.recv().await.unwrap()
+            {
+                return seq;
+            }
+        }
+    };
+    assert_eq!(tokio::time::timeout(Duration::from_secs(5), accepted).await.unwrap(), 30);
+    assert_eq!(peer.connections(), 2);
 }
