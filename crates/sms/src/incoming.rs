@@ -172,4 +172,48 @@ mod tests {
             let _ = trim::message_id(&body);
         }
     }
+
+    #[test]
+    fn the_esm_class_tells_receipts_from_replies_whatever_its_other_bits_say() {
+        let receipt: &[u8] = b"id:123 sub:001 dlvrd:001 submit date:2611241500 stat:DELIVRD err:000 text:Hi";
+        let with_header = |text: &[u8]| [&[5, 0, 3, 7, 2, 1][..], text].concat();
+        let kind = |esm_class: u8, octets: &[u8]| {
+            let sm = Sm { esm_class, octets: octets.to_vec(), ..Sm::default() };
+            match sm.read(RouteId(1), DefaultAlphabet::Gsm) {
+                Incoming::Receipt(receipt) => format!("receipt of {}", receipt.ids.join(", ")),
+                Incoming::Reply(Reply { text, part, .. }) => {
+                    format!("reply {text}{}", if part.is_some() { ", a part" } else { "" })
+                }
+                Incoming::Other => "other".to_owned(),
+            }
+        };
+        // SMPP 3.4 §5.2.12: bits 0 and 1 are the mode, 2 to 5 the type, 6 tells of a header, 7 of a reply path.
+        for (esm_class, octets, expected) in [
+            (0x04, receipt.to_vec(), "receipt of 123"),
+            (0x05, receipt.to_vec(), "receipt of 123"),
+            (0x07, receipt.to_vec(), "receipt of 123"),
+            (0x44, with_header(receipt), "receipt of 123"),
+            // It speaks of a header and has none.
+            (0x44, receipt.to_vec(), "receipt of 123"),
+            (0x84, receipt.to_vec(), "receipt of 123"),
+            (0xC7, with_header(receipt), "receipt of 123"),
+            // Not marked, and plainly one all the same.
+            (0x00, receipt.to_vec(), "receipt of 123"),
+            (0x80, receipt.to_vec(), "receipt of 123"),
+            // An intermediate notification.
+            (0x20, receipt.to_vec(), "other"),
+            (0x60, with_header(receipt), "other"),
+            // Marked as a receipt, and says nothing of a message's end.
+            (0x04, b"STOP".to_vec(), "other"),
+            (0x00, b"STOP".to_vec(), "reply STOP"),
+            (0x03, b"STOP".to_vec(), "reply STOP"),
+            (0x40, with_header(b"STOP"), "reply STOP, a part"),
+            (0x80, b"STOP".to_vec(), "reply STOP"),
+            (0xC3, with_header(b"STOP"), "reply STOP, a part"),
+            // An acknowledgement that a person wrote (type 4): their words count.
+            (0x10, b"STOP".to_vec(), "reply STOP"),
+        ] {
+            assert_eq!(kind(esm_class, &octets), expected, "{esm_class:#04x}");
+        }
+    }
 }

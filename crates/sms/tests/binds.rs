@@ -9,7 +9,7 @@ use std::{
     collections::HashSet,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -17,7 +17,7 @@ use std::{
 use campaign::{CampaignId, ClaimId, Msisdn, Sender, Status};
 use engine::{Attempt, Batch, Job, Outgoing, Report, Route, RouteState};
 use jiff::Timestamp;
-use peer::{BIND_TRX, Line, Peer, SUBMIT};
+use peer::{BIND_TRX, Line, Peer, SUBMIT, UNBIND};
 use serde_json::{Value, json};
 use sms::SmppRoute;
 use world::World;
@@ -158,4 +158,42 @@ async fn a_bind_that_fails_within_has_its_messages_accounted_for_and_begins_anew
     };
     assert_eq!(tokio::time::timeout(Duration::from_secs(5), accepted).await.unwrap(), 30);
     assert_eq!(peer.connections(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_one_of_two_binds_is_taken_down_all_are_accounted_for_and_nobody_is_written_to_twice() {
+    type Way = (&'static str, fn(&Line), bool);
+    let ways: [Way; 2] =
+        [("cut", |line| line.cut(), true), ("unbound", |line| _ = line.ask(UNBIND, b""), false)];
+    for (name, take_down, leaves_doubts) in ways {
+        let down = AtomicBool::new(false);
+        let peer = Peer::each(move |line, pdu, n| {
+            // The first line answers slowly, so that some answers are owed when it goes down.
+            if line.connection != 0 {
+                return line.accept(pdu, &format!("m{n}"));
+            }
+            if n >= 40 && !down.swap(true, Ordering::SeqCst) {
+                take_down(line);
+            }
+            let (line, pdu) = (line.clone(), pdu.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                line.accept(&pdu, &format!("m{n}"));
+            });
+        })
+        .await;
+        let route = json!({"port": peer.port, "binds": 2, "window": 10, "rate_per_second": 200});
+        let mut w = World::with(300, route).await;
+        let id = w.schedule("Hello").await;
+        w.turn_until_or(id, name, |status, _| status == Status::Completed).await;
+        let totals = w.data.store.campaign(id).await.unwrap().sum();
+        let in_doubt = fixture::count(totals, "in_doubt");
+        assert_eq!(fixture::count(totals, "sent") + in_doubt, 300, "{name}: {totals:?}");
+        // No more than a window.
+        assert!(in_doubt <= 10 && (in_doubt > 0) == leaves_doubts, "{name}: {totals:?}");
+        let used: HashSet<usize> = peer.got(SUBMIT).iter().map(|pdu| pdu.connection).collect();
+        assert_eq!((used.len(), peer.connections()), (3, 3), "{name}");
+        assert_nobody_twice(&peer);
+        w.data.assert_sound().await;
+    }
 }

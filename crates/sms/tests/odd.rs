@@ -13,7 +13,8 @@ use std::{
 use campaign::{RouteId, Status};
 use engine::{Report, RouteState};
 use peer::{
-    ANSWER, BIND_TRX, DATA_SM, DELIVER, ENQUIRE, Line, NACK, Pdu, Peer, SUBMIT, UNBIND, deliver, receipt, tlv,
+    ANSWER, BIND_TRX, DATA_SM, DELIVER, ENQUIRE, Line, NACK, OUTBIND, Pdu, Peer, SUBMIT, UNBIND, deliver,
+    receipt, tlv,
 };
 use serde_json::{Value, json};
 use sms::SmppRoute;
@@ -212,6 +213,7 @@ async fn what_nobody_asked_for_is_passed_over_and_what_is_unknown_is_refused() {
             line.say(SUBMIT | ANSWER, 0x0B, 0x7ABC_DEF1, &tlv(0x1D, b"no such number\0"));
             line.say(0x8000_0103, 0, 7, b"odd");
             line.say(0x102, 0, 7, b"\x01\x01odd\0\x01\x01odd\0");
+            line.say(OUTBIND, 0, 103, b"smsc\0secret\0");
             line.say(DELIVER, 0, 99, b"\x01\x02\x03\x04");
             line.say(DATA_SM, 0, 100, b"");
             line.say(DELIVER, 0, 101, &vec![7; 200_000]);
@@ -237,6 +239,7 @@ async fn what_nobody_asked_for_is_passed_over_and_what_is_unknown_is_refused() {
         peer.got(id).into_iter().find(|pdu| pdu.number == number).map(|pdu| pdu.status)
     };
     assert_eq!(answered(NACK, 98), Some(3), "unknown command");
+    assert!(peer.log().iter().all(|pdu| pdu.number != 103), "an outbind has no answer (SMPP 3.4 §4.1.7)");
     assert_eq!(answered(DELIVER | ANSWER, 99), Some(2), "deliver_sm without its fields");
     assert_eq!(answered(DATA_SM | ANSWER, 100), Some(2), "data_sm without its fields");
     assert_eq!(answered(DELIVER | ANSWER, 101), Some(2), "an endless deliver_sm");
@@ -299,6 +302,7 @@ async fn only_the_answer_to_the_bind_answers_it_and_refusals_are_in_words() {
     let refused = |status: u32| {
         move |line: &Line, pdu: &Pdu| {
             if pdu.id == BIND_TRX {
+                line.say(OUTBIND, 0, 76, b"smsc\0secret\0");
                 line.say(ENQUIRE, 0, 77, b"");
                 line.say(SUBMIT | ANSWER, 0, 1, b"x\0");
                 line.say(BIND_TRX | ANSWER, status, pdu.number, b"");
@@ -473,4 +477,63 @@ async fn a_campaign_goes_through_while_the_far_end_floods() {
     w.turn_until(id, |status, t| status == Status::Completed && fixture::count(t, "delivered") == 200).await;
     assert_eq!((peer.connections(), peer.got(SUBMIT).len()), (1, 200));
     w.data.assert_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_text_of_which_one_part_is_refused_has_failed_and_never_goes_out_again() {
+    // The recipient's fault, the sender's, the SMSC's queue, and a status that nobody knows; whichever part it is.
+    for (status, refused, words) in [
+        (0x45, 2, "partial: the SMSC refused the message"),
+        (0x0A, 1, "partial: the SMSC does not accept this sender"),
+        (0x08, 3, "partial: the SMSC has a system error"),
+        (0x0400, 2, "partial: the SMSC refused with command status 0x00000400"),
+    ] {
+        let peer = Peer::each(move |line, pdu, n| {
+            if pdu.submit().message[5] == refused {
+                return line.say(SUBMIT | ANSWER, status, pdu.number, b"");
+            }
+            let id = format!("m{n}");
+            line.accept(pdu, &id);
+            // What arrived of it does not make it delivered.
+            deliver_receipt(line, pdu, &id, b"");
+        })
+        .await;
+        let mut w = World::with(PEOPLE, to(peer.port)).await;
+        let id = w.schedule(&"y".repeat(400)).await;
+        w.turn_until(id, |status, _| status == Status::Completed).await;
+        while peer.got(DELIVER | ANSWER).len() < 2 * PEOPLE as usize {
+            w.turn().await;
+        }
+        let totals = w.data.store.campaign(id).await.unwrap().sum();
+        assert_eq!(totals, fixture::totals([("failed", PEOPLE)]), "{status:#x}");
+        let rows = w.data.store.deliveries(id, store::DeliveryFilter::default(), 100).await.unwrap().0;
+        assert!(rows.iter().all(|row| row.detail.as_deref() == Some(words)), "{rows:?}");
+        let mut parts: Vec<(String, u8)> =
+            peer.got(SUBMIT).iter().map(Pdu::submit).map(|sm| (sm.destination.2, sm.message[5])).collect();
+        parts.sort();
+        parts.dedup();
+        assert_eq!((parts.len(), peer.got(SUBMIT).len()), (3 * PEOPLE as usize, 3 * PEOPLE as usize));
+        w.data.assert_sound().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_queue_is_waited_for_and_nobody_gets_a_part_twice() {
+    for (name, text, throttled_part) in [("one part", "Hello".to_owned(), 0), ("three", "y".repeat(400), 2)] {
+        let asked = std::sync::Mutex::new(std::collections::HashSet::new());
+        let peer = Peer::each(move |line, pdu, n| {
+            let sm = pdu.submit();
+            let part = if sm.esm_class & 0x40 == 0 { 0 } else { sm.message[5] };
+            // ESME_RMSGQFUL, the first time.
+            if part == throttled_part && asked.lock().unwrap().insert(sm.destination.2) {
+                return line.say(SUBMIT | ANSWER, 0x14, pdu.number, b"");
+            }
+            line.accept(pdu, &format!("m{n}"));
+            deliver_receipt(line, pdu, &format!("m{n}"), b"");
+        })
+        .await;
+        all_delivered(name, &peer, &text).await;
+        let accepted = if throttled_part == 0 { PEOPLE } else { 3 * PEOPLE };
+        assert_eq!(peer.got(SUBMIT).len() as i64, accepted + PEOPLE, "{name}");
+    }
 }

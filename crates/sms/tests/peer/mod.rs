@@ -25,6 +25,7 @@ pub const SUBMIT: u32 = 4;
 pub const DELIVER: u32 = 5;
 pub const UNBIND: u32 = 6;
 pub const BIND_TRX: u32 = 9;
+pub const OUTBIND: u32 = 0xB;
 pub const ENQUIRE: u32 = 0x15;
 pub const DATA_SM: u32 = 0x103;
 
