@@ -168,9 +168,12 @@ pub struct Smsc {
     /// Throttles beyond this many messages a second.
     #[arg(long)]
     pub rate: Option<u32>,
-    /// Share of unknown numbers.
+    /// Share of numbers that it refuses.
     #[arg(long, default_value_t = 0.0, value_parser = share)]
     pub refused: f64,
+    /// The command status that it refuses them with, in decimal; left out: it does not know the number.
+    #[arg(long, default_value_t = simulator::UNKNOWN_NUMBER)]
+    pub refuse_with: u32,
     /// A sender that it refuses.
     #[arg(long)]
     pub refused_sender: Option<String>,

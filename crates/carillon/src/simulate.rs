@@ -50,6 +50,7 @@ pub async fn smsc(options: cli::Smsc) -> anyhow::Result<()> {
         answer_within: Duration::from_millis(options.answer_ms),
         rate_per_second: options.rate,
         refused: options.refused,
+        refuse_with: options.refuse_with,
         refused_sender: options.refused_sender,
         receipt_within: Duration::from_millis(options.receipt_ms),
         undelivered: options.undelivered,

@@ -10,4 +10,4 @@ mod profile;
 
 pub use carrier::{Record, Smsc};
 pub use phones::{PhoneProfile, Phones};
-pub use profile::Profile;
+pub use profile::{Profile, UNKNOWN_NUMBER};

@@ -8,6 +8,9 @@ use std::{
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use rusmpp::CommandStatus;
 
+/// `ESME_RINVDSTADR`: it does not know the number.
+pub const UNKNOWN_NUMBER: u32 = 0x0B;
+
 /// How an SMSC behaves. Shares are from 0 to 1. The default accepts everything at once and delivers all of it.
 #[derive(Debug, Clone)]
 pub struct Profile {
@@ -19,8 +22,10 @@ pub struct Profile {
     pub answer_within: Duration,
     /// The rate beyond which it answers `ESME_RTHROTTLED`, in messages a second.
     pub rate_per_second: Option<u32>,
-    /// Share of numbers that it does not know (`ESME_RINVDSTADR`).
+    /// Share of numbers that it refuses.
     pub refused: f64,
+    /// The command status that it refuses them with.
+    pub refuse_with: u32,
     /// A sender that it refuses (`ESME_RINVSRCADR`).
     pub refused_sender: Option<String>,
     /// The longest time from the answer to the receipt.
@@ -51,6 +56,7 @@ impl Default for Profile {
             answer_within: Duration::ZERO,
             rate_per_second: None,
             refused: 0.0,
+            refuse_with: UNKNOWN_NUMBER,
             refused_sender: None,
             receipt_within: Duration::ZERO,
             undelivered: 0.0,
@@ -99,7 +105,7 @@ impl Profile {
         let status = if self.refused_sender.as_deref() == Some(source) {
             CommandStatus::EsmeRinvsrcadr
         } else if refused {
-            CommandStatus::EsmeRinvdstadr
+            CommandStatus::from(self.refuse_with)
         } else {
             CommandStatus::EsmeRok
         };
@@ -135,8 +141,14 @@ mod tests {
         let fates: Vec<Fate> = (0..10_000).map(|i| profile.fate("x", &format!("1202555{i:04}"))).collect();
         let again: Vec<Fate> = (0..10_000).map(|i| profile.fate("x", &format!("1202555{i:04}"))).collect();
         assert_eq!(fates, again);
-        let refused = fates.iter().filter(|f| f.status == CommandStatus::EsmeRinvdstadr).count();
-        assert!((900..1_100).contains(&refused), "{refused}");
+        let refused =
+            |fates: &[Fate], status: u32| fates.iter().filter(|f| u32::from(f.status) == status).count();
+        let many = refused(&fates, UNKNOWN_NUMBER);
+        assert!((900..1_100).contains(&many), "{many}");
+        // The same numbers are refused with another status.
+        let profile = Profile { refuse_with: 0x0400, ..profile };
+        let others: Vec<Fate> = (0..10_000).map(|i| profile.fate("x", &format!("1202555{i:04}"))).collect();
+        assert_eq!((refused(&others, 0x0400), refused(&others, UNKNOWN_NUMBER)), (many, 0));
         let undelivered = fates.iter().filter(|f| f.receipt.as_ref().is_some_and(|r| !r.delivered)).count();
         assert!((1_600..2_000).contains(&undelivered), "{undelivered}");
     }

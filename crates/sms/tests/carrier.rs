@@ -259,6 +259,35 @@ async fn a_sender_that_is_refused_burns_nobody_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_share_that_is_refused_with_a_status_in_no_table_fails_alone_and_the_others_are_reached() {
+    // With this seed the first number is accepted: one that is refused before any other is left alone for a minute.
+    let profile = Profile { seed: 1, refused: 0.2, refuse_with: 0x0400, ..Profile::default() };
+    let smsc = Smsc::start(anywhere(), profile).await.unwrap();
+    let mut w = World::with(100, to(smsc.address().port())).await;
+    let id = w.schedule("Hello").await;
+    // Those who are refused are asked again after 5 s and 15 s.
+    let end = Instant::now() + Duration::from_secs(60);
+    while w.data.store.campaign(id).await.unwrap().status != Status::Completed {
+        assert!(Instant::now() < end);
+        w.turn().await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    w.turn_until(id, |status, t| status == Status::Completed && fixture::count(t, "sent") == 0).await;
+    let reached = smsc.accepted().len() as i64;
+    let totals = w.data.store.campaign(id).await.unwrap().sum();
+    assert_eq!(totals, fixture::totals([("delivered", reached), ("failed", 100 - reached)]));
+    assert!((5..50).contains(&(100 - reached)), "{reached}");
+    let refused: Vec<_> = smsc.records().into_iter().filter(|r| r.status != 0).collect();
+    assert!(refused.iter().all(|r| r.status == 0x0400), "{refused:?}");
+    // Each of them was asked three times.
+    assert_eq!(refused.len() as i64, 3 * (100 - reached));
+    let rows = w.data.store.deliveries(id, store::DeliveryFilter::default(), 100).await.unwrap().0;
+    let words: Vec<_> = rows.iter().filter_map(|row| row.detail.as_deref()).collect();
+    assert_eq!(words, vec!["the SMSC refused with command status 0x00000400"; words.len()]);
+    w.data.assert_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tls_holds_against_the_authority_that_the_route_names_and_no_other() {
     use tokio_rustls::{TlsAcceptor, rustls};
     let smsc = Smsc::start(anywhere(), Profile::default()).await.unwrap();
