@@ -78,7 +78,7 @@ async fn receipts_in_any_order_early_or_twice_are_counted_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_throttling_carrier_gets_everything_once_long_texts_whole() {
-    let profile = Profile { rate_per_second: Some(700), ..Profile::default() };
+    let profile = Profile { rate_per_second: Some(300), ..Profile::default() };
     let smsc = Smsc::start(anywhere(), profile).await.unwrap();
     let mut w = World::with(PEOPLE, to(smsc.address().port())).await;
     let id = w.schedule(&"A text of two parts, told twice. ".repeat(6)).await;
