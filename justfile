@@ -14,9 +14,9 @@ lint:
 faults:
     cargo test -p carillon --test faults
 
-# Fifty simulated weeks of faults, and an hour of a line that drops every three seconds.
+# Fifty simulated weeks of faults, of messages and of calls, and an hour of a line that drops every three seconds.
 week:
-    CARILLON_WEEKS=50 cargo test --release -p engine --test week
+    CARILLON_WEEKS=50 cargo test --release -p engine --test week --test calls_week
     CARILLON_MINUTES=60 cargo test --release -p engine --test simulated drops
 
 # Every table of docs/performance.md.

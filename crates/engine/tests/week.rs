@@ -452,29 +452,7 @@ async fn week(seed: u64) {
     week.assert_reached().await;
 }
 
-/// Prints the seed of a week that fails.
-struct Named(u64);
-
-impl Drop for Named {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("the week of seed {0} fails; CARILLON_SEED={0} replays it", self.0);
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_promise_holds_through_weeks_of_faults() {
-    let given = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seeds: Vec<u64> = match (given("CARILLON_SEED"), given("CARILLON_WEEKS")) {
-        (Some(seed), _) => vec![seed],
-        (None, Some(weeks)) => (0..weeks).collect(),
-        // Three seeds that never change, and two that nobody has seen.
-        (None, None) => vec![1, 2, 3, rand::rng().random(), rand::rng().random()],
-    };
-    for seed in seeds {
-        let named = Named(seed);
-        week(seed).await;
-        drop(named);
-    }
+    fixture::weeks(week).await;
 }
