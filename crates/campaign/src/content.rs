@@ -210,6 +210,14 @@ impl Content {
         }
     }
 
+    /// What a route's price is for, in words.
+    pub const fn priced_by(&self) -> &'static str {
+        match self {
+            Self::Sms(_) => "segment",
+            Self::Voice(_) => "minute",
+        }
+    }
+
     /// From when on no delivery begins any more; what is left then has expired.
     pub const fn until(&self) -> Option<Timestamp> {
         match self {

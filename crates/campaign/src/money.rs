@@ -23,6 +23,18 @@ impl Money {
     pub const fn times(self, n: i64) -> Self {
         Self(self.0.saturating_mul(n))
     }
+
+    /// What `seconds` cost at this price a minute, rounded up to a millionth.
+    #[must_use]
+    pub const fn for_seconds(self, seconds: i64) -> Self {
+        let whole = self.0.saturating_mul(seconds);
+        Self(whole / 60 + (whole % 60 != 0) as i64)
+    }
+
+    /// How many seconds this amount buys at a price a minute; none where they cost nothing.
+    pub const fn buys(self, per_minute: Self) -> Option<i64> {
+        if per_minute.0 == 0 { None } else { Some(self.0.saturating_mul(60) / per_minute.0) }
+    }
 }
 
 impl FromStr for Money {
@@ -118,6 +130,21 @@ impl<'de> Deserialize<'de> for Money {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn what_seconds_cost_and_what_an_amount_buys_agree() {
+        let money = |text: &str| text.parse::<super::Money>().unwrap();
+        assert_eq!(money("0.014").for_seconds(60), money("0.014"));
+        assert_eq!(money("0.01").for_seconds(6), money("0.001"));
+        assert_eq!(money("0.000001").for_seconds(1), money("0.000001"), "rounded up");
+        assert_eq!(money("1").buys(money("0.01")), Some(6_000));
+        assert_eq!(money("1").buys(money("0")), None);
+        for (amount, price) in [("3.21", "0.014"), ("0.5", "1.1"), ("100", "0.000007")] {
+            let (amount, price) = (money(amount), money(price));
+            let seconds = amount.buys(price).unwrap();
+            assert!(price.for_seconds(seconds) <= amount && price.for_seconds(seconds + 1) > amount);
+        }
+    }
+
     use super::*;
     use proptest::prelude::*;
 

@@ -6,6 +6,7 @@
 mod gather;
 mod hang_up;
 mod key;
+mod length;
 mod opt_out;
 mod play;
 mod prompt;
@@ -20,12 +21,14 @@ use std::{
     fmt,
 };
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::{Map, Value};
 
 pub use gather::{Asking, Gather};
 pub use hang_up::HangUp;
 pub use key::{BadKey, Key};
+pub use length::Span;
 pub use opt_out::OptOut;
 pub use play::Play;
 pub use prompt::{BadPrompt, Prompt};
@@ -37,6 +40,9 @@ pub use transfer::{Mode, Transfer, Transferring};
 
 use crate::{AudioId, Problem};
 use run::{Move, Phase, Then};
+
+/// The longest call, from answer to end: what goes on longer is hung up.
+pub const LONGEST_CALL: SignedDuration = SignedDuration::from_mins(10);
 
 /// The most steps of a script.
 const MOST_STEPS: usize = 100;
@@ -133,6 +139,16 @@ trait Kind {
 
     /// What makes `key` useless as a key that opts out wherever it is pressed, with the field that stands against it.
     fn takes(&self, _key: Key) -> Option<&'static str> {
+        None
+    }
+
+    /// How long a call stays in the step before it takes a way on; `prompts` is how long all its prompts sound.
+    fn stays(&self, _branch: &str, prompts: SignedDuration) -> Span {
+        Span::exactly(prompts)
+    }
+
+    /// How long a call stays in the step that ends in it; none where it always goes on.
+    fn ends(&self) -> Option<Span> {
         None
     }
 

@@ -39,7 +39,7 @@ const OUTCOMES: &[(&str, &str)] = &[
     ("engine/src/calls.rs", "what a call comes to"),
     ("voice/src/ledger.rs", "what is shown of a call"),
     ("engine/src/hand_over.rs", "what cannot be rendered comes to"),
-    ("store/src/sqlite/dispatch.rs", "what is noted with a result"),
+    ("store/src/sqlite/dispatch/settle.rs", "what is noted with a result"),
     ("store/src/sqlite/receipts.rs", "what a receipt tells"),
     ("store/src/sqlite/claim.rs", "who is skipped"),
     ("store/src/sqlite/recover.rs", "what a crash leaves in doubt"),

@@ -284,7 +284,15 @@ fn divide(
                 .is_none_or(|since| facts.now.duration_since(since) >= RATE_IS_TOLD_AFTER);
             if waited {
                 let full = port.calls && until.is_none();
-                let reason = if full { WaitingReason::CallsFull } else { WaitingReason::Rate };
+                let budget = demand.work.affordable.is_some_and(|most| {
+                    own.granted == 0
+                        && demand.work.definition.content.at_once().is_none_or(|own| most < own.get())
+                });
+                let reason = match (full, budget) {
+                    (true, true) => WaitingReason::Budget,
+                    (true, false) => WaitingReason::CallsFull,
+                    (false, _) => WaitingReason::Rate,
+                };
                 waiting::add(&mut demand.waits, reason, until);
             }
             // A campaign's own rate is not looked at with the route's.

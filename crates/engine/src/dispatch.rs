@@ -309,7 +309,7 @@ impl Engine {
             let own = &w.definition.content;
             let limit = Limit {
                 per_second: own.per_second().map(NonZeroU32::get),
-                at_once: own.at_once().map(NonZeroU32::get),
+                at_once: own.at_once().map(NonZeroU32::get).into_iter().chain(w.affordable).min(),
             };
             self.limits.set(Key::Campaign(w.id), limit, now);
             for (sender, rate) in w.senders.all().iter().filter(|(_, rate)| rate.is_some()) {

@@ -20,6 +20,8 @@ pub enum WaitingReason {
     Rate,
     /// As many calls are up as the route or the campaign allows.
     CallsFull,
+    /// The budget is spent, or the calls that are up may spend the rest of it.
+    Budget,
     /// The previous message was not sent long enough ago.
     EarlierMessage,
     /// The disk is nearly full: what is sent could not be recorded.

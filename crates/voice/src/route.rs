@@ -13,7 +13,10 @@ use std::{
     time::Duration,
 };
 
-use campaign::{CampaignId, Channel, script::Prompt};
+use campaign::{
+    CampaignId, Channel,
+    script::{LONGEST_CALL, Prompt},
+};
 use engine::{
     Attempt, Batch, CallEnd, CallReport, Calls, Live, OptOuts, OutgoingCall, Refusal, Report, Reports, Route,
     RouteState, SipCodec, SipConfig, SipTransport, Trouble,
@@ -34,8 +37,6 @@ use crate::{
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How long to wait before an agent that could not start is started again.
 const START_AGAIN: Duration = Duration::from_secs(5);
-/// The longest talk.
-const LONGEST: Duration = Duration::from_secs(600);
 /// How often calls that are not answered are looked at for an opt-out that came another way.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// What whoever opts out by the key hears.
@@ -267,7 +268,7 @@ impl Shared {
             to_user: self.config.dialed(call.number),
             caller_id: format!("+{}", call.caller_id.address().trim_start_matches('+')),
             ring_time: calls.ring_time.unsigned_abs(),
-            longest: LONGEST,
+            longest: LONGEST_CALL.unsigned_abs(),
             codecs: self.codecs.clone(),
             sound: SocketAddr::new(self.config.public_address.unwrap_or(address), session.port()),
             session: number,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::{Branch, Event, Key, Kind, Move, Phase, Prompt, StepId, Then};
+use super::{Branch, Event, Key, Kind, Move, Phase, Prompt, Span, StepId, Then};
 use crate::iso_duration;
 
 /// The most digits of one entry.
@@ -150,6 +150,15 @@ impl Kind for Gather {
             return Some("on");
         }
         self.has_several().then_some("gather.digits")
+    }
+
+    fn stays(&self, branch: &str, prompts: SignedDuration) -> Span {
+        let Asking { digits, timeout, tries, .. } = &self.gather;
+        let times = |time: SignedDuration, n: u32| time.saturating_mul(i32::try_from(n).unwrap_or(i32::MAX));
+        let silent = times(prompts.saturating_add(*timeout), *tries);
+        // Whoever presses keys may do so at once, or take all the time there is for each of them.
+        let slow = times(prompts.saturating_add(times(*timeout, *digits)), *tries);
+        if branch == "none" { Span { least: silent, most: slow } } else { Span::up_to(slow) }
     }
 
     fn enter(&self, phase: &mut Phase) -> Move {

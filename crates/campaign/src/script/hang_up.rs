@@ -1,8 +1,9 @@
 //! The step that ends a call.
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::{Branch, Event, Kind, Move, Phase, opt_out::Yes};
+use super::{Branch, Event, Kind, Move, Phase, Span, opt_out::Yes};
 
 /// Ends the call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +15,10 @@ pub struct HangUp {
 impl Kind for HangUp {
     fn branches(&self) -> Vec<Branch<'_>> {
         Vec::new()
+    }
+
+    fn ends(&self) -> Option<Span> {
+        Some(Span::exactly(SignedDuration::ZERO))
     }
 
     fn enter(&self, _phase: &mut Phase) -> Move {

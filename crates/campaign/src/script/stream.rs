@@ -1,8 +1,9 @@
 //! A step that hands the sound to a voice agent.
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::{Branch, Command, Event, Kind, Move, Phase, StepId};
+use super::{Branch, Command, Event, Kind, Move, Phase, Span, StepId};
 
 /// Passes the sound to and from a voice agent until that is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,11 @@ impl Kind for Stream {
 
     fn misshapen(&self) -> Vec<(String, String)> {
         vec![("stream".to_owned(), "streams are not available yet".to_owned())]
+    }
+
+    fn stays(&self, _branch: &str, _prompts: SignedDuration) -> Span {
+        // How long the other end takes is for it to say.
+        Span::up_to(SignedDuration::MAX)
     }
 
     fn enter(&self, _phase: &mut Phase) -> Move {

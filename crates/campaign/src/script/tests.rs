@@ -410,3 +410,69 @@ proptest! {
         prop_assert_eq!(serde_json::from_value::<Script>(written).unwrap(), script);
     }
 }
+
+/// The least and the most seconds of a call, where each prompt sounds for as many seconds as its text has words.
+fn seconds(json: Value) -> (i64, i64) {
+    let words = |prompt: &Prompt| match prompt {
+        Prompt::Say { text, .. } => SignedDuration::from_secs(text.split_whitespace().count() as i64),
+        Prompt::Play(_) => SignedDuration::from_secs(7),
+    };
+    let Span { least, most } = script(json).span(&words, SignedDuration::from_secs(600));
+    (least.as_secs(), most.as_secs())
+}
+
+#[test]
+fn a_call_lasts_from_the_shortest_to_the_longest_course_that_repeats_nothing() {
+    let steps = |steps: Value| json!({"first": "a", "steps": steps});
+    let ask = |tries: u32, digits: u32| json!({"tries": tries, "digits": digits, "timeout": "PT5S", "prompt": {"say": "one two three"}});
+    for (script, span) in [
+        (steps(json!({"a": {"hang_up": true}})), (0, 0)),
+        (
+            steps(
+                json!({"a": {"say": "one two", "next": "b"}, "b": {"play": "aud_1", "next": "c"}, "c": {"hang_up": true}}),
+            ),
+            (9, 9),
+        ),
+        // A key at once; or nobody presses any, twice.
+        (
+            steps(json!({"a": {"gather": ask(2, 1), "on": {"1": "b"}, "none": "c"}, "b": {"hang_up": true},
+                "c": {"say": "one", "next": "b"}})),
+            (0, 17),
+        ),
+        // Each of four digits may take its time.
+        (
+            steps(json!({"a": {"gather": ask(1, 4), "on": {"1": "b"}, "none": "b"}, "b": {"hang_up": true}})),
+            (0, 23),
+        ),
+        // A way back is a repeat.
+        (
+            steps(
+                json!({"a": {"gather": ask(1, 1), "on": {"1": "b", "2": "a"}, "none": "b", "other": "a"}, "b": {"hang_up": true}}),
+            ),
+            (0, 8),
+        ),
+        // How long an agent talks nobody knows.
+        (
+            steps(
+                json!({"a": {"transfer": {"to": "tel:+12025550100"}, "failed": "b"}, "b": {"hang_up": true}}),
+            ),
+            (0, 600),
+        ),
+        (reminder(), (4, 600)),
+    ] {
+        assert_eq!(seconds(script.clone()), span, "{script}");
+    }
+}
+
+#[test]
+fn a_script_of_more_courses_than_can_be_looked_at_may_last_as_long_as_a_call_may() {
+    let mut steps = serde_json::Map::new();
+    for n in 0..99 {
+        let on: serde_json::Map<String, Value> =
+            (1..=9).map(|key| (key.to_string(), json!(format!("s{}", (n + key).min(99))))).collect();
+        let next = format!("s{}", n + 1);
+        steps.insert(format!("s{n}"), json!({"gather": {"timeout": "PT1S"}, "on": on, "none": next}));
+    }
+    steps.insert("s99".into(), json!({"hang_up": true}));
+    assert_eq!(seconds(json!({"first": "s0", "steps": steps})), (0, 600));
+}

@@ -1,8 +1,12 @@
 //! A step that hands a call to somebody else.
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::{Branch, Command, Event, Kind, Move, Phase, StepId};
+use super::{Branch, Command, Event, Kind, Move, Phase, Span, StepId};
+
+/// How long the other end may ring.
+const RINGS: SignedDuration = SignedDuration::from_secs(30);
 
 /// Hands the call to somebody else. When that talk is over, so is the call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +57,15 @@ impl Kind for Transfer {
             self.transfer.to
         );
         vec![("transfer.to".to_owned(), message)]
+    }
+
+    fn stays(&self, _branch: &str, _prompts: SignedDuration) -> Span {
+        Span::up_to(RINGS)
+    }
+
+    fn ends(&self) -> Option<Span> {
+        // How long they talk is for them to say.
+        Some(Span::up_to(SignedDuration::MAX))
     }
 
     fn enter(&self, _phase: &mut Phase) -> Move {

@@ -40,6 +40,7 @@ fn work(id: i64, waves: Vec<Wave>) -> Work {
         retries_due: 0,
         next_retry: None,
         retries_held: false,
+        affordable: None,
         parked: Vec::new(),
     }
 }

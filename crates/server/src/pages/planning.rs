@@ -44,6 +44,8 @@ struct Schedule {
     forecast: Option<Forecast>,
     sends: Vec<t::Markup>,
     currency: String,
+    /// Whether it makes calls.
+    calls: bool,
     wrong: Wrong,
 }
 
@@ -66,6 +68,7 @@ impl Schedule {
             forecast,
             sends,
             currency,
+            calls: d.content.calls().is_some(),
             wrong,
         })
     }
@@ -86,9 +89,25 @@ impl Schedule {
         self.forecast.as_ref()?.times.iter().find(|times| times.n as usize == n.given())
     }
 
-    /// Whether the error is corrected on the page of the messages.
-    fn in_messages(&self, field: impl AsRef<str>) -> bool {
-        field.as_ref().starts_with("messages")
+    /// What it costs; of calls, from the least to the most.
+    fn cost(&self) -> Option<String> {
+        let forecast = self.forecast.as_ref()?;
+        let least = forecast.cost?.shown(&self.currency);
+        Some(match forecast.cost_most {
+            Some(most) => t::with("from-to", ("from", least, "to", most.shown(&self.currency))).into_owned(),
+            None => least,
+        })
+    }
+
+    /// The page on which the error is corrected.
+    fn mended_on(&self, field: impl AsRef<str>) -> &'static str {
+        let field = field.as_ref().split(['.', '[']).next().unwrap_or_default();
+        match field {
+            "messages" => "messages",
+            "script" | "start" | "until" | "ring_time" | "retry" | "goal" | "opt_out_key" | "max_calls"
+            | "calls_per_second" => "calls",
+            _ => "edit",
+        }
     }
 }
 

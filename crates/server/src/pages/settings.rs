@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::{Router, extract::State, http::StatusCode, routing::get};
+use campaign::Channel;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use store::{AnswerTexts, By, Counted, Limit, OptOutScope, Settings};
+use store::{AnswerTexts, By, Limit, OptOutScope, Settings};
 
 use super::{Me, Posted, PostedTwo, Refused, Shown, Wrong, again, hours::Hours, page, t, words};
 use crate::{App, auth::Caller, body, problem::Problem};
@@ -75,7 +76,7 @@ impl SendingForm {
             require_consent: if s.require_consent { "yes" } else { "" }.to_owned(),
             limit_messages: s.limit.map(|limit| limit.messages.to_string()).unwrap_or_default(),
             limit_days: s.limit.map_or_else(String::new, days),
-            limit_counts: s.limit.map(|limit| limit.counts).unwrap_or_default().word().to_owned(),
+            limit_counts: s.limit.and_then(|limit| limit.counts).map_or("", Channel::word).to_owned(),
         }
     }
 
@@ -85,7 +86,7 @@ impl SendingForm {
         let limit = given(&self.limit_messages).map(|messages| {
             let messages = messages.parse::<u32>().map_or_else(|_| json!(messages), |n| json!(n));
             let per = format!("P{}D", self.limit_days.trim());
-            json!({"messages": messages, "per": per, "counts": self.limit_counts})
+            json!({"messages": messages, "per": per, "counts": given(&self.limit_counts)})
         });
         let mut change = json!({"time_zone": self.time_zone.trim(), "country": given(&self.country), "window": hours.change(),
             "blackout_dates": lines(&self.blackout_dates), "purposes": lines(&self.purposes), "require_consent": !self.require_consent.is_empty(), "limit": limit,

@@ -193,8 +193,11 @@ pub struct Forecast {
     pub segments: Vec<i64>,
     /// Whether segments and missing fields are estimated from a part of a large audience.
     pub estimated: bool,
-    /// What all segments cost, where the route's price is known.
+    /// What all segments cost, where the route's price is known; of calls, the least: each is answered and takes the
+    /// script's shortest course.
     pub cost: Option<Money>,
+    /// The most that calls cost, one to each recipient: each takes the script's longest course.
+    pub cost_most: Option<Money>,
     /// The first planned send.
     pub first_send: Option<Timestamp>,
     /// The last planned send, at the route's rate.

@@ -82,44 +82,15 @@ pub struct Limit {
     /// The length of the period, at most a year.
     #[serde(with = "campaign::iso_duration")]
     pub per: SignedDuration,
-    /// What is counted, and held back by it.
+    /// The channel that is counted, and held back by it; none: all of them together.
     #[serde(default)]
-    pub counts: Counted,
+    pub counts: Option<Channel>,
 }
 
-/// What a communication limit counts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Counted {
-    /// Messages and calls together.
-    #[default]
-    Contacts,
-    /// Messages alone.
-    Messages,
-    /// Calls alone.
-    Calls,
-}
-
-impl Counted {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Contacts, Self::Messages, Self::Calls];
-
-    /// The word in the API.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Contacts => "contacts",
-            Self::Messages => "messages",
-            Self::Calls => "calls",
-        }
-    }
-
+impl Limit {
     /// Whether what goes through `channel` counts.
-    pub const fn counts(self, channel: Channel) -> bool {
-        match self {
-            Self::Contacts => true,
-            Self::Messages => matches!(channel, Channel::Sms),
-            Self::Calls => matches!(channel, Channel::Voice),
-        }
+    pub fn holds(&self, channel: Channel) -> bool {
+        self.counts.is_none_or(|counted| counted == channel)
     }
 }
 

@@ -187,6 +187,12 @@ fn media_ports() -> String {
 }
 
 impl SipConfig {
+    /// The seconds that the trunk bills for a call of `seconds`: whole increments, at least one.
+    pub fn billed(&self, seconds: i64) -> i64 {
+        let increment = i64::from(self.increment_seconds.max(1));
+        increment * (seconds.max(1).saturating_add(increment - 1) / increment)
+    }
+
     /// Where the password is sent, and how.
     pub(crate) fn way(&self) -> impl PartialEq {
         (self.host.trim(), self.port, self.transport, self.outbound_proxy.as_deref(), self.tls_ca.as_deref())

@@ -62,6 +62,8 @@ pub struct Work {
     pub next_retry: Option<Timestamp>,
     /// Whether any retries wait for a person to release them, because they are late.
     pub retries_held: bool,
+    /// The most calls at once that its budget allows; none: any number.
+    pub affordable: Option<u32>,
     /// Senders whose messages were set aside while the carrier refused them.
     pub parked: Vec<Parked>,
 }

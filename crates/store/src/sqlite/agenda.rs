@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::{
     Store, answer,
     campaigns::{active, load},
-    claim, freeze, ms, pools, time,
+    claim, freeze, ms, pools, spending, time,
 };
 use crate::{Agenda, Definition, Fault, Held, Parked, Result, StoreError, Wave, Work};
 
@@ -103,6 +103,7 @@ impl Store {
             retries_due,
             next_retry: next_retry.map(time),
             retries_held,
+            affordable: spending::affordable(c, id)?,
             parked: parked(c, id, &frozen.senders)?,
             definition: frozen.definition,
             senders: frozen.senders,

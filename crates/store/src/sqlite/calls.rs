@@ -9,7 +9,7 @@ use super::{
     Store,
     campaigns::{Loaded, load},
     dispatch::Turn,
-    opt_out,
+    opt_out, spending,
 };
 use crate::{CallEnded, CallOptOut, CallRow, CampaignError, Cursor, Result, StepCount, StoreError};
 
@@ -44,6 +44,9 @@ impl Turn<'_> {
         for call in calls {
             let CallEnded { campaign, seq, counts, row, steps } = call;
             self.touched.insert(campaign.0);
+            if let Some(talk) = row.talk_seconds {
+                spending::bill(self.c, *campaign, talk)?;
+            }
             if row.ring_seconds.is_none() && row.talk_seconds.is_none() {
                 self.unnote(*campaign, 1, *seq)?;
             }

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{
     calls, contacts,
     dispatch::{Turn, zones_of},
-    ms, time,
+    ms, spending, time,
 };
 use crate::{ClaimRequest, Claimed, Fate, Recipient, Result, RetriesOf, Settings, Settled, Tries, Wave};
 
@@ -42,12 +42,31 @@ impl Turn<'_> {
     pub(super) fn claim(&mut self, request: &ClaimRequest) -> Result<Option<Claimed>> {
         match request {
             ClaimRequest::Wave { campaign, epoch, wave, most, settled_before } => {
-                self.claim_wave(*campaign, *epoch, *wave, *most, *settled_before)
+                let most = self.within_budget(*campaign, *most)?;
+                self.claim_wave(*campaign, *epoch, *wave, most, *settled_before)
             }
             ClaimRequest::Retries { campaign, epoch, most, of, alive_at } => {
-                self.claim_retries(*campaign, *epoch, *most, of, *alive_at)
+                let most = self.within_budget(*campaign, *most)?;
+                self.claim_retries(*campaign, *epoch, most, of, *alive_at)
             }
         }
+    }
+
+    /// How many of `most` may be claimed as far as the campaign's budget goes, after what this very turn bills.
+    fn within_budget(&mut self, campaign: CampaignId, most: u32) -> Result<u32> {
+        let known = self.know(campaign)?;
+        let content = &known.definition.content;
+        // What has expired is claimed to be skipped, and costs nothing.
+        let expired = content.until().is_some_and(|until| self.now >= ms(until));
+        if known.definition.max_cost.is_none() || content.calls().is_none() || expired {
+            return Ok(most);
+        }
+        let Some(affordable) = spending::affordable(self.c, campaign)? else { return Ok(most) };
+        let up: u32 = self
+            .c
+            .prepare_cached("SELECT coalesce(sum(left_over), 0) FROM claim WHERE campaign_id = ?1")?
+            .query_row([campaign.0], |r| r.get(0))?;
+        Ok(most.min(affordable.saturating_sub(up)))
     }
 
     fn claim_wave(

@@ -10,13 +10,13 @@ use campaign::{
     text::RenderError,
     wave::{self, Group, PlannedWave},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{
     Store,
     campaigns::{self, load},
-    freeze, pools, settings,
+    freeze, pools, settings, spending,
 };
 use crate::{
     Definition, Forecast, Message, MessageTimes, Preview, Problem, Result, RouteConfig, StoreError,
@@ -27,6 +27,8 @@ use crate::{
 const RENDERED: i64 = 20_000;
 /// The most contacts to name that lack a field.
 const LACKERS: usize = 5;
+/// How long a phone rings before it is answered, as an estimate.
+const RINGS: SignedDuration = SignedDuration::from_secs(12);
 /// Recipients that a text is tried on while it is typed.
 const PREVIEWED: i64 = 2_000;
 
@@ -52,13 +54,15 @@ pub(super) fn within_budget(c: &Connection, d: &Definition, now: Timestamp) -> R
     let wrong = match forecast.cost {
         Some(_) if !forecast.over_budget => return Ok(()),
         Some(cost) => {
-            format!("it would cost {cost}, and its budget is {most}; shorten the texts or raise the budget")
+            format!(
+                "it would cost {cost}{}, and its budget is {most}; shorten the texts or raise the budget",
+                if forecast.cost_most.is_some() { " at least" } else { "" }
+            )
         }
-        None if d.content.calls().is_some() => {
-            "no budget can be kept for calls yet: what a call costs is known when it is over; leave it empty"
-                .to_owned()
-        }
-        None => "the route has no price per segment, so no budget can be kept; give the route one".to_owned(),
+        None => format!(
+            "the route has no price per {}, so no budget can be kept; give the route one",
+            d.content.priced_by()
+        ),
     };
     Err(StoreError::Invalid(vec![Problem::new("max_cost", wrong)]))
 }
@@ -68,11 +72,18 @@ fn route(c: &Connection, d: &Definition) -> Result<Option<RouteConfig>> {
     d.route_id.map_or(Ok(None), |id| campaigns::route(c, id))
 }
 
-/// The most segments, or calls, a second at which a campaign goes.
+/// The most segments, or calls, a second at which a campaign goes; of calls, as far as the places for them allow.
 pub(super) fn rate(c: &Connection, d: &Definition) -> Result<f64> {
     let rate = route(c, d)?.map_or(1, |route| route.per_second().max(1));
     let own = d.content.per_second().map_or(rate, NonZeroU32::get).min(rate);
-    Ok(f64::from(pools::rate(c, d)?.map_or(own, |pool| pool.min(own))))
+    let rate = f64::from(pools::rate(c, d)?.map_or(own, |pool| pool.min(own)));
+    let Some(voice) = d.content.calls() else { return Ok(rate) };
+    // A place is taken for as long as it rings and somebody talks.
+    let places = route(c, d)?.map_or(1, |route| route.at_once());
+    let places = d.content.at_once().map_or(places, NonZeroU32::get).min(places);
+    let talk = spending::span(c, voice)?.map_or(RINGS, |span| (span.least + span.most) / 2);
+    let each = talk + RINGS.min(voice.ring_time);
+    Ok(rate.min(f64::from(places) / each.as_secs_f64().max(1.0)))
 }
 
 fn forecast(c: &Connection, d: &Definition, now: Timestamp) -> Result<Forecast> {
@@ -88,8 +99,13 @@ fn forecast(c: &Connection, d: &Definition, now: Timestamp) -> Result<Forecast> 
         excluded.insert(SkipReason::MissingField.word().to_owned(), whole(seen.lacking));
     }
     let segments: Vec<i64> = seen.units.iter().map(|n| whole(*n)).collect();
-    let price = route(c, d)?.and_then(|route| route.price_per_unit());
-    let cost = price.map(|price| price.times(segments.iter().sum()));
+    let units: i64 = segments.iter().sum();
+    let (cost, cost_most) = if d.content.calls().is_some() {
+        spending::cost(c, d, units)?.unzip()
+    } else {
+        let price = route(c, d)?.and_then(|route| route.price_per_unit());
+        (price.map(|price| price.times(units)), None)
+    };
     let each: Vec<f64> = segments.iter().map(|n| *n as f64 / audience.max(1) as f64).collect();
     let course = planned(d, &waves, &groups, rate(c, d)?, &each);
     Ok(Forecast {
@@ -99,6 +115,7 @@ fn forecast(c: &Connection, d: &Definition, now: Timestamp) -> Result<Forecast> 
         estimated: seen.looked_at < eligible,
         over_budget: d.max_cost.is_some_and(|most| cost.is_none_or(|cost| cost > most)),
         cost,
+        cost_most,
         max_cost: d.max_cost,
         segments,
         first_send: course.span().map(|span| span.first),

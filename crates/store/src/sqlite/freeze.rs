@@ -20,7 +20,7 @@ use rusqlite::Connection;
 use super::{
     Store, audience, audio,
     campaigns::{self, full, load},
-    contacts, lists, ms, operate, pools, settings,
+    contacts, lists, ms, operate, pools, settings, spending,
     writer::Lane,
 };
 use crate::{By, Campaign, Deed, Definition, Held, Problem, Result, StoreError, save};
@@ -242,6 +242,7 @@ impl Planned {
         }
         forget_deleted(c, id, self.begun)?;
         pools::freeze(c, id, &self.definition)?;
+        spending::begin(c, id, &self.definition)?;
         starts(c, id)
     }
 }

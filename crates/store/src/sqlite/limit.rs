@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{Store, dispatch::Turn, ms, settings, writer::Lane};
-use crate::{Counted, Limit, Recipient, Result};
+use crate::{Limit, Recipient, Result};
 
 /// Numbers whose log is examined in one step of bulk work: some milliseconds.
 const STEP: i64 = 2_000;
@@ -26,7 +26,7 @@ impl Turn<'_> {
         campaign: CampaignId,
         message: u32,
     ) -> Result<bool> {
-        if !limit.counts.counts(self.know(campaign)?.definition.channel()) {
+        if !limit.holds(self.know(campaign)?.definition.channel()) {
             return Ok(true);
         }
         let entry = self.entry(campaign, message, recipient.seq)?;
@@ -41,8 +41,8 @@ impl Turn<'_> {
             .collect::<rusqlite::Result<_>>()?;
         let mut got = 0;
         for other in of {
-            let counts = limit.counts == Counted::Contacts
-                || limit.counts.counts(self.know(CampaignId(other))?.definition.channel());
+            let counts =
+                limit.counts.is_none() || limit.holds(self.know(CampaignId(other))?.definition.channel());
             got += u32::from(counts);
         }
         let within = got < limit.messages.get();

@@ -36,6 +36,7 @@ mod recover;
 mod reply;
 mod restart;
 mod settings;
+mod spending;
 mod tally;
 mod users;
 mod webhooks;
@@ -69,7 +70,7 @@ use writer::{Effect, Lane, Writer};
 /// The name of the database in the data folder.
 const FILE: &str = "carillon.db";
 /// The statements that bring a database from each version to the next; the first create it.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("sql/schema.sql"),
     include_str!("sql/schema_2.sql"),
     include_str!("sql/schema_3.sql"),
@@ -78,6 +79,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("sql/schema_6.sql"),
     include_str!("sql/schema_7.sql"),
     include_str!("sql/schema_8.sql"),
+    include_str!("sql/schema_9.sql"),
 ];
 /// The most changes that a slow listener may lag behind before it is told that it missed some.
 const CHANGES: usize = 1024;

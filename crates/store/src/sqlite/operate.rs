@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{
     Store, audit, calls,
     campaigns::{self, full, load},
-    ms, time, webhooks,
+    ms, spending, time, webhooks,
 };
 use crate::{By, Campaign, CampaignError, Change, Deed, Level, Problem, Result, StoreError};
 
@@ -149,6 +149,7 @@ impl Store {
         self.change(id, move |c| {
             step(c, id, Cause::Act(Action::Release), &by)?;
             reshape(c, id)?;
+            spending::lift(c, id)?;
             c.execute(
                 "UPDATE wave SET held = 0, due_at = max(due_at, ?2) WHERE campaign_id = ?1 AND held",
                 (id.0, ms(by.at)),

@@ -8,7 +8,7 @@ use campaign::{CampaignId, ClaimId, Msisdn, Outcome};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::{Store, answer, campaigns::active, dispatch::Turn, home::COPIED, time};
+use super::{Store, answer, campaigns::active, dispatch::Turn, home::COPIED, spending, time};
 use crate::{Fate, Result, Settled, Tries};
 
 impl Store {
@@ -19,6 +19,13 @@ impl Store {
             let mut turn = Turn::new(c, &worker, now)?;
             let orphans = orphans(c, &worker)?;
             turn.settle(&orphans, &[])?;
+            let mut doubts: BTreeMap<CampaignId, i64> = BTreeMap::new();
+            for orphan in &orphans {
+                *doubts.entry(orphan.campaign).or_default() += 1;
+            }
+            for (campaign, calls) in doubts {
+                spending::bill_doubts(c, campaign, calls)?;
+            }
             // A campaign whose last result was stored just before the end.
             turn.touched.extend(active(c)?.into_iter().map(|id| id.0));
             turn.finish()?;

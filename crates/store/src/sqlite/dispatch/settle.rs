@@ -57,7 +57,8 @@ impl Turn<'_> {
                 continue;
             };
             *left.entry(s.claim.0).or_default() += 1;
-            if self.noted && self.know(s.campaign)?.definition.content.calls().is_some() {
+            let in_doubt = matches!(s.fate, Fate::Final { outcome: Outcome::InDoubt, .. });
+            if self.noted && !in_doubt && self.know(s.campaign)?.definition.content.calls().is_some() {
                 // A call that was made has its entry by now; the one of a call that was not made is left.
                 self.unnote(s.campaign, s.message_no, s.seq)?;
             }
