@@ -1,10 +1,11 @@
 //! Calls: what a route of calls is asked for and reports, and what becomes of each.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use campaign::{
     CampaignId, ClaimId, Msisdn, Outcome, Sender, SkipReason,
     content::Voice,
+    outcome::Place,
     retry::{self, Called},
     script::{Key, Script, StepId},
     text::RenderError,
@@ -90,19 +91,32 @@ pub enum CallEnd {
     NotBegun(String),
 }
 
-/// The calls of a campaign that are up on a route.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Live {
-    /// Phones that ring.
-    pub ringing: u32,
-    /// Calls that were answered.
-    pub in_progress: u32,
+/// How far a call that is up has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The phone rings.
+    Ringing,
+    /// It was answered.
+    InProgress,
 }
 
-impl std::ops::AddAssign for Live {
-    fn add_assign(&mut self, other: Self) {
-        self.ringing += other.ringing;
-        self.in_progress += other.in_progress;
+impl From<Phase> for Place {
+    fn from(phase: Phase) -> Self {
+        match phase {
+            Phase::Ringing => Self::Ringing,
+            Phase::InProgress => Self::InProgress,
+        }
+    }
+}
+
+/// The calls of a campaign that ring or were answered, by the number that is called.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Live(pub HashMap<Msisdn, Phase>);
+
+impl Live {
+    /// How many are in this phase.
+    pub fn count(&self, phase: Phase) -> u32 {
+        self.0.values().filter(|at| **at == phase).count() as u32
     }
 }
 

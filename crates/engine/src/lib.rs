@@ -19,7 +19,7 @@ mod traffic;
 mod trunk;
 mod waiting;
 
-pub use calls::{CallEnd, CallReport, Calls, Live, OutgoingCall};
+pub use calls::{CallEnd, CallReport, Calls, Live, OutgoingCall, Phase};
 pub use dispatch::Engine;
 pub use service::Handle;
 pub use store::{

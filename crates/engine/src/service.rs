@@ -97,7 +97,7 @@ impl Handle {
     pub fn live(&self, id: CampaignId) -> Live {
         let mut live = Live::default();
         for route in lock(&self.desk.routes).values() {
-            live += route.live(id);
+            live.0.extend(route.live(id).0);
         }
         live
     }

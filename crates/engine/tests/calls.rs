@@ -13,8 +13,8 @@ use campaign::{
     retry::{Call, Called},
 };
 use engine::{
-    Batch, CallEnd, CallOutcome, CallReport, CallRow, Calls, Connect, Engine, Live, Report, Reports, Route,
-    RouteState, Trouble,
+    Batch, CallEnd, CallOutcome, CallReport, CallRow, Calls, Connect, Engine, Live, Phase, Report, Reports,
+    Route, RouteState, Trouble,
 };
 use fixture::{Data, by, people, totals, tuesday, with};
 use jiff::{SignedDuration, Timestamp};
@@ -84,9 +84,9 @@ impl Route for Trunk {
 
     fn live(&self, campaign: CampaignId) -> Live {
         let exchange = self.0.lock().unwrap();
-        let up = exchange.up.iter().filter(|up| up.calls.campaign == campaign);
-        let answered = up.clone().filter(|up| up.answered).count() as u32;
-        Live { ringing: up.count() as u32 - answered, in_progress: answered }
+        let of = exchange.up.iter().filter(|up| up.calls.campaign == campaign);
+        let phase = |up: &Up| if up.answered { Phase::InProgress } else { Phase::Ringing };
+        Live(of.map(|up| (up.number, phase(up))).collect())
     }
 
     async fn fence(&self, campaign: CampaignId) {

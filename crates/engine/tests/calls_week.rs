@@ -16,8 +16,8 @@ use campaign::{
     retry::{Call, Called},
 };
 use engine::{
-    Batch, CallEnd, CallOutcome, CallReport, CallRow, Calls, Connect, Engine, Live, OptOuts, Report, Reports,
-    Route, RouteState, Trouble,
+    Batch, CallEnd, CallOutcome, CallReport, CallRow, Calls, Connect, Engine, Live, OptOuts, Phase, Report,
+    Reports, Route, RouteState, Trouble,
 };
 use fixture::{Data, by, with};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
@@ -267,9 +267,9 @@ impl Route for Trunk {
 
     fn live(&self, campaign: CampaignId) -> Live {
         let exchange = self.0.lock().unwrap();
-        let up: Vec<_> = exchange.up.iter().filter(|up| up.calls.campaign == campaign).collect();
-        let answered = up.iter().filter(|up| up.is_answered(exchange.now)).count() as u32;
-        Live { ringing: up.len() as u32 - answered, in_progress: answered }
+        let of = exchange.up.iter().filter(|up| up.calls.campaign == campaign);
+        let phase = |up: &Up| if up.is_answered(exchange.now) { Phase::InProgress } else { Phase::Ringing };
+        Live(of.map(|up| (up.number, phase(up))).collect())
     }
 
     async fn fence(&self, campaign: CampaignId) {

@@ -35,10 +35,10 @@ use std::{
 };
 
 use axum::{Router, extract::DefaultBodyLimit, middleware};
-use campaign::CampaignId;
+use campaign::{CampaignId, Msisdn};
 pub use connections::serve;
-use engine::Handle;
-use store::{By, Campaign, Store};
+use engine::{Handle, Phase};
+use store::{By, Campaign, Cursor, DeliveryFilter, DeliveryRow, Place, Store};
 
 use crate::{config::Config, live::Live, problem::Telling, tries::Tries};
 
@@ -114,9 +114,32 @@ impl App {
     pub(crate) fn with_live(&self, mut campaign: Campaign) -> Campaign {
         if let Some(engine) = self.engine.get() {
             let live = engine.live(campaign.id);
-            campaign.tell_apart(live.ringing, live.in_progress);
+            campaign.tell_apart(live.count(Phase::Ringing), live.count(Phase::InProgress));
         }
         campaign
+    }
+
+    /// A page of deliveries, calls that are up told apart as far as this process knows. Where the filter asks for calls
+    /// of one phase, a page has fewer rows than there was room for.
+    pub(crate) async fn deliveries(
+        &self,
+        id: CampaignId,
+        filter: DeliveryFilter,
+        limit: usize,
+    ) -> store::Result<(Vec<DeliveryRow>, Option<Cursor>)> {
+        let asked = filter.outcome;
+        let (mut rows, next) = self.store.deliveries(id, filter, limit).await?;
+        let is_up = |place| matches!(place, Place::Dialing | Place::Ringing | Place::InProgress);
+        if !rows.iter().any(|row| is_up(row.outcome)) {
+            return Ok((rows, next));
+        }
+        let live = self.engine.get().map(|engine| engine.live(id)).unwrap_or_default();
+        for row in rows.iter_mut().filter(|row| is_up(row.outcome)) {
+            let phase = Msisdn::from_address(&row.number).and_then(|number| live.0.get(&number));
+            row.outcome = phase.map_or(Place::Dialing, |phase| (*phase).into());
+        }
+        rows.retain(|row| asked.is_none_or(|asked| !is_up(asked) || asked == row.outcome));
+        Ok((rows, next))
     }
 
     /// Has the engine connect routes with their present settings.

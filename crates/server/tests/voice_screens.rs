@@ -114,10 +114,14 @@ async fn a_person_defines_hears_schedules_edits_runs_stops_and_clones_a_voice_ca
     w.until("/campaigns/cmp_1", |c| c["totals"]["in_progress"].as_i64() >= Some(15)).await;
     b.reads("In progress").await;
     b.picture("running-calls").await;
-    b.press("Stop").await;
+    // Calls that are up are told apart by person too.
+    let up = w.get("/campaigns/cmp_1/deliveries?outcome=in_progress&limit=500").await.ok();
+    let up = up["items"].as_array().unwrap();
+    assert!(up.len() >= 15 && up.iter().all(|row| row["outcome"] == "in_progress"), "{up:?}");
+    let rings = w.get("/campaigns/cmp_1/deliveries?outcome=ringing&limit=500").await.ok();
+    assert!(rings["items"].as_array().unwrap().iter().all(|row| row["outcome"] == "ringing"), "{rings}");
+    b.press("Stop and hang up now").await;
     b.reads("Stopped; ").await;
-    b.press("Hang up").await;
-    b.reads("are hung up").await;
     w.until("/campaigns/cmp_1", |c| c["totals"]["answered_unknown"].as_i64() >= Some(15)).await;
     b.go("/campaigns/cmp_1/recipients?outcome=answered_unknown").await;
     b.reads("hung up by hand").await;

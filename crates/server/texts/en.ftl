@@ -311,6 +311,11 @@ stop-sure = { $n ->
     [one] One message is still to be sent and is cancelled. The campaign can be restarted.
    *[other] { $n } messages are still to be sent and are cancelled. The campaign can be restarted.
  }
+stop-sure-calls = { $n ->
+    [one] One person has not been called and will not be. The campaign cannot be restarted: a copy can call the rest.
+   *[other] { $n } people have not been called and will not be. The campaign cannot be restarted: a copy can call the rest.
+ }
+stop-and-hang-up = Stop and hang up now
 done-stop = Stopped; { $left } had left, { $cancelled } cancelled.
 done-schedule = Scheduled for { $n ->
     [one] 1 recipient

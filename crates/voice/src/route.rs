@@ -382,15 +382,14 @@ impl Route for SipRoute {
     }
 
     fn live(&self, campaign: CampaignId) -> Live {
-        let mut live = Live::default();
-        for up in self.shared.up().values().filter(|up| up.campaign == campaign) {
-            match *up.phase.borrow() {
-                Phase::Ringing => live.ringing += 1,
-                Phase::InProgress => live.in_progress += 1,
-                Phase::Dialing | Phase::Withdrawn => {}
-            }
-        }
-        live
+        let up = self.shared.up();
+        let of = up.values().filter(|up| up.campaign == campaign);
+        let phase = |up: &Up| match *up.phase.borrow() {
+            Phase::Ringing => Some(engine::Phase::Ringing),
+            Phase::InProgress => Some(engine::Phase::InProgress),
+            Phase::Dialing | Phase::Withdrawn => None,
+        };
+        Live(of.filter_map(|up| Some((up.number, phase(up)?))).collect())
     }
 
     fn hang_up(&self, campaign: Option<CampaignId>, words: &'static str) {

@@ -33,7 +33,7 @@ pub(super) async fn list(
     Query(query): Query<DeliveryQuery>,
 ) -> Answer<Json<Page<DeliveryView>>> {
     let limit = limit(query.limit)? as usize;
-    let (rows, next) = app.store.deliveries(id, query.filter()?, limit).await?;
+    let (rows, next) = app.deliveries(id, query.filter()?, limit).await?;
     Ok(Json(Page { items: views(&app, id, rows).await?, next: next.map(|c| c.to_string()) }))
 }
 
@@ -83,7 +83,7 @@ pub(super) async fn get(
     let from = cursor(&path.1)?;
     let filter =
         DeliveryFilter { message: Some(from.message), from: Some(from), ..DeliveryFilter::default() };
-    let (rows, _) = app.store.deliveries(id, filter, 1).await?;
+    let (rows, _) = app.deliveries(id, filter, 1).await?;
     let rows: Vec<_> = rows.into_iter().filter(|row| row.id == from).collect();
     let delivery = views(&app, id, rows).await?.pop();
     Ok(Json(delivery.ok_or_else(|| Problem::not_found("there is no such delivery"))?))
@@ -123,10 +123,10 @@ pub(super) async fn csv(
     app.store.campaign(id).await?;
     let filter = query.filter()?;
     let pages = stream::unfold(Some((filter, true)), move |state| {
-        let store = app.store.clone();
+        let app = app.clone();
         async move {
             let (filter, first) = state?;
-            let page = store.deliveries(id, filter.clone(), CHUNK).await;
+            let page = app.deliveries(id, filter.clone(), CHUNK).await;
             let (rows, next) = match page {
                 Ok(page) => page,
                 Err(e) => return Some((Err(e), None)),

@@ -286,9 +286,21 @@ pub(super) fn refusal(e: &StoreError, action: Action) -> String {
     }
 }
 
-async fn stop(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct StopForm {
+    /// Whether calls that are up end now.
+    hang_up: bool,
+}
+
+async fn stop(
+    State(app): State<App>,
+    caller: Caller,
+    Path(path): Path<String>,
+    Posted(how): Posted<StopForm>,
+) -> Shown {
     let id = id(&path)?;
-    let stopped = app.stop(id, false, caller.by()).await;
+    let stopped = app.stop(id, how.hang_up, caller.by()).await;
     acted(&app, caller, id, Action::Stop, stopped.map(|()| id)).await
 }
 
@@ -344,6 +356,7 @@ async fn confirm(app: &App, caller: Caller, path: &str, action: Action) -> Shown
     let warning = match action {
         Action::Archive if pending > 0 => t::with("archive-sure-cancels", ("n", pending)),
         Action::Archive => t::say("archive-sure"),
+        _ if row.campaign.definition.content.calls().is_some() => t::with("stop-sure-calls", ("n", pending)),
         _ => t::with("stop-sure", ("n", pending)),
     };
     Ok(page(&Confirm { me: Me::new(caller, "campaigns"), row, action, warning }))
@@ -450,8 +463,7 @@ async fn recipients(
     let (q, outcome, message) =
         (query.q.clone().unwrap_or_default(), query.outcome.clone().unwrap_or_default(), query.message);
     let filter = query.filter()?;
-    let (items, next): (Vec<DeliveryRow>, Option<Cursor>) =
-        app.store.deliveries(id, filter, RECIPIENTS).await?;
+    let (items, next): (Vec<DeliveryRow>, Option<Cursor>) = app.deliveries(id, filter, RECIPIENTS).await?;
     let row = Row::of(&app, app.store.campaign(id).await?, &list_names(&app).await?);
     let next = next.map(|c| {
         let message = message.map(|m| m.to_string()).unwrap_or_default();
