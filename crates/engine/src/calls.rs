@@ -240,6 +240,15 @@ impl Engine {
         let code = row.as_ref().and_then(|row| row.sip_code);
         if let Some(port) = self.ports.get_mut(&route) {
             port.traffic.note_call(&end, code, &words, now);
+            let answered = match &end {
+                CallEnd::Came(call) => Some(call.called),
+                CallEnd::Trunk { as_if, .. } => Some(*as_if),
+                _ => None,
+            };
+            let busy = |called| matches!(called, Called::Busy | Called::Congestion);
+            if answered.is_some_and(|called| port.answers.came(busy(called))) {
+                self.limits.slow_down(&choose::Key::Route(route), now);
+            }
         }
         let best = retry::best(&calls).map(Called::outcome);
         let again = |wait, detail| Fate::Again {

@@ -21,10 +21,12 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     Ack, Connect, Report, Reports, Route, RouteState, Traffic, Waiting, WaitingReason,
     choose::{Asks, Facts, Key, PortFacts, SOON, Served, choose},
+    crowded::Answers,
     limits::{Limit, Limits},
     refusal::Refusals,
     service::{Command, Handle, Stopping},
     trunk::Trunks,
+    waiting,
 };
 
 /// How often the store is told that a route had room: the most that a crash adds to lateness.
@@ -56,6 +58,8 @@ pub(crate) struct Port {
     pub(crate) alive_at: Timestamp,
     pub(crate) alive_stored: Timestamp,
     pub(crate) traffic: Traffic,
+    /// What calls were answered with.
+    pub(crate) answers: Answers,
 }
 
 pub(crate) struct Open {
@@ -330,7 +334,7 @@ impl Engine {
         let unasked =
             |w: &&Work| w.waves.iter().any(|wave| wave.held.is_none() && wave.next_seq < wave.bound);
         self.asking = sound.iter().filter(unasked).map(|w| w.id).collect();
-        let Asks { due, claims, late, probes, mut waiting, wake } = choose(&Facts {
+        let Asks { due, claims, late, probes, waiting: mut reasons, wake } = choose(&Facts {
             now,
             work: &sound,
             ports: &ports,
@@ -355,21 +359,24 @@ impl Engine {
         let mut wake = wake;
         for w in sound.iter().filter(|w| w.status == Status::Running) {
             let port = w.definition.route_id.and_then(|id| self.ports.get(&id));
-            if let Some(Port { route, config, outdated: false, .. }) = port
+            if let Some(Port { route, config, answers, outdated: false, .. }) = port
                 && let RouteKind::Sip(trunk) = &config.kind
             {
                 let trouble = route.trouble();
-                let waits = waiting.get(&w.id).map(Vec::as_slice).unwrap_or_default();
+                let waits = reasons.get(&w.id).map(Vec::as_slice).unwrap_or_default();
                 if let Some(at) = self.trunks.waits(w.id, waits, trunk.error_after, trouble.as_ref(), now) {
                     soonest(&mut wake, at);
+                }
+                if answers.is_crowded() {
+                    waiting::add(reasons.entry(w.id).or_default(), WaitingReason::TrunkBusy, None);
                 }
             }
         }
         let fault =
             |words: &str, until| vec![Waiting { reason: WaitingReason::Fault(words.to_owned()), until }];
-        waiting.extend(faults.iter().map(|f| (f.campaign, fault(&f.words, None))));
-        waiting.extend(self.faulty.iter().map(|(id, f)| (*id, fault(&f.words, Some(f.until)))));
-        *lock(&self.desk.waiting) = waiting;
+        reasons.extend(faults.iter().map(|f| (f.campaign, fault(&f.words, None))));
+        reasons.extend(self.faulty.iter().map(|(id, f)| (*id, fault(&f.words, Some(f.until)))));
+        *lock(&self.desk.waiting) = reasons;
         (cycle.claims, cycle.due, cycle.late) = (claims, due, late);
         wake
     }

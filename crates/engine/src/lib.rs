@@ -8,6 +8,7 @@ mod answer;
 mod calls;
 mod choose;
 mod clock;
+mod crowded;
 mod dispatch;
 mod fate;
 mod hand_over;

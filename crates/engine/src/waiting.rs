@@ -20,6 +20,8 @@ pub enum WaitingReason {
     Rate,
     /// As many calls are up as the route or the campaign allows.
     CallsFull,
+    /// It goes more slowly: the trunk answers more calls than usual as busy or congested, and may be at its limit.
+    TrunkBusy,
     /// The budget is spent, or the calls that are up may spend the rest of it.
     Budget,
     /// The previous message was not sent long enough ago.

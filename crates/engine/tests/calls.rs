@@ -467,6 +467,33 @@ async fn what_broke_a_campaign_is_told_though_a_result_of_the_same_turn_cannot_b
 }
 
 #[tokio::test]
+async fn a_trunk_that_suddenly_answers_busy_is_told_of_and_given_calls_more_slowly() {
+    let mut w = World::with(600, json!({"calls_per_second": 20, "max_calls": 500})).await;
+    let id = w.schedule("Crowded", json!({})).await;
+    let told =
+        |w: &World| w.engine.handle().waiting(id).iter().any(|wait| wait.reason.word() == "trunk_busy");
+    let made = |w: &World| w.trunk.0.lock().unwrap().made.len();
+    for second in 0..12 {
+        w.run(1).await;
+        assert!(!told(&w), "{second}");
+        w.end(|up| came(if up.seq % 20 == 0 { Called::Busy } else { Called::Human }));
+    }
+    let before = made(&w);
+    w.run(1).await;
+    assert!(made(&w) - before >= 18, "{}", made(&w) - before);
+    for _ in 0..3 {
+        w.all_came_to(Called::Busy);
+        w.run(1).await;
+    }
+    assert!(told(&w), "{:?}", w.engine.handle().waiting(id));
+    let before = made(&w);
+    w.all_came_to(Called::Busy);
+    w.run(1).await;
+    assert!(made(&w) - before < 18, "{}", made(&w) - before);
+    assert_eq!(w.status(id).await, Status::Running);
+}
+
+#[tokio::test]
 async fn no_call_begins_once_the_budget_is_spent_until_a_person_releases_the_rest() {
     let mut w = World::with(10, json!({"price_per_minute": "0.06", "increment_seconds": 60})).await;
     // Ten calls of a minute each at least.

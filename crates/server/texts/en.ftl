@@ -137,6 +137,7 @@ waiting-earlier-message = The message before it has not been sent for long enoug
 waiting-fault = Its data could not be read or stored; tried again each minute
 waiting-disk-full = The disk is nearly full: free some space and it goes on
 waiting-late = On hold: nothing could be sent for longer than the lateness limit. Release it, stop it, or restart it
+waiting-trunk-busy = It goes more slowly: the trunk answers more calls than usual as busy or congested, so it may be at its limit
 waiting-budget = The budget is spent, or the calls that are up may spend the rest of it. Release it to go on regardless
 waiting-pilot = The pilot is sent; look at what became of it, then release the rest
 why-text = { $why }.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use store::Result;
 
 use super::{Engine, Port, lock};
-use crate::{Traffic, choose::Key, limits::Limit};
+use crate::{Traffic, choose::Key, crowded::Answers, limits::Limit};
 
 impl Engine {
     /// Connects the store's routes that are not connected yet, and retires those whose settings were changed.
@@ -37,6 +37,7 @@ impl Engine {
                     alive_at,
                     alive_stored: alive_at,
                     traffic: Traffic::default(),
+                    answers: Answers::default(),
                 },
             );
         }
