@@ -3,6 +3,7 @@
 //! All other code asks [`Content`] instead of looking at the channel: how many deliveries a person gets and when, which
 //! contact fields it needs, what it counts as on a route, what is wrong with it and what is missing.
 
+mod marketing;
 mod voice;
 
 use std::{num::NonZeroU32, sync::Arc};
@@ -16,6 +17,7 @@ use crate::{
     wave::PlanError,
 };
 
+pub use marketing::{Account, Rule};
 pub use voice::{Amd, OnMachine, Voice};
 
 /// The most messages of a campaign (product document §3).
@@ -255,10 +257,15 @@ impl Content {
     ///
     /// # Errors
     /// What is missing or cannot be read, each with its field.
-    pub fn complete(&self, fields: &[String], purpose: &str) -> Result<Complete, Vec<Problem>> {
+    pub fn complete(
+        &self,
+        fields: &[String],
+        purpose: &str,
+        account: &Account,
+    ) -> Result<Complete, Vec<Problem>> {
         match self {
             Self::Sms(sms) => sms.complete().map(Complete::Sms),
-            Self::Voice(voice) => voice.complete(fields, purpose).map(Complete::Voice),
+            Self::Voice(voice) => voice.complete(fields, purpose, account).map(Complete::Voice),
         }
     }
 }

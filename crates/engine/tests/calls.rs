@@ -583,6 +583,47 @@ async fn a_forecast_of_calls_is_a_range_of_money_and_takes_the_time_that_calls_t
     assert!(wrong[0].message.contains("no price per minute"), "{wrong:?}");
 }
 
+#[tokio::test]
+async fn calls_for_marketing_keep_the_rules_of_the_account_and_a_tick_is_kept_with_the_campaign() {
+    let w = World::with(2, json!({})).await;
+    let settings = async |more: Value| {
+        w.data.store.change_settings(serde_json::from_value(more).unwrap(), by(w.now)).await
+    };
+    let wrong = settings(json!({"call_back_number": "12"})).await;
+    assert!(matches!(wrong, Err(StoreError::Invalid(wrong)) if wrong[0].field == "call_back_number"));
+    settings(
+        json!({"organisation": "Northside Clinic", "call_back_number": "(202) 555-0188", "country": "US"}),
+    )
+    .await
+    .unwrap();
+    assert_eq!(w.data.store.settings().await.unwrap().call_back_number.as_deref(), Some("+12025550188"));
+    let audio = w.data.store.add_audio("Hello".into(), 3.0, b"RIFF".to_vec(), by(w.now)).await.unwrap().id;
+    let bye =
+        json!({"say": "Northside Clinic. Press 9 for no more calls. Call 202 555 0188.", "next": "end"});
+    let said = json!({"first": "bye", "steps": {"bye": bye, "end": {"hang_up": true}}});
+    let played = json!({"first": "hello", "steps": {"hello": {"play": audio, "next": "bye"}, "bye": bye, "end": {"hang_up": true}}});
+    let usual = json!({"purpose": "marketing", "opt_out_key": "9"});
+    let schedule = async |name: &str, more: Value| {
+        let d = serde_json::from_value(w.definition(name, with(usual.clone(), more))).unwrap();
+        let id = w.data.store.create_campaign(d, by(w.now)).await.unwrap().id;
+        w.data.store.schedule(id, by(w.now)).await.map(|campaign| campaign.id)
+    };
+    schedule("Said", json!({"script": said})).await.unwrap();
+    let Err(StoreError::Invalid(wrong)) = schedule("Played", json!({"script": played})).await else {
+        panic!()
+    };
+    assert_eq!(wrong.iter().map(|p| p.field.as_str()).collect::<Vec<_>>(), ["script.steps.hello"]);
+    let ticked = json!({"script": played, "audio_says": ["organisation"]});
+    let id = schedule("Ticked", ticked).await.unwrap();
+    let history = w.data.store.timeline(id).await.unwrap();
+    let kept = history.iter().find(|entry| entry.cause.contains("uploads say: organisation")).unwrap();
+    assert_eq!(kept.actor, "test");
+    // Where the rules do not hold, none is asked for.
+    let off = json!(["ring_time", "organisation", "call_back_number", "opt_out_key"]);
+    settings(json!({"marketing_rules_off": off})).await.unwrap();
+    schedule("Elsewhere", json!({"opt_out_key": null, "ring_time": "PT5S"})).await.unwrap();
+}
+
 /// Limits everybody to so many a day.
 async fn limited(w: &World, most: u32, counts: Option<&str>) {
     let limit = json!({"limit": {"messages": most, "per": "P1D", "counts": counts}});

@@ -925,3 +925,18 @@ we-heard = We heard
 what-now = What now
 clone-all = Clone for everybody
 clone-remaining = Clone for those not called
+
+## Calls for marketing
+calls-for-marketing = Calls for marketing
+organisation = The name that people know you by
+call-back-number = The number to call you back
+marketing-rule-ring-time = The phone rings for at least 15 seconds (47 CFR 64.1200(a)(6))
+marketing-rule-organisation = The first step says who calls (b)(1)
+marketing-rule-call-back-number = A number to call back is said (b)(2)
+marketing-rule-opt-out-key = A key opts out wherever it is pressed, and is explained within two seconds of the name (b)(3)
+marketing-rules-what = United States rules for recorded calls with the purpose marketing. Texts are searched for the name, the number and the key when a campaign is scheduled. Where other law holds, switch a rule off.
+uploads-say = What the uploads say
+uploads-say-organisation = They say who calls
+uploads-say-call-back-number = They say a number to call back
+uploads-say-opt-out-key = They explain the key that opts out, within two seconds of the name
+uploads-say-what = For calls with the purpose marketing, and for what is played from uploads: nobody else can tell what they say. Who ticked it and when is kept with the campaign.

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::marketing::{self, Account, Rule};
 use crate::{
     Problem, Send, SendAs, Sender, iso_duration,
     retry::Retry,
@@ -16,10 +17,6 @@ use crate::{
 /// How long a phone may ring.
 const RING_TIMES: std::ops::RangeInclusive<SignedDuration> =
     SignedDuration::from_secs(5)..=SignedDuration::from_secs(180);
-/// How long a phone rings at least before an unanswered call for marketing is given up (47 CFR 64.1200(a)(6)).
-const MARKETING_RINGS: SignedDuration = SignedDuration::from_secs(15);
-/// The purpose that the United States have rules for.
-const MARKETING: &str = "marketing";
 const NOT_YET: &str = "not available yet";
 
 /// Calls to each person, by one script.
@@ -56,6 +53,9 @@ pub struct Voice {
     /// The key that opts a person out wherever it is pressed.
     #[serde(default)]
     pub opt_out_key: Option<Key>,
+    /// What a person has ticked that the uploads say, of what the rules for marketing ask.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audio_says: Vec<Rule>,
     /// The step that a call is made for.
     #[serde(default)]
     pub goal: Option<StepId>,
@@ -128,7 +128,7 @@ impl Voice {
     }
 
     /// What is missing or against a rule, so that nobody can be called; `fields` are the fields that contacts have.
-    pub fn missing(&self, fields: &[String], purpose: &str) -> Vec<Problem> {
+    pub fn missing(&self, fields: &[String], purpose: &str, account: &Account) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.caller_id.is_none() {
             problems.push(Problem::new("caller_id", "choose the number that phones show"));
@@ -140,15 +140,8 @@ impl Voice {
             Some(script) => problems.extend(script.unfinished(fields, self.opt_out_key)),
             None => problems.push(Problem::new("script", "write what is said")),
         }
-        if purpose == MARKETING {
-            if self.ring_time < MARKETING_RINGS {
-                let message = "a call for marketing rings for at least 15 seconds (47 CFR 64.1200(a)(6))";
-                problems.push(Problem::new("ring_time", message));
-            }
-            if self.opt_out_key.is_none() {
-                let message = "a call for marketing has a key that opts out wherever it is pressed (47 CFR 64.1200(b)(3))";
-                problems.push(Problem::new("opt_out_key", message));
-            }
+        if purpose == marketing::MARKETING {
+            problems.extend(marketing::problems(self, account));
         }
         problems
     }
@@ -163,8 +156,13 @@ impl Voice {
     }
 
     /// The texts that are said, where nothing is missing.
-    pub(super) fn complete(&self, fields: &[String], purpose: &str) -> Result<Vec<Text>, Vec<Problem>> {
-        Problem::none(self.missing(fields, purpose))?;
+    pub(super) fn complete(
+        &self,
+        fields: &[String],
+        purpose: &str,
+        account: &Account,
+    ) -> Result<Vec<Text>, Vec<Problem>> {
+        Problem::none(self.missing(fields, purpose, account))?;
         let prompts = self.script.iter().flat_map(Script::prompts);
         // Each of them was read for the check.
         Ok(prompts.filter_map(|prompt| prompt.text().and_then(|text| Text::parse(text).ok())).collect())
@@ -199,12 +197,14 @@ mod tests {
     fn it_is_read_as_the_api_describes_it_and_may_be_saved_incomplete() {
         let whole = voice(reminder());
         let known = ["first_name".to_owned()];
-        assert_eq!((whole.problems(), whole.missing(&known, "marketing")), (vec![], vec![]));
+        let nobody = Account::default();
+        assert_eq!((whole.problems(), whole.missing(&known, "care", &nobody)), (vec![], vec![]));
+        assert!(!whole.missing(&known, "marketing", &nobody).is_empty());
         assert_eq!(serde_json::to_value(&whole).unwrap(), reminder());
         let empty = voice(json!({}));
         assert_eq!((empty.ring_time.as_secs(), &empty.retry), (30, &Retry::default()));
         assert_eq!(empty.problems(), vec![]);
-        assert_eq!(fields(empty.missing(&known, "care")), ["caller_id", "start", "script"]);
+        assert_eq!(fields(empty.missing(&known, "care", &nobody)), ["caller_id", "start", "script"]);
         assert!(serde_json::from_value::<Voice>(json!({"sender": "+12025550100"})).is_err());
     }
 
@@ -230,16 +230,5 @@ mod tests {
             }
             assert_eq!(fields(voice(json).problems()), [field], "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_call_for_marketing_rings_long_enough_and_has_a_key_that_opts_out() {
-        let mut json = reminder();
-        json["ring_time"] = json!("PT14S");
-        json["opt_out_key"] = Value::Null;
-        let short = voice(json);
-        let known = ["first_name".to_owned()];
-        assert_eq!(fields(short.missing(&known, "marketing")), ["ring_time", "opt_out_key"]);
-        assert_eq!(short.missing(&known, "care"), vec![]);
     }
 }

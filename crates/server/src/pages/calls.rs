@@ -9,7 +9,11 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use campaign::{Action, CampaignId, content::Voice, script::StepId};
+use campaign::{
+    Action, CampaignId,
+    content::{Rule, Voice},
+    script::StepId,
+};
 use serde_json::{Map, Value, json};
 use store::{Audio, Campaign};
 
@@ -33,6 +37,8 @@ use crate::{
 
 /// The rules of calling again that a form has, in its order.
 const RULES: [&str; 5] = ["busy", "no_answer", "congestion", "unreachable", "no_goal"];
+/// What the rules for marketing ask to be said.
+const SAID: [Rule; 3] = [Rule::Organisation, Rule::CallBackNumber, Rule::OptOutKey];
 /// The keys that may opt out.
 const KEYS: [&str; 12] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "#"];
 
@@ -89,6 +95,9 @@ impl CallsForm {
         if let Some(script) = &voice.script {
             set("first", script.first.to_string());
         }
+        for rule in &voice.audio_says {
+            set(&format!("says_{}", rule.word()), "true".to_owned());
+        }
         let steps = voice.script.as_ref().map(script::shown).unwrap_or_default();
         Self { fields, start, steps }
     }
@@ -105,6 +114,11 @@ impl CallsForm {
         };
         let steps = script::typed(&fields);
         Self { fields, start, steps }
+    }
+
+    /// Whether it is ticked that the uploads say it.
+    fn says(&self, rule: &str) -> bool {
+        !self.of(&format!("says_{rule}")).is_empty()
     }
 
     /// The value as the API takes it.
@@ -132,9 +146,12 @@ impl CallsForm {
                 retry.insert(rule.into(), json!({"after": format!("PT{minutes}M"), "times": number(&times)}));
             }
         }
-        Ok(json!({"start": start, "until": until, "ring_time": format!("PT{}S", self.of("ring_time").trim()),
+        let says: Vec<&str> = SAID.iter().map(|rule| rule.word()).filter(|word| self.says(word)).collect();
+        Ok(
+            json!({"audio_says": says, "start": start, "until": until, "ring_time": format!("PT{}S", self.of("ring_time").trim()),
             "max_calls": number("max_calls"), "calls_per_second": number("calls_per_second"), "retry": retry,
-            "opt_out_key": given("opt_out_key"), "goal": given("goal"), "script": script::value(self.of("first"), &self.steps)}))
+            "opt_out_key": given("opt_out_key"), "goal": given("goal"), "script": script::value(self.of("first"), &self.steps)}),
+        )
     }
 }
 

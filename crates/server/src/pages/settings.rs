@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::{Router, extract::State, http::StatusCode, routing::get};
-use campaign::Channel;
+use campaign::{Channel, content::Rule};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use store::{AnswerTexts, By, Limit, OptOutScope, Settings};
@@ -62,6 +62,10 @@ struct SendingForm {
     limit_messages: String,
     limit_days: String,
     limit_counts: String,
+    organisation: String,
+    call_back_number: String,
+    /// The rules for marketing that are kept.
+    rules: Vec<String>,
 }
 
 impl SendingForm {
@@ -76,8 +80,19 @@ impl SendingForm {
             require_consent: if s.require_consent { "yes" } else { "" }.to_owned(),
             limit_messages: s.limit.map(|limit| limit.messages.to_string()).unwrap_or_default(),
             limit_days: s.limit.map_or_else(String::new, days),
+            organisation: s.organisation.clone(),
+            call_back_number: s.call_back_number.clone().unwrap_or_default(),
+            rules: Rule::ALL
+                .iter()
+                .filter(|rule| !s.marketing_rules_off.contains(rule))
+                .map(|rule| rule.word().to_owned())
+                .collect(),
             limit_counts: s.limit.and_then(|limit| limit.counts).map_or("", Channel::word).to_owned(),
         }
+    }
+
+    fn keeps(&self, rule: &str) -> bool {
+        self.rules.iter().any(|kept| kept == rule)
     }
 
     /// The value as the API takes it. Anything that is not a number is passed on unchanged and rejected with its field.
@@ -88,7 +103,9 @@ impl SendingForm {
             let per = format!("P{}D", self.limit_days.trim());
             json!({"messages": messages, "per": per, "counts": given(&self.limit_counts)})
         });
-        let mut change = json!({"time_zone": self.time_zone.trim(), "country": given(&self.country), "window": hours.change(),
+        let off: Vec<&str> =
+            Rule::ALL.iter().map(|rule| rule.word()).filter(|word| !self.keeps(word)).collect();
+        let mut change = json!({"organisation": self.organisation.trim(), "call_back_number": given(&self.call_back_number), "marketing_rules_off": off, "time_zone": self.time_zone.trim(), "country": given(&self.country), "window": hours.change(),
             "blackout_dates": lines(&self.blackout_dates), "purposes": lines(&self.purposes), "require_consent": !self.require_consent.is_empty(), "limit": limit,
             "opt_out_holds_for": self.opt_out_holds_for});
         // An empty field leaves the currency as it is.

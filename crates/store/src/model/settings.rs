@@ -2,7 +2,13 @@
 
 use std::{collections::BTreeMap, num::NonZeroU32};
 
-use campaign::{Channel, Sender, Window, ZoneGroup, keyword, msisdn::Country, segment};
+use campaign::{
+    Channel, Msisdn, Sender, Window, ZoneGroup,
+    content::{Account, Rule},
+    keyword,
+    msisdn::Country,
+    segment,
+};
 use jiff::{SignedDuration, civil::Date};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +17,8 @@ use super::{AnswerTexts, Barred, Problem};
 /// The language for contacts whose language is unknown or has no texts of its own.
 pub const DEFAULT_LANGUAGE: &str = "en";
 
+/// The longest name of an organisation, in characters.
+const LONGEST_ORGANISATION: usize = 100;
 /// The longest purpose, in characters.
 const LONGEST_PURPOSE: usize = 40;
 /// The shortest and longest periods of a communication limit.
@@ -43,6 +51,12 @@ pub struct Settings {
     pub currency: String,
     /// What an opt-out by reply covers.
     pub opt_out_holds_for: OptOutScope,
+    /// The name that people know the account by: calls for marketing say it.
+    pub organisation: String,
+    /// The number at which people reach it, as E.164 with a plus: calls for marketing say it.
+    pub call_back_number: Option<String>,
+    /// The rules for marketing that calls do not keep.
+    pub marketing_rules_off: Vec<Rule>,
 }
 
 /// How far an opt-out by reply reaches.
@@ -83,7 +97,7 @@ pub struct Limit {
     #[serde(with = "campaign::iso_duration")]
     pub per: SignedDuration,
     /// The channel that is counted, and held back by it; none: all of them together.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<Channel>,
 }
 
@@ -114,6 +128,9 @@ impl Default for Settings {
             purposes: ["marketing", "care", "security"].map(str::to_owned).into(),
             currency: "USD".into(),
             opt_out_holds_for: OptOutScope::default(),
+            organisation: String::new(),
+            call_back_number: None,
+            marketing_rules_off: Vec::new(),
         }
     }
 }
@@ -128,6 +145,16 @@ impl Settings {
         known(&language)
             .or_else(|| known(language.split(['-', '_']).next().unwrap_or_default()))
             .or_else(|| known(DEFAULT_LANGUAGE))
+    }
+
+    /// Who calls, and which rules for marketing are kept.
+    pub fn account(&self) -> Account {
+        Account {
+            organisation: self.organisation.clone(),
+            // It was read when it was saved.
+            call_back_number: self.call_back_number.as_deref().and_then(Msisdn::from_address),
+            rules_off: self.marketing_rules_off.clone(),
+        }
     }
 
     /// Keywords that do not count in replies to `sender`.
@@ -189,6 +216,20 @@ impl Settings {
                 format!("a purpose is a word or two, of at most {LONGEST_PURPOSE} characters"),
             ));
         }
+        self.organisation = self.organisation.split_whitespace().collect::<Vec<_>>().join(" ");
+        if self.organisation.chars().count() > LONGEST_ORGANISATION {
+            let message = format!("a name has at most {LONGEST_ORGANISATION} characters");
+            problems.push(Problem::new("organisation", message));
+        }
+        if let Some(number) = &mut self.call_back_number {
+            let country = self.country.as_deref().and_then(|country| country.parse().ok());
+            match Msisdn::parse(number, country) {
+                Ok(read) => *number = read.to_string(),
+                Err(e) => problems.push(Problem::new("call_back_number", e)),
+            }
+        }
+        self.marketing_rules_off.sort_unstable();
+        self.marketing_rules_off.dedup();
         self.currency = self.currency.trim().to_uppercase();
         if self.currency.len() != 3 || !self.currency.bytes().all(|b| b.is_ascii_uppercase()) {
             problems

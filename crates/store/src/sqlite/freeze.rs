@@ -9,7 +9,7 @@ use crate::Change;
 use std::collections::HashMap;
 
 use campaign::{
-    Action, CampaignId, ListId, Msisdn, Window, ZoneGroup,
+    Action, CampaignId, ListId, Msisdn, Status, Window, ZoneGroup,
     content::Complete,
     lifecycle::{self, Cause},
     wave::{self, Group, PlannedWave},
@@ -119,7 +119,8 @@ pub(super) fn ready(c: &Connection, d: &Definition) -> Result<Complete> {
     };
     need(d.opt_in_acknowledged, "opt_in_acknowledged", d.content.acknowledgement());
     need(d.route_id.is_some(), "route_id", "choose the route that carries it");
-    let content = d.content.complete(&lists::fields(c)?, d.purpose());
+    let account = settings::read(c)?.account();
+    let content = d.content.complete(&lists::fields(c)?, d.purpose(), &account);
     let content = content.map_err(|more| problems.extend(more));
     for (field, upload) in d.content.uploads() {
         if !audio::exists(c, upload)? {
@@ -167,6 +168,22 @@ pub(super) fn pilot(d: &Definition, waves: Vec<PlannedWave>) -> Vec<PlannedWave>
         Some(first) => wave::hold_behind(waves, first.get().into()),
         None => waves,
     }
+}
+
+/// Records who has ticked what the uploads of a campaign say.
+fn note_ticked(c: &Connection, id: CampaignId, d: &Definition, by: &By) -> Result<()> {
+    let ticked = d.content.calls().map(|voice| voice.audio_says.as_slice()).unwrap_or_default();
+    if ticked.is_empty() {
+        return Ok(());
+    }
+    let words: Vec<&str> = ticked.iter().map(|rule| rule.word()).collect();
+    operate::note(
+        c,
+        id,
+        by,
+        &format!("acknowledged that uploads say: {}", words.join(", ")),
+        Status::Scheduled,
+    )
 }
 
 /// Stores when the first planned send is, for the Index.
@@ -293,6 +310,7 @@ impl Store {
             }
             operate::step(c, id, Cause::Act(Action::Schedule), &by)?;
             plan.put(c, id)?;
+            note_ticked(c, id, &plan.definition, &by)?;
             full(c, load(c, id)?)
         })
     }
@@ -327,6 +345,7 @@ impl Store {
                 c.execute("UPDATE audience SET campaign_id = ?1 WHERE campaign_id = ?2", (id.0, aside.0))?;
                 operate::reshape(c, id)?;
                 plan.put(c, id)?;
+                note_ticked(c, id, &plan.definition, &by)?;
                 full(c, load(c, id)?)
             })
         });
