@@ -26,7 +26,7 @@ use crate::{
 const CHUNK: usize = 5_000;
 
 /// Every recipient × message in order, including those that nothing has been sent to yet.
-#[utoipa::path(get, path = "/campaigns/{id}/deliveries", params(("id" = String, Path), ("outcome" = Option<String>, Query), ("message" = Option<u32>, Query), ("q" = Option<String>, Query), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)), responses((status = 200, body = Page<Object>), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/campaigns/{id}/deliveries", params(("id" = String, Path), ("outcome" = Option<String>, Query), ("message" = Option<u32>, Query), ("reason" = Option<String>, Query), ("code" = Option<u32>, Query), ("q" = Option<String>, Query), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)), responses((status = 200, body = Page<Object>), (status = 404, body = Problem)))]
 pub(super) async fn list(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
@@ -114,7 +114,7 @@ pub(super) async fn settle(
 }
 
 /// All deliveries as CSV.
-#[utoipa::path(get, path = "/campaigns/{id}/deliveries.csv", params(("id" = String, Path)), responses((status = 200, content_type = "text/csv", body = String), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/campaigns/{id}/deliveries.csv", params(("id" = String, Path), ("outcome" = Option<String>, Query), ("message" = Option<u32>, Query), ("reason" = Option<String>, Query), ("code" = Option<u32>, Query), ("q" = Option<String>, Query)), responses((status = 200, content_type = "text/csv", body = String), (status = 404, body = Problem)))]
 pub(super) async fn csv(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
