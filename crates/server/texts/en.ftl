@@ -225,6 +225,7 @@ welcome-as-manager = Choose how you sign in. You will be a manager.
 welcome-as-admin = Choose how you sign in. You will be an admin.
 link-once = This link works once.
 password-long = At least 12 characters.
+account-zone-first = It can be changed in the settings.
 make-account = Make my account
 your-account = Your account
 change-password = Change password
