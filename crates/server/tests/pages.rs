@@ -85,6 +85,30 @@ async fn a_text_is_shown_for_chosen_people_with_what_it_costs() {
 }
 
 #[tokio::test]
+async fn a_text_of_many_segments_is_warned_of_wherever_it_is_written_or_shown() {
+    let w = World::start().await;
+    let (route, list) = (w.route(json!({})).await, w.list_of(PEOPLE).await);
+    // 153 characters a segment, of a text that takes more than one.
+    let (four, five) = ("x".repeat(4 * 153), "x".repeat(4 * 153 + 1));
+    let warning = "the text takes 5 segments, and each of them is paid for";
+    let definition = json!({"channel": "sms", "name": "Long", "route_id": route, "sender": "CLINIC", "list_ids": [list],
+        "opt_in_acknowledged": true, "window": null,
+        "messages": [{"text": four, "send": {"now": true}}, {"text": five, "send": {"after": "P1D"}}]});
+    let made = w.post("/campaigns", &definition).await.created();
+    assert_eq!(made["warnings"], json!([{"field": "messages[1].text", "message": warning}]));
+    let id = made["id"].as_str().unwrap();
+    assert_eq!(w.get(&format!("/campaigns/{id}")).await.ok()["warnings"], made["warnings"]);
+    let forecast = w.post(&format!("/campaigns/{id}/schedule?dry_run=true"), &json!({})).await.ok();
+    assert_eq!(forecast["warnings"], made["warnings"]);
+    for part in ["messages", "schedule"] {
+        let page = w.page(&format!("/campaigns/{id}/{part}")).await;
+        assert_eq!(page.matches(warning).count(), 1, "{part}");
+    }
+    assert!(w.preview(id, &five, "").await.contains(warning));
+    assert!(!w.preview(id, &four, "").await.contains("paid for"));
+}
+
+#[tokio::test]
 async fn replies_come_in_pages_newest_first() {
     const REPLIES: usize = 130;
     let w = World::start().await;
@@ -189,6 +213,41 @@ async fn events_tell_of_imports_webhooks_and_routes_and_whether_anything_was_mis
     hear("event: routes\n").await;
     let later = w.page("/").await;
     assert!(!later.contains(&format!("data-seen=\"{seen}\"")), "{later}");
+}
+
+#[tokio::test]
+async fn days_of_the_index_begin_and_end_in_the_readers_zone_otherwise_in_the_accounts() {
+    let w = World::start().await;
+    // The fifteenth of June begins here ten hours before it ends everywhere west of Greenwich.
+    let settings = json!({"answers": {"en": {"opt_out": "", "help": ""}}, "time_zone": "Pacific/Kiritimati"});
+    w.put("/settings", &settings).await.ok();
+    let (route, list) = (w.route(json!({})).await, w.list_of(PEOPLE).await);
+    for (name, at) in [
+        ("Eve", "2098-06-14T09:59:00Z"),
+        ("Midnight", "2098-06-14T10:00:00Z"),
+        ("Late", "2098-06-15T09:59:00Z"),
+        ("Morrow", "2098-06-15T10:00:00Z"),
+    ] {
+        w.start_campaign(&json!({"channel": "sms", "name": name, "route_id": route, "sender": "CLINIC",
+            "list_ids": [list], "opt_in_acknowledged": true, "window": null,
+            "messages": [{"text": "Hello", "send": {"at": at}}]}))
+            .await;
+    }
+    let shown = async |query: &str| {
+        let page = w.page(&format!("/?{query}")).await;
+        let all = ["Eve", "Midnight", "Late", "Morrow"];
+        all.into_iter().filter(|name| page.contains(&format!(">{name}</a>"))).collect::<Vec<_>>()
+    };
+    assert_eq!(shown("from=2098-06-15&to=2098-06-15").await, ["Midnight", "Late"]);
+    assert_eq!(shown("from=2098-06-15").await, ["Midnight", "Late", "Morrow"]);
+    assert_eq!(shown("to=2098-06-14").await, ["Eve"]);
+    // A browser says where its reader is: there the day began 21 hours later.
+    assert_eq!(
+        shown("from=2098-06-15&to=2098-06-15&zone=America/Los_Angeles").await,
+        ["Late", "Morrow"],
+        "the fifteenth lasts from seven in the morning to seven in the morning, in UTC"
+    );
+    assert_eq!(shown("to=2098-06-14&zone=America/Los_Angeles").await, ["Eve", "Midnight"]);
 }
 
 /// The rows of the table "Why not": each outcome, reason and count, and where its link leads.

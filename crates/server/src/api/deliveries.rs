@@ -159,3 +159,39 @@ fn rows_csv(rows: &[DeliveryRow], header: bool) -> Result<Bytes, StoreError> {
     let bytes = writer.into_inner().map_err(|e| StoreError::Database(e.to_string()))?;
     Ok(Bytes::from(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_carrier_says_runs_in_no_spreadsheet() {
+        let formulas = ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1"];
+        let row = |text: &str| DeliveryRow {
+            id: Cursor { message: 1, seq: 0 },
+            message: 1,
+            seq: 0,
+            number: "+12025550123".into(),
+            outcome: Place::Pending,
+            reason: Some(text.into()),
+            code: None,
+            detail: Some(text.into()),
+            provider_id: Some(text.into()),
+            segments: None,
+            attempts: 0,
+            sent_at: None,
+            changed_at: None,
+        };
+        let file = rows_csv(&formulas.map(row), true).unwrap();
+        let mut file = csv::Reader::from_reader(&file[..]);
+        let at = |header: &csv::StringRecord, name| header.iter().position(|h| h == name).unwrap();
+        let header = file.headers().unwrap().clone();
+        for (record, formula) in file.records().zip(formulas) {
+            let record = record.unwrap();
+            for name in ["reason", "detail", "provider_id"] {
+                assert_eq!(record[at(&header, name)], format!("'{formula}"), "{name}");
+            }
+            assert_eq!(&record[at(&header, "number")], "+12025550123");
+        }
+    }
+}
