@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use store::{AttemptRow, CallRow, Cursor, DeliveryFilter, DeliveryRow, Place, StoreError};
 use utoipa::ToSchema;
 
-use super::{CampaignPath, Page, limit};
+use super::{CampaignPath, Page, limit, shapes};
 use crate::{
     App,
     auth::Caller,
@@ -26,7 +26,7 @@ use crate::{
 const CHUNK: usize = 5_000;
 
 /// Every recipient × message in order, including those that nothing has been sent to yet.
-#[utoipa::path(get, path = "/campaigns/{id}/deliveries", params(("id" = String, Path), ("outcome" = Option<String>, Query), ("message" = Option<u32>, Query), ("reason" = Option<String>, Query), ("code" = Option<u32>, Query), ("q" = Option<String>, Query), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)), responses((status = 200, body = Page<Object>), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/campaigns/{id}/deliveries", params(("id" = String, Path), ("outcome" = Option<String>, Query), ("message" = Option<u32>, Query), ("reason" = Option<String>, Query), ("code" = Option<u32>, Query), ("q" = Option<String>, Query), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)), responses((status = 200, body = Page<shapes::DeliveryWithHistory>), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn list(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
@@ -74,7 +74,7 @@ fn cursor(path: &str) -> Answer<Cursor> {
 }
 
 /// One delivery, with every call.
-#[utoipa::path(get, path = "/campaigns/{id}/deliveries/{delivery}", params(("id" = String, Path), ("delivery" = String, Path)), responses((status = 200, body = Object), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/campaigns/{id}/deliveries/{delivery}", params(("id" = String, Path), ("delivery" = String, Path)), responses((status = 200, body = shapes::DeliveryWithHistory), (status = 404, body = Problem)))]
 pub(super) async fn get(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
@@ -98,7 +98,7 @@ pub(super) struct Settle {
 }
 
 /// Settles a delivery in doubt by hand; a later receipt still counts.
-#[utoipa::path(post, path = "/campaigns/{id}/deliveries/{delivery}/settle", params(("id" = String, Path), ("delivery" = String, Path)), request_body = Settle, responses((status = 200, body = Object), (status = 404, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(post, path = "/campaigns/{id}/deliveries/{delivery}/settle", params(("id" = String, Path), ("delivery" = String, Path)), request_body = Settle, responses((status = 200, body = shapes::Delivery), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn settle(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
@@ -114,7 +114,7 @@ pub(super) async fn settle(
 }
 
 /// All deliveries as CSV.
-#[utoipa::path(get, path = "/campaigns/{id}/deliveries.csv", params(("id" = String, Path), ("outcome" = Option<String>, Query), ("message" = Option<u32>, Query), ("reason" = Option<String>, Query), ("code" = Option<u32>, Query), ("q" = Option<String>, Query)), responses((status = 200, content_type = "text/csv", body = String), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/campaigns/{id}/deliveries.csv", params(("id" = String, Path), ("outcome" = Option<String>, Query), ("message" = Option<u32>, Query), ("reason" = Option<String>, Query), ("code" = Option<u32>, Query), ("q" = Option<String>, Query)), responses((status = 200, content_type = "text/csv", body = String), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn csv(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
