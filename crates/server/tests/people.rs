@@ -413,7 +413,7 @@ async fn settings_that_are_saved_hold_and_what_is_wrong_comes_back_beside_its_fi
     ];
     assert_eq!(admin.post("/settings", &form).await.status, StatusCode::OK);
     let saved = w.get("/settings").await.ok();
-    assert_eq!(saved["limit"], json!({"messages": 3, "per": "PT168H"}));
+    assert_eq!(saved["limit"], json!({"messages": 3, "per": "PT168H", "counts": null}));
     assert_eq!(saved["window"]["days"], json!(["mon", "tue"]));
     assert_eq!(saved["purposes"], json!(["reminders", "care"]));
     assert_eq!((&saved["country"], &saved["opt_out_holds_for"]), (&json!("US"), &json!("channel")));
