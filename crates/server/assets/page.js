@@ -41,6 +41,8 @@ function localForms() {
     const shown = name.parentElement.querySelector("[data-zone-name]");
     if (shown) shown.textContent = name.value;
   }
+  // A zone that is asked for is most likely the one where the browser is.
+  for (const name of document.querySelectorAll("input[data-own-zone]")) name.value ||= zone;
 }
 
 function put(root, field, text) {

@@ -7,6 +7,7 @@ pub(crate) mod lists;
 mod pools;
 pub(crate) mod routes;
 mod settings;
+pub(crate) mod shapes;
 mod suppressions;
 mod webhooks;
 
@@ -16,7 +17,10 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    openapi::{
+        Content, Ref, RefOr, Response,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -88,7 +92,46 @@ pub(crate) fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(webhooks::test))
         .routes(routes!(webhooks::again))
         .routes(routes!(live::events));
-    OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", v1).split_for_parts()
+    let (router, mut openapi) =
+        OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", v1).split_for_parts();
+    describe_refusals(&mut openapi);
+    (router, openapi)
+}
+
+/// Refusals before a handler, and where the data cannot be used.
+const ANYWHERE: [(&str, &str); 3] = [
+    ("401", "No token, or one that is not known"),
+    ("403", "The token's role may not do this"),
+    ("503", "The data cannot be used at this moment, or another process sends from it"),
+];
+/// Refusals of a body.
+const OF_BODIES: [(&str, &str); 3] = [
+    ("400", "The body cannot be read"),
+    ("413", "The body is larger than this address takes"),
+    ("422", "Something in the body is missing or wrong"),
+];
+
+/// Describes the refusals that are the same everywhere, and gives every refusal its media type.
+fn describe_refusals(openapi: &mut utoipa::openapi::OpenApi) {
+    let problem = || RefOr::T(Content::new(Some(Ref::from_schema_name("Problem"))));
+    for item in openapi.paths.paths.values_mut() {
+        let with_bodies = [&mut item.post, &mut item.put, &mut item.patch].map(|operation| (operation, true));
+        let others = [&mut item.get, &mut item.delete].map(|operation| (operation, false));
+        for (operation, has_body) in with_bodies.into_iter().chain(others) {
+            let Some(operation) = operation else { continue };
+            let all = &mut operation.responses.responses;
+            let of_bodies = OF_BODIES.into_iter().filter(|_| has_body);
+            for (status, words) in ANYWHERE.into_iter().chain(of_bodies) {
+                all.entry(status.to_owned()).or_insert_with(|| Response::new(words).into());
+            }
+            for (_, answer) in all.iter_mut().filter(|(status, _)| status.starts_with(['4', '5'])) {
+                if let RefOr::T(answer) = answer {
+                    answer.content =
+                        [("application/problem+json".to_owned(), problem())].into_iter().collect();
+                }
+            }
+        }
+    }
 }
 
 /// The addresses that need no token.

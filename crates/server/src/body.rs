@@ -94,6 +94,9 @@ pub(crate) struct DeliveryQuery {
     pub(crate) outcome: Option<String>,
     #[serde(default, deserialize_with = "empty_is_none")]
     pub(crate) message: Option<u32>,
+    pub(crate) reason: Option<String>,
+    #[serde(default, deserialize_with = "empty_is_none")]
+    pub(crate) code: Option<u32>,
     pub(crate) q: Option<String>,
     pub(crate) limit: Option<u32>,
     pub(crate) cursor: Option<String>,
@@ -129,6 +132,8 @@ impl DeliveryQuery {
         let name = self.q.clone().filter(is_name);
         let number = self.q.map(|q| q.chars().filter(char::is_ascii_digit).collect::<String>());
         let number = number.filter(|digits| !digits.is_empty());
-        Ok(DeliveryFilter { outcome, message: self.message, number, name, from, longest_walk: None })
+        let reason = self.reason.filter(|reason| !reason.is_empty());
+        let (message, code) = (self.message, self.code);
+        Ok(DeliveryFilter { outcome, message, reason, code, number, name, from, longest_walk: None })
     }
 }

@@ -42,10 +42,14 @@ fn broken(e: io::Error) -> StoreError {
     }
 }
 
-/// Refuses a body that states a size that is too large, before it is read.
-pub(crate) fn fits(headers: &HeaderMap) -> Answer<()> {
+/// Refuses a body that states a size that is too large, or for which `free` bytes of the disk are too few, before it is
+/// read. A body that states none is measured while it arrives.
+pub(crate) fn fits(headers: &HeaderMap, free: u64) -> Answer<()> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > LARGEST_FILE) { Err(too_large()) } else { Ok(()) }
+    if length.is_some_and(|length| length > LARGEST_FILE) {
+        return Err(too_large());
+    }
+    has_room(free, length.unwrap_or(0))
 }
 
 /// Takes in a file with a header row and begins to import it.
@@ -56,7 +60,7 @@ pub(crate) async fn take_in(
     by: By,
     request: Request,
 ) -> Answer<ImportState> {
-    fits(request.headers())?;
+    fits(request.headers(), store.free_space()?)?;
     // Problems with the plan are reported before a gigabyte is read.
     plan.country = import::country(store, plan.country).await?;
     let bytes = request.into_body().into_data_stream().map_err(|e| Problem::unreadable(e.to_string()));
@@ -190,7 +194,22 @@ mod tests {
     fn a_file_that_the_disk_has_no_room_for_is_refused_before_sending_would_have_to_wait() {
         assert!(has_room(KEPT_FREE, 0).is_ok() && has_room(u64::MAX, 1).is_ok());
         for (free, coming) in [(0, 0), (KEPT_FREE - 1, 0), (KEPT_FREE, 1), (1, u64::MAX)] {
-            assert_eq!(has_room(free, coming).unwrap_err().status().as_u16(), 503, "{free} {coming}");
+            let refused = has_room(free, coming).unwrap_err();
+            assert_eq!(refused.status().as_u16(), 503, "{free} {coming}");
+            let words = refused.into_detail();
+            assert!(words.contains("no room") && words.contains("free some space"), "{words}");
         }
+    }
+
+    #[test]
+    fn a_file_that_says_how_large_it_is_is_refused_before_it_is_read() {
+        let of = |length: u64| HeaderMap::from_iter([(header::CONTENT_LENGTH, length.into())]);
+        let status =
+            |headers: &HeaderMap, free| fits(headers, free).map_err(|refused| refused.status().as_u16());
+        assert_eq!(status(&of(1_000), KEPT_FREE + 1_000), Ok(()));
+        assert_eq!(status(&of(1_000), KEPT_FREE + 999), Err(503));
+        assert_eq!(status(&of(LARGEST_FILE + 1), u64::MAX), Err(413));
+        assert_eq!(status(&HeaderMap::new(), KEPT_FREE), Ok(()));
+        assert_eq!(status(&HeaderMap::new(), KEPT_FREE - 1), Err(503));
     }
 }

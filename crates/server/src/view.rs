@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use store::{Campaign, Message, Problem, Refusal, RouteKind, StepCount};
 use utoipa::ToSchema;
 
-use crate::App;
+use crate::{App, api::shapes};
 
 /// A campaign.
 #[derive(Serialize, ToSchema)]
@@ -19,7 +19,7 @@ pub(crate) struct CampaignView {
     pub(crate) id: CampaignId,
     /// The definition.
     #[serde(flatten)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = shapes::Definition)]
     definition: Map<String, Value>,
     #[schema(value_type = String)]
     pub(crate) status: Status,
@@ -31,17 +31,16 @@ pub(crate) struct CampaignView {
     held: bool,
     pub(crate) waiting: Vec<WaitingView>,
     pub(crate) audience: i64,
-    #[schema(value_type = Object)]
     pub(crate) totals: BTreeMap<&'static str, i64>,
     /// The messages of an SMS campaign.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) messages: Option<Vec<MessageView>>,
     /// How often calls of a voice campaign came to each step of its script.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<Object>>)]
+    #[schema(value_type = Option<Vec<shapes::StepCount>>)]
     steps: Option<Vec<StepCount>>,
     /// What in its texts may not be meant as it is written: never an error.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<shapes::FieldProblem>)]
     warnings: Vec<Problem>,
     #[schema(value_type = String)]
     created_at: Timestamp,
@@ -71,11 +70,10 @@ pub(crate) struct WaitingView {
 pub(crate) struct MessageView {
     pub(crate) n: usize,
     pub(crate) text: String,
-    #[schema(value_type = Object)]
+    #[schema(value_type = shapes::SendTime)]
     pub(crate) send: campaign::Send,
     /// Whether the text has placeholders; if not, it is sent word for word.
     pub(crate) template: bool,
-    #[schema(value_type = Object)]
     pub(crate) totals: BTreeMap<&'static str, i64>,
 }
 
@@ -152,7 +150,7 @@ pub(crate) struct RouteView {
     pub(crate) kind: &'static str,
     /// All other settings, without secrets.
     #[serde(flatten)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = shapes::RouteSettings)]
     settings: Map<String, Value>,
     /// Where it leads, for people.
     #[serde(skip)]

@@ -237,6 +237,23 @@ async fn the_file_of_refused_rows_is_mended_and_sent_again() {
 }
 
 #[tokio::test]
+async fn the_file_of_refused_rows_is_whole_however_many_there_are() {
+    // More than are read from the store at a time, twice over.
+    const REFUSED: usize = 4_500;
+    let w = World::start().await;
+    let rows: Vec<String> = (0..REFUSED).map(|n| format!("nobody {n},Ana{n}\n")).collect();
+    let (import, _) = w.import(format!("phone,first_name\n{}+12025550001,Ada\n", rows.concat()), "").await;
+    assert_eq!((&import["accepted"], &import["rejected"]), (&json!(1), &json!(REFUSED)), "{import}");
+    let refused = errors(&w, &import).await;
+    let mut reader = csv::Reader::from_reader(refused.as_bytes());
+    let rows: Vec<(String, String)> =
+        reader.records().map(|row| row.unwrap()).map(|row| (row[2].to_owned(), row[5].to_owned())).collect();
+    let all: Vec<_> = (0..REFUSED).map(|n| (format!("nobody {n}"), format!("Ana{n}"))).collect();
+    assert_eq!(rows.len(), REFUSED);
+    assert!(rows == all, "each row once, in order");
+}
+
+#[tokio::test]
 async fn contacts_as_json_are_known_by_any_spelling_and_null_is_no_value() {
     let w = World::start().await;
     let list = w.post("/lists", &json!({"name": "JSON"})).await.created()["id"].as_str().unwrap().to_owned();

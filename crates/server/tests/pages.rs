@@ -6,6 +6,7 @@ mod world;
 
 use std::time::Duration;
 
+use fixture::smsc::{Fate, SmppError};
 use reqwest::Method;
 use serde_json::json;
 use world::World;
@@ -81,6 +82,30 @@ async fn a_text_is_shown_for_chosen_people_with_what_it_costs() {
     assert!(long.contains("2 segments") && long.contains("0.025 a recipient"), "{long}");
     let emoji = w.preview(&id, "⚡", "").await;
     assert!(emoji.contains("1 character<") && emoji.contains("UCS-2"), "{emoji}");
+}
+
+#[tokio::test]
+async fn a_text_of_many_segments_is_warned_of_wherever_it_is_written_or_shown() {
+    let w = World::start().await;
+    let (route, list) = (w.route(json!({})).await, w.list_of(PEOPLE).await);
+    // 153 characters a segment, of a text that takes more than one.
+    let (four, five) = ("x".repeat(4 * 153), "x".repeat(4 * 153 + 1));
+    let warning = "the text takes 5 segments, and each of them is paid for";
+    let definition = json!({"channel": "sms", "name": "Long", "route_id": route, "sender": "CLINIC", "list_ids": [list],
+        "opt_in_acknowledged": true, "window": null,
+        "messages": [{"text": four, "send": {"now": true}}, {"text": five, "send": {"after": "P1D"}}]});
+    let made = w.post("/campaigns", &definition).await.created();
+    assert_eq!(made["warnings"], json!([{"field": "messages[1].text", "message": warning}]));
+    let id = made["id"].as_str().unwrap();
+    assert_eq!(w.get(&format!("/campaigns/{id}")).await.ok()["warnings"], made["warnings"]);
+    let forecast = w.post(&format!("/campaigns/{id}/schedule?dry_run=true"), &json!({})).await.ok();
+    assert_eq!(forecast["warnings"], made["warnings"]);
+    for part in ["messages", "schedule"] {
+        let page = w.page(&format!("/campaigns/{id}/{part}")).await;
+        assert_eq!(page.matches(warning).count(), 1, "{part}");
+    }
+    assert!(w.preview(id, &five, "").await.contains(warning));
+    assert!(!w.preview(id, &four, "").await.contains("paid for"));
 }
 
 #[tokio::test]
@@ -188,4 +213,118 @@ async fn events_tell_of_imports_webhooks_and_routes_and_whether_anything_was_mis
     hear("event: routes\n").await;
     let later = w.page("/").await;
     assert!(!later.contains(&format!("data-seen=\"{seen}\"")), "{later}");
+}
+
+#[tokio::test]
+async fn days_of_the_index_begin_and_end_in_the_readers_zone_otherwise_in_the_accounts() {
+    let w = World::start().await;
+    // The fifteenth of June begins here ten hours before it ends everywhere west of Greenwich.
+    let settings = json!({"answers": {"en": {"opt_out": "", "help": ""}}, "time_zone": "Pacific/Kiritimati"});
+    w.put("/settings", &settings).await.ok();
+    let (route, list) = (w.route(json!({})).await, w.list_of(PEOPLE).await);
+    for (name, at) in [
+        ("Eve", "2098-06-14T09:59:00Z"),
+        ("Midnight", "2098-06-14T10:00:00Z"),
+        ("Late", "2098-06-15T09:59:00Z"),
+        ("Morrow", "2098-06-15T10:00:00Z"),
+    ] {
+        w.start_campaign(&json!({"channel": "sms", "name": name, "route_id": route, "sender": "CLINIC",
+            "list_ids": [list], "opt_in_acknowledged": true, "window": null,
+            "messages": [{"text": "Hello", "send": {"at": at}}]}))
+            .await;
+    }
+    let shown = async |query: &str| {
+        let page = w.page(&format!("/?{query}")).await;
+        let all = ["Eve", "Midnight", "Late", "Morrow"];
+        all.into_iter().filter(|name| page.contains(&format!(">{name}</a>"))).collect::<Vec<_>>()
+    };
+    assert_eq!(shown("from=2098-06-15&to=2098-06-15").await, ["Midnight", "Late"]);
+    assert_eq!(shown("from=2098-06-15").await, ["Midnight", "Late", "Morrow"]);
+    assert_eq!(shown("to=2098-06-14").await, ["Eve"]);
+    // A browser says where its reader is: there the day began 21 hours later.
+    assert_eq!(
+        shown("from=2098-06-15&to=2098-06-15&zone=America/Los_Angeles").await,
+        ["Late", "Morrow"],
+        "the fifteenth lasts from seven in the morning to seven in the morning, in UTC"
+    );
+    assert_eq!(shown("to=2098-06-14&zone=America/Los_Angeles").await, ["Eve", "Midnight"]);
+}
+
+/// The rows of the table "Why not": each outcome, reason and count, and where its link leads.
+fn reasons(page: &str) -> Vec<(String, String, String, String)> {
+    let table = page.split("data-part=\"why-not\"").nth(1).unwrap().split("</table>").next().unwrap();
+    let rows = table.split("<tr>").skip(1).map(|row| {
+        let link = row.split("href=\"").nth(1).unwrap().split('"').next().unwrap();
+        let mut cells = row.split("<td").skip(1).map(|cell| {
+            let inside = cell.split_once('>').unwrap().1.split("</td>").next().unwrap();
+            let tags = inside
+                .split('<')
+                .enumerate()
+                .map(|(at, part)| if at == 0 { part } else { part.split_once('>').unwrap().1 });
+            tags.collect::<String>()
+        });
+        let mut next = || cells.next().unwrap();
+        (next(), next(), next(), link.replace("&#38;", "&").replace("&amp;", "&"))
+    });
+    rows.collect()
+}
+
+#[tokio::test]
+async fn why_messages_did_not_arrive_is_counted_by_reason_in_words_that_lead_to_those_people() {
+    let w = World::start().await;
+    let numbers: Vec<String> = (0..16).map(|i| fixture::number(i).to_string()).collect();
+    let named = |at: usize| if at == 12 || at == 13 || at == 14 { "" } else { "Ana" };
+    let rows: Vec<String> =
+        numbers.iter().enumerate().map(|(at, n)| format!("{n},{}\n", named(at))).collect();
+    let list = w.list_of(&format!("phone,first_name\n{}", rows.concat())).await;
+    let fates = [
+        (0..3, Fate::Refused(SmppError::ESME_RINVDSTADR)),
+        (3..5, Fate::Refused(SmppError::ESME_RSUBMITFAIL)),
+        (5..9, Fate::Undelivered(27)),
+        (9..10, Fate::Undelivered(1)),
+    ];
+    for (people, fate) in fates {
+        people.for_each(|at| w.smsc.decide(&numbers[at][1..], fate));
+    }
+    for number in &numbers[10..12] {
+        w.post("/suppressions", &json!({"channel": "sms", "number": number})).await.created();
+    }
+    let route = w.route(json!({})).await;
+    let at = w
+        .start_campaign(&json!({"channel": "sms", "name": "Why", "route_id": route, "sender": "CLINIC",
+            "list_ids": [list], "opt_in_acknowledged": true, "window": null,
+            "messages": [{"text": "Hello {{ first_name }}", "send": {"now": true}}]}))
+        .await;
+    let totals =
+        w.until(&at, |c| c["totals"]["delivered"] == 1 && c["totals"]["undelivered"] == 5).await["totals"]
+            .clone();
+    assert_eq!((&totals["failed"], &totals["skipped"]), (&json!(5), &json!(5)), "{totals}");
+
+    let told = reasons(&w.page(&at).await);
+    let shown: Vec<(&str, &str, &str)> =
+        told.iter().map(|(o, why, n, _)| (o.as_str(), why.as_str(), n.as_str())).collect();
+    assert_eq!(
+        shown,
+        [
+            ("Undelivered", "the phone was switched off or out of reach (error 027) code 27", "4"),
+            ("Failed", "the SMSC does not know this number code 11", "3"),
+            ("Failed", "the SMSC refused the message code 69", "2"),
+            ("Undelivered", "the number is not in service (error 001) code 1", "1"),
+            ("Skipped", "a field of the text is missing", "3"),
+            ("Skipped", "blocked", "2"),
+        ]
+    );
+    // Each link leads to exactly those people, and each of them says the same reason.
+    for (outcome, why, count, link) in &told {
+        let page = w.page(link).await;
+        let there = numbers.iter().filter(|number| page.contains(&format!(">{number}</a>"))).count();
+        assert_eq!(there.to_string(), *count, "{outcome} {why} {link}");
+        let words = why.split(" code ").next().unwrap();
+        assert_eq!(page.matches(words).count(), there, "{outcome} {why} {link}");
+        // The API and the file count the same.
+        let query = link.split_once('?').unwrap().1;
+        let items = w.get(&format!("{at}/deliveries?{query}")).await.ok()["items"].as_array().unwrap().len();
+        let lines = w.get(&format!("{at}/deliveries.csv?{query}")).await.text.lines().count() - 1;
+        assert_eq!((items, lines), (there, there), "{outcome} {why} {query}");
+    }
 }

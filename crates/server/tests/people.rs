@@ -179,6 +179,41 @@ async fn a_session_ends_when_it_is_not_used_and_a_link_works_once() {
 }
 
 #[tokio::test]
+async fn the_first_admin_says_where_the_account_is_and_nobody_after_them_is_asked() {
+    const FIELD: &str = "name=\"time_zone\"";
+    let w = World::start().await;
+    let now = Timestamp::now();
+    for (role, link) in [(Role::Admin, "first"), (Role::Viewer, "viewer"), (Role::Admin, "second")] {
+        w.store.invite(role, link, fixture::by(now)).await.unwrap();
+    }
+    let visitor = Visitor::new(&w);
+    assert!(visitor.get("/welcome/first").await.text.contains(FIELD));
+    assert!(!visitor.get("/welcome/viewer").await.text.contains(FIELD));
+    let account = |zone| [("email", "ana@clinic.example"), ("password", PASSWORD), ("time_zone", zone)];
+    for wrong in ["Mars/Olympus", "", "localtime"] {
+        let refused = visitor.post("/welcome/first", &account(wrong)).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+        let field = refused.text.split(FIELD).nth(1).unwrap().split("</label>").next().unwrap();
+        assert!(
+            field.contains(&format!("value=\"{wrong}\"")) && field.contains("class=\"wrong\""),
+            "{field}"
+        );
+        assert!(refused.text.contains("value=\"ana@clinic.example\""), "{}", refused.text);
+    }
+    assert!(!w.store.has_users().await.unwrap());
+    assert_eq!(visitor.post("/welcome/first", &account(" Asia/Tokyo ")).await.to, "/");
+    assert_eq!(w.store.settings().await.unwrap().time_zone, "Asia/Tokyo");
+
+    assert!(!visitor.get("/welcome/second").await.text.contains(FIELD));
+    let later = [("email", "ben@clinic.example"), ("password", PASSWORD), ("time_zone", "Europe/Paris")];
+    assert_eq!(visitor.post("/welcome/second", &later).await.to, "/");
+    assert_eq!(w.store.settings().await.unwrap().time_zone, "Asia/Tokyo");
+    let log = w.store.audit_log(None, 10).await.unwrap();
+    let changes: Vec<_> = log.iter().filter(|e| e.action == "settings_changed").collect();
+    assert_eq!((changes.len(), changes[0].object.as_str()), (1, "time_zone"));
+}
+
+#[tokio::test]
 async fn a_password_is_changed_by_whoever_knows_it_and_every_other_session_ends() {
     const FRESH: &str = "another good long password";
     let w = with_people().await;
@@ -378,7 +413,7 @@ async fn settings_that_are_saved_hold_and_what_is_wrong_comes_back_beside_its_fi
     ];
     assert_eq!(admin.post("/settings", &form).await.status, StatusCode::OK);
     let saved = w.get("/settings").await.ok();
-    assert_eq!(saved["limit"], json!({"messages": 3, "per": "PT168H"}));
+    assert_eq!(saved["limit"], json!({"messages": 3, "per": "PT168H", "counts": null}));
     assert_eq!(saved["window"]["days"], json!(["mon", "tue"]));
     assert_eq!(saved["purposes"], json!(["reminders", "care"]));
     assert_eq!((&saved["country"], &saved["opt_out_holds_for"]), (&json!("US"), &json!("channel")));

@@ -17,6 +17,10 @@ const PASSWORD: &str = "a good long password";
 async fn sign_up(w: &World, b: &Browser) {
     w.store.invite(Role::Admin, "first", fixture::by(Timestamp::now())).await.unwrap();
     b.go("/welcome/first").await;
+    // The first admin is asked where the account is; the browser knows.
+    let zones = "return [document.querySelector('[name=time_zone]').value, Intl.DateTimeFormat().resolvedOptions().timeZone]";
+    let zones = b.run(zones, Vec::new()).await;
+    assert_eq!(zones[0], zones[1]);
     b.picture("welcome").await;
     b.fill("[name=email]", "ana@clinic.example").await;
     b.fill("[name=password]", PASSWORD).await;

@@ -6,7 +6,10 @@ mod world;
 
 use std::time::{Duration, Instant};
 
-use fixture::browser::{Browser, Paper};
+use fixture::{
+    browser::{Browser, Paper},
+    smsc::Fate,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use store::Role;
@@ -44,6 +47,134 @@ async fn js(b: &Browser, script: &str) -> Value {
     b.run(script, Vec::new()).await
 }
 
+/// What a campaign's page shows: its status, the tiles, the sums of each message's row, and how many were delivered
+/// according to the chart and to its table.
+const FIGURES: &str = "
+    const n = (t) => Number(t.replaceAll(',', ''));
+    const tiles = Object.fromEntries([...document.querySelectorAll('[data-total]')].map((d) => [d.dataset.total, n(d.textContent)]));
+    const rows = {};
+    for (const cell of document.querySelectorAll('[data-outcome]')) rows[cell.dataset.outcome] = (rows[cell.dataset.outcome] ?? 0) + n(cell.textContent);
+    const said = [...document.querySelectorAll('svg [data-says]')].map((t) => t.dataset.says).join(', ');
+    const bars = [...said.matchAll(/Delivered ([\\d,]+)/g)].reduce((sum, m) => sum + n(m[1]), 0);
+    const table = [...document.querySelectorAll('.figures tbody tr')].reduce((sum, tr) => sum + n(tr.cells[1].textContent), 0);
+    return {status: document.getElementById('live').dataset.status, tiles, rows, bars, table};";
+
+/// Looks until the page, left to itself, shows what is wanted.
+async fn shows(b: &Browser, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        let told = js(b, FIGURES).await;
+        if wanted(&told) {
+            return told;
+        }
+        assert!(Instant::now() < end, "never {what}: {told}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Whether the tiles, the messages' rows, the chart and its table all say that so many were delivered.
+fn all_say(told: &Value, delivered: i64) -> bool {
+    let all = [&told["tiles"]["delivered"], &told["rows"]["delivered"], &told["bars"], &told["table"]];
+    all.into_iter().all(|n| *n == delivered)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chart_and_table_follow_a_campaign_by_themselves_to_its_last_receipt() {
+    const PEOPLE: i64 = 200;
+    let w = World::start().await;
+    let Some(b) = signed_in(&w).await else { return };
+    let (route, list) = (w.route(json!({"rate_per_second": 20})).await, people(&w, PEOPLE).await);
+    let late = [fixture::number(3), fixture::number(70)].map(|number| number.to_string()[1..].to_owned());
+    for number in &late {
+        w.smsc.decide(number, Fate::Waits);
+    }
+    let messages = json!([{"text": "Hello", "send": {"now": true}}]);
+    let at = w.start_campaign(&campaign("Course", &route, &list, &messages, json!({}))).await;
+    b.go(&at).await;
+    js(&b, "window.stayed = true").await;
+    let running = |told: &Value, more: i64| {
+        told["status"] == "running" && told["bars"].as_i64() > Some(more) && told["table"] == told["bars"]
+    };
+    let first = shows(&b, "the first", |told| running(told, 0)).await["bars"].as_i64().unwrap();
+    let second = shows(&b, "more", |told| running(told, first)).await["bars"].as_i64().unwrap();
+    shows(&b, "still more", |told| running(told, second)).await;
+    let settled = PEOPLE - late.len() as i64;
+    shows(&b, "its end", |told| told["status"] == "completed" && all_say(told, settled)).await;
+    // Receipts also come after that.
+    for number in &late {
+        w.smsc.deliver(number).await;
+    }
+    shows(&b, "the last receipts", |told| all_say(told, PEOPLE)).await;
+    assert_eq!(js(&b, "return window.stayed").await, true);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chart_and_table_follow_the_receipts_of_a_pilot_that_is_held() {
+    const PILOT: i64 = 20;
+    let w = World::start().await;
+    let Some(b) = signed_in(&w).await else { return };
+    let (route, list) = (w.route(json!({})).await, people(&w, 60).await);
+    for i in 0..60 {
+        w.smsc.decide(&fixture::number(i).to_string()[1..], Fate::Waits);
+    }
+    let messages = json!([{"text": "Hello", "send": {"now": true}}]);
+    let at = w.start_campaign(&campaign("Pilot", &route, &list, &messages, json!({"pilot": PILOT}))).await;
+    b.go(&at).await;
+    b.reads("The pilot is sent").await;
+    shows(&b, "the pilot", |told| told["tiles"]["sent"] == PILOT && all_say(told, 0)).await;
+    let got = w.smsc.got();
+    for (n, sm) in (1..).zip(&got) {
+        w.smsc.deliver(&sm.destination_addr).await;
+        if n == 1 {
+            shows(&b, "the first receipt", |told| all_say(told, n)).await;
+        }
+    }
+    shows(&b, "all receipts", |told| all_say(told, PILOT)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_focused_button_and_selected_text_stay_through_live_updates() {
+    let w = World::start().await;
+    let Some(b) = signed_in(&w).await else { return };
+    let (route, list) = (w.route(json!({"rate_per_second": 20})).await, people(&w, 400).await);
+    let messages = json!([{"text": "Hello and good day", "send": {"now": true}}]);
+    let at = w.start_campaign(&campaign("Held fast", &route, &list, &messages, json!({}))).await;
+    b.go(&at).await;
+    let mut seen = shows(&b, "its beginning", |told| told["bars"].as_i64() > Some(0)).await["bars"].as_i64();
+    js(
+        &b,
+        "window.held = document.querySelector('#live .head button.danger');
+         window.held.focus();
+         const text = document.querySelector('[data-message] div').firstChild;
+         getSelection().setBaseAndExtent(text, 6, text, 14);",
+    )
+    .await;
+    for _ in 0..3 {
+        let told = shows(&b, "an update", |told| told["bars"].as_i64() > seen).await;
+        assert_eq!(told["status"], "running");
+        seen = told["bars"].as_i64();
+        let kept = "return [document.activeElement === window.held, window.held.textContent, getSelection().toString()]";
+        assert_eq!(js(&b, kept).await, json!([true, "Stop", "and good"]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_whose_session_ended_elsewhere_says_so_by_itself() {
+    let w = World::start().await;
+    let Some(b) = signed_in(&w).await else { return };
+    w.post("/campaigns", &json!({"channel": "sms", "name": "Just made"})).await.created();
+    b.reads("Just made").await;
+    // It need not wait until it looks: the end of its events tells.
+    js(&b, "for (let timer = setInterval(() => {}, 1e9); timer > 0; timer--) clearInterval(timer)").await;
+    let user = w.store.users().await.unwrap().remove(0).id;
+    let hash = server::secret::hash("another good long password".to_owned()).await.unwrap();
+    w.store.set_password(user, hash, fixture::by(Timestamp::now())).await.unwrap();
+    let said = b.reads("You are signed out").await;
+    assert!(!said.contains("The connection to the server is lost."), "{said}");
+    b.click("#lost a").await;
+    b.reads("Password").await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_done_stays_said_and_chart_and_table_tell_what_the_tiles_tell() {
     let w = World::start().await;
@@ -61,18 +192,7 @@ async fn what_was_done_stays_said_and_chart_and_table_tell_what_the_tiles_tell()
     js(&b, "return refresh()").await;
     assert!(b.text().await.contains("Stopped; "));
     // The chart's bars add up to the tiles, its table says the same, and each message's row adds up to its tiles.
-    let told = js(
-        &b,
-        "const n = (t) => Number(t.replaceAll(',', ''));
-         const tiles = Object.fromEntries([...document.querySelectorAll('[data-total]')].map((d) => [d.dataset.total, n(d.textContent)]));
-         const rows = {};
-         for (const cell of document.querySelectorAll('[data-outcome]')) rows[cell.dataset.outcome] = (rows[cell.dataset.outcome] ?? 0) + n(cell.textContent);
-         const said = [...document.querySelectorAll('svg [data-says]')].map((t) => t.dataset.says).join(', ');
-         const bars = [...said.matchAll(/Delivered ([\\d,]+)/g)].reduce((sum, m) => sum + n(m[1]), 0);
-         const table = [...document.querySelectorAll('.figures tbody tr')].reduce((sum, tr) => sum + n(tr.cells[1].textContent), 0);
-         return {tiles, rows, bars, table};",
-    )
-    .await;
+    let told = js(&b, FIGURES).await;
     let delivered = &told["tiles"]["delivered"];
     assert!(delivered.as_i64().unwrap() > 20, "{told}");
     assert_eq!((&told["bars"], &told["table"]), (delivered, delivered), "{told}");
@@ -97,7 +217,7 @@ async fn what_was_done_stays_said_and_chart_and_table_tell_what_the_tiles_tell()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_page_keeps_its_focus_and_says_when_it_is_cut_off() {
+async fn a_page_keeps_its_focus_and_its_open_menu_and_says_when_it_is_cut_off() {
     let w = World::start().await;
     let Some(b) = signed_in(&w).await else { return };
     let (route, list) = (w.route(json!({"rate_per_second": 20})).await, people(&w, 200).await);
@@ -116,11 +236,6 @@ async fn a_page_keeps_its_focus_and_says_when_it_is_cut_off() {
     assert_eq!(kept, json!([format!("{at}/replies"), true]));
     js(&b, "window.dispatchEvent(new Event('offline'))").await;
     b.reads("The connection to the server is lost.").await;
-    // Signed out elsewhere.
-    js(&b, "return fetch('/sign-out', {method: 'POST'}).then(() => refresh())").await;
-    b.reads("You are signed out").await;
-    b.click("#lost a").await;
-    b.reads("Password").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -282,4 +397,58 @@ async fn people_are_found_by_name_and_texts_of_every_direction_stand_apart() {
     b.reads("Shalom").await;
     let directions = js(&b, "return [getComputedStyle(document.querySelector('td div[dir=auto]')).direction, document.querySelectorAll('bdi').length > 0]").await;
     assert_eq!(directions, json!(["rtl", true]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_turns_the_direction_turns_nothing_around_it() {
+    // RIGHT-TO-LEFT OVERRIDE, never taken back.
+    const TURNED: &str = "x\u{202e}abc";
+    let w = World::start().await;
+    let Some(b) = signed_in(&w).await else { return };
+    let route = w.route(json!({})).await;
+    let file = format!("phone,first_name,town\n+12025550001,{TURNED},{TURNED}\n{TURNED},Ben,\n");
+    let (import, list) = w.import(file, "").await;
+    let messages = json!([{"text": format!("{TURNED} {{{{ first_name }}}}"), "send": {"now": true}}]);
+    let definition = campaign("Draft", &route, &list, &messages, json!({}));
+    let draft = w.post("/campaigns", &definition).await.created()["id"].as_str().unwrap().to_owned();
+    let at = w.start_campaign(&fixture::with(definition, json!({"name": "Sent"}))).await;
+    w.until(&at, |c| c["totals"]["delivered"] == 1).await;
+    w.smsc.reply("12025550001", "12025550100", TURNED).await;
+    w.until(&format!("{at}/replies"), |r| r["items"][0].is_object()).await;
+    b.go("/contacts/+12025550001").await;
+    b.fill("[name=source]", TURNED).await;
+    b.press("Note it").await;
+    b.reads("noted by").await;
+
+    // Text that nobody typed in runs from left to right.
+    let turned = "const turned = [];
+        const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+        while (texts.nextNode()) {
+            const text = texts.currentNode.data;
+            if (text.includes('\\u202e') || text.trim().length < 2) continue;
+            const rects = [...text].map((_, i) => {
+                const range = document.createRange();
+                range.setStart(texts.currentNode, i);
+                range.setEnd(texts.currentNode, i + 1);
+                return range.getBoundingClientRect();
+            });
+            const runs = (a, b) => a.width === 0 || b.width === 0 || a.top !== b.top || a.left <= b.left;
+            if (!rects.every((rect, i) => i === 0 || runs(rects[i - 1], rect))) turned.push(text);
+        }
+        return [turned, document.body.textContent.split('\\u202e').length - 1];";
+    let import = import["id"].as_str().unwrap();
+    for path in [
+        at.clone(),
+        format!("{at}/replies"),
+        format!("/campaigns/{draft}/messages"),
+        "/contacts?q=x".to_owned(),
+        format!("/contacts/lists/{list}"),
+        format!("/contacts/imports/{import}"),
+        "/contacts/+12025550001".to_owned(),
+    ] {
+        b.go(&path).await;
+        let seen = js(&b, turned).await;
+        assert!(seen[1].as_i64() > Some(0), "{path} shows no such name");
+        assert_eq!(seen[0], json!([]), "{path}");
+    }
 }

@@ -44,6 +44,35 @@ impl End {
     }
 }
 
+/// The errors of a mobile network in words (3GPP TS 29.002 §17.6).
+const NETWORK_ERRORS: [(u32, &str); 14] = [
+    (1, "the number is not in service"),
+    (5, "the network does not know this phone"),
+    (6, "the phone is not in the network"),
+    (9, "the network does not let this phone in"),
+    (11, "this number may not receive messages"),
+    (12, "the network does not let this phone in"),
+    (13, "messages to this number are barred"),
+    (21, "the network cannot deliver messages to this number"),
+    (27, "the phone was switched off or out of reach"),
+    (28, "the phone was switched off or out of reach"),
+    (31, "the phone was busy"),
+    (32, "the phone could not take the message"),
+    (33, "the phone's memory was full"),
+    (34, "the network failed"),
+];
+
+/// Why a message that ended so was not delivered. Only where it was the network that failed is the code one of its
+/// errors: a carrier that rejects or deletes a message has codes of its own.
+fn why(end: End, code: Option<u32>) -> Cow<'static, str> {
+    let error = NETWORK_ERRORS.iter().find(|error| Some(error.0) == code).map(|error| error.1);
+    match (end, error) {
+        (End::Undeliverable, Some(error)) => error.into(),
+        (End::Expired, Some(error)) => format!("{}: {error}", end.words()).into(),
+        _ => end.words().into(),
+    }
+}
+
 /// How the words of `stat:` begin, letters alone, and the end that they tell; the first that fits counts. Any other
 /// word means on its way, or unknown.
 const ENDS: &[(&str, Option<End>)] = &[
@@ -175,12 +204,12 @@ pub(crate) fn read(sm: &Sm, text: &str) -> Option<Read> {
     let err = of_text("err").or_else(|| of_text("error")).filter(|err| err.chars().any(|c| c != '0'));
     let code = err.and_then(code_of).or(sm.network_error.map(u32::from).filter(|code| *code != 0));
     let words = (end != End::Delivered).then(|| {
-        let error = err.map(str::to_owned).or_else(|| code.map(|code| code.to_string()));
-        match error {
+        let words = why(end, code);
+        match err.map(str::to_owned).or_else(|| code.map(|code| code.to_string())) {
             Some(error) => {
-                format!("{} (error {})", end.words(), error.chars().take(LONGEST_ERROR).collect::<String>())
+                format!("{words} (error {})", error.chars().take(LONGEST_ERROR).collect::<String>())
             }
-            None => end.words().to_owned(),
+            None => words.into_owned(),
         }
     });
     Some(Read { ids, delivered: end == End::Delivered, code, words })
@@ -255,15 +284,32 @@ mod tests {
     fn errors_are_read_as_vendors_spell_them() {
         for (err, code, words) in [
             ("000", None, "the network could not deliver it"),
-            ("027", Some(27), "the network could not deliver it (error 027)"),
-            ("0027", Some(27), "the network could not deliver it (error 0027)"),
-            ("0x1B", Some(27), "the network could not deliver it (error 0x1B)"),
-            ("1B", Some(27), "the network could not deliver it (error 1B)"),
+            ("027", Some(27), "the phone was switched off or out of reach (error 027)"),
+            ("0027", Some(27), "the phone was switched off or out of reach (error 0027)"),
+            ("0x1B", Some(27), "the phone was switched off or out of reach (error 0x1B)"),
+            ("1B", Some(27), "the phone was switched off or out of reach (error 1B)"),
+            ("250", Some(250), "the network could not deliver it (error 250)"),
             ("ABSENT_SUBSCRIBER", None, "the network could not deliver it (error ABSENT_SUBSCRIBER)"),
             ("", None, "the network could not deliver it"),
         ] {
             let read = of(&format!("id:1 stat:UNDELIV err:{err} text:Hi")).unwrap();
             assert_eq!((read.code, read.words.as_deref()), (code, Some(words)), "{err}");
+        }
+    }
+
+    #[test]
+    fn a_code_is_put_into_words_only_where_it_is_an_error_of_the_network() {
+        for (stat, words) in [
+            ("UNDELIV", "the phone's memory was full (error 033)"),
+            (
+                "EXPIRED",
+                "it could not be delivered before it expired: the phone's memory was full (error 033)",
+            ),
+            ("REJECTD", "the carrier rejected it (error 033)"),
+            ("DELETED", "the carrier deleted it (error 033)"),
+        ] {
+            let read = of(&format!("id:1 stat:{stat} err:033 text:Hi")).unwrap();
+            assert_eq!(read.words.as_deref(), Some(words));
         }
     }
 

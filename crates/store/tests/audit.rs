@@ -137,7 +137,7 @@ async fn settings(data: &Data, admin: campaign::UserId, now: Timestamp) {
     store.change_settings(changed, by(now)).await.unwrap();
 
     store.invite(Role::Manager, "link", by(now)).await.unwrap();
-    let ben = store.accept_invitation("link", "Ben@clinic.example", HASH.into(), now).await.unwrap();
+    let ben = store.accept_invitation("link", "Ben@clinic.example", HASH.into(), None, now).await.unwrap();
     assert_ne!(ben, admin);
     store.begin_session(ben, "cookie", now).await.unwrap();
     store.end_session("cookie", store::By::new("ben@clinic.example", now)).await.unwrap();

@@ -10,7 +10,7 @@ use axum::{
 use serde::Deserialize;
 use store::Audio;
 
-use super::{AudioPath, Page};
+use super::{AudioPath, Page, shapes};
 use crate::{
     App,
     auth::Caller,
@@ -26,13 +26,13 @@ pub(super) struct Named {
 }
 
 /// The uploads, newest first.
-#[utoipa::path(get, path = "/audio", responses((status = 200, body = Page<Object>)))]
+#[utoipa::path(get, path = "/audio", responses((status = 200, body = Page<shapes::Audio>)))]
 pub(super) async fn list(State(app): State<App>) -> Answer<Json<Page<Audio>>> {
     Ok(Json(Page { items: app.store.audio().await?, next: None }))
 }
 
 /// Keeps a WAV or MP3 file that calls may play.
-#[utoipa::path(post, path = "/audio", params(("name" = Option<String>, Query)), request_body(content = Vec<u8>, content_type = "audio/wav"), responses((status = 201, body = Object), (status = 413, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(post, path = "/audio", params(("name" = Option<String>, Query)), request_body(content = Vec<u8>, content_type = "audio/wav"), responses((status = 201, body = shapes::Audio), (status = 413, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn create(
     State(app): State<App>,
     caller: Caller,

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use store::{Campaign, CampaignError, ReplyFilter, ReplyRow, StoreError, TimelineEntry};
 use utoipa::ToSchema;
 
-use super::{CampaignPath, Page, limit};
+use super::{CampaignPath, Page, limit, shapes};
 use crate::{
     App,
     auth::Caller,
@@ -46,7 +46,7 @@ pub(super) struct ListQuery {
 }
 
 /// Campaigns, newest first; Archived ones only on request.
-#[utoipa::path(get, path = "/campaigns", params(("status" = Option<String>, Query), ("channel" = Option<String>, Query), ("q" = Option<String>, Query), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)), responses((status = 200, body = Page<CampaignView>)))]
+#[utoipa::path(get, path = "/campaigns", params(("status" = Option<String>, Query), ("channel" = Option<String>, Query), ("q" = Option<String>, Query), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)), responses((status = 200, body = Page<CampaignView>), (status = 422, body = Problem)))]
 pub(super) async fn list(
     State(app): State<App>,
     Query(query): Query<ListQuery>,
@@ -111,7 +111,7 @@ pub(super) async fn get(
 }
 
 /// Changes what the body names; the body carries the `version` that was read.
-#[utoipa::path(patch, path = "/campaigns/{id}", params(("id" = String, Path)), request_body = Object, responses((status = 200, body = CampaignView), (status = 409, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(patch, path = "/campaigns/{id}", params(("id" = String, Path)), request_body = Object, responses((status = 200, body = CampaignView), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn edit(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
@@ -142,7 +142,7 @@ fn ask_again(current: &Campaign, change: &mut Value) {
 }
 
 /// Replaces the send schedule of one message of a Scheduled campaign.
-#[utoipa::path(patch, path = "/campaigns/{id}/messages/{n}/send", params(("id" = String, Path), ("n" = u32, Path)), request_body = Object, responses((status = 200, body = CampaignView), (status = 409, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(patch, path = "/campaigns/{id}/messages/{n}/send", params(("id" = String, Path), ("n" = u32, Path)), request_body = Object, responses((status = 200, body = CampaignView), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn adjust(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
@@ -167,7 +167,7 @@ pub(super) struct DryRun {
 pub(super) struct Nothing {}
 
 /// Freezes the audience and queues the campaign; with `dry_run`, reports what that would do.
-#[utoipa::path(post, path = "/campaigns/{id}/schedule", params(("id" = String, Path), ("dry_run" = Option<bool>, Query)), responses((status = 200, body = CampaignView), (status = 409, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(post, path = "/campaigns/{id}/schedule", params(("id" = String, Path), ("dry_run" = Option<bool>, Query)), responses((status = 200, body = shapes::Scheduled), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn schedule(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
@@ -195,7 +195,7 @@ pub(super) struct StopHow {
 }
 
 /// Stops a campaign. Nothing of it leaves after the first byte of this answer.
-#[utoipa::path(post, path = "/campaigns/{id}/stop", params(("id" = String, Path)), request_body = StopHow, responses((status = 200, body = CampaignView), (status = 409, body = Problem)))]
+#[utoipa::path(post, path = "/campaigns/{id}/stop", params(("id" = String, Path)), request_body = StopHow, responses((status = 200, body = CampaignView), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn stop(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
@@ -240,7 +240,7 @@ pub(super) struct Restart {
 }
 
 /// Plans anew what a stop left unsent, and goes on; with `dry_run`, reports how.
-#[utoipa::path(post, path = "/campaigns/{id}/restart", params(("id" = String, Path), ("dry_run" = Option<bool>, Query)), request_body = Restart, responses((status = 200, body = CampaignView), (status = 409, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(post, path = "/campaigns/{id}/restart", params(("id" = String, Path), ("dry_run" = Option<bool>, Query)), request_body = Restart, responses((status = 200, body = shapes::Restarted), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn restart(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
@@ -267,7 +267,7 @@ pub(super) async fn restart(
 }
 
 /// Archives a campaign; its unsent messages are cancelled.
-#[utoipa::path(post, path = "/campaigns/{id}/archive", params(("id" = String, Path)), responses((status = 200, body = CampaignView), (status = 409, body = Problem)))]
+#[utoipa::path(post, path = "/campaigns/{id}/archive", params(("id" = String, Path)), responses((status = 200, body = CampaignView), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn archive(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
@@ -295,7 +295,7 @@ enum CloneAudience {
 }
 
 /// Copies a campaign into a new Defined one; the acknowledgement is not copied.
-#[utoipa::path(post, path = "/campaigns/{id}/clone", params(("id" = String, Path)), request_body = CloneAs, responses((status = 201, body = CampaignView), (status = 422, body = Problem)))]
+#[utoipa::path(post, path = "/campaigns/{id}/clone", params(("id" = String, Path)), request_body = CloneAs, responses((status = 201, body = CampaignView), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn clone(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
@@ -310,7 +310,7 @@ pub(super) async fn clone(
 }
 
 /// Releases what is held.
-#[utoipa::path(post, path = "/campaigns/{id}/release", params(("id" = String, Path)), responses((status = 200, body = CampaignView), (status = 409, body = Problem)))]
+#[utoipa::path(post, path = "/campaigns/{id}/release", params(("id" = String, Path)), responses((status = 200, body = CampaignView), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn release(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
@@ -322,7 +322,7 @@ pub(super) async fn release(
 }
 
 /// Ends the calls of a campaign that are up, once it is stopped or has errored.
-#[utoipa::path(post, path = "/campaigns/{id}/hang_up", params(("id" = String, Path)), responses((status = 200, body = CampaignView), (status = 409, body = Problem)))]
+#[utoipa::path(post, path = "/campaigns/{id}/hang_up", params(("id" = String, Path)), responses((status = 200, body = CampaignView), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn hang_up(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
@@ -334,7 +334,7 @@ pub(super) async fn hang_up(
 }
 
 /// Why a voice campaign could not go on.
-#[utoipa::path(get, path = "/campaigns/{id}/error", params(("id" = String, Path)), responses((status = 200, body = Object), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/campaigns/{id}/error", params(("id" = String, Path)), responses((status = 200, body = shapes::CampaignError), (status = 404, body = Problem)))]
 pub(super) async fn error(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
@@ -344,7 +344,7 @@ pub(super) async fn error(
 }
 
 /// The history of its statuses, with who changed them.
-#[utoipa::path(get, path = "/campaigns/{id}/timeline", params(("id" = String, Path)), responses((status = 200, body = Page<Object>), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/campaigns/{id}/timeline", params(("id" = String, Path)), responses((status = 200, body = Page<shapes::TimelineEntry>), (status = 404, body = Problem)))]
 pub(super) async fn timeline(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
@@ -360,7 +360,7 @@ pub(super) struct RepliesQuery {
 }
 
 /// Replies from recipients, newest first.
-#[utoipa::path(get, path = "/campaigns/{id}/replies", params(("id" = String, Path), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)), responses((status = 200, body = Page<Object>), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/campaigns/{id}/replies", params(("id" = String, Path), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)), responses((status = 200, body = Page<shapes::Reply>), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn replies(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
@@ -393,7 +393,7 @@ pub(super) struct AllRepliesQuery {
 }
 
 /// Replies to any campaign, and to none, newest first.
-#[utoipa::path(get, path = "/replies", params(("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query), ("matched" = Option<bool>, Query)), responses((status = 200, body = Page<Object>)))]
+#[utoipa::path(get, path = "/replies", params(("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query), ("matched" = Option<bool>, Query)), responses((status = 200, body = Page<shapes::Reply>), (status = 422, body = Problem)))]
 pub(super) async fn all_replies(
     State(app): State<App>,
     Query(query): Query<AllRepliesQuery>,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use store::{AttemptRow, CallRow, Cursor, DeliveryFilter, DeliveryRow, Place, StoreError};
 use utoipa::ToSchema;
 
-use super::{CampaignPath, Page, limit};
+use super::{CampaignPath, Page, limit, shapes};
 use crate::{
     App,
     auth::Caller,
@@ -26,7 +26,7 @@ use crate::{
 const CHUNK: usize = 5_000;
 
 /// Every recipient × message in order, including those that nothing has been sent to yet.
-#[utoipa::path(get, path = "/campaigns/{id}/deliveries", params(("id" = String, Path), ("outcome" = Option<String>, Query), ("message" = Option<u32>, Query), ("q" = Option<String>, Query), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)), responses((status = 200, body = Page<Object>), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/campaigns/{id}/deliveries", params(("id" = String, Path), ("outcome" = Option<String>, Query), ("message" = Option<u32>, Query), ("reason" = Option<String>, Query), ("code" = Option<u32>, Query), ("q" = Option<String>, Query), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)), responses((status = 200, body = Page<shapes::DeliveryWithHistory>), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn list(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
@@ -74,7 +74,7 @@ fn cursor(path: &str) -> Answer<Cursor> {
 }
 
 /// One delivery, with every call.
-#[utoipa::path(get, path = "/campaigns/{id}/deliveries/{delivery}", params(("id" = String, Path), ("delivery" = String, Path)), responses((status = 200, body = Object), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/campaigns/{id}/deliveries/{delivery}", params(("id" = String, Path), ("delivery" = String, Path)), responses((status = 200, body = shapes::DeliveryWithHistory), (status = 404, body = Problem)))]
 pub(super) async fn get(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
@@ -98,7 +98,7 @@ pub(super) struct Settle {
 }
 
 /// Settles a delivery in doubt by hand; a later receipt still counts.
-#[utoipa::path(post, path = "/campaigns/{id}/deliveries/{delivery}/settle", params(("id" = String, Path), ("delivery" = String, Path)), request_body = Settle, responses((status = 200, body = Object), (status = 404, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(post, path = "/campaigns/{id}/deliveries/{delivery}/settle", params(("id" = String, Path), ("delivery" = String, Path)), request_body = Settle, responses((status = 200, body = shapes::Delivery), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn settle(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
@@ -114,7 +114,7 @@ pub(super) async fn settle(
 }
 
 /// All deliveries as CSV.
-#[utoipa::path(get, path = "/campaigns/{id}/deliveries.csv", params(("id" = String, Path)), responses((status = 200, content_type = "text/csv", body = String), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/campaigns/{id}/deliveries.csv", params(("id" = String, Path), ("outcome" = Option<String>, Query), ("message" = Option<u32>, Query), ("reason" = Option<String>, Query), ("code" = Option<u32>, Query), ("q" = Option<String>, Query)), responses((status = 200, content_type = "text/csv", body = String), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn csv(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
@@ -158,4 +158,40 @@ fn rows_csv(rows: &[DeliveryRow], header: bool) -> Result<Bytes, StoreError> {
     }
     let bytes = writer.into_inner().map_err(|e| StoreError::Database(e.to_string()))?;
     Ok(Bytes::from(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_carrier_says_runs_in_no_spreadsheet() {
+        let formulas = ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1"];
+        let row = |text: &str| DeliveryRow {
+            id: Cursor { message: 1, seq: 0 },
+            message: 1,
+            seq: 0,
+            number: "+12025550123".into(),
+            outcome: Place::Pending,
+            reason: Some(text.into()),
+            code: None,
+            detail: Some(text.into()),
+            provider_id: Some(text.into()),
+            segments: None,
+            attempts: 0,
+            sent_at: None,
+            changed_at: None,
+        };
+        let file = rows_csv(&formulas.map(row), true).unwrap();
+        let mut file = csv::Reader::from_reader(&file[..]);
+        let at = |header: &csv::StringRecord, name| header.iter().position(|h| h == name).unwrap();
+        let header = file.headers().unwrap().clone();
+        for (record, formula) in file.records().zip(formulas) {
+            let record = record.unwrap();
+            for name in ["reason", "detail", "provider_id"] {
+                assert_eq!(record[at(&header, name)], format!("'{formula}"), "{name}");
+            }
+            assert_eq!(&record[at(&header, "number")], "+12025550123");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use store::{ImportPlan, ImportState, ImportTarget};
 use utoipa::ToSchema;
 
-use super::{ImportPath, ListPath, Page};
+use super::{ImportPath, ListPath, Page, shapes};
 use crate::{
     App,
     auth::Caller,
@@ -74,7 +74,7 @@ pub(super) struct ImportQuery {
 
 /// Imports contacts: a JSON array of objects, or CSV with a header row. Column names may be spelt in any way; a value
 /// that cannot be read is left out and counted in `left_out`, and only a row without a number is refused.
-#[utoipa::path(post, path = "/lists/{id}/contacts", params(("id" = String, Path), ("country" = Option<String>, Query)), request_body = Object, responses((status = 202, body = Object), (status = 400, body = Problem), (status = 404, body = Problem)))]
+#[utoipa::path(post, path = "/lists/{id}/contacts", params(("id" = String, Path), ("country" = Option<String>, Query)), request_body = Object, responses((status = 202, body = shapes::Import), (status = 400, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn import(
     State(app): State<App>,
     ListPath(list): ListPath,
@@ -109,7 +109,7 @@ pub(super) async fn import(
 }
 
 /// The state of an import.
-#[utoipa::path(get, path = "/imports/{id}", params(("id" = String, Path)), responses((status = 200, body = Object), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/imports/{id}", params(("id" = String, Path)), responses((status = 200, body = shapes::Import), (status = 404, body = Problem)))]
 pub(super) async fn import_state(
     State(app): State<App>,
     ImportPath(id): ImportPath,

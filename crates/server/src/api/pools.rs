@@ -4,7 +4,7 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde_json::Value;
 use store::{Pool, PoolConfig};
 
-use super::{Page, PoolPath};
+use super::{Page, PoolPath, shapes};
 use crate::{
     App,
     auth::Caller,
@@ -13,13 +13,13 @@ use crate::{
 };
 
 /// Every pool.
-#[utoipa::path(get, path = "/pools", responses((status = 200, body = Page<Object>)))]
+#[utoipa::path(get, path = "/pools", responses((status = 200, body = Page<shapes::Pool>)))]
 pub(super) async fn list(State(app): State<App>) -> Answer<Json<Page<Pool>>> {
     Ok(Json(Page { items: app.store.pools().await?, next: None }))
 }
 
 /// Adds a pool: `{"name", "senders": [{"sender", "rate_per_second"}]}`.
-#[utoipa::path(post, path = "/pools", request_body = Object, responses((status = 201, body = Object), (status = 422, body = Problem)))]
+#[utoipa::path(post, path = "/pools", request_body = Object, responses((status = 201, body = shapes::Pool), (status = 422, body = Problem)))]
 pub(super) async fn create(
     State(app): State<App>,
     caller: Caller,
@@ -29,13 +29,13 @@ pub(super) async fn create(
 }
 
 /// One pool.
-#[utoipa::path(get, path = "/pools/{id}", params(("id" = String, Path)), responses((status = 200, body = Object), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/pools/{id}", params(("id" = String, Path)), responses((status = 200, body = shapes::Pool), (status = 404, body = Problem)))]
 pub(super) async fn get(State(app): State<App>, PoolPath(id): PoolPath) -> Answer<Json<Pool>> {
     Ok(Json(app.store.pool(id).await?))
 }
 
 /// Changes what the body names. A sender that is removed is replaced in campaigns that were scheduled before.
-#[utoipa::path(patch, path = "/pools/{id}", params(("id" = String, Path)), request_body = Object, responses((status = 200, body = Object), (status = 404, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(patch, path = "/pools/{id}", params(("id" = String, Path)), request_body = Object, responses((status = 200, body = shapes::Pool), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn edit(
     State(app): State<App>,
     PoolPath(id): PoolPath,

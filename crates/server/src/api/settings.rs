@@ -3,6 +3,7 @@
 use axum::{Json, extract::State};
 use store::Settings;
 
+use super::shapes;
 use crate::{
     App,
     auth::Caller,
@@ -11,13 +12,13 @@ use crate::{
 };
 
 /// The account's settings.
-#[utoipa::path(get, path = "/settings", responses((status = 200, body = Object)))]
+#[utoipa::path(get, path = "/settings", responses((status = 200, body = shapes::Settings)))]
 pub(super) async fn get(State(app): State<App>) -> Answer<Json<Settings>> {
     Ok(Json(app.store.settings().await?))
 }
 
 /// Replaces the account's settings; settings that are left out return to their defaults.
-#[utoipa::path(put, path = "/settings", request_body = Object, responses((status = 200, body = Object), (status = 422, body = Problem)))]
+#[utoipa::path(put, path = "/settings", request_body = Object, responses((status = 200, body = shapes::Settings), (status = 422, body = Problem)))]
 pub(super) async fn put(
     State(app): State<App>,
     caller: Caller,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use store::{Barred, ImportPlan, ImportState, ImportTarget};
 use utoipa::ToSchema;
 
+use super::shapes;
 use crate::{
     App,
     auth::Caller,
@@ -45,7 +46,7 @@ pub(super) async fn create(
 }
 
 /// Lifts a block: takes a number off a do-not-contact list. An opt-out by the person stays until they write START.
-#[utoipa::path(delete, path = "/suppressions/{channel}/{number}", params(("channel" = String, Path), ("number" = String, Path)), responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
+#[utoipa::path(delete, path = "/suppressions/{channel}/{number}", params(("channel" = String, Path), ("number" = String, Path)), responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn delete(
     State(app): State<App>,
     caller: Caller,
@@ -74,7 +75,7 @@ pub(super) struct ImportQuery {
 }
 
 /// Imports a do-not-contact list: CSV with a header row and a column `phone`; other columns are ignored.
-#[utoipa::path(post, path = "/suppressions/import", params(("channel" = String, Query), ("country" = Option<String>, Query)), request_body = String, responses((status = 202, body = Object), (status = 400, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(post, path = "/suppressions/import", params(("channel" = String, Query), ("country" = Option<String>, Query)), request_body = String, responses((status = 202, body = shapes::Import), (status = 400, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn import(
     State(app): State<App>,
     caller: Caller,

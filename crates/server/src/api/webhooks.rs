@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use store::{EventRow, Level, Secret, Webhook};
 use utoipa::ToSchema;
 
-use super::{Page, WebhookPath, limit};
+use super::{Page, WebhookPath, limit, shapes};
 use crate::{
     App,
     auth::Caller,
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Every webhook.
-#[utoipa::path(get, path = "/webhooks", responses((status = 200, body = Page<Object>)))]
+#[utoipa::path(get, path = "/webhooks", responses((status = 200, body = Page<shapes::Webhook>)))]
 pub(super) async fn list(State(app): State<App>) -> Answer<Json<Page<Webhook>>> {
     Ok(Json(Page { items: app.store.webhooks().await?, next: None }))
 }
@@ -46,7 +46,7 @@ pub(super) struct MadeWebhook {
 }
 
 /// Adds a webhook. Its secret, which signs what is posted, is shown only in this answer.
-#[utoipa::path(post, path = "/webhooks", request_body = NewWebhook, responses((status = 201, body = Object), (status = 422, body = Problem)))]
+#[utoipa::path(post, path = "/webhooks", request_body = NewWebhook, responses((status = 201, body = shapes::MadeWebhook), (status = 422, body = Problem)))]
 pub(super) async fn create(
     State(app): State<App>,
     caller: Caller,
@@ -57,7 +57,7 @@ pub(super) async fn create(
 }
 
 /// One webhook.
-#[utoipa::path(get, path = "/webhooks/{id}", params(("id" = String, Path)), responses((status = 200, body = Object), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/webhooks/{id}", params(("id" = String, Path)), responses((status = 200, body = shapes::Webhook), (status = 404, body = Problem)))]
 pub(super) async fn get(State(app): State<App>, WebhookPath(id): WebhookPath) -> Answer<Json<Webhook>> {
     Ok(Json(app.store.webhook(id).await?))
 }
@@ -81,7 +81,7 @@ pub(super) struct LogQuery {
 }
 
 /// The events of a webhook, newest first, each with its attempts.
-#[utoipa::path(get, path = "/webhooks/{id}/events", params(("id" = String, Path), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)), responses((status = 200, body = Page<Object>), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/webhooks/{id}/events", params(("id" = String, Path), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)), responses((status = 200, body = Page<shapes::WebhookEvent>), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn log(
     State(app): State<App>,
     WebhookPath(id): WebhookPath,

@@ -133,8 +133,14 @@ impl Details {
     }
 }
 
+/// The recipients whose deliveries are counted together, as a query: by the code, where there is one.
+fn who_failed(f: &Failure) -> String {
+    let outcome = f.outcome.word();
+    f.code.map_or_else(|| format!("outcome={outcome}"), |code| format!("outcome={outcome}&code={code}"))
+}
+
 fn why_failed(f: &Failure) -> String {
-    words::why_failed(f.detail.as_deref(), f.code, f.outcome == Outcome::Undelivered)
+    words::why_failed(f.detail.as_deref(), f.code)
 }
 
 #[derive(Deserialize)]
@@ -440,8 +446,7 @@ pub(super) fn why(item: &DeliveryRow) -> String {
     match (&item.reason, &item.detail) {
         (Some(reason), _) => t::word("skipped", reason).into_owned(),
         (None, detail) if matches!(item.outcome, Place::Settled(Outcome::Undelivered | Outcome::Failed)) => {
-            let undelivered = item.outcome == Place::Settled(Outcome::Undelivered);
-            words::why_failed(detail.as_deref(), item.code, undelivered)
+            words::why_failed(detail.as_deref(), item.code)
         }
         (None, Some(detail)) => detail.clone(),
         (None, None) => String::new(),
@@ -462,12 +467,15 @@ async fn recipients(
     let id = id(&path)?;
     let (q, outcome, message) =
         (query.q.clone().unwrap_or_default(), query.outcome.clone().unwrap_or_default(), query.message);
+    let (reason, code) = (query.reason.clone().unwrap_or_default(), query.code);
     let filter = query.filter()?;
     let (items, next): (Vec<DeliveryRow>, Option<Cursor>) = app.deliveries(id, filter, RECIPIENTS).await?;
     let row = Row::of(&app, app.store.campaign(id).await?, &list_names(&app).await?);
     let next = next.map(|c| {
-        let message = message.map(|m| m.to_string()).unwrap_or_default();
-        let asked = [("q", &q), ("outcome", &outcome), ("message", &message)];
+        let number = |n: Option<u32>| n.map(|n| n.to_string()).unwrap_or_default();
+        let (message, code) = (number(message), number(code));
+        let asked =
+            [("q", &q), ("outcome", &outcome), ("message", &message), ("reason", &reason), ("code", &code)];
         let kept: Vec<(&str, &String)> = asked.into_iter().filter(|(_, value)| !value.is_empty()).collect();
         let kept = serde_html_form::to_string(&kept).unwrap_or_default();
         format!("?{kept}&cursor={c}")

@@ -76,7 +76,7 @@ pub(super) async fn receive(
     by: By,
     into: impl Fn(Option<&str>) -> Result<ImportTarget, Problem>,
 ) -> Result<Response, Problem> {
-    uploads::fits(headers)?;
+    uploads::fits(headers, app.store.free_space()?)?;
     let mut channel: Option<String> = None;
     while let Some(field) = form.next_field().await.map_err(|e| broken(&e))? {
         match field.name() {

@@ -12,7 +12,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use serde::Deserialize;
-use store::{ActorId, Problem as FieldProblem, Role, StoreError, User};
+use store::{ActorId, Invitation, Problem as FieldProblem, Role, StoreError, User};
 
 use super::{Me, Posted, Refused, Shown, Wrong, again, page, t};
 use crate::{
@@ -152,36 +152,49 @@ async fn new_password(
 struct Welcome {
     role: Role,
     email: String,
+    /// The account's time zone, if this is the first person, who is asked for it; empty: as the browser has it.
+    time_zone: Option<String>,
     wrong: Wrong,
 }
 
-async fn invited(app: &App, secret: &str) -> Result<Role, Refused> {
-    let role = app.store.invitation(secret, Timestamp::now()).await?;
-    role.ok_or_else(|| {
+async fn invited(app: &App, secret: &str) -> Result<Invitation, Refused> {
+    let invitation = app.store.invitation(secret, Timestamp::now()).await?;
+    invitation.ok_or_else(|| {
         Problem::not_found("this link was used or is too old; ask an admin for another").into()
     })
 }
 
 async fn welcome(State(app): State<App>, Path(secret): Path<String>) -> Shown {
-    let role = invited(&app, &secret).await?;
-    Ok(page(&Welcome { role, email: String::new(), wrong: Wrong::default() }))
+    let Invitation { role, is_first } = invited(&app, &secret).await?;
+    let time_zone = is_first.then(String::new);
+    Ok(page(&Welcome { role, email: String::new(), time_zone, wrong: Wrong::default() }))
+}
+
+#[derive(Deserialize)]
+struct Acceptance {
+    #[serde(flatten)]
+    credentials: Credentials,
+    #[serde(default)]
+    time_zone: String,
 }
 
 async fn welcomed(
     State(app): State<App>,
     Path(link): Path<String>,
     came: Came,
-    Posted(form): Posted<Credentials>,
+    Posted(form): Posted<Acceptance>,
 ) -> Shown {
-    let role = invited(&app, &link).await?;
+    let Invitation { role, is_first } = invited(&app, &link).await?;
+    let Credentials { email, password } = form.credentials;
+    let time_zone = is_first.then(|| form.time_zone.trim().to_owned());
     let made = async {
-        let hash = secret::hash(form.password).await?;
-        app.store.accept_invitation(&link, &form.email, hash, Timestamp::now()).await
+        let hash = secret::hash(password).await?;
+        app.store.accept_invitation(&link, &email, hash, time_zone.clone(), Timestamp::now()).await
     };
     match made.await {
         Ok(user) => begin(&app, user, &came, "/").await,
         Err(StoreError::Invalid(wrong)) => {
-            let form = Welcome { role, email: form.email, wrong: Wrong(wrong) };
+            let form = Welcome { role, email, time_zone, wrong: Wrong(wrong) };
             Ok(again(&form, StatusCode::UNPROCESSABLE_ENTITY))
         }
         Err(e) => Err(e.into()),

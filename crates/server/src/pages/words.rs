@@ -150,20 +150,14 @@ pub(super) fn grouped(n: i64) -> String {
     grouped
 }
 
-/// Why a message did not arrive, in words: what the carrier said, otherwise what its code means.
-pub(super) fn why_failed(detail: Option<&str>, code: Option<u32>, undelivered: bool) -> String {
+/// Why a message did not arrive, in words: what the carrier said, as far as it did.
+pub(super) fn why_failed(detail: Option<&str>, code: Option<u32>) -> String {
     match (detail, code) {
         (Some(detail), _) => detail.to_owned(),
-        (None, Some(code)) if undelivered && NETWORK_ERRORS.contains(&code) => {
-            t::word("network-error", code.to_string()).into_owned()
-        }
         (None, Some(_)) => t::say("failed-by-code").into_owned(),
         (None, None) => t::say("failed-unsaid").into_owned(),
     }
 }
-
-/// The network errors that have a text (3GPP TS 29.002).
-const NETWORK_ERRORS: [u32; 14] = [1, 5, 6, 9, 11, 12, 13, 21, 27, 28, 31, 32, 33, 34];
 
 #[cfg(test)]
 mod tests {

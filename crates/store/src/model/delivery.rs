@@ -46,6 +46,10 @@ pub struct DeliveryFilter {
     pub outcome: Option<Place>,
     /// Only those of this message.
     pub message: Option<u32>,
+    /// Only those that were skipped for this reason.
+    pub reason: Option<String>,
+    /// Only those with this command status or network error.
+    pub code: Option<u32>,
     /// Only numbers that begin with these digits; if none does, numbers that contain them.
     pub number: Option<String>,
     /// Only people with a name or an e-mail address that begins with this text.

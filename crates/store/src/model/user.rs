@@ -73,6 +73,15 @@ pub struct User {
     pub seen_at: Option<Timestamp>,
 }
 
+/// An invitation that can be accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Invitation {
+    /// What the person will be.
+    pub role: Role,
+    /// Whether it is for the first admin: nobody has an account yet.
+    pub is_first: bool,
+}
+
 /// An API token, without its secret.
 #[derive(Debug, Clone, Serialize)]
 pub struct TokenRow {

@@ -18,6 +18,27 @@ pub(super) fn read(c: &Connection) -> Result<Settings> {
     )
 }
 
+/// Replaces the settings, which were checked.
+fn replace(c: &Connection, settings: &Settings, by: &By) -> Result<()> {
+    let value = |s: &Settings| serde_json::to_value(s).map_err(|e| StoreError::Database(e.to_string()));
+    let (old, fresh) = (value(&read(c)?)?, value(settings)?);
+    let fields = fresh.as_object().into_iter().flatten();
+    let changed: Vec<&str> =
+        fields.filter(|(name, now)| old.get(name) != Some(now)).map(|(name, _)| name.as_str()).collect();
+    audit::note(c, by, Deed::SettingsChanged, changed.join(", "))?;
+    c.execute("INSERT OR REPLACE INTO setting VALUES (?1, ?2)", (ACCOUNT, fresh.to_string()))?;
+    Ok(())
+}
+
+/// Sets the account's time zone.
+///
+/// # Errors
+/// [`StoreError::Invalid`] for `time_zone` where there is no such zone.
+pub(super) fn set_time_zone(c: &Connection, time_zone: String, by: &By) -> Result<()> {
+    let settings = Settings { time_zone, ..read(c)? }.check().map_err(StoreError::Invalid)?;
+    replace(c, &settings, by)
+}
+
 impl Store {
     /// The account's settings.
     pub async fn settings(&self) -> Result<Settings> {
@@ -30,18 +51,8 @@ impl Store {
     /// [`StoreError::Invalid`] with each field that is wrong; nothing is changed then.
     pub async fn change_settings(&self, settings: Settings, by: By) -> Result<Settings> {
         let settings = settings.check().map_err(StoreError::Invalid)?;
-        let value = |s: &Settings| serde_json::to_value(s).map_err(|e| StoreError::Database(e.to_string()));
-        let fresh = value(&settings)?;
         self.write(move |c| {
-            let old = value(&read(c)?)?;
-            let fields = fresh.as_object().into_iter().flatten();
-            let changed: Vec<&str> = fields
-                .filter(|(name, now)| old.get(name) != Some(now))
-                .map(|(name, _)| name.as_str())
-                .collect();
-            audit::note(c, &by, Deed::SettingsChanged, changed.join(", "))?;
-            let json = fresh.to_string();
-            c.execute("INSERT OR REPLACE INTO setting VALUES (?1, ?2)", (ACCOUNT, json))?;
+            replace(c, &settings, &by)?;
             Ok(settings)
         })
         .await

@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row};
 use sha2::{Digest, Sha256};
 
-use super::{Store, audit, ms, time};
-use crate::{ActorId, By, Deed, Problem, Result, Role, StoreError, TokenRow, User};
+use super::{Store, audit, ms, settings, time};
+use crate::{ActorId, By, Deed, Invitation, Problem, Result, Role, StoreError, TokenRow, User};
 
 /// How long a session lives unused.
 const IDLE: SignedDuration = SignedDuration::from_hours(12);
@@ -113,7 +113,7 @@ fn insert(c: &Connection, email: &str, role: Role, password: &str, now: i64) -> 
 impl Store {
     /// Whether there is anybody who can sign in.
     pub async fn has_users(&self) -> Result<bool> {
-        self.read(|c| Ok(c.prepare_cached("SELECT 1 FROM user")?.exists([])?)).await
+        self.read(|c| Ok(has_users(c)?)).await
     }
 
     /// Everybody who can sign in, by address.
@@ -284,27 +284,35 @@ impl Store {
         .await
     }
 
-    /// The role that an invitation gives; none where it was used or is too old.
-    pub async fn invitation(&self, secret: &str, now: Timestamp) -> Result<Option<Role>> {
+    /// The invitation with this secret; none where it was used or is too old.
+    pub async fn invitation(&self, secret: &str, now: Timestamp) -> Result<Option<Invitation>> {
         let hash = hash(secret);
         self.read(move |c| invited(c, &hash, ms(now))).await
     }
 
-    /// Accepts an invitation with a new account.
+    /// Accepts an invitation with a new account. Only the first person also gives the time zone of the settings: a zone
+    /// that somebody later gives is ignored.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] with the field that is wrong; nothing is changed then.
     pub async fn accept_invitation(
         &self,
         secret: &str,
         email: &str,
         password: String,
+        time_zone: Option<String>,
         now: Timestamp,
     ) -> Result<UserId> {
         let (hash, email) = (hash(secret), address(email)?);
         self.write(move |c| {
-            let role = invited(c, &hash, ms(now))?.ok_or(StoreError::NotFound("invitation"))?;
+            let invitation = invited(c, &hash, ms(now))?.ok_or(StoreError::NotFound("invitation"))?;
             c.execute("DELETE FROM invitation WHERE hash = ?1", [hash])?;
-            let id = insert(c, &email, role, &password, ms(now))?;
+            let id = insert(c, &email, invitation.role, &password, ms(now))?;
             let by = By::known(ActorId::User(id), email, now);
             audit::note(c, &by, Deed::AccountMade, &by.actor)?;
+            if let Some(zone) = time_zone.filter(|_| invitation.is_first) {
+                settings::set_time_zone(c, zone, &by)?;
+            }
             Ok(id)
         })
         .await
@@ -357,10 +365,15 @@ impl Store {
     }
 }
 
-fn invited(c: &Connection, hash: &[u8], now: i64) -> Result<Option<Role>> {
+fn has_users(c: &Connection) -> rusqlite::Result<bool> {
+    c.prepare_cached("SELECT 1 FROM user")?.exists([])
+}
+
+fn invited(c: &Connection, hash: &[u8], now: i64) -> Result<Option<Invitation>> {
     let role: Option<String> = c
         .prepare_cached("SELECT role FROM invitation WHERE hash = ?1 AND expires_at > ?2")?
         .query_row((hash, now), |r| r.get(0))
         .optional()?;
-    Ok(role.as_deref().and_then(Role::from_word))
+    let Some(role) = role.as_deref().and_then(Role::from_word) else { return Ok(None) };
+    Ok(Some(Invitation { role, is_first: role == Role::Admin && !has_users(c)? }))
 }

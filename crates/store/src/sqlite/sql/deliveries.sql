@@ -18,5 +18,5 @@ FROM (
     WHERE a.campaign_id = :campaign AND a.seq >= :from AND a.seq < :to
       AND (:within IS NULL OR instr(a.number, :within) > 0)
 )
-WHERE :outcome IS NULL OR place = :outcome
+WHERE (:outcome IS NULL OR place = :outcome) AND (:reason IS NULL OR reason = :reason) AND (:code IS NULL OR code = :code)
 ORDER BY seq LIMIT :limit

@@ -3,5 +3,6 @@ SELECT d.message_no, d.seq, a.number, d.outcome, d.reason, d.code, d.detail, d.p
        d.sent_at, d.changed_at
 FROM delivery d JOIN audience a ON a.campaign_id = d.campaign_id AND a.seq = d.seq
 WHERE d.campaign_id = :campaign AND d.message_no = :message AND d.seq >= :from AND d.seq < :to AND d.outcome = :outcome
+  AND (:reason IS NULL OR d.reason = :reason) AND (:code IS NULL OR d.code = :code)
   AND (:within IS NULL OR instr(a.number, :within) > 0)
 ORDER BY d.seq LIMIT :limit
