@@ -97,7 +97,7 @@ pub struct Limit {
     #[serde(with = "campaign::iso_duration")]
     pub per: SignedDuration,
     /// The channel that is counted, and held back by it; none: all of them together.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub counts: Option<Channel>,
 }
 
