@@ -584,6 +584,32 @@ async fn a_forecast_of_calls_is_a_range_of_money_and_takes_the_time_that_calls_t
 }
 
 #[tokio::test]
+async fn a_pilot_of_calls_is_its_recipients_with_their_retries_and_the_rest_waits_for_a_person() {
+    let mut w = World::with(10, json!({})).await;
+    let retry = json!({"most": 3, "busy": {"after": "PT5M", "times": 2}});
+    let id = w.schedule("Pilot", json!({"pilot": 2, "retry": retry})).await;
+    w.run(1).await;
+    for _ in 0..2 {
+        assert_eq!(w.up(), 2);
+        w.all_came_to(Called::Busy);
+        w.run(301).await;
+    }
+    assert_eq!(w.up(), 2);
+    w.all_came_to(Called::Human);
+    w.run(3_600).await;
+    assert_eq!((w.up(), w.totals(id).await), (0, totals([("answered_human", 2), ("pending", 8)])));
+    assert!(w.engine.handle().waiting(id).iter().any(|wait| wait.reason.word() == "pilot"));
+    w.data.store.release(id, by(w.now)).await.unwrap();
+    w.run(1).await;
+    w.all_came_to(Called::Human);
+    w.run(1).await;
+    assert_eq!(
+        (w.totals(id).await, w.status(id).await),
+        (totals([("answered_human", 10)]), Status::Completed)
+    );
+}
+
+#[tokio::test]
 async fn calls_for_marketing_keep_the_rules_of_the_account_and_a_tick_is_kept_with_the_campaign() {
     let w = World::with(2, json!({})).await;
     let settings = async |more: Value| {

@@ -21,6 +21,7 @@ pub mod permission;
 mod place;
 mod problem;
 pub mod reach;
+mod rest;
 pub mod secret;
 pub mod sounds;
 mod spreadsheet;
@@ -164,6 +165,7 @@ pub fn router(app: App) -> Router {
         .layer(middleware::from_fn_with_state((app.clone(), telling), auth::guard))
         .fallback(api::nothing_here)
         .layer(middleware::from_fn_with_state((app.clone(), telling), forward::one_master))
+        .layer(middleware::from_fn(rest::read))
         .with_state(app);
     answers::all(router)
 }

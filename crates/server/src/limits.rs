@@ -17,6 +17,9 @@ pub(crate) const LARGEST_FILE: u64 = 1_000_000_000;
 pub(crate) const LARGEST_AUDIO: usize = voice::audio::MOST_BYTES;
 /// What a form with a file may have beside it, in bytes.
 pub(crate) const AROUND_FILE: u64 = 1024 * 1024;
+/// How much of a body is read after its request was answered, in bytes, and for how long.
+pub(crate) const REST: usize = 16 * 1024 * 1024;
+pub(crate) const REST_WITHIN: Duration = Duration::from_secs(5);
 /// The space that an upload leaves free on the disk, in bytes: what is sent must still be recorded.
 pub(crate) const KEPT_FREE: u64 = 64 * 1024 * 1024;
 /// The longest row of a file, in bytes: a value of a MiB and the rest of the row.

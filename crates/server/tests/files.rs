@@ -4,6 +4,8 @@
 
 mod world;
 
+use std::io::{Read as _, Write as _};
+
 use serde_json::{Value, json};
 use world::World;
 
@@ -330,4 +332,28 @@ async fn bodies_are_bounded_whatever_the_page() {
     let request = w.request(reqwest::Method::POST, "//contacts/do-not-contact/import");
     let answer = w.answer(request.header("content-type", "multipart/form-data; boundary=b").body(part)).await;
     assert_eq!(answer.status, 413, "{}", answer.text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_still_sending_when_the_answer_is_known_reads_it() {
+    let w = World::start().await;
+    let address = w.base().trim_start_matches("http://").to_owned();
+    for _ in 0..10 {
+        let address = address.clone();
+        // It writes everything before it reads anything, as simple clients do. Nobody is signed in.
+        let answer = tokio::task::spawn_blocking(move || {
+            let mut connection = std::net::TcpStream::connect(&address).unwrap();
+            let body = vec![b'x'; 8 * 1024 * 1024];
+            let head = format!(
+                "POST /api/v1/campaigns HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                body.len()
+            );
+            connection.write_all(head.as_bytes()).unwrap();
+            connection.write_all(&body).unwrap();
+            let mut answer = String::new();
+            connection.read_to_string(&mut answer).unwrap();
+            answer
+        });
+        assert!(answer.await.unwrap().starts_with("HTTP/1.1 401"));
+    }
 }
