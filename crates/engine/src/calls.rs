@@ -58,6 +58,19 @@ pub struct OutgoingCall {
     pub script: Arc<Script>,
 }
 
+/// A call that tests a route or a script: outside all campaigns, and in no total.
+#[derive(Debug, Clone)]
+pub struct TestCall {
+    /// The number to call.
+    pub number: Msisdn,
+    /// The number that the phone shows.
+    pub caller_id: Arc<Sender>,
+    /// How long the phone may ring.
+    pub ring_time: SignedDuration,
+    /// What is said and asked, its texts rendered.
+    pub script: Arc<Script>,
+}
+
 /// What became of a call.
 #[derive(Debug, Clone)]
 pub struct CallReport {

@@ -20,7 +20,7 @@ mod traffic;
 mod trunk;
 mod waiting;
 
-pub use calls::{CallEnd, CallReport, Calls, Live, OutgoingCall, Phase};
+pub use calls::{CallEnd, CallReport, Calls, Live, OutgoingCall, Phase, TestCall};
 pub use dispatch::Engine;
 pub use service::Handle;
 pub use store::{

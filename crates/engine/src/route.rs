@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use store::{OptOuts, Receipt, Refusal, Reply};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use crate::{CallReport, Calls, Live};
+use crate::{CallReport, CallRow, Calls, Live, TestCall};
 
 /// Whether a route can carry messages now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -215,6 +215,14 @@ pub trait Route: Send + Sync {
 
     /// Makes calls. Every call is reported exactly once, as [`Report::Called`].
     fn dial(&self, calls: Calls);
+
+    /// Makes a call that tests the route, and returns what is shown of it once it has ended.
+    ///
+    /// # Errors
+    /// In words, where nothing was sent.
+    async fn try_call(&self, _call: TestCall) -> Result<CallRow, String> {
+        Err("the route carries no calls".to_owned())
+    }
 
     /// The calls of a campaign that are up; a route of messages has none.
     fn live(&self, _campaign: CampaignId) -> Live {

@@ -9,6 +9,7 @@ pub(crate) mod routes;
 mod settings;
 pub(crate) mod shapes;
 mod suppressions;
+mod trial;
 mod webhooks;
 
 use axum::{Json, Router, extract::State, response::IntoResponse, routing::get};
@@ -63,6 +64,7 @@ pub(crate) fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(campaigns::clone))
         .routes(routes!(campaigns::release))
         .routes(routes!(campaigns::hang_up))
+        .routes(routes!(trial::begin))
         .routes(routes!(campaigns::error))
         .routes(routes!(campaigns::timeline))
         .routes(routes!(campaigns::replies))

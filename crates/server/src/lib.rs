@@ -25,6 +25,7 @@ mod rest;
 pub mod secret;
 pub mod sounds;
 mod spreadsheet;
+mod trial;
 mod tries;
 pub mod uploads;
 mod view;
@@ -41,7 +42,7 @@ pub use connections::serve;
 use engine::{Handle, Phase};
 use store::{By, Campaign, Cursor, DeliveryFilter, DeliveryRow, Place, Store};
 
-use crate::{config::Config, live::Live, problem::Telling, tries::Tries};
+use crate::{config::Config, live::Live, problem::Telling, trial::Trials, tries::Tries};
 
 /// What handlers work with. Cheap to clone.
 #[derive(Clone)]
@@ -55,6 +56,7 @@ pub struct App {
     /// The identity of this process for others on the same data, once it dispatches.
     secret: Arc<OnceLock<String>>,
     tries: Arc<Tries>,
+    trials: Arc<Trials>,
     /// The sounds of scripts, where this process renders them.
     pub prompts: Arc<OnceLock<Arc<voice::Prompts>>>,
 }
@@ -74,6 +76,7 @@ impl App {
             live: Arc::default(),
             secret: Arc::default(),
             tries: Arc::default(),
+            trials: Arc::default(),
             prompts: Arc::default(),
         }
     }

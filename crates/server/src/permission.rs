@@ -145,6 +145,7 @@ pub const TABLE: &[Rule] = &[
     look("/api/v1/campaigns/{id}/replies"),
     look("/api/v1/campaigns/{id}/deliveries"),
     look("/api/v1/campaigns/{id}/deliveries.csv"),
+    act("POST", "/api/v1/campaigns/{id}/test", Manager),
     act("POST", "/api/v1/campaigns/{id}/deliveries/{delivery}/settle", Manager),
     act("POST", "/campaigns/{id}/recipients/{delivery}/settle", Manager),
     look("/api/v1/lists"),

@@ -153,3 +153,42 @@ async fn an_upload_is_refused_with_its_reason_and_kept_while_a_campaign_plays_it
         w.post(&format!("/campaigns/{}/schedule", again["id"].as_str().unwrap()), &json!({})).await;
     assert_eq!(schedule.refused(), (422, vec!["script.steps.hello.play"]));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_phone_of_ones_own_is_called_as_a_test_and_counts_nowhere() {
+    let Some(phones) = Phones::start() else { return };
+    let (w, campaign) = world(&phones, 3, json!({})).await;
+    let made = w.post("/campaigns", &campaign).await.created();
+    let at = format!("/campaigns/{}", made["id"].as_str().unwrap());
+    let try_it = async |to: &str| w.post(&format!("{at}/test"), &json!({"to": to})).await;
+    let begun = try_it("+12025559990").await;
+    assert_eq!((begun.status, &begun.body["test"]), (202, &json!(true)), "{}", begun.text);
+    assert_eq!(phones.invited().get("+12025559990"), Some(&1));
+    assert_eq!(sum(&w.get(&at).await.ok()), 0, "it is in no total");
+    assert_eq!(w.get(&format!("{at}/deliveries")).await.ok()["items"], json!([]));
+    // What is wrong is told by its field, and nobody is called.
+    w.post("/suppressions", &json!({"channel": "voice", "number": "+12025559980"})).await;
+    assert_eq!(try_it("+12025559980").await.refused(), (422, vec!["to"]));
+    assert_eq!(try_it("12").await.refused(), (422, vec!["to"]));
+    let as_nobody = w.post(&format!("{at}/test"), &json!({"to": "+12025559990", "as": "x"})).await;
+    assert_eq!(as_nobody.refused(), (422, vec!["as"]));
+    assert_eq!(phones.invited().get("+12025559980"), None);
+    // A trunk is tried from its page, which says what became of the call.
+    let page = format!("//routes/{}/test", campaign["route_id"].as_str().unwrap());
+    let call = async |from: &str, number: &str, text: &str| {
+        let form = [("from", from), ("number", number), ("text", text)];
+        w.answer(w.request(reqwest::Method::POST, &page).form(&form)).await
+    };
+    let busy = call("+12025550100", "+12025559981", "").await;
+    assert!(busy.status == 200 && busy.text.contains("The test call: Busy"), "{}", busy.text);
+    let silent = call("+12025550100", "+12025559985", "Hello.").await;
+    assert!(silent.status == 422 && silent.text.contains("a test renders no speech"), "{}", silent.text);
+    let foreign = call("+12025550111", "+12025559982", "").await;
+    assert!(foreign.status == 422 && foreign.text.contains("numbers that this trunk may show"));
+    let mut last = 0;
+    for _ in 0..10 {
+        last = try_it("+12025559981").await.status;
+    }
+    assert_eq!(last, 429, "ten an hour");
+    w.assert_sound().await;
+}

@@ -13,7 +13,7 @@ use simulator::{PhoneProfile, Phones};
 use world::{Response, World};
 
 /// The addresses that scripts and other systems rely on.
-const PROMISED: [(&str, &str); 28] = [
+const PROMISED: [(&str, &str); 29] = [
     ("post", "/routes"),
     ("get", "/routes"),
     ("get", "/routes/{id}"),
@@ -36,6 +36,7 @@ const PROMISED: [(&str, &str); 28] = [
     ("get", "/campaigns/{id}/deliveries"),
     ("get", "/campaigns/{id}/deliveries.csv"),
     ("post", "/campaigns/{id}/deliveries/{delivery}/settle"),
+    ("post", "/campaigns/{id}/test"),
     ("get", "/campaigns/{id}/timeline"),
     ("get", "/campaigns/{id}/replies"),
     ("get", "/settings"),

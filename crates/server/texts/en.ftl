@@ -927,3 +927,10 @@ uploads-say-organisation = They say who calls
 uploads-say-call-back-number = They say a number to call back
 uploads-say-opt-out-key = They explain the key that opts out, within two seconds of the name
 uploads-say-what = For calls with the purpose marketing, and for what is played from uploads: nobody else can tell what they say. Who ticked it and when is kept with the campaign.
+
+## Test calls
+call-one = Call this phone
+call-one-what = It rings for at most 30 seconds, says the text and hangs up; without a text it hangs up at once. It is in no campaign and no total.
+test-call-text = This is a test call. If you hear this, calls work.
+test-caller-id = choose one of the numbers that this trunk may show
+tried-call = The test call: { $outcome } ({ $words }).

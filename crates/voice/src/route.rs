@@ -14,12 +14,12 @@ use std::{
 };
 
 use campaign::{
-    CampaignId, Channel,
+    CampaignId, Channel, ClaimId,
     script::{LONGEST_CALL, Prompt},
 };
 use engine::{
-    Attempt, Batch, CallEnd, CallReport, Calls, Live, OptOuts, OutgoingCall, Refusal, Report, Reports, Route,
-    RouteState, SipCodec, SipConfig, SipTransport, Trouble,
+    Attempt, Batch, CallEnd, CallReport, CallRow, Calls, Live, OptOuts, OutgoingCall, Refusal, Report,
+    Reports, Route, RouteState, SipCodec, SipConfig, SipTransport, TestCall, Trouble,
 };
 use jiff::Timestamp;
 use tokio::{sync::watch, task::JoinHandle};
@@ -37,6 +37,10 @@ use crate::{
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How long to wait before an agent that could not start is started again.
 const START_AGAIN: Duration = Duration::from_secs(5);
+/// Under what test calls are kept: no campaign has this id.
+const NO_CAMPAIGN: CampaignId = CampaignId(0);
+/// How soon a test call begins, or not at all.
+const TEST_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);
 /// How often calls that are not answered are looked at for an opt-out that came another way.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// What whoever opts out by the key hears.
@@ -237,8 +241,28 @@ impl Shared {
         let _ = self.reports.send(report);
     }
 
-    /// Makes one call.
-    async fn call(&self, number: u64, calls: &Calls, call: &OutgoingCall) -> CallReport {
+    /// Takes note of a call that is to be made; returns the number that it goes by here.
+    fn put_up(&self, calls: &Calls, called: campaign::Msisdn) -> u64 {
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        let up = Up {
+            campaign: calls.campaign,
+            number: called,
+            purpose: calls.purpose.clone(),
+            phase: watch::channel(Phase::Dialing).0,
+            wish: watch::channel(Wish::GoOn).0,
+        };
+        self.up().insert(number, up);
+        number
+    }
+
+    /// Makes one call; what happens in it is reported to `campaign`, if it is of one.
+    async fn call(
+        &self,
+        number: u64,
+        campaign: Option<CampaignId>,
+        calls: &Calls,
+        call: &OutgoingCall,
+    ) -> CallReport {
         let (phase, mut wishes) = {
             let up = self.up();
             let Some(up) = up.get(&number) else { return ledger::nothing_sent(CallEnd::Withdrawn) };
@@ -292,14 +316,18 @@ impl Shared {
             phase.send_if_modified(|phase| {
                 *phase != Phase::Withdrawn && std::mem::replace(phase, next) != next
             });
-            self.report(Report::Progress { campaign: calls.campaign });
+            if let Some(campaign) = campaign {
+                self.report(Report::Progress { campaign });
+            }
         };
         let told = |progress| match progress {
             Progress::Ringing => is_now(Phase::Ringing),
             Progress::InProgress => is_now(Phase::InProgress),
             Progress::Withdrawn => is_now(Phase::Withdrawn),
             Progress::OptedOut => {
-                self.report(Report::OptedOut { campaign: calls.campaign, number: call.number });
+                if let Some(campaign) = campaign {
+                    self.report(Report::OptedOut { campaign, number: call.number });
+                }
             }
         };
         let caller_id = order.caller_id.clone();
@@ -356,17 +384,7 @@ impl Route for SipRoute {
         let to_make = std::mem::take(&mut calls.calls);
         let calls = Arc::new(calls);
         for call in to_make {
-            let number = self.shared.calls.fetch_add(1, Ordering::Relaxed);
-            self.shared.up().insert(
-                number,
-                Up {
-                    campaign: calls.campaign,
-                    number: call.number,
-                    purpose: calls.purpose.clone(),
-                    phase: watch::channel(Phase::Dialing).0,
-                    wish: watch::channel(Wish::GoOn).0,
-                },
-            );
+            let number = self.shared.put_up(&calls, call.number);
             let (shared, calls) = (self.shared.clone(), calls.clone());
             tokio::spawn(async move {
                 let mut reporting = Reporting {
@@ -376,8 +394,39 @@ impl Route for SipRoute {
                     seq: call.seq,
                     report: None,
                 };
-                reporting.report = Some(shared.call(number, &calls, &call).await);
+                reporting.report = Some(shared.call(number, Some(calls.campaign), &calls, &call).await);
             });
+        }
+    }
+
+    async fn try_call(&self, call: TestCall) -> Result<CallRow, String> {
+        let TestCall { number: called, caller_id, ring_time, script } = call;
+        let calls = Calls {
+            campaign: NO_CAMPAIGN,
+            claim: ClaimId(0),
+            send_before: Timestamp::now().saturating_add(TEST_WITHIN).unwrap_or(Timestamp::MAX),
+            purpose: "".into(),
+            ring_time,
+            opt_out_key: None,
+            goal: None,
+            calls: Vec::new(),
+        };
+        let call = OutgoingCall { seq: 0, number: called, caller_id, script };
+        let shared = self.shared.clone();
+        // In a task of its own, so that it ends as it should where nobody waits for it any more.
+        let made = tokio::spawn(async move {
+            let number = shared.put_up(&calls, called);
+            let report = shared.call(number, None, &calls, &call).await;
+            shared.up().remove(&number);
+            report
+        });
+        match made.await.map_err(|e| e.to_string())? {
+            CallReport { row: Some(row), .. } => Ok(row),
+            CallReport { end: CallEnd::OptedOut, .. } => {
+                Err("the number is on a do-not-contact list, so nobody calls it".to_owned())
+            }
+            CallReport { end: CallEnd::NoSpeech(why) | CallEnd::NotBegun(why), .. } => Err(why),
+            CallReport { .. } => Err("it was withdrawn before it began".to_owned()),
         }
     }
 

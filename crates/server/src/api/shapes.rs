@@ -67,6 +67,8 @@ pub(crate) struct Definition {
     retry: Option<BTreeMap<String, Value>>,
     /// Voice: the key that opts out.
     opt_out_key: Option<String>,
+    /// What uploads say, of what the rules for marketing ask: `organisation`, `call_back_number`, `opt_out_key`.
+    audio_says: Option<Vec<String>>,
     /// Voice: the step that a call is made for.
     goal: Option<String>,
     /// Voice: the steps of a call.
@@ -351,6 +353,11 @@ pub(crate) struct Settings {
     currency: String,
     /// `everything`, `channel` or `purpose`.
     opt_out_holds_for: String,
+    /// The name that people know the account by.
+    organisation: String,
+    call_back_number: Option<String>,
+    /// The rules for marketing that calls do not keep: `ring_time`, `organisation`, `call_back_number`, `opt_out_key`.
+    marketing_rules_off: Vec<String>,
 }
 
 /// The answers to keywords in one language.

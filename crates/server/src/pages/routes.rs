@@ -10,7 +10,9 @@ use axum::{
     response::{IntoResponse, Redirect},
     routing::{get, post},
 };
-use campaign::{Msisdn, RouteId, Sender};
+use campaign::{Msisdn, RouteId, Script, Sender};
+use engine::{CallRow, TestCall};
+use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use store::{ReplyFilter, ReplyRow, RouteConfig, RouteKind, TestSend};
@@ -236,10 +238,15 @@ struct EditRoute {
     form: RouteForm,
     test: TestForm,
     tests: Vec<TestSend>,
+    /// What became of a call that tested it.
+    tried: Option<CallRow>,
     wrong: Wrong,
 }
 
-/// A message that tests the route.
+/// How long a phone rings that is called to test a trunk.
+const RINGS: SignedDuration = SignedDuration::from_secs(30);
+
+/// A message, or a call, that tests the route.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 struct TestForm {
@@ -254,12 +261,31 @@ impl TestForm {
         let number = Msisdn::parse(&self.number, None).map_err(|e| Problem::field("number", e))?;
         Ok((sender, number))
     }
+
+    /// The call that says the text, shown as one of these numbers.
+    fn call(&self, numbers: &[Sender]) -> Result<TestCall, Problem> {
+        let (sender, number) = self.read()?;
+        if !numbers.contains(&sender) {
+            return Err(Problem::field("from", t::say("test-caller-id")));
+        }
+        // Without a text it rings and hangs up, which needs no speech engine.
+        let first = if self.text.trim().is_empty() { "end" } else { "say" };
+        let mut steps = json!({"end": {"hang_up": true}});
+        if first == "say" {
+            steps["say"] = json!({"say": self.text, "next": "end"});
+        }
+        let script = json!({"first": first, "steps": steps});
+        let script: Script = serde_json::from_value(script).map_err(|e| Problem::field("text", e))?;
+        let said = script.said().map_err(|e| Problem::field("text", e))?;
+        let script = said.render(&Vec::new().into(), &[]).map_err(|e| Problem::field("text", e))?;
+        Ok(TestCall { number, caller_id: sender.into(), ring_time: RINGS, script })
+    }
 }
 
 impl EditRoute {
     fn new(caller: Caller, form: RouteForm, wrong: Wrong) -> Self {
         let (test, tests) = (TestForm::default(), Vec::new());
-        Self { me: Me::new(caller, "routes"), id: None, state: None, form, test, tests, wrong }
+        Self { me: Me::new(caller, "routes"), id: None, state: None, form, test, tests, tried: None, wrong }
     }
 
     async fn of(app: &App, caller: Caller, route: store::Route) -> Result<Self, Refused> {
@@ -332,7 +358,7 @@ async fn change(
     }
 }
 
-/// Sends one message over the route, to test whether it arrives.
+/// Sends one message over the route, or makes one call, to test whether it arrives.
 async fn test(
     State(app): State<App>,
     caller: Caller,
@@ -340,6 +366,22 @@ async fn test(
     Posted(form): Posted<TestForm>,
 ) -> Shown {
     let route = find(&app, &path).await?;
+    if let RouteKind::Sip(trunk) = &route.config.kind {
+        let call = form.call(&trunk.numbers);
+        let tried = async { app.try_call(&caller.name, route.id, call?).await };
+        return match tried.await {
+            Ok(row) => {
+                let edit =
+                    EditRoute { test: form, tried: Some(row), ..EditRoute::of(&app, caller, route).await? };
+                Ok(page(&edit))
+            }
+            Err(problem) => {
+                let wrong = Wrong(problem.into_fields()?);
+                let edit = EditRoute { test: form, wrong, ..EditRoute::of(&app, caller, route).await? };
+                Ok(again(&edit, StatusCode::UNPROCESSABLE_ENTITY))
+            }
+        };
+    }
     let sent = async {
         let (sender, number) = form.read()?;
         app.store.test_send(route.id, sender, number, form.text.clone(), caller.by()).await?;
