@@ -124,7 +124,8 @@ function refresh() {
     try {
       const address = new URL(location.href);
       address.searchParams.delete("did");
-      const answer = await fetch(address, { headers: { accept: "text/html" } });
+      // An answer that never comes must not keep later changes away.
+      const answer = await fetch(address, { headers: { accept: "text/html" }, signal: AbortSignal.timeout(15000) });
       if (answer.redirected && new URL(answer.url).pathname === "/sign-in") return lost("signed-out");
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
       const old = document.getElementById("live");

@@ -67,7 +67,10 @@ async fn shows(b: &Browser, what: &str, wanted: impl Fn(&Value) -> bool) -> Valu
         if wanted(&told) {
             return told;
         }
-        assert!(Instant::now() < end, "never {what}: {told}");
+        if Instant::now() >= end {
+            let asked = "return fetch('/api/v1' + location.pathname).then((r) => r.text()).then((t) => [document.hidden, t])";
+            panic!("never {what}: {told}; hidden, and according to the server: {}", js(b, asked).await);
+        }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
