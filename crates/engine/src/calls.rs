@@ -258,6 +258,9 @@ impl Engine {
                 CallEnd::Trunk { as_if, .. } => Some(*as_if),
                 _ => None,
             };
+            if answered == Some(Called::Congestion) {
+                self.limits.slow_down(&choose::Key::Route(route), now);
+            }
             let busy = |called| matches!(called, Called::Busy | Called::Congestion);
             if answered.is_some_and(|called| port.answers.came(busy(called))) {
                 self.limits.slow_down(&choose::Key::Route(route), now);
@@ -273,16 +276,10 @@ impl Engine {
         let counts = match end {
             CallEnd::Came(call) => {
                 self.trunks.answered(campaign, now);
-                if call.called == Called::Congestion {
-                    self.limits.slow_down(&choose::Key::Route(route), now);
-                }
                 tries.attempts += 1;
                 Ok(call)
             }
             CallEnd::Trunk { as_if, exchange } => {
-                if as_if == Called::Congestion {
-                    self.limits.slow_down(&choose::Key::Route(route), now);
-                }
                 let failure = Failure { seq, code, words: &words, exchange };
                 match self.trunks.failed(campaign, failure, &mut tries, now) {
                     Verdict::Again(due_at) => Err(Fate::Again { due_at, detail: words, otherwise: None }),

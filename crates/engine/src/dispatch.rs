@@ -199,10 +199,15 @@ impl Engine {
             return Ok(stopped);
         }
         let answered_when = self.store.stop(id, by).await?;
-        self.put_back(id);
-        self.fence(id);
+        self.withdraw(id);
         self.stopping.insert(id, Stopping { answered_when, fenced: false, answers: vec![answer] });
         Ok(stopped)
+    }
+
+    /// Puts back what was claimed for a campaign and not handed over, and has every route write nothing more of it.
+    pub(crate) fn withdraw(&mut self, id: CampaignId) {
+        self.put_back(id);
+        self.fence(id);
     }
 
     /// Tells every route to write nothing more of a campaign; [`Command::Fenced`] says when that holds.

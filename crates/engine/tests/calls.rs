@@ -137,15 +137,8 @@ async fn begin(data: &Data, now: Timestamp) -> (Engine, Arc<Trunk>) {
 impl World {
     async fn with(count: i64, trunk: Value) -> Self {
         let now = tuesday();
-        let usual = json!({"kind": "sip", "host": "trunk.example", "numbers": ["+12025550100"], "max_calls": 50,
-            "calls_per_second": 100});
-        let folder = tempfile::tempdir().unwrap();
-        let store = store::Store::open(folder.path()).unwrap();
-        let list = store.create_list("All".into(), by(now)).await.unwrap();
-        let config = with(with(json!({"name": "Trunk"}), usual), trunk);
-        let route = store.create_route(serde_json::from_value(config).unwrap(), by(now)).await.unwrap().id;
-        let data = Data { store, folder, list, route };
-        data.import(people(count, &["America/New_York"])).await;
+        let usual = json!({"numbers": ["+12025550100"], "max_calls": 50, "calls_per_second": 100});
+        let data = Data::with_trunk(people(count, &["America/New_York"]), with(usual, trunk), now).await;
         let (engine, trunk) = begin(&data, now).await;
         Self { data, engine, trunk, now }
     }

@@ -298,14 +298,9 @@ impl Week {
         let mut rng = StdRng::seed_from_u64(seed);
         let now = fixture::tuesday();
         let most: usize = [1, 7, 60][rng.random_range(0..3)];
-        let folder = tempfile::tempdir().unwrap();
-        let store = store::Store::open(folder.path()).unwrap();
-        let list = store.create_list("All".into(), by(now)).await.unwrap();
-        let config = json!({"name": "Trunk", "kind": "sip", "host": "trunk.example", "error_after": "PT1H",
-            "numbers": ["+12025550100", "+12025550101"], "max_calls": most, "calls_per_second": 20});
-        let route = store.create_route(serde_json::from_value(config).unwrap(), by(now)).await.unwrap().id;
-        let data = Data { store, folder, list, route };
-        data.import(fixture::people(PEOPLE, &ZONES)).await;
+        let trunk = json!({"error_after": "PT1H", "numbers": ["+12025550100", "+12025550101"], "max_calls": most,
+            "calls_per_second": 20});
+        let data = Data::with_trunk(fixture::people(PEOPLE, &ZONES), trunk, now).await;
         let exchange = Exchange {
             rng: StdRng::seed_from_u64(seed ^ 1),
             now,

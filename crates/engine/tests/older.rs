@@ -57,6 +57,13 @@ async fn status(store: &Store, id: i64) -> Status {
     store.campaign(CampaignId(id)).await.unwrap().status
 }
 
+/// Asserts how the campaigns stand, in the order in which they were made.
+async fn assert_statuses(store: &Store, statuses: &[Status]) {
+    for (at, expected) in statuses.iter().enumerate() {
+        assert_eq!(status(store, at as i64 + 1).await, *expected, "campaign {}", at + 1);
+    }
+}
+
 async fn totals(store: &Store, id: i64) -> Totals {
     store.campaign(CampaignId(id)).await.unwrap().sum()
 }
@@ -107,9 +114,7 @@ async fn a_folder_of_the_last_version_before_calls_runs_on_beside_a_campaign_of_
         Status::Running,
         Status::Running,
     ];
-    for (at, expected) in statuses.into_iter().enumerate() {
-        assert_eq!(status(&store, at as i64 + 1).await, expected, "campaign {}", at + 1);
-    }
+    assert_statuses(&store, &statuses).await;
     let (mut engine, taken) = running(&store, now).await;
     // Whoever has a delivery, in doubt included, got that message or may have got it.
     let mut before = BTreeSet::new();
@@ -168,9 +173,7 @@ async fn a_folder_of_schema_5_opens_and_runs_on_and_nobody_gets_anything_twice()
         Status::Running,
         Status::Running,
     ];
-    for (at, expected) in statuses.into_iter().enumerate() {
-        assert_eq!(status(&store, at as i64 + 1).await, expected, "campaign {}", at + 1);
-    }
+    assert_statuses(&store, &statuses).await;
     let suppressed = store.suppressions(None, 10).await.unwrap();
     assert_eq!(suppressed.len(), 3, "two blocks and an opt-out");
     assert_eq!(store.reply_count(CampaignId(2)).await.unwrap(), 2);

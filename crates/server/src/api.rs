@@ -7,7 +7,6 @@ pub(crate) mod lists;
 mod pools;
 pub(crate) mod routes;
 mod settings;
-pub(crate) mod shapes;
 mod suppressions;
 mod trial;
 mod webhooks;

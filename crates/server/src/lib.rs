@@ -23,6 +23,7 @@ mod problem;
 pub mod reach;
 mod rest;
 pub mod secret;
+mod shapes;
 pub mod sounds;
 mod spreadsheet;
 mod trial;

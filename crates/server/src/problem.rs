@@ -44,7 +44,7 @@ pub struct Problem {
     detail: String,
     /// What is wrong in the input, each with its field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Vec<crate::api::shapes::FieldProblem>)]
+    #[schema(value_type = Vec<crate::shapes::FieldProblem>)]
     errors: Vec<FieldProblem>,
     /// The campaign's status, if an action was not allowed.
     #[serde(skip_serializing_if = "Option::is_none")]

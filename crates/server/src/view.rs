@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use store::{Campaign, Message, Problem, Refusal, RouteKind, StepCount};
 use utoipa::ToSchema;
 
-use crate::{App, api::shapes};
+use crate::{App, shapes};
 
 /// A campaign.
 #[derive(Serialize, ToSchema)]

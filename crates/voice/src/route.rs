@@ -241,8 +241,8 @@ impl Shared {
         let _ = self.reports.send(report);
     }
 
-    /// Takes note of a call that is to be made; returns the number that it goes by here.
-    fn put_up(&self, calls: &Calls, called: campaign::Msisdn) -> u64 {
+    /// Takes note of a call that is to be made.
+    fn put_up(self: &Arc<Self>, calls: &Calls, called: campaign::Msisdn) -> Place {
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
         let up = Up {
             campaign: calls.campaign,
@@ -252,7 +252,7 @@ impl Shared {
             wish: watch::channel(Wish::GoOn).0,
         };
         self.up().insert(number, up);
-        number
+        Place { shared: self.clone(), number }
     }
 
     /// Makes one call; what happens in it is reported to `campaign`, if it is of one.
@@ -338,11 +338,24 @@ impl Shared {
     }
 }
 
+/// A call's place among those that are up, which is free once this is dropped.
+struct Place {
+    shared: Arc<Shared>,
+    /// The number that the call goes by here.
+    number: u64,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shared.up().remove(&self.number);
+    }
+}
+
 /// Reports a call when it is dropped, so that a task that fails reports it too.
 struct Reporting {
     shared: Arc<Shared>,
     calls: Arc<Calls>,
-    number: u64,
+    place: Option<Place>,
     seq: i64,
     report: Option<CallReport>,
 }
@@ -350,7 +363,7 @@ struct Reporting {
 impl Drop for Reporting {
     fn drop(&mut self) {
         // Whoever waits for the call by its phase waits no longer.
-        self.shared.up().remove(&self.number);
+        drop(self.place.take());
         let lost = || ledger::lost(Timestamp::now());
         let report = Box::new(self.report.take().unwrap_or_else(lost));
         self.shared.report(Report::Called { claim: self.calls.claim, seq: self.seq, report });
@@ -384,13 +397,13 @@ impl Route for SipRoute {
         let to_make = std::mem::take(&mut calls.calls);
         let calls = Arc::new(calls);
         for call in to_make {
-            let number = self.shared.put_up(&calls, call.number);
-            let (shared, calls) = (self.shared.clone(), calls.clone());
+            let place = self.shared.put_up(&calls, call.number);
+            let (shared, calls, number) = (self.shared.clone(), calls.clone(), place.number);
             tokio::spawn(async move {
                 let mut reporting = Reporting {
                     shared: shared.clone(),
                     calls: calls.clone(),
-                    number,
+                    place: Some(place),
                     seq: call.seq,
                     report: None,
                 };
@@ -415,10 +428,8 @@ impl Route for SipRoute {
         let shared = self.shared.clone();
         // In a task of its own, so that it ends as it should where nobody waits for it any more.
         let made = tokio::spawn(async move {
-            let number = shared.put_up(&calls, called);
-            let report = shared.call(number, None, &calls, &call).await;
-            shared.up().remove(&number);
-            report
+            let place = shared.put_up(&calls, called);
+            shared.call(place.number, None, &calls, &call).await
         });
         match made.await.map_err(|e| e.to_string())? {
             CallReport { row: Some(row), .. } => Ok(row),

@@ -97,10 +97,10 @@ fn prompts<'a>(steps: impl IntoIterator<Item = &'a Step>) -> impl Iterator<Item 
     steps.into_iter().flat_map(Step::prompts).map(|(_, prompt)| prompt)
 }
 
-/// Whether `text` explains the key in a sentence that begins at most two seconds after the name has been said.
-fn explains_soon(text: &str, organisation: &str, key: Key) -> bool {
-    let named =
-        text.find(&organisation.to_lowercase()).map_or(0, |at| at + organisation.to_lowercase().len());
+/// Whether `text` explains the key in a sentence that begins at most two seconds after the name, in small letters, has
+/// been said.
+fn explains_soon(text: &str, name: &str, key: Key) -> bool {
+    let named = text.find(name).map_or(0, |at| at + name.len());
     let is_word = |at: usize, len: usize| {
         let edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
         edge(text[..at].chars().next_back()) && edge(text[at + len..].chars().next())
@@ -148,7 +148,8 @@ pub(super) fn problems(voice: &Voice, account: &Account) -> Vec<Problem> {
     }
     let Some(script) = &voice.script else { return problems };
     let first = Heard::of(prompts(script.steps.get(&script.first)));
-    let named = |text: &String| !organisation.is_empty() && text.contains(&organisation.to_lowercase());
+    let name = organisation.to_lowercase();
+    let named = |text: &String| !name.is_empty() && text.contains(&name);
     if keeps(Rule::Organisation) && !ticked(&first, Rule::Organisation) && !first.texts.iter().any(named) {
         let rule = "a call for marketing says at its beginning who calls (47 CFR 64.1200(b)(1))";
         let how = if organisation.is_empty() {
@@ -181,7 +182,7 @@ pub(super) fn problems(voice: &Voice, account: &Account) -> Vec<Problem> {
                 format!("a call for marketing has a key that opts out wherever it is pressed {rule}"),
             ),
             Some(key) if !ticked(&opening, Rule::OptOutKey) => {
-                let explained = explains_soon(&opening.texts.join(" "), organisation, key);
+                let explained = explains_soon(&opening.texts.join(" "), &name, key);
                 if !explained {
                     let message = format!(
                         "a call for marketing explains within two seconds of the name that key {key} opts out {rule}: \

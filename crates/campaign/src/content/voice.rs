@@ -200,6 +200,9 @@ mod tests {
         let nobody = Account::default();
         assert_eq!((whole.problems(), whole.missing(&known, "care", &nobody)), (vec![], vec![]));
         assert!(!whole.missing(&known, "marketing", &nobody).is_empty());
+        let short =
+            Voice { ring_time: SignedDuration::from_secs(14), opt_out_key: None, ..voice(reminder()) };
+        assert_eq!(short.missing(&known, "care", &nobody), vec![]);
         assert_eq!(serde_json::to_value(&whole).unwrap(), reminder());
         let empty = voice(json!({}));
         assert_eq!((empty.ring_time.as_secs(), &empty.retry), (30, &Retry::default()));

@@ -1,10 +1,10 @@
 //! How long a call through a script lasts: over its shortest and its longest course, each step once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
-use super::{Prompt, Script, StepId};
+use super::{Prompt, Script, Step, StepId};
 
 /// Courses that are looked at; a script with more of them is taken for one that may last as long as a call may.
 const MOST_COURSES: u32 = 20_000;
@@ -37,7 +37,8 @@ impl Span {
 /// A walk through all courses of a script.
 struct Walk<'a> {
     script: &'a Script,
-    length: &'a dyn Fn(&Prompt) -> SignedDuration,
+    /// How long all prompts of each step sound.
+    prompts: BTreeMap<&'a StepId, SignedDuration>,
     longest: SignedDuration,
     on_course: BTreeSet<&'a StepId>,
     looked_at: u32,
@@ -54,7 +55,7 @@ impl<'a> Walk<'a> {
         if !self.on_course.insert(id) {
             return;
         }
-        let prompts = step.prompts().iter().map(|(_, prompt)| (self.length)(prompt)).sum();
+        let prompts = self.prompts.get(id).copied().unwrap_or_default();
         if let Some(stays) = step.kind().ends() {
             self.end(so_far.and(stays));
         }
@@ -80,8 +81,10 @@ impl Script {
     /// How long a call lasts from answer to end, where the person hears it out: over the shortest and the longest course
     /// that comes to no step twice, at most `longest`. `length` tells how long each prompt sounds.
     pub fn span(&self, length: &dyn Fn(&Prompt) -> SignedDuration, longest: SignedDuration) -> Span {
+        let sound = |step: &Step| step.prompts().iter().map(|(_, prompt)| length(prompt)).sum();
+        let prompts = self.steps.iter().map(|(id, step)| (id, sound(step))).collect();
         let mut walk =
-            Walk { script: self, length, longest, on_course: BTreeSet::new(), looked_at: 0, found: None };
+            Walk { script: self, prompts, longest, on_course: BTreeSet::new(), looked_at: 0, found: None };
         walk.come_to(&self.first, Span::exactly(SignedDuration::ZERO));
         let found = walk.found.unwrap_or(Span::up_to(longest));
         if walk.looked_at > MOST_COURSES { Span { most: longest, ..found } } else { found }

@@ -56,8 +56,7 @@ impl Engine {
                     let mut unstored = back.take_campaign(*campaign);
                     if *ended {
                         unstored.broken.clear();
-                        self.put_back(*campaign);
-                        self.fence(*campaign);
+                        self.withdraw(*campaign);
                     }
                     self.set_aside(*campaign, words, unstored, now);
                 }
@@ -73,8 +72,7 @@ impl Engine {
                 self.open.retain(|id, open| !open.unsettled.is_empty() || waiting.contains(id));
                 for (campaign, error) in back.broken.drain(..) {
                     tracing::error!(%campaign, cause = error.cause, detail = error.detail, "a campaign cannot go on");
-                    self.put_back(campaign);
-                    self.fence(campaign);
+                    self.withdraw(campaign);
                 }
                 back.clear();
                 self.spare = back;

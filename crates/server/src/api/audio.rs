@@ -10,13 +10,13 @@ use axum::{
 use serde::Deserialize;
 use store::Audio;
 
-use super::{AudioPath, Page, shapes};
+use super::{AudioPath, Page};
 use crate::{
     App,
     auth::Caller,
     body::Query,
     problem::{Answer, Problem},
-    sounds,
+    shapes, sounds,
 };
 
 #[derive(Deserialize)]

@@ -15,12 +15,13 @@ use serde_json::{Value, json};
 use store::{Campaign, CampaignError, ReplyFilter, ReplyRow, StoreError, TimelineEntry};
 use utoipa::ToSchema;
 
-use super::{CampaignPath, Page, limit, shapes};
+use super::{CampaignPath, Page, limit};
 use crate::{
     App,
     auth::Caller,
     body::{Body, Query, definition, merged},
     problem::{Answer, Problem},
+    shapes,
     view::CampaignView,
 };
 
@@ -166,8 +167,26 @@ pub(super) struct DryRun {
 #[serde(deny_unknown_fields)]
 pub(super) struct Nothing {}
 
+/// A campaign that was scheduled, or with `dry_run` what scheduling it would do.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only the document is made from it")]
+pub(super) enum Scheduled {
+    Campaign(Box<CampaignView>),
+    Forecast(Box<shapes::Forecast>),
+}
+
+/// A campaign that was restarted, or with `dry_run` how it would go on.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only the document is made from it")]
+pub(super) enum Restarted {
+    Campaign(Box<CampaignView>),
+    Plan(Box<shapes::RestartPlan>),
+}
+
 /// Freezes the audience and queues the campaign; with `dry_run`, reports what that would do.
-#[utoipa::path(post, path = "/campaigns/{id}/schedule", params(("id" = String, Path), ("dry_run" = Option<bool>, Query)), responses((status = 200, body = shapes::Scheduled), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(post, path = "/campaigns/{id}/schedule", params(("id" = String, Path), ("dry_run" = Option<bool>, Query)), responses((status = 200, body = Scheduled), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn schedule(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,
@@ -240,7 +259,7 @@ pub(super) struct Restart {
 }
 
 /// Plans anew what a stop left unsent, and goes on; with `dry_run`, reports how.
-#[utoipa::path(post, path = "/campaigns/{id}/restart", params(("id" = String, Path), ("dry_run" = Option<bool>, Query)), request_body = Restart, responses((status = 200, body = shapes::Restarted), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(post, path = "/campaigns/{id}/restart", params(("id" = String, Path), ("dry_run" = Option<bool>, Query)), request_body = Restart, responses((status = 200, body = Restarted), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn restart(
     State(app): State<App>,
     CampaignPath(id): CampaignPath,

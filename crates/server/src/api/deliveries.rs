@@ -13,12 +13,13 @@ use serde::{Deserialize, Serialize};
 use store::{AttemptRow, CallRow, Cursor, DeliveryFilter, DeliveryRow, Place, StoreError};
 use utoipa::ToSchema;
 
-use super::{CampaignPath, Page, limit, shapes};
+use super::{CampaignPath, Page, limit};
 use crate::{
     App,
     auth::Caller,
     body::{Body, DeliveryQuery, Query},
     problem::{Answer, Problem},
+    shapes,
     spreadsheet::neutral,
 };
 

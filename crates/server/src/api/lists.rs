@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 use store::{ImportPlan, ImportState, ImportTarget};
 use utoipa::ToSchema;
 
-use super::{ImportPath, ListPath, Page, shapes};
+use super::{ImportPath, ListPath, Page};
 use crate::{
     App,
     auth::Caller,
     body::{Body, Query},
     import::{self, Reading},
     problem::{Answer, Problem},
-    uploads,
+    shapes, uploads,
 };
 
 /// A contact list.

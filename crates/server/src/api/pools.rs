@@ -4,12 +4,13 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde_json::Value;
 use store::{Pool, PoolConfig};
 
-use super::{Page, PoolPath, shapes};
+use super::{Page, PoolPath};
 use crate::{
     App,
     auth::Caller,
     body::{Body, changed},
     problem::{Answer, Problem},
+    shapes,
 };
 
 /// Every pool.

@@ -3,12 +3,12 @@
 use axum::{Json, extract::State};
 use store::Settings;
 
-use super::shapes;
 use crate::{
     App,
     auth::Caller,
     body::Body,
     problem::{Answer, Problem},
+    shapes,
 };
 
 /// The account's settings.

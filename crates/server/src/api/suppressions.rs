@@ -10,13 +10,12 @@ use serde::{Deserialize, Serialize};
 use store::{Barred, ImportPlan, ImportState, ImportTarget};
 use utoipa::ToSchema;
 
-use super::shapes;
 use crate::{
     App,
     auth::Caller,
     body::{Body, Query},
     problem::{Answer, Problem},
-    uploads,
+    shapes, uploads,
 };
 
 /// A number on a do-not-contact list.

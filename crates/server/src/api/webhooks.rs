@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 use store::{EventRow, Level, Secret, Webhook};
 use utoipa::ToSchema;
 
-use super::{Page, WebhookPath, limit, shapes};
+use super::{Page, WebhookPath, limit};
 use crate::{
     App,
     auth::Caller,
     body::{Body, Query},
     problem::{Answer, Problem},
-    webhook,
+    shapes, webhook,
 };
 
 /// Every webhook.

@@ -366,29 +366,22 @@ async fn test(
     Posted(form): Posted<TestForm>,
 ) -> Shown {
     let route = find(&app, &path).await?;
-    if let RouteKind::Sip(trunk) = &route.config.kind {
-        let call = form.call(&trunk.numbers);
-        let tried = async { app.try_call(&caller.name, route.id, call?).await };
-        return match tried.await {
-            Ok(row) => {
-                let edit =
-                    EditRoute { test: form, tried: Some(row), ..EditRoute::of(&app, caller, route).await? };
-                Ok(page(&edit))
-            }
-            Err(problem) => {
-                let wrong = Wrong(problem.into_fields()?);
-                let edit = EditRoute { test: form, wrong, ..EditRoute::of(&app, caller, route).await? };
-                Ok(again(&edit, StatusCode::UNPROCESSABLE_ENTITY))
-            }
-        };
-    }
-    let sent = async {
+    let tried = async {
+        if let RouteKind::Sip(trunk) = &route.config.kind {
+            let call = form.call(&trunk.numbers)?;
+            return app.try_call(&caller.name, route.id, call).await.map(Some);
+        }
         let (sender, number) = form.read()?;
         app.store.test_send(route.id, sender, number, form.text.clone(), caller.by()).await?;
-        Ok::<_, Problem>(())
+        Ok::<_, Problem>(None)
     };
-    match sent.await {
-        Ok(()) => {
+    match tried.await {
+        Ok(Some(call)) => {
+            let edit =
+                EditRoute { test: form, tried: Some(call), ..EditRoute::of(&app, caller, route).await? };
+            Ok(page(&edit))
+        }
+        Ok(None) => {
             if let Some(engine) = app.engine.get() {
                 engine.look();
             }

@@ -13,6 +13,7 @@ use jiff::{SignedDuration, civil::Date};
 use serde::{Deserialize, Serialize};
 
 use super::{AnswerTexts, Barred, Problem};
+use crate::save;
 
 /// The language for contacts whose language is unknown or has no texts of its own.
 pub const DEFAULT_LANGUAGE: &str = "en";
@@ -216,7 +217,7 @@ impl Settings {
                 format!("a purpose is a word or two, of at most {LONGEST_PURPOSE} characters"),
             ));
         }
-        self.organisation = self.organisation.split_whitespace().collect::<Vec<_>>().join(" ");
+        self.organisation = save::tidy(&self.organisation);
         if self.organisation.chars().count() > LONGEST_ORGANISATION {
             let message = format!("a name has at most {LONGEST_ORGANISATION} characters");
             problems.push(Problem::new("organisation", message));

@@ -68,18 +68,19 @@ pub(super) fn within_budget(c: &Connection, d: &Definition, now: Timestamp) -> R
 }
 
 /// The route of a campaign, if it has one.
-fn route(c: &Connection, d: &Definition) -> Result<Option<RouteConfig>> {
+pub(super) fn route(c: &Connection, d: &Definition) -> Result<Option<RouteConfig>> {
     d.route_id.map_or(Ok(None), |id| campaigns::route(c, id))
 }
 
 /// The most segments, or calls, a second at which a campaign goes; of calls, as far as the places for them allow.
 pub(super) fn rate(c: &Connection, d: &Definition) -> Result<f64> {
-    let rate = route(c, d)?.map_or(1, |route| route.per_second().max(1));
+    let route = route(c, d)?;
+    let rate = route.as_ref().map_or(1, |route| route.per_second().max(1));
     let own = d.content.per_second().map_or(rate, NonZeroU32::get).min(rate);
     let rate = f64::from(pools::rate(c, d)?.map_or(own, |pool| pool.min(own)));
     let Some(voice) = d.content.calls() else { return Ok(rate) };
     // A place is taken for as long as it rings and somebody talks.
-    let places = route(c, d)?.map_or(1, |route| route.at_once());
+    let places = route.map_or(1, |route| route.at_once());
     let places = d.content.at_once().map_or(places, NonZeroU32::get).min(places);
     let talk = spending::span(c, voice)?.map_or(RINGS, |span| (span.least + span.most) / 2);
     let each = talk + RINGS.min(voice.ring_time);

@@ -56,7 +56,10 @@ impl Turn<'_> {
     }
 
     /// Under which number the next message or call to a recipient is logged: each call has an entry of its own.
-    fn entry(&self, campaign: CampaignId, message: u32, seq: i64) -> Result<u32> {
+    fn entry(&mut self, campaign: CampaignId, message: u32, seq: i64) -> Result<u32> {
+        if self.know(campaign)?.definition.content.calls().is_none() {
+            return Ok(message);
+        }
         let calls: u32 = self
             .c
             .prepare_cached("SELECT coalesce(max(n), 0) FROM call WHERE campaign_id = ?1 AND seq = ?2")?
@@ -65,14 +68,15 @@ impl Turn<'_> {
     }
 
     /// Removes the entry of a message or call that did not leave, or did not ring.
-    pub(super) fn unnote(&self, campaign: CampaignId, message: u32, seq: i64) -> Result<()> {
+    pub(super) fn unnote(&mut self, campaign: CampaignId, message: u32, seq: i64) -> Result<()> {
         if self.noted {
+            let entry = self.entry(campaign, message, seq)?;
             self.c
                 .prepare_cached(
                     "DELETE FROM contact_log WHERE campaign_id = ?1 AND message_no = ?2
                      AND number = (SELECT number FROM audience WHERE campaign_id = ?1 AND seq = ?3)",
                 )?
-                .execute((campaign.0, self.entry(campaign, message, seq)?, seq))?;
+                .execute((campaign.0, entry, seq))?;
         }
         Ok(())
     }

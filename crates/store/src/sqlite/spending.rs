@@ -14,7 +14,7 @@ use campaign::{
 use jiff::SignedDuration;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::campaigns;
+use super::forecast;
 use crate::{Definition, Result, RouteKind, SipConfig};
 
 /// Characters that a voice says in a second, as an estimate before a text is rendered.
@@ -22,8 +22,7 @@ const CHARACTERS_A_SECOND: i64 = 14;
 
 /// The trunk of a campaign of calls.
 fn trunk(c: &Connection, d: &Definition) -> Result<Option<SipConfig>> {
-    let route = d.route_id.map_or(Ok(None), |id| campaigns::route(c, id))?;
-    Ok(route.and_then(|route| match route.kind {
+    Ok(forecast::route(c, d)?.and_then(|route| match route.kind {
         RouteKind::Sip(sip) => Some(*sip),
         RouteKind::Smpp(_) => None,
     }))

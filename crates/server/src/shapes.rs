@@ -8,8 +8,6 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::view::CampaignView;
-
 /// What is wrong with a field, or may not be meant as it is written.
 #[derive(ToSchema)]
 pub(crate) struct FieldProblem {
@@ -103,14 +101,6 @@ pub(crate) struct Window {
     except: Option<Vec<String>>,
 }
 
-/// A campaign that was scheduled, or with `dry_run` what scheduling it would do.
-#[derive(ToSchema)]
-#[serde(untagged)]
-pub(crate) enum Scheduled {
-    Campaign(Box<CampaignView>),
-    Forecast(Box<Forecast>),
-}
-
 /// What scheduling a campaign would do.
 #[derive(ToSchema)]
 pub(crate) struct Forecast {
@@ -156,14 +146,6 @@ pub(crate) struct WindowDelay {
     recipients: i64,
     /// When the hours of the last of them begin.
     until: String,
-}
-
-/// A campaign that was restarted, or with `dry_run` how it would go on.
-#[derive(ToSchema)]
-#[serde(untagged)]
-pub(crate) enum Restarted {
-    Campaign(Box<CampaignView>),
-    Plan(Box<RestartPlan>),
 }
 
 /// How a campaign would go on.
