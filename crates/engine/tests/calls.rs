@@ -528,6 +528,17 @@ async fn no_call_begins_once_the_budget_is_spent_until_a_person_releases_the_res
 }
 
 #[tokio::test]
+async fn a_campaign_that_has_spent_its_budget_with_its_last_call_holds_nobody() {
+    let mut w = World::with(2, json!({"price_per_minute": "0.06"})).await;
+    let id = w.schedule("Spent", json!({"max_cost": "0.12"})).await;
+    w.run(1).await;
+    w.all_came_to(Called::Human);
+    w.run(1).await;
+    let campaign = w.data.store.campaign(id).await.unwrap();
+    assert_eq!((campaign.status, campaign.held), (Status::Completed, false));
+}
+
+#[tokio::test]
 async fn the_calls_that_are_up_keep_the_rest_of_the_budget_from_further_ones() {
     let mut w = World::with(10, json!({"price_per_minute": "0.06", "increment_seconds": 1})).await;
     // A prompt of some 20 seconds, and a key that ends the call at once.

@@ -118,7 +118,8 @@ pub(super) fn full(c: &Connection, l: Loaded) -> Result<Campaign> {
     let held = c
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM wave WHERE campaign_id = ?1 AND open AND held AND next_seq < to_seq)
                  OR EXISTS (SELECT 1 FROM retry WHERE campaign_id = ?1 AND open AND held)
-                 OR EXISTS (SELECT 1 FROM spending WHERE campaign_id = ?1 AND billed >= budget AND NOT lifted)")?
+                 OR EXISTS (SELECT 1 FROM spending JOIN campaign ON id = campaign_id
+                            WHERE campaign_id = ?1 AND billed >= budget AND NOT lifted AND status = 'running')")?
         .query_row([l.id.0], |r| r.get(0))?;
     Ok(Campaign {
         id: l.id,
