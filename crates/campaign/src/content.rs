@@ -12,7 +12,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AudioId, Channel, Problem, Script, Send, SendAs, Sender, Tlvs, iso_duration, placeholder, segment,
+    AudioId, Channel, Problem, Script, Send, SendAs, Sender, Tlvs, iso_duration, placeholder,
+    script::Spoken,
+    segment,
     text::{BadText, RenderError, Text},
     wave::PlanError,
 };
@@ -173,6 +175,14 @@ impl Content {
                 sms.messages.iter().map(segments).collect()
             }
             Self::Voice(_) => vec![1],
+        }
+    }
+
+    /// What a speech engine renders for it.
+    pub fn spoken(&self) -> Spoken {
+        match self {
+            Self::Sms(_) => Spoken::default(),
+            Self::Voice(voice) => voice.script.as_ref().map(Script::spoken).unwrap_or_default(),
         }
     }
 

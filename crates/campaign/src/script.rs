@@ -33,7 +33,7 @@ pub use opt_out::OptOut;
 pub use play::Play;
 pub use prompt::{BadPrompt, Prompt};
 pub use run::{Command, Event, Note, Run};
-pub use said::Said;
+pub use said::{Said, Spoken};
 pub use say::Say;
 pub use stream::{Stream, Streaming};
 pub use transfer::{Mode, Transfer, Transferring};

@@ -11,7 +11,7 @@ use server::{
 
 use crate::settings;
 
-/// SMS campaigns, self-hosted.
+/// SMS and voice campaigns, self-hosted.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
@@ -61,6 +61,46 @@ pub struct Demo {
     pub data: Option<PathBuf>,
     #[command(flatten)]
     pub web: Web,
+    #[command(flatten)]
+    pub speech: Speech,
+}
+
+/// What renders the texts that calls say: the service where one is named, else the command, else the first of `piper`
+/// (with a voice) and `espeak-ng` that is found.
+#[derive(Args)]
+pub struct Speech {
+    /// A service in the shape of `OpenAI`'s speech API, by the address before `/v1/audio/speech`.
+    #[arg(id = "speech_url", long = "speech-url")]
+    pub url: Option<reqwest::Url>,
+    /// The service's token; better as a variable, since arguments show in `ps`.
+    #[arg(id = "speech_token", long = "speech-token", hide_env_values = true)]
+    pub token: Option<String>,
+    /// The service's model.
+    #[arg(id = "speech_model", long = "speech-model", default_value = "tts-1")]
+    pub model: String,
+    /// A program that reads a text from its standard input and writes WAV. `{voice}` among its arguments is the voice,
+    /// `{out}` a file to write to instead of standard output.
+    #[arg(id = "speech_command", long = "speech-command", value_parser = command_line)]
+    pub command: Option<CommandLine>,
+    /// The voice of the service or the command where a text names none.
+    #[arg(id = "speech_voice", long = "speech-voice", default_value = "")]
+    pub voice: String,
+    /// The path of a model for `piper`.
+    #[arg(long)]
+    pub piper_voice: Option<String>,
+}
+
+/// A program and its arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandLine {
+    pub program: String,
+    pub arguments: Vec<String>,
+}
+
+fn command_line(text: &str) -> Result<CommandLine, String> {
+    let mut words = shlex::split(text).ok_or("a quote is not closed")?.into_iter();
+    let program = words.next().ok_or("name the program")?;
+    Ok(CommandLine { program, arguments: words.collect() })
 }
 
 /// How pages and API are served.
@@ -95,6 +135,8 @@ pub struct Serve {
     pub data: Data,
     #[command(flatten)]
     pub web: Web,
+    #[command(flatten)]
+    pub speech: Speech,
     /// Serves, but sends nothing.
     #[arg(long)]
     pub no_dispatch: bool,
@@ -143,6 +185,27 @@ pub struct Phones {
     /// Share of those who pick up that hang up by themselves.
     #[arg(long, default_value_t = 0.0, value_parser = share)]
     pub hangs_up: f64,
+    /// Share of those who pick up that say a word.
+    #[arg(long, default_value_t = 0.0, value_parser = share)]
+    pub speaks: f64,
+    /// Share of those who pick up that are machines: a greeting, a beep, and silence until they hang up.
+    #[arg(long, default_value_t = 0.0, value_parser = share)]
+    pub machines: f64,
+    /// Share of those who pick up that send no sound.
+    #[arg(long, default_value_t = 0.0, value_parser = share)]
+    pub one_way: f64,
+    /// The calls that the trunk takes in a second; of more, each is answered 503.
+    #[arg(long)]
+    pub rate: Option<u32>,
+    /// After how many calls the trunk is gone, in the middle of everything.
+    #[arg(long)]
+    pub dies_after: Option<u64>,
+    /// Refuses all that is asked of the trunk (403).
+    #[arg(long)]
+    pub refuses: bool,
+    /// The folder for what phones heard, written when it ends: a WAV file a call, an hour of the last ones in all.
+    #[arg(long)]
+    pub record: Option<PathBuf>,
     /// The UDP ports of sound.
     #[arg(long, default_value = "30000-40000")]
     pub media_ports: String,

@@ -44,6 +44,9 @@ const CLINICS: [&str; 4] = ["Maple Street", "Harbour", "Old Mill", "Northgate"];
 const AREAS: [i64; 4] = [212, 312, 303, 213];
 /// What phones show of the sample's calls.
 const CALLER_ID: &str = "+12025550199";
+/// The trunk of the sample's calls, and one that refuses all of them.
+const TRUNK: &str = "Simulated trunk";
+const REFUSING_TRUNK: &str = "Trunk that refuses us";
 const CHIME_SECONDS: f64 = 3.0;
 const TIMES: [&str; 8] = ["8:30", "9:00", "9:45", "10:15", "11:00", "13:30", "14:15", "15:45"];
 
@@ -53,13 +56,17 @@ pub async fn run(options: cli::Demo) -> anyhow::Result<()> {
     let folder = options.data.or_else(|| temporary.as_ref().map(|t| t.path().to_owned()));
     let store = Store::open(&folder.unwrap_or_default())?;
     let smsc = carrier(&store).await?;
-    let phones = telephones(&store).await?;
+    let phones = telephones(&store, TRUNK, people()).await?;
+    let refuses = PhoneProfile { refuses: true, ..people() };
+    let refusing = telephones(&store, REFUSING_TRUNK, refuses).await?;
     if store.campaigns(CampaignFilter { archived: true, ..CampaignFilter::default() }, 1).await?.is_empty() {
-        samples(&store, smsc.address(), phones.address()).await?;
+        let speaks = telephony::engine(&options.speech).await.is_ok();
+        let trunks = [(TRUNK, phones.address()), (REFUSING_TRUNK, refusing.address())];
+        samples(&store, smsc.address(), trunks, speaks).await?;
     }
     let token = data::new_token(&store, "demo admin".into(), Role::Admin).await?;
     let password = admin(&store).await?;
-    let server = serve::start(store, &options.web, true).await?;
+    let server = serve::start(store, &options.web, Some(&options.speech)).await?;
     println!("listening on {}", server.address);
     println!("open http://{}/ and sign in as {ADMIN} with the password {password}", server.address);
     println!("API token {token}");
@@ -106,13 +113,19 @@ async fn carrier(store: &Store) -> anyhow::Result<Smsc> {
     Ok(Smsc::start(SocketAddr::from(([127, 0, 0, 1], port)), profile).await?)
 }
 
-/// The phones, at the address where earlier sample data expects them.
-async fn telephones(store: &Store) -> anyhow::Result<Phones> {
-    let trunk = store.routes().await?.into_iter().find_map(|route| match route.config.kind {
+/// The phones of a trunk, at the address where earlier sample data expects them.
+async fn telephones(store: &Store, trunk: &str, profile: PhoneProfile) -> anyhow::Result<Phones> {
+    let named = |route: &store::Route| route.config.name == trunk;
+    let port = store.routes().await?.into_iter().find(named).and_then(|route| match route.config.kind {
         RouteKind::Smpp(_) => None,
         RouteKind::Sip(trunk) => trunk.port,
     });
-    let profile = PhoneProfile {
+    Ok(Phones::start(SocketAddr::from(([127, 0, 0, 1], port.unwrap_or(0))), profile).await?)
+}
+
+/// What becomes of the sample's calls.
+fn people() -> PhoneProfile {
+    PhoneProfile {
         seed: 42,
         answer_within: Duration::from_secs(8),
         busy: 0.08,
@@ -122,9 +135,10 @@ async fn telephones(store: &Store) -> anyhow::Result<Phones> {
         keys: "1".into(),
         presses: 0.6,
         hangs_up: 0.1,
+        speaks: 0.9,
+        machines: 0.15,
         ..PhoneProfile::default()
-    };
-    Ok(Phones::start(SocketAddr::from(([127, 0, 0, 1], trunk.unwrap_or(0))), profile).await?)
+    }
 }
 
 async fn contacts(store: &Store) -> anyhow::Result<ListId> {
@@ -162,7 +176,12 @@ async fn contacts(store: &Store) -> anyhow::Result<ListId> {
     Ok(list)
 }
 
-async fn samples(store: &Store, smsc: SocketAddr, phones: SocketAddr) -> anyhow::Result<()> {
+async fn samples(
+    store: &Store,
+    smsc: SocketAddr,
+    trunks: [(&str, SocketAddr); 2],
+    speaks: bool,
+) -> anyhow::Result<()> {
     let list = contacts(store).await?;
     let route = store
         .create_route(serde_json::from_value(json!({"name": "Simulated carrier", "kind": "smpp",
@@ -189,7 +208,11 @@ async fn samples(store: &Store, smsc: SocketAddr, phones: SocketAddr) -> anyhow:
     .await?;
     make(store, "Storm warning (draft)", json!([{"text": warning, "send": {"now": true}}]), (list, route))
         .await?;
-    let calls = calls(store, list, phones).await?;
+    let [trunk, refusing] = trunks;
+    let hello = hello(store, speaks).await?;
+    // One that its trunk ends in error, to look at.
+    let recall = calls(store, list, refusing, "Recall notice", hello.clone()).await?;
+    let calls = calls(store, list, trunk, "Appointment calls", hello).await?;
     // The campaign made last is first on the Index.
     let running = make(
         store,
@@ -198,27 +221,38 @@ async fn samples(store: &Store, smsc: SocketAddr, phones: SocketAddr) -> anyhow:
         (list, route),
     )
     .await?;
-    for id in [planned, calls, running] {
+    for id in [planned, recall, calls, running] {
         store.schedule(id, by()).await?;
     }
     Ok(())
 }
 
+/// The step that greets.
+async fn hello(store: &Store, speaks: bool) -> anyhow::Result<Value> {
+    if speaks {
+        return Ok(
+            json!({"say": "Hello {{ first_name }}. Your appointment at {{ clinic }} is tomorrow at {{ appointment }}.", "next": "ask"}),
+        );
+    }
+    // Where this machine has no speech engine, calls play a recording.
+    let chime = store.add_audio("Chime".into(), CHIME_SECONDS, chime(), by()).await?;
+    Ok(json!({"play": chime.id, "next": "ask"}))
+}
+
 /// A voice campaign that calls everybody to confirm the appointment.
-async fn calls(store: &Store, list: ListId, phones: SocketAddr) -> anyhow::Result<campaign::CampaignId> {
-    let trunk = json!({"name": "Simulated trunk", "kind": "sip", "host": phones.ip().to_string(), "port": phones.port(),
+async fn calls(
+    store: &Store,
+    list: ListId,
+    (trunk, phones): (&str, SocketAddr),
+    name: &str,
+    hello: Value,
+) -> anyhow::Result<campaign::CampaignId> {
+    let trunk = json!({"name": trunk, "kind": "sip", "host": phones.ip().to_string(), "port": phones.port(),
         "numbers": [CALLER_ID], "max_calls": 40, "calls_per_second": 4, "price_per_minute": "0.0140"});
     let route = store.create_route(serde_json::from_value(trunk)?, by()).await?.id;
-    // Where this machine has no speech engine, calls play a recording.
-    let hello = if telephony::speaks().await {
-        json!({"say": "Hello {{ first_name }}. Your appointment at {{ clinic }} is tomorrow at {{ appointment }}.", "next": "ask"})
-    } else {
-        let chime = store.add_audio("Chime".into(), CHIME_SECONDS, chime(), by()).await?;
-        json!({"play": chime.id, "next": "ask"})
-    };
     let retry = json!({"most": 3, "busy": {"after": "PT5M", "times": 2}, "no_answer": {"after": "PT15M", "times": 1}});
     let definition = serde_json::from_value(
-        json!({"channel": "voice", "name": "Appointment calls", "owner": "Demo clinic",
+        json!({"channel": "voice", "name": name, "owner": "Demo clinic",
         "route_id": route, "caller_id": CALLER_ID, "list_ids": [list], "opt_in_acknowledged": true, "window": null,
         "start": {"now": true}, "ring_time": "PT20S", "retry": retry, "opt_out_key": "9", "goal": "thanks",
         "script": {"first": "hello", "steps": {"hello": hello,

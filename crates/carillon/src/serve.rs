@@ -13,7 +13,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     task::JoinHandle,
 };
-use voice::SipRoute;
+use voice::{SipRoute, speech::Engine as Speaks};
 
 use crate::{cli, data, telephony};
 
@@ -25,7 +25,8 @@ const SHUT_DOWN_WITHIN: Duration = Duration::from_millis(9_300);
 pub async fn run(options: cli::Serve) -> anyhow::Result<()> {
     let store = Store::open(&options.data.data)?;
     let first = if store.has_users().await? { None } else { Some(first_admin(&store).await?) };
-    let server = start(store, &options.web, !options.no_dispatch).await?;
+    let speech = (!options.no_dispatch).then_some(&options.speech);
+    let server = start(store, &options.web, speech).await?;
     println!("listening on {}", server.address);
     if let Some(secret) = first {
         // Standard output has only the one line that scripts wait for.
@@ -56,8 +57,8 @@ pub struct Server {
     interrupt: Signal,
 }
 
-/// Starts serving `store`, and dispatching if it may.
-pub async fn start(store: Store, web: &cli::Web, dispatch: bool) -> anyhow::Result<Server> {
+/// Starts serving `store`, and dispatching if it shall, with calls that say what `dispatch` renders.
+pub async fn start(store: Store, web: &cli::Web, dispatch: Option<&cli::Speech>) -> anyhow::Result<Server> {
     let listen = web.listen;
     let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let listener = TcpListener::bind(listen)
@@ -65,15 +66,16 @@ pub async fn start(store: Store, web: &cli::Web, dispatch: bool) -> anyhow::Resu
         .with_context(|| format!("cannot listen on {listen}; choose another with --listen"))?;
     let address = listener.local_addr()?;
     let app = App::with(store, web.config());
-    let dispatch = if dispatch {
+    let dispatch = if let Some(speech) = dispatch {
+        let speech = telephony::engine(speech).await;
         // Data that may dispatch does so before the first request is answered.
-        let first = begin(&app, address).await;
+        let first = begin(&app, &speech, address).await;
         if let Err(e) = &first
             && !matches!(e, StoreError::MayNotDispatch(_))
         {
             return Err(e.clone().into());
         }
-        Some(tokio::spawn(dispatching(app.clone(), address, first)))
+        Some(tokio::spawn(dispatching(app.clone(), speech, address, first)))
     } else {
         None
     };
@@ -82,8 +84,8 @@ pub async fn start(store: Store, web: &cli::Web, dispatch: bool) -> anyhow::Resu
 }
 
 /// An engine, if this process may dispatch from the data. Others on the same data pass their requests on to it.
-async fn begin(app: &App, address: SocketAddr) -> store::Result<Engine> {
-    let equipment = telephony::equipment(&app.store).await?;
+async fn begin(app: &App, speech: &Result<Speaks, String>, address: SocketAddr) -> store::Result<Engine> {
+    let equipment = telephony::equipment(&app.store, speech.clone())?;
     let _ = app.prompts.set(equipment.prompts.clone());
     let connect: engine::Connect = Box::new(move |route, reports, opt_outs| match &route.config.kind {
         RouteKind::Smpp(smpp) => Arc::new(SmppRoute::start(route.id, smpp, reports, opt_outs)),
@@ -99,7 +101,12 @@ async fn begin(app: &App, address: SocketAddr) -> store::Result<Engine> {
     Ok(engine)
 }
 
-async fn dispatching(app: App, address: SocketAddr, first: store::Result<Engine>) {
+async fn dispatching(
+    app: App,
+    speech: Result<Speaks, String>,
+    address: SocketAddr,
+    first: store::Result<Engine>,
+) {
     let mut next = first;
     let mut said = String::new();
     loop {
@@ -114,7 +121,7 @@ async fn dispatching(app: App, address: SocketAddr, first: store::Result<Engine>
             }
         }
         tokio::time::sleep(LOOK_AGAIN).await;
-        next = begin(&app, address).await;
+        next = begin(&app, &speech, address).await;
     }
 }
 

@@ -8,6 +8,9 @@ use tokio::signal::unix::SignalKind;
 
 use crate::cli;
 
+/// The most that is kept of what one phone hears.
+const LONGEST_RECORDING: Duration = Duration::from_secs(600);
+
 /// Phones behind a trunk.
 pub async fn phones(options: cli::Phones) -> anyhow::Result<()> {
     let profile = PhoneProfile {
@@ -21,6 +24,13 @@ pub async fn phones(options: cli::Phones) -> anyhow::Result<()> {
         keys: options.keys,
         presses: options.presses,
         hangs_up: options.hangs_up,
+        speaks: options.speaks,
+        machines: options.machines,
+        one_way: options.one_way,
+        rate_per_second: options.rate,
+        dies_after: options.dies_after,
+        refuses: options.refuses,
+        record: options.record.is_some().then_some(LONGEST_RECORDING),
         media_ports: options.media_ports,
     };
     let phones = Phones::start(options.listen, profile)
@@ -28,6 +38,14 @@ pub async fn phones(options: cli::Phones) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}; choose another with --listen", options.listen))?;
     println!("listening on {}", phones.address());
     until_asked_to_end().await?;
+    if let Some(folder) = options.record {
+        std::fs::create_dir_all(&folder)?;
+        for (at, heard) in phones.heard().iter().enumerate() {
+            // The number is what a caller wrote: nothing of it may lead elsewhere.
+            let number: String = heard.number.chars().filter(char::is_ascii_alphanumeric).collect();
+            std::fs::write(folder.join(format!("{:04}-{number}.wav", at + 1)), heard.sound.to_wav())?;
+        }
+    }
     eprintln!("{} calls came", phones.called().values().sum::<usize>());
     Ok(())
 }

@@ -7,7 +7,7 @@ use campaign::{
     content::Voice,
     outcome::Place,
     retry::{self, Called},
-    script::{Key, Script, StepId},
+    script::{Key, Said, Script, StepId},
     text::RenderError,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -150,6 +150,11 @@ fn fate(voice: &Voice, calls: &[retry::Call], row: &CallRow, now: Timestamp) -> 
 }
 
 impl Engine {
+    /// A campaign's script with its texts read, once for each epoch; none where it cannot be read.
+    pub(crate) fn said(&mut self, work: &Work, script: &Script) -> Arc<Option<Said>> {
+        self.scripts.entry((work.id, work.epoch)).or_insert_with(|| Arc::new(script.said().ok())).clone()
+    }
+
     /// Renders what was claimed and hands it to the route.
     pub(crate) fn hand_over_calls(&mut self, work: &Work, voice: &Voice, claim: Claimed, now: Timestamp) {
         let (Some(route), Some(script)) = (work.definition.route_id, &voice.script) else {
@@ -157,8 +162,7 @@ impl Engine {
         };
         let send_before = send_before(work, &claim, now);
         let send_before = voice.until.map_or(send_before, |until| until.min(send_before));
-        let script =
-            self.scripts.entry((work.id, work.epoch)).or_insert_with(|| Arc::new(script.said().ok())).clone();
+        let script = self.said(work, script);
         let mut calls = Vec::with_capacity(claim.recipients.len());
         for r in claim.recipients {
             if self.calling.contains_key(&r.number) {

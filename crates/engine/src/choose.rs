@@ -26,7 +26,7 @@ use crate::{
 
 /// The most messages in one claim.
 const LARGEST_CLAIM: u32 = 1_000;
-/// A used-up rate is given as a reason once it has held a campaign back for this long.
+/// A used-up rate, or a text that is not rendered, is given as a reason once it has held a campaign back for this long.
 const RATE_IS_TOLD_AFTER: SignedDuration = SignedDuration::from_secs(2);
 /// The shortest wait before looking again at what a clock between two milliseconds holds back.
 pub(crate) const SOON: SignedDuration = SignedDuration::from_millis(1);
@@ -71,7 +71,23 @@ pub(crate) struct Facts<'a> {
     pub(crate) refusals: &'a Refusals,
     /// How many segments a message of each campaign counts as.
     pub(crate) segments: &'a HashMap<CampaignId, u32>,
+    /// How far the waves of calls may go, as far as what is said in them is rendered.
+    pub(crate) ready: &'a HashMap<WaveId, i64>,
     pub(crate) served: &'a HashMap<CampaignId, Served>,
+}
+
+impl Facts<'_> {
+    /// One past the last place of a wave that may be claimed now.
+    fn bound(&self, wave: &Wave) -> i64 {
+        self.ready.get(&wave.id).map_or(wave.bound, |ready| wave.bound.min(*ready))
+    }
+
+    /// When it is worth saying that a campaign is held back that has something due since then.
+    fn told_at(&self, campaign: CampaignId, due: Option<Timestamp>) -> Option<Timestamp> {
+        let served = self.served.get(&campaign).map(|served| served.at);
+        let since = served.into_iter().chain(due).max()?;
+        Some(since.saturating_add(RATE_IS_TOLD_AFTER).unwrap_or(since))
+    }
 }
 
 /// What the engine is to do.
@@ -209,6 +225,13 @@ fn look<'a>(facts: &Facts<'_>, work: &'a Work, port: Option<&PortFacts>, asks: &
             waiting::add(&mut waits, WaitingReason::Late, None);
             continue;
         }
+        if facts.bound(wave) <= wave.next_seq {
+            match facts.told_at(work.id, Some(wave.due_at)) {
+                Some(at) if at > now => asks.wake_at(at),
+                _ => waiting::add(&mut waits, WaitingReason::Rendering, None),
+            }
+            continue;
+        }
         waves.push((wave, send.is_after().then(|| send.settled_before(&zones, now))));
     }
     // Messages that follow another keep their distance; all others go by their due time.
@@ -275,14 +298,8 @@ fn divide(
             });
         } else if most == 0 || next.is_some() {
             let until = next.or(room.next);
-            let since = facts.served.get(&id).map(|served| served.at);
             let due = demand.waves.iter().map(|(wave, _)| wave.due_at).min();
-            let waited = since
-                .into_iter()
-                .chain(due)
-                .max()
-                .is_none_or(|since| facts.now.duration_since(since) >= RATE_IS_TOLD_AFTER);
-            if waited {
+            if facts.told_at(id, due).is_none_or(|at| at <= facts.now) {
                 let full = port.calls && until.is_none();
                 let budget = demand.work.affordable.is_some_and(|most| {
                     own.granted == 0
@@ -349,7 +366,7 @@ impl Claims<'_> {
         if going == 0 {
             // Only the probe goes: to a recipient who was never refused, if there is one.
             self.most = u32::from(probe.is_some());
-            self.waves(demand, rooms);
+            self.waves(facts, demand, rooms);
         }
         let retries = |most, of| ClaimRequest::Retries {
             campaign: work.id,
@@ -376,14 +393,14 @@ impl Claims<'_> {
             self.add(retries(dated, RetriesOf::Dated), dated);
         }
         if going > 0 {
-            self.waves(demand, rooms);
+            self.waves(facts, demand, rooms);
         }
     }
 
-    fn waves(&mut self, demand: &Demand<'_>, rooms: &mut Rooms<'_>) {
+    fn waves(&mut self, facts: &Facts<'_>, demand: &Demand<'_>, rooms: &mut Rooms<'_>) {
         let work = demand.work;
         for (wave, settled_before) in &demand.waves {
-            let there = (wave.bound - wave.next_seq).clamp(0, i64::from(self.most)) as u32;
+            let there = (facts.bound(wave) - wave.next_seq).clamp(0, i64::from(self.most)) as u32;
             let take = rooms.grant(&work.senders, wave.next_seq, there, &mut self.next);
             if take > 0 {
                 let request = ClaimRequest::Wave {

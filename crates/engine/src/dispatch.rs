@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     Ack, Connect, Report, Reports, Route, RouteState, Traffic, Waiting, WaitingReason,
+    ahead::Ahead,
     choose::{Asks, Facts, Key, PortFacts, SOON, Served, choose},
     crowded::Answers,
     limits::{Limit, Limits},
@@ -89,7 +90,7 @@ pub struct Engine {
     connect: Connect,
     pub(crate) ports: BTreeMap<RouteId, Port>,
     pub(crate) reports: mpsc::UnboundedReceiver<Report>,
-    sender: Reports,
+    pub(crate) sender: Reports,
     pub(crate) commands: mpsc::UnboundedReceiver<Command>,
     orders: mpsc::UnboundedSender<Command>,
     pub(crate) open: HashMap<ClaimId, Open>,
@@ -104,6 +105,8 @@ pub struct Engine {
     pub(crate) claimed: Vec<(Work, Claimed)>,
     pub(crate) texts: HashMap<(CampaignId, i64), Arc<Vec<Option<Text>>>>,
     pub(crate) scripts: HashMap<(CampaignId, i64), Arc<Option<Said>>>,
+    /// How far what calls say is rendered.
+    pub(crate) ahead: Ahead,
     /// Numbers with a call up, and the calls to each before it that count.
     pub(crate) calling: HashMap<Msisdn, Vec<retry::Call>>,
     pub(crate) trunks: Trunks,
@@ -163,6 +166,7 @@ impl Engine {
             claimed: Vec::new(),
             texts: HashMap::new(),
             scripts: HashMap::new(),
+            ahead: Ahead::default(),
             calling: HashMap::new(),
             trunks: Trunks::default(),
             progressed: HashSet::new(),
@@ -339,6 +343,7 @@ impl Engine {
         let unasked =
             |w: &&Work| w.waves.iter().any(|wave| wave.held.is_none() && wave.next_seq < wave.bound);
         self.asking = sound.iter().filter(unasked).map(|w| w.id).collect();
+        let ready = self.render_ahead(&sound, now);
         let Asks { due, claims, late, probes, waiting: mut reasons, wake } = choose(&Facts {
             now,
             work: &sound,
@@ -346,6 +351,7 @@ impl Engine {
             limits: &self.limits,
             refusals: &self.refusals,
             segments: &segments,
+            ready: &ready,
             served: &self.served,
         });
         for stream in probes {

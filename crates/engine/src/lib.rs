@@ -4,6 +4,7 @@
 //! transaction, and only what is claimed there is handed to a route. Time comes in as an argument, so that a campaign
 //! of three days runs in a test in milliseconds. [`Engine::run`] takes turns by the machine's clock.
 
+mod ahead;
 mod answer;
 mod calls;
 mod choose;
@@ -20,6 +21,7 @@ mod traffic;
 mod trunk;
 mod waiting;
 
+pub use ahead::Renderer;
 pub use calls::{CallEnd, CallReport, Calls, Live, OutgoingCall, Phase, TestCall};
 pub use dispatch::Engine;
 pub use service::Handle;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use campaign::{CampaignId, ClaimId, Msisdn, Sender, Tlvs};
+use campaign::{CampaignId, ClaimId, Msisdn, Sender, Tlvs, WaveId};
 use jiff::{SignedDuration, Timestamp};
-use store::{OptOuts, Receipt, Refusal, Reply};
+use store::{ExchangedMessage, OptOuts, Receipt, Refusal, Reply};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use crate::{CallReport, CallRow, Calls, Live, TestCall};
+use crate::{CallReport, CallRow, Calls, Live, Renderer, TestCall};
 
 /// Whether a route can carry messages now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,15 @@ pub struct Trouble {
     pub words: String,
     /// The far end's SIP code, where there is one.
     pub code: Option<u16>,
+    /// What was asked and answered, where it is known.
+    pub exchange: Vec<ExchangedMessage>,
+}
+
+impl Trouble {
+    /// A fault of this moment that is known in words alone.
+    pub fn now(words: String) -> Self {
+        Self { at: Timestamp::now(), words, code: None, exchange: Vec::new() }
+    }
 }
 
 /// One message, rendered.
@@ -159,6 +168,15 @@ pub enum Report {
         /// The person.
         number: Msisdn,
     },
+    /// What is said to a wave's recipients is rendered, up to this place.
+    Rendered {
+        /// The wave.
+        wave: WaveId,
+        /// The epoch of its campaign.
+        epoch: i64,
+        /// One past the last place that is ready.
+        to: i64,
+    },
     /// A final delivery receipt.
     Receipt(Receipt, Ack),
     /// A reply from a phone.
@@ -215,6 +233,11 @@ pub trait Route: Send + Sync {
 
     /// Makes calls. Every call is reported exactly once, as [`Report::Called`].
     fn dial(&self, calls: Calls);
+
+    /// What renders the texts of calls before they are made; none where nothing is to be rendered.
+    fn renderer(&self) -> Option<Arc<dyn Renderer>> {
+        None
+    }
 
     /// Makes a call that tests the route, and returns what is shown of it once it has ended.
     ///

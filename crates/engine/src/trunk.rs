@@ -63,10 +63,18 @@ struct Evidence {
     speech: Row,
     /// Since when work is due and the trunk takes no calls.
     down_since: Option<Timestamp>,
-    /// Since when no call had any answer, and what was said of the last.
-    silent_since: Option<(Timestamp, String)>,
+    /// The call since which none had any answer.
+    silent: Option<Silent>,
     /// When a call last came to an end that is not the trunk's fault.
     answered_at: Option<Timestamp>,
+}
+
+/// A call that had no answer at all.
+#[derive(Debug, Clone)]
+struct Silent {
+    since: Timestamp,
+    words: String,
+    exchange: Vec<ExchangedMessage>,
 }
 
 /// What is known of the trunks of voice campaigns.
@@ -99,8 +107,12 @@ impl Trunks {
         }
         let known = self.campaigns.entry(campaign).or_default();
         match failure.code {
-            Some(_) => known.silent_since = None,
-            None => drop(known.silent_since.get_or_insert((now, failure.words.to_owned()))),
+            Some(_) => known.silent = None,
+            None if known.silent.is_none() => {
+                let exchange = failure.exchange.clone();
+                known.silent = Some(Silent { since: now, words: failure.words.to_owned(), exchange });
+            }
+            None => {}
         }
         let first = *tries.refused_at.get_or_insert(now);
         let dark = failure.code.is_none() && known.answered_at.is_none_or(|at| at < first);
@@ -168,12 +180,15 @@ impl Trunks {
             _ => None,
         });
         let known = self.campaigns.entry(campaign).or_default();
-        let (since, cause, detail) = match (down, &known.silent_since) {
-            (Some((cause, detail)), _) => (*known.down_since.get_or_insert(now), cause, detail),
+        let (since, cause, detail, exchange) = match (down, &known.silent) {
+            (Some((cause, detail)), _) => {
+                let exchange = trouble.map(|trouble| trouble.exchange.clone()).unwrap_or_default();
+                (*known.down_since.get_or_insert(now), cause, detail, exchange)
+            }
             (None, silent) => {
                 known.down_since = None;
-                let (since, words) = silent.clone()?;
-                (since, "the trunk answers no call", words)
+                let Silent { since, words, exchange } = silent.clone()?;
+                (since, "the trunk answers no call", words, exchange)
             }
         };
         let calls_affected = known.trunk.calls;
@@ -189,7 +204,7 @@ impl Trunks {
             last_at: now,
             calls_affected,
             sip_code: code,
-            exchange: Vec::new(),
+            exchange,
             check: check(code),
         };
         self.break_off(campaign, error);
@@ -224,8 +239,8 @@ impl Trunks {
             ] {
                 *at = at.map(shifted);
             }
-            if let Some((since, _)) = &mut known.silent_since {
-                *since = shifted(*since);
+            if let Some(silent) = &mut known.silent {
+                silent.since = shifted(silent.since);
             }
         }
     }
@@ -305,7 +320,7 @@ mod tests {
         let patience = SignedDuration::from_mins(5);
         let down = [Waiting { reason: WaitingReason::RouteRefuses("401 Unauthorized".into()), until: None }];
         let at = |seconds| now() + SignedDuration::from_secs(seconds);
-        let trouble = Trouble { at: now(), words: "401 Unauthorized".into(), code: Some(401) };
+        let trouble = Trouble { code: Some(401), ..Trouble::now("401 Unauthorized".into()) };
         let told = Some(&trouble);
         let mut trunks = Trunks::default();
         assert_eq!(trunks.waits(ID, &down, patience, told, at(0)), Some(at(300)));

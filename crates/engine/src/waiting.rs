@@ -22,6 +22,8 @@ pub enum WaitingReason {
     CallsFull,
     /// It goes more slowly: the trunk answers more calls than usual as busy or congested, and may be at its limit.
     TrunkBusy,
+    /// What is said in the next calls is being rendered.
+    Rendering,
     /// The budget is spent, or the calls that are up may spend the rest of it.
     Budget,
     /// The previous message was not sent long enough ago.

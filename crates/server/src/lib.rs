@@ -41,7 +41,7 @@ use axum::{Router, extract::DefaultBodyLimit, middleware};
 use campaign::{CampaignId, Msisdn};
 pub use connections::serve;
 use engine::{Handle, Phase};
-use store::{By, Campaign, Cursor, DeliveryFilter, DeliveryRow, Place, Store};
+use store::{By, Campaign, Cursor, DeliveryFilter, DeliveryRow, Pace, Place, Store};
 
 use crate::{config::Config, live::Live, problem::Telling, trial::Trials, tries::Tries};
 
@@ -89,6 +89,11 @@ impl App {
     /// Where the folder cannot be written to.
     pub fn announce(&self, listens: SocketAddr) -> store::Result<()> {
         forward::announce(self, listens)
+    }
+
+    /// The pace of the speech engine, where this process has one.
+    pub(crate) fn pace(&self) -> Option<Pace> {
+        self.prompts.get()?.pace().map(Pace)
     }
 
     /// Stops a campaign; returns when the barrier holds. Calls that are up go on, unless they are to be hung up.

@@ -4,10 +4,11 @@
 
 mod world;
 
-use std::{collections::BTreeMap, path::Path};
+use std::{cell::Cell, collections::BTreeMap, path::Path};
 
 use fixture::sipp::Sipp;
 use serde_json::{Value, json};
+use simulator::PhoneProfile;
 use voice::audio::Pcm;
 use world::World;
 
@@ -16,7 +17,11 @@ struct Phones(Sipp);
 
 impl Phones {
     fn start() -> Option<Self> {
-        let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sipp/phones.xml");
+        Self::playing("phones")
+    }
+
+    fn playing(scenario: &str) -> Option<Self> {
+        let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/sipp/{scenario}.xml"));
         Sipp::start(&scenario, false, &["-trace_msg", "-message_file", "messages"]).map(Self)
     }
 
@@ -107,13 +112,13 @@ async fn each_outcome_of_a_campaign_is_what_the_phone_did_call_by_call() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_invite_leaves_after_stop_is_answered_and_what_rings_is_cancelled() {
     let Some(phones) = Phones::start() else { return };
-    let (w, campaign) = world(&phones, 400, json!({"max_calls": 60})).await;
+    let (w, campaign) = world(&phones, 500, json!({"max_calls": 60})).await;
     let at = w.start_campaign(&fixture::with(campaign, json!({"ring_time": "PT60S"}))).await;
     // Every tenth phone rings for ever: they fill the places.
     w.until(&at, |c| c["totals"]["ringing"].as_i64().unwrap() >= 10).await;
     let c = w.post(&format!("{at}/stop"), &json!({})).await.ok();
     let invited: usize = phones.invited().values().sum();
-    assert_eq!((&c["status"], sum(&c)), (&json!("stopped"), 400), "{c}");
+    assert_eq!((&c["status"], sum(&c)), (&json!("stopped"), 500), "{c}");
     let c = w.until(&at, |c| c["totals"]["dialing"] == 0 && c["totals"]["in_progress"] == 0).await;
     assert_eq!(c["totals"]["ringing"], 0, "{c}");
     assert!(c["totals"]["cancelled"].as_i64().unwrap() > 10, "{c}");
@@ -127,6 +132,103 @@ async fn no_invite_leaves_after_stop_is_answered_and_what_rings_is_cancelled() {
         c["totals"]["cancelled"].as_i64(),
         "{list}"
     );
+    w.assert_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_that_no_longer_holds_ends_the_campaign_in_error_and_a_clone_calls_the_rest() {
+    const PEOPLE: i64 = 200;
+    let Some(phones) = Phones::playing("guarded") else { return };
+    let account = json!({"username": "alice", "password": "secret", "calls_per_second": 40, "max_calls": 20});
+    let (w, campaign) = world(&phones, PEOPLE, account).await;
+    let at = w.start_campaign(&campaign).await;
+    w.until(&at, |c| c["totals"]["answered_unknown"].as_i64().unwrap() >= 20).await;
+    let route = "/routes/rte_1";
+    let change = async |password: &str| w.patch(route, &json!({"password": password})).await.ok();
+    // The operator changed the account: what we know of it no longer holds.
+    change("guess").await;
+    let c = w
+        .until(&at, |c| {
+            assert_eq!(sum(c), PEOPLE, "{c}");
+            c["status"] == "errored" && c["totals"]["in_progress"] == 0 && c["totals"]["dialing"] == 0
+        })
+        .await;
+    let (answered, rest) = (&c["totals"]["answered_unknown"], &c["totals"]["not_called"]);
+    assert_eq!(answered.as_i64().unwrap() + rest.as_i64().unwrap(), PEOPLE, "{c}");
+    let error = w.get(&format!("{at}/error")).await.ok();
+    assert_eq!(
+        (&error["sip_code"], &error["calls_affected"].as_i64().map(|n| n >= 20)),
+        (&json!(403), &Some(true)),
+        "{error}"
+    );
+    assert!(error["first_at"].as_str() < error["last_at"].as_str(), "{error}");
+    let exchange: Vec<&str> =
+        error["exchange"].as_array().unwrap().iter().map(|m| m["text"].as_str().unwrap()).collect();
+    assert!(exchange[0].starts_with("INVITE sip:+1202*******@"), "{exchange:?}");
+    assert!(exchange.iter().any(|text| text.contains("Authorization: (removed)")), "{exchange:?}");
+    assert!(exchange.iter().any(|text| text.starts_with("SIP/2.0 403 Wrong digest")), "{exchange:?}");
+    let told =
+        |text: &str| text.contains("response=") || text.replace("+12025550100", "").contains("+1202555");
+    assert!(!exchange.iter().any(|text| told(text)), "{exchange:?}");
+    assert!(!error["check"].as_array().unwrap().is_empty());
+    let page = w.get(&format!("/{at}/error")).await.text;
+    let shown = [error["cause"].as_str().unwrap(), "403", "(removed)", error["check"][0].as_str().unwrap()];
+    assert!(shown.iter().all(|words| page.contains(&words.replace('\'', "&#39;"))), "{page}");
+
+    change("secret").await;
+    let before = phones.invited();
+    let clone =
+        w.post(&format!("{at}/clone"), &json!({"audience": "remaining", "name": "The rest"})).await.created();
+    let tick = json!({"opt_in_acknowledged": true, "version": clone["version"]});
+    let clone = format!("/campaigns/{}", clone["id"].as_str().unwrap());
+    w.patch(&clone, &tick).await.ok();
+    w.post(&format!("{clone}/schedule"), &json!({})).await.ok();
+    let c = w.until(&clone, |c| c["status"] == "completed").await;
+    assert_eq!((&c["totals"]["answered_unknown"], sum(&c)), (rest, rest.as_i64().unwrap()), "{c}");
+    let not_called = w.get(&format!("{at}/deliveries?outcome=not_called&limit=500")).await.ok();
+    let mut wanted: Vec<&str> =
+        not_called["items"].as_array().unwrap().iter().map(|d| d["number"].as_str().unwrap()).collect();
+    wanted.sort_unstable();
+    let after = phones.invited();
+    let called = after.iter().filter(|(number, times)| before.get(*number).is_none_or(|once| once < *times));
+    assert_eq!(called.map(|(number, _)| number.as_str()).collect::<Vec<_>>(), wanted);
+    w.assert_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_totals_are_the_audience_in_each_answer_through_retries_a_stop_and_an_error() {
+    const PEOPLE: i64 = 120;
+    let Some(phones) = Phones::start() else { return };
+    let (w, campaign) = world(&phones, PEOPLE, json!({"calls_per_second": 30, "max_calls": 30})).await;
+    let retry = json!({"most": 3, "busy": {"after": "PT1S", "times": 2}, "unreachable": {"after": "PT2S", "times": 1}});
+    let stopped = w.start_campaign(&fixture::with(campaign.clone(), json!({"retry": retry}))).await;
+    let refusing =
+        PhoneProfile { refuses: true, media_ports: "46000-46998".into(), ..PhoneProfile::default() };
+    let refusing = simulator::Phones::start(([127, 0, 0, 1], 0).into(), refusing).await.unwrap();
+    let trunk = json!({"name": "Refusing", "kind": "sip", "host": "127.0.0.1", "port": refusing.address().port(),
+        "numbers": ["+12025550100"], "calls_per_second": 10});
+    let trunk = w.post("/routes", &trunk).await.created();
+    let more = json!({"name": "Refused", "route_id": trunk["id"]});
+    let errored = w.start_campaign(&fixture::with(campaign, more)).await;
+    let answers = Cell::new(0);
+    let asked = async |at: &str, so: &dyn Fn(&Value) -> bool| {
+        w.until(at, |c| {
+            answers.set(answers.get() + 1);
+            assert_eq!(sum(c), PEOPLE, "{c}");
+            so(c)
+        })
+        .await
+    };
+    // Some were busy before, and are called again.
+    asked(&stopped, &|c| c["totals"]["answered_unknown"].as_i64() >= Some(40)).await;
+    asked(&errored, &|c| c["status"] == "errored").await;
+    let at_once = w.post(&format!("{stopped}/stop"), &json!({})).await.ok();
+    assert_eq!(sum(&at_once), PEOPLE, "{at_once}");
+    asked(&stopped, &|c| c["totals"]["in_progress"] == 0 && c["totals"]["dialing"] == 0).await;
+    let c = asked(&errored, &|c| c["totals"]["dialing"] == 0).await;
+    assert_eq!(c["totals"]["not_called"], PEOPLE, "{c}");
+    let again = phones.invited().into_values().filter(|times| *times > 1).count();
+    assert!(again > 0 && answers.get() > 10, "{again} were called again, {answers:?} answers");
     w.assert_sound().await;
 }
 

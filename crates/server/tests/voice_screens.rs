@@ -97,6 +97,12 @@ async fn a_person_defines_hears_schedules_edits_runs_stops_and_clones_a_voice_ca
     sign_in(&w, &b).await;
     add_trunk(&b, &phones).await;
     write(&b).await;
+    // What is typed can be heard before it is saved.
+    let typed = [("s0_id", "hello"), ("s0_kind", "play"), ("s0_audio", "aud_1"), ("action", "hear-0")];
+    let typed = w.request(reqwest::Method::POST, "//campaigns/cmp_1/calls").form(&typed);
+    let heard = w.answer(typed).await;
+    assert_eq!((heard.status, heard.kind.as_str()), (200, "audio/wav"));
+    assert!(w.get("/campaigns/cmp_1").await.ok()["script"].is_null(), "nothing is saved by it");
     b.press("Save and stay").await;
     b.reads("as it was saved").await;
     b.picture("calls").await;

@@ -9,5 +9,5 @@ mod phones;
 mod profile;
 
 pub use carrier::{Record, Smsc};
-pub use phones::{PhoneProfile, Phones};
+pub use phones::{Heard, PhoneProfile, Phones};
 pub use profile::{Profile, UNKNOWN_NUMBER};

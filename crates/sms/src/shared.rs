@@ -13,7 +13,6 @@ use std::{
 
 use campaign::{CampaignId, RouteId};
 use engine::{Batch, OptOuts, Report, Reports, RouteState, SmppConfig, Trouble};
-use jiff::Timestamp;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot},
     time::Instant,
@@ -165,7 +164,7 @@ impl Shared {
 
     /// Records what went wrong with a connection.
     pub(crate) fn note_trouble(&self, words: String) {
-        self.lock().trouble = Some(Trouble { at: Timestamp::now(), words, code: None });
+        self.lock().trouble = Some(Trouble::now(words));
     }
 
     pub(crate) fn trouble(&self) -> Option<Trouble> {

@@ -129,7 +129,7 @@ fn event(line: &Line, began: Timestamp) -> CallEvent {
     CallEvent { at: began.saturating_add(after).unwrap_or(began), what }
 }
 
-fn messages(exchange: &Exchange) -> Vec<ExchangedMessage> {
+pub(crate) fn messages(exchange: &Exchange) -> Vec<ExchangedMessage> {
     let shown = exchange.messages.iter();
     shown.map(|m| ExchangedMessage { at: m.at, sent: m.sent, text: m.text.clone() }).collect()
 }

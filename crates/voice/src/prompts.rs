@@ -101,6 +101,20 @@ impl Prompts {
         Ok(sound)
     }
 
+    /// Measures the speech engine, if there is one.
+    pub async fn measure(&self) {
+        if let Ok(speech) = &self.speech
+            && let Err(error) = speech.measure().await
+        {
+            tracing::warn!(%error, "the speech engine does not work");
+        }
+    }
+
+    /// The seconds that rendering a character of a text takes; none where no speech engine works.
+    pub fn pace(&self) -> Option<f64> {
+        self.speech.as_ref().ok()?.pace()
+    }
+
     /// The sounds of everything that a call may play, encoded for `codecs`.
     ///
     /// # Errors

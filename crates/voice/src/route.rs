@@ -14,12 +14,12 @@ use std::{
 };
 
 use campaign::{
-    CampaignId, Channel, ClaimId,
+    CampaignId, Channel, ClaimId, Script,
     script::{LONGEST_CALL, Prompt},
 };
 use engine::{
-    Attempt, Batch, CallEnd, CallReport, CallRow, Calls, Live, OptOuts, OutgoingCall, Refusal, Report,
-    Reports, Route, RouteState, SipCodec, SipConfig, SipTransport, TestCall, Trouble,
+    Attempt, Batch, CallEnd, CallReport, CallRow, Calls, Live, OptOuts, OutgoingCall, Refusal, Renderer,
+    Report, Reports, Route, RouteState, SipCodec, SipConfig, SipTransport, TestCall, Trouble,
 };
 use jiff::Timestamp;
 use tokio::{sync::watch, task::JoinHandle};
@@ -28,7 +28,7 @@ use crate::{
     call::{Order, Progress, Wish, carry_out},
     ledger,
     media::{Media, Options, Ports},
-    prompts::Prompts,
+    prompts::{Prompts, Ready},
     sdp::Codec,
     sip::{Agent, Credentials, Register, State, Transport, Trunk},
 };
@@ -181,7 +181,7 @@ async fn live(shared: Arc<Shared>) {
                 break states;
             }
             Err(fault) => {
-                shared.say(RouteState::Connecting, Some((fault.to_string(), None)));
+                shared.say(RouteState::Connecting, Some(Trouble::now(fault.to_string())));
                 tokio::time::sleep(START_AGAIN).await;
             }
         }
@@ -193,12 +193,17 @@ async fn live(shared: Arc<Shared>) {
             State::Starting if shared.config.register => shared.say(RouteState::Connecting, None),
             State::Starting | State::Reachable => shared.say(RouteState::Connected, None),
             State::Silent(words) if shared.config.register => {
-                shared.say(RouteState::Connecting, Some((words, None)));
+                shared.say(RouteState::Connecting, Some(Trouble::now(words)));
             }
-            State::Silent(words) => shared.say(RouteState::Connected, Some((words, None))),
-            State::Unreachable(words) => shared.say(RouteState::Connecting, Some((words, None))),
-            State::Refused { code, words } => {
-                shared.say(RouteState::Refused(words.clone()), Some((words, Some(code))));
+            State::Silent(words) => shared.say(RouteState::Connected, Some(Trouble::now(words))),
+            State::Unreachable(words) => shared.say(RouteState::Connecting, Some(Trouble::now(words))),
+            State::Refused { code, words, exchange } => {
+                let trouble = Trouble {
+                    code: Some(code),
+                    exchange: ledger::messages(&exchange),
+                    ..Trouble::now(words.clone())
+                };
+                shared.say(RouteState::Refused(words), Some(trouble));
             }
         }
         if states.changed().await.is_err() {
@@ -227,10 +232,9 @@ impl Shared {
         self.up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn say(&self, state: RouteState, trouble: Option<(String, Option<u16>)>) {
+    fn say(&self, state: RouteState, trouble: Option<Trouble>) {
         {
             let mut known = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let trouble = trouble.map(|(words, code)| Trouble { at: Timestamp::now(), words, code });
             *known = (state, trouble.or(known.1.take()));
         }
         self.report(Report::State);
@@ -255,6 +259,12 @@ impl Shared {
         Place { shared: self.clone(), number }
     }
 
+    /// The sounds of a script, and with `opts_out` of what whoever presses that key hears.
+    async fn sounds(&self, script: &Script, opts_out: bool) -> Result<Ready, String> {
+        let farewell = opts_out.then(farewell);
+        self.equipment.prompts.of(script, farewell.as_ref(), &self.codecs).await
+    }
+
     /// Makes one call; what happens in it is reported to `campaign`, if it is of one.
     async fn call(
         &self,
@@ -268,10 +278,8 @@ impl Shared {
             let Some(up) = up.get(&number) else { return ledger::nothing_sent(CallEnd::Withdrawn) };
             (up.phase.clone(), up.wish.subscribe())
         };
-        let farewell = Prompt::Say { text: FAREWELL.to_owned(), voice: None };
-        let hears_farewell = calls.opt_out_key.is_some().then_some(&farewell);
         let rendered = tokio::select! {
-            rendered = self.equipment.prompts.of(&call.script, hears_farewell, &self.codecs) => rendered,
+            rendered = self.sounds(&call.script, calls.opt_out_key.is_some()) => rendered,
             Ok(_) = wishes.wait_for(|wish| *wish != Wish::GoOn) => {
                 return ledger::nothing_sent(CallEnd::Withdrawn);
             }
@@ -298,7 +306,7 @@ impl Shared {
             session: number,
             script: call.script.clone(),
             opt_out_key: calls.opt_out_key,
-            farewell,
+            farewell: farewell(),
         };
         // Immediately before the INVITE leaves.
         if self.opt_outs.contains(call.number, Channel::Voice, &calls.purpose) {
@@ -336,6 +344,19 @@ impl Shared {
             Err(fault) => not_begun(fault.to_string()),
         }
     }
+}
+
+#[async_trait::async_trait]
+impl Renderer for Shared {
+    async fn render(&self, script: &Script, opts_out: bool) {
+        if let Err(words) = self.sounds(script, opts_out).await {
+            tracing::warn!(error = words, "a text was not rendered ahead of its call");
+        }
+    }
+}
+
+fn farewell() -> Prompt {
+    Prompt::Say { text: FAREWELL.to_owned(), voice: None }
 }
 
 /// A call's place among those that are up, which is free once this is dropped.
@@ -410,6 +431,10 @@ impl Route for SipRoute {
                 reporting.report = Some(shared.call(number, Some(calls.campaign), &calls, &call).await);
             });
         }
+    }
+
+    fn renderer(&self) -> Option<Arc<dyn Renderer>> {
+        Some(self.shared.clone())
     }
 
     async fn try_call(&self, call: TestCall) -> Result<CallRow, String> {

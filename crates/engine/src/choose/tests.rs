@@ -36,6 +36,7 @@ fn work(id: i64, waves: Vec<Wave>) -> Work {
         fields: Arc::from([]),
         restarted_at: None,
         waves,
+        coming: Vec::new(),
         next_due: None,
         retries_due: 0,
         next_retry: None,
@@ -64,6 +65,7 @@ struct World {
     limits: Limits<Key>,
     refusals: Refusals,
     ports: BTreeMap<RouteId, PortFacts>,
+    ready: HashMap<WaveId, i64>,
     served: HashMap<CampaignId, Served>,
 }
 
@@ -78,6 +80,7 @@ impl World {
             limits,
             refusals: Refusals::default(),
             ports: BTreeMap::from([(ROUTE, port)]),
+            ready: HashMap::new(),
             served: HashMap::new(),
         }
     }
@@ -90,6 +93,7 @@ impl World {
             limits: &self.limits,
             refusals: &self.refusals,
             segments: &HashMap::new(),
+            ready: &self.ready,
             served: &self.served,
         })
     }

@@ -44,6 +44,7 @@ impl Engine {
             Report::Called { claim, seq, report } => self.called(claim, seq, *report, now),
             Report::OptedOut { campaign, number } => self.opted_out(campaign, number),
             Report::Progress { campaign } => drop(self.progressed.insert(campaign)),
+            Report::Rendered { wave, epoch, to } => self.ahead.ready(wave, epoch, to),
             Report::State => {}
         }
     }

@@ -195,7 +195,7 @@ pub(super) async fn schedule(
     Body(Nothing {}): Body<Nothing>,
 ) -> Answer<Response> {
     if query.dry_run {
-        return match app.store.forecast(id, Timestamp::now()).await {
+        return match app.store.forecast(id, app.pace(), Timestamp::now()).await {
             Ok(forecast) => Ok(Json(forecast).into_response()),
             Err(e) => Ok(acted(&app, id, Err(e)).await.into_response()),
         };

@@ -12,7 +12,7 @@ use axum::{
 use campaign::{
     Action, CampaignId,
     content::{Rule, Voice},
-    script::StepId,
+    script::{Prompt, StepId},
 };
 use serde_json::{Map, Value, json};
 use store::{Audio, Campaign};
@@ -243,6 +243,11 @@ async fn written(
     let mut form = CallsForm::typed(fields);
     let action = form.of("action").to_owned();
     let (mut status, mut wrong_fields, mut stale) = (StatusCode::OK, Wrong::default(), false);
+    let heard = action.strip_prefix("hear-").and_then(|n| n.parse::<usize>().ok());
+    if let Some(step) = heard.and_then(|n| form.steps.get(n)) {
+        let prompt = step.prompt().map_err(|why| Problem::field("sound", why))?;
+        return heard_as(&app, &campaign, prompt).await;
+    }
     let removed = action.strip_prefix("remove-").and_then(|n| n.parse::<usize>().ok());
     match (action.as_str(), removed) {
         ("add", _) => {
@@ -280,7 +285,7 @@ async fn written(
     Ok(again(&EditCalls { wrong: wrong_fields, stale, ..edit }, status))
 }
 
-/// The prompt of a saved step, as a phone hears it; a text as the first contact would get it.
+/// The prompt of a saved step.
 async fn sound(State(app): State<App>, Path((path, step)): Path<(String, String)>) -> Shown {
     let campaign = app.store.campaign(id(&path)?).await?;
     let missing = || Problem::not_found("the step has no sound");
@@ -289,14 +294,19 @@ async fn sound(State(app): State<App>, Path((path, step)): Path<(String, String)
     let script = voice.script.as_ref();
     let step = script.and_then(|script| script.steps.get(&id)).ok_or_else(missing)?;
     let (_, prompt) = step.prompts().into_iter().next().ok_or_else(missing)?;
+    heard_as(&app, &campaign, prompt).await
+}
+
+/// A prompt as a phone hears it; a text as the first contact would get it.
+async fn heard_as(app: &App, campaign: &Campaign, prompt: Prompt) -> Shown {
     let prompt = match prompt {
-        campaign::script::Prompt::Say { text, voice } => {
+        Prompt::Say { text, voice } => {
             let lists = campaign.definition.list_ids.clone();
             let seen = app.store.preview(text.clone(), true, lists, Vec::new(), 1).await?;
             let text = seen.samples.into_iter().next().map_or(text, |(_, text)| text);
-            campaign::script::Prompt::Say { text, voice }
+            Prompt::Say { text, voice }
         }
-        upload @ campaign::script::Prompt::Play(_) => upload,
+        upload @ Prompt::Play(_) => upload,
     };
     let prompts = app.prompts.get().ok_or_else(|| Problem::busy("this process renders no speech"))?;
     let sound = prompts.sound(&prompt).await.map_err(|why| Problem::field("sound", why))?;

@@ -169,7 +169,7 @@ async fn read(app: &App, caller: Caller, id: CampaignId, did: &str) -> Result<De
     };
     let send_as = send_as(app, &campaign.definition).await?;
     let row = Row::of(app, campaign, &list_names(app).await?);
-    let outlook = app.store.outlook(id, Timestamp::now()).await?;
+    let outlook = app.store.outlook(id, app.pace(), Timestamp::now()).await?;
     let mut waiting = waiting;
     for w in waiting.iter_mut().filter(|w| w.reason == "not_due") {
         // A message after another is due when that one has really gone.

@@ -55,7 +55,7 @@ impl Schedule {
         let d = &campaign.definition;
         lifecycle::transition(d.channel(), campaign.status, Cause::Act(Action::Schedule))?;
         let currency = app.store.settings().await?.currency;
-        let (forecast, wrong) = match app.store.forecast(id, Timestamp::now()).await {
+        let (forecast, wrong) = match app.store.forecast(id, app.pace(), Timestamp::now()).await {
             Ok(forecast) => (Some(forecast), Wrong::default()),
             Err(StoreError::Invalid(problems)) => (None, Wrong(problems)),
             Err(e) => return Err(e),
@@ -77,6 +77,11 @@ impl Schedule {
     fn lasts(&self) -> String {
         let span = self.forecast.as_ref().and_then(|f| Some(f.last_send?.duration_since(f.first_send?)));
         words::span(span.unwrap_or(SignedDuration::ZERO))
+    }
+
+    /// How long rendering what is said takes.
+    fn rendering(&self) -> Option<String> {
+        self.forecast.as_ref()?.rendering.map(words::span)
     }
 
     /// An amount in the account's currency.

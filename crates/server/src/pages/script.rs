@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use campaign::{
     Script,
-    script::{Step, StepId},
+    script::{Prompt, Step, StepId},
 };
 use serde_json::{Map, Value, json};
 
@@ -81,6 +81,16 @@ impl StepForm {
             }
         }
         Self { id: id.to_string(), kind: kind.to_owned(), fields }
+    }
+
+    /// What it says or plays, as typed.
+    ///
+    /// # Errors
+    /// In words, where the step says nothing or cannot be read.
+    pub(super) fn prompt(&self) -> Result<Prompt, String> {
+        let step: Step = serde_json::from_value(self.value()).map_err(|e| e.to_string())?;
+        let said = step.prompts().into_iter().next();
+        said.map(|(_, prompt)| prompt).ok_or_else(|| "the step says nothing yet".to_owned())
     }
 
     /// The step as the API takes it.

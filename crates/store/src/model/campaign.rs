@@ -6,7 +6,7 @@ use campaign::{
     money::Money,
     outcome::Place,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::{Definition, StepCount};
@@ -180,6 +180,17 @@ pub enum Stored {
     Unknown,
 }
 
+/// How long a speech engine takes, measured: the seconds that a character takes, with all that is rendered at once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pace(pub f64);
+
+impl Pace {
+    /// How long so many characters take.
+    pub fn of(self, characters: usize) -> SignedDuration {
+        SignedDuration::try_from_secs_f64(self.0 * characters as f64).unwrap_or(SignedDuration::MAX)
+    }
+}
+
 /// A forecast of what a schedule would do.
 #[derive(Debug, Clone, Serialize)]
 pub struct Forecast {
@@ -198,9 +209,11 @@ pub struct Forecast {
     pub cost: Option<Money>,
     /// The most that calls cost, one to each recipient: each takes the script's longest course.
     pub cost_most: Option<Money>,
+    /// How long rendering what is said takes, where something is said and the speech engine's pace is known.
+    pub rendering: Option<SignedDuration>,
     /// The first planned send.
     pub first_send: Option<Timestamp>,
-    /// The last planned send, at the route's rate.
+    /// The last planned send, at the route's rate, and of calls no faster than what is said in them is rendered.
     pub last_send: Option<Timestamp>,
     /// When each message goes, first and last.
     pub times: Vec<MessageTimes>,

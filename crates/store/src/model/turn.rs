@@ -54,6 +54,8 @@ pub struct Work {
     pub restarted_at: Option<Timestamp>,
     /// Waves with something left that are due or held.
     pub waves: Vec<Wave>,
+    /// Waves of calls that come due within the time of [`COMING`]: what is said in them is rendered meanwhile.
+    pub coming: Vec<Wave>,
     /// When the next wave that is not due yet comes due.
     pub next_due: Option<Timestamp>,
     /// Retries that are due, as far as one claim can take them.
@@ -67,6 +69,9 @@ pub struct Work {
     /// Senders whose messages were set aside while the carrier refused them.
     pub parked: Vec<Parked>,
 }
+
+/// How long before their time what is said in calls may be rendered (the product document's ten minutes).
+pub const COMING: SignedDuration = SignedDuration::from_mins(10);
 
 /// The messages of one sender that were set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]

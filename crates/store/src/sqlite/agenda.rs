@@ -15,7 +15,7 @@ use super::{
     campaigns::{active, load},
     claim, freeze, ms, pools, spending, time,
 };
-use crate::{Agenda, Definition, Fault, Held, Parked, Result, StoreError, Wave, Work};
+use crate::{Agenda, COMING, Definition, Fault, Held, Parked, Result, StoreError, Wave, Work};
 
 /// A frozen definition, with what belongs to it.
 #[derive(Clone)]
@@ -93,12 +93,16 @@ impl Store {
         let retries_held = c
             .prepare_cached("SELECT 1 FROM retry WHERE campaign_id = ?1 AND open AND held")?
             .exists([id.0])?;
+        let until = if frozen.definition.content.calls().is_some() { now + COMING } else { now };
+        let waves = waves(c, id, &frozen.definition, now, until)?;
+        let (due, coming) = waves.into_iter().partition(|w| w.held.is_some() || w.due_at <= now);
         Ok(Work {
             id,
             epoch,
             status: Status::from_word(&status).ok_or(StoreError::NotFound("status"))?,
             restarted_at: restarted_at.map(time),
-            waves: waves(c, id, &frozen.definition, now)?,
+            waves: due,
+            coming,
             next_due: next_due.map(time),
             retries_due,
             next_retry: next_retry.map(time),
@@ -112,11 +116,17 @@ impl Store {
     }
 }
 
-/// The waves that are due or held, with how far each may be claimed.
-fn waves(c: &Connection, id: CampaignId, definition: &Definition, now: Timestamp) -> Result<Vec<Wave>> {
+/// The waves that are due by `until` or held, with how far each may be claimed.
+fn waves(
+    c: &Connection,
+    id: CampaignId,
+    definition: &Definition,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<Wave>> {
     let mut waves: Vec<Wave> = c
         .prepare_cached(include_str!("sql/waves_due.sql"))?
-        .query_map((id.0, ms(now)), |r| {
+        .query_map((id.0, ms(until)), |r| {
             let zones: String = r.get(2)?;
             Ok(Wave {
                 id: WaveId(r.get(0)?),

@@ -6,8 +6,32 @@ use std::ops::Range;
 use campaign::{CampaignId, Msisdn, wave::Group};
 use rusqlite::Connection;
 
-use super::freeze;
+use super::{Store, freeze};
 use crate::Result;
+
+impl Store {
+    /// What is known of the people at these places of a frozen audience: each place with the values of the campaign's
+    /// fields, in their order.
+    pub async fn frozen_fields(
+        &self,
+        id: CampaignId,
+        places: Range<i64>,
+    ) -> Result<Vec<(i64, Vec<Option<String>>)>> {
+        self.read(move |c| {
+            let people = c
+                .prepare_cached(
+                    "SELECT seq, fields FROM audience WHERE campaign_id = ?1 AND seq >= ?2 AND seq < ?3 ORDER BY seq",
+                )?
+                .query_map((id.0, places.start, places.end), |r| {
+                    let values = r.get_ref(1)?.as_str().ok().and_then(|json| serde_json::from_str(json).ok());
+                    Ok((r.get(0)?, values.unwrap_or_default()))
+                })?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(people)
+        })
+        .await
+    }
+}
 
 /// The place of the first number of a group that is not below `number`.
 fn first_from(c: &Connection, id: CampaignId, group: &Group, number: i64) -> Result<i64> {

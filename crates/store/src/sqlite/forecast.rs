@@ -19,7 +19,7 @@ use super::{
     freeze, pools, settings, spending,
 };
 use crate::{
-    Definition, Forecast, Message, MessageTimes, Preview, Problem, Result, RouteConfig, StoreError,
+    Definition, Forecast, Message, MessageTimes, Pace, Preview, Problem, Result, RouteConfig, StoreError,
     WindowDelay,
 };
 
@@ -33,15 +33,15 @@ const RINGS: SignedDuration = SignedDuration::from_secs(12);
 const PREVIEWED: i64 = 2_000;
 
 impl Store {
-    /// What scheduling the campaign at `now` would do. Nothing is changed.
+    /// What scheduling the campaign at `now` would do, with a speech engine of this pace. Nothing is changed.
     ///
     /// # Errors
     /// As [`Store::schedule`]: what is missing, what is past, an empty audience.
-    pub async fn forecast(&self, id: CampaignId, now: Timestamp) -> Result<Forecast> {
+    pub async fn forecast(&self, id: CampaignId, pace: Option<Pace>, now: Timestamp) -> Result<Forecast> {
         self.read(move |c| {
             let old = load(c, id)?;
             lifecycle::transition(old.definition.channel(), old.status, Cause::Act(Action::Schedule))?;
-            forecast(c, &freeze::frozen(c, old.definition)?, now)
+            forecast(c, &freeze::frozen(c, old.definition)?, pace, now)
         })
         .await
     }
@@ -50,7 +50,7 @@ impl Store {
 /// Refuses a campaign that would cost more than its budget.
 pub(super) fn within_budget(c: &Connection, d: &Definition, now: Timestamp) -> Result<()> {
     let Some(most) = d.max_cost else { return Ok(()) };
-    let forecast = forecast(c, d, now)?;
+    let forecast = forecast(c, d, None, now)?;
     let wrong = match forecast.cost {
         Some(_) if !forecast.over_budget => return Ok(()),
         Some(cost) => {
@@ -72,8 +72,9 @@ pub(super) fn route(c: &Connection, d: &Definition) -> Result<Option<RouteConfig
     d.route_id.map_or(Ok(None), |id| campaigns::route(c, id))
 }
 
-/// The most segments, or calls, a second at which a campaign goes; of calls, as far as the places for them allow.
-pub(super) fn rate(c: &Connection, d: &Definition) -> Result<f64> {
+/// The most segments, or calls, a second at which a campaign goes; of calls, as far as the places for them allow, and
+/// as fast as a speech engine of this pace renders them.
+pub(super) fn rate(c: &Connection, d: &Definition, pace: Option<Pace>) -> Result<f64> {
     let route = route(c, d)?;
     let rate = route.as_ref().map_or(1, |route| route.per_second().max(1));
     let own = d.content.per_second().map_or(rate, NonZeroU32::get).min(rate);
@@ -84,10 +85,12 @@ pub(super) fn rate(c: &Connection, d: &Definition) -> Result<f64> {
     let places = d.content.at_once().map_or(places, NonZeroU32::get).min(places);
     let talk = spending::span(c, voice)?.map_or(RINGS, |span| (span.least + span.most) / 2);
     let each = talk + RINGS.min(voice.ring_time);
-    Ok(rate.min(f64::from(places) / each.as_secs_f64().max(1.0)))
+    let rendered =
+        pace.map_or(f64::INFINITY, |pace| pace.of(d.content.spoken().to_each).as_secs_f64().recip());
+    Ok(rate.min(f64::from(places) / each.as_secs_f64().max(1.0)).min(rendered))
 }
 
-fn forecast(c: &Connection, d: &Definition, now: Timestamp) -> Result<Forecast> {
+fn forecast(c: &Connection, d: &Definition, pace: Option<Pace>, now: Timestamp) -> Result<Forecast> {
     let content = freeze::ready(c, d)?;
     let (groups, _) = freeze::count(c, d)?;
     let waves = freeze::plan(d, &groups, now)?;
@@ -108,10 +111,13 @@ fn forecast(c: &Connection, d: &Definition, now: Timestamp) -> Result<Forecast> 
         (price.map(|price| price.times(units)), None)
     };
     let each: Vec<f64> = segments.iter().map(|n| *n as f64 / audience.max(1) as f64).collect();
-    let course = planned(d, &waves, &groups, rate(c, d)?, &each);
+    let course = planned(d, &waves, &groups, rate(c, d, pace)?, &each);
+    let recipients = eligible - whole(seen.nothing);
+    let spoken = d.content.spoken();
+    let spoken = spoken.to_all + spoken.to_each * usize::try_from(recipients).unwrap_or(0);
     Ok(Forecast {
         audience,
-        recipients: eligible - whole(seen.nothing),
+        recipients,
         excluded,
         estimated: seen.looked_at < eligible,
         over_budget: d.max_cost.is_some_and(|most| cost.is_none_or(|cost| cost > most)),
@@ -119,6 +125,7 @@ fn forecast(c: &Connection, d: &Definition, now: Timestamp) -> Result<Forecast> 
         cost_most,
         max_cost: d.max_cost,
         segments,
+        rendering: pace.filter(|_| spoken > 0).map(|pace| pace.of(spoken)),
         first_send: course.span().map(|span| span.first),
         last_send: course.span().map(|span| span.last),
         times: times(&course),
@@ -178,7 +185,8 @@ impl Store {
                 *old = send;
             }
             Problem::none(problems)?;
-            forecast(c, &d, now)
+            // Calls have no times to adjust.
+            forecast(c, &d, None, now)
         })
         .await
     }

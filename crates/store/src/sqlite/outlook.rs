@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{Store, campaigns::load, forecast, freeze, ms, time};
-use crate::{Outlook, Result};
+use crate::{Outlook, Pace, Result};
 
 struct WaveRow {
     id: i64,
@@ -51,8 +51,8 @@ fn marks(c: &Connection, wave: i64) -> Result<Vec<(Timestamp, i64)>> {
 }
 
 impl Store {
-    /// What is still to come of a campaign, computed from where it stands at `now`.
-    pub async fn outlook(&self, id: CampaignId, now: Timestamp) -> Result<Outlook> {
+    /// What is still to come of a campaign, computed from where it stands at `now`, with a speech engine of this pace.
+    pub async fn outlook(&self, id: CampaignId, pace: Option<Pace>, now: Timestamp) -> Result<Outlook> {
         self.read(move |c| {
             let campaign = load(c, id)?;
             if !matches!(campaign.status, Status::Scheduled | Status::Running) {
@@ -94,7 +94,7 @@ impl Store {
                 wave.map_or(now, |w| w.due.max(now))
             };
             let each: Vec<f64> = d.content.units().into_iter().map(f64::from).collect();
-            let rate = forecast::rate(c, &d)?;
+            let rate = forecast::rate(c, &d, pace)?;
             let plan =
                 Plan { sends: &sends, groups: &groups, window: d.window.as_ref(), rate, segments: &each, due: &due };
             let course = course::course(pieces, &plan);

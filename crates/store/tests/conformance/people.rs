@@ -93,7 +93,7 @@ async fn an_audience_may_be_made_of_any_number_of_lists() {
     for (name, some) in [("Few", &lists[..2]), ("Many", &lists[..])] {
         let d = w.data.definition(TEXT, r#"[{"now":true}]"#, json!({"name": name, "list_ids": some}));
         let c = w.data.store.create_campaign(d, by(w.now)).await.unwrap();
-        assert_eq!(w.data.store.forecast(c.id, w.now).await.unwrap().audience, 9, "{name}");
+        assert_eq!(w.data.store.forecast(c.id, None, w.now).await.unwrap().audience, 9, "{name}");
         assert_eq!(w.data.store.schedule(c.id, by(w.now)).await.unwrap().audience, 9, "{name}");
     }
 }
@@ -159,7 +159,7 @@ async fn a_forecast_counts_those_who_get_something_and_no_one_else() {
     // Every third contact has a first name; numbers 1 and 2 have none.
     let d = w.data.definition("Hi {{ first_name }}", r#"[{"now":true}]"#, json!({"name": "Names"}));
     let c = store.create_campaign(d, by(w.now)).await.unwrap();
-    let f = store.forecast(c.id, w.now).await.unwrap();
+    let f = store.forecast(c.id, None, w.now).await.unwrap();
     let excluded: Vec<(&str, i64)> = f.excluded.iter().map(|(reason, n)| (reason.as_str(), *n)).collect();
     assert_eq!(excluded, [("blocked", 1), ("missing_field", 4), ("opted_out", 1)]);
     assert_eq!((f.audience, f.recipients, f.segments), (9, 3, vec![3]));
@@ -170,7 +170,7 @@ async fn a_forecast_counts_those_who_get_something_and_no_one_else() {
     let mut d = w.data.definition("Hi {{ first_name }}", two, json!({"name": "Two", "max_cost": "0.05"}));
     fixture::sms(&mut d).messages[1].text = "See you [first name].".into();
     let c = store.create_campaign(d, by(w.now)).await.unwrap();
-    let f = store.forecast(c.id, w.now).await.unwrap();
+    let f = store.forecast(c.id, None, w.now).await.unwrap();
     assert_eq!((f.recipients, f.segments, f.over_budget), (7, vec![3, 7], true));
     assert_eq!(f.warnings[0].field, "messages[1].text");
 }
@@ -183,7 +183,7 @@ async fn what_is_to_come_is_told_as_it_will_be_sent() {
     let now: Timestamp = "2026-11-25T03:00:00Z".parse().unwrap();
     let more = json!({"name": "Night", "window": {"from": "09:00", "to": "21:00"}});
     let id = w.data.schedule(TEXT, r#"[{"now":true},{"after":"PT2H"}]"#, more, now).await;
-    let outlook = store.outlook(id, now).await.unwrap();
+    let outlook = store.outlook(id, None, now).await.unwrap();
     let at = |text: &str| text.parse::<Timestamp>().unwrap();
     assert_eq!(outlook.next, Some(at("2026-11-25T14:00:00Z")));
     assert!(
@@ -194,7 +194,7 @@ async fn what_is_to_come_is_told_as_it_will_be_sent() {
     let later = World { now: at("2026-11-25T16:00:00Z"), data: w.data };
     let claims = later.claim(id, 100).await;
     later.cycle(all_sent(&claims)).await;
-    let outlook = later.data.store.outlook(id, later.now + SignedDuration::from_mins(1)).await.unwrap();
+    let outlook = later.data.store.outlook(id, None, later.now + SignedDuration::from_mins(1)).await.unwrap();
     assert!(outlook.next.unwrap() >= at("2026-11-25T18:00:00Z"), "{outlook:?}");
     assert!(outlook.next.unwrap() <= at("2026-11-25T18:02:00Z"), "{outlook:?}");
 }

@@ -216,14 +216,14 @@ async fn a_forecast_says_whom_sending_windows_keep_waiting_and_until_when() {
     let window = json!({"days": ["mon", "tue", "wed", "thu", "fri"], "from": "10:00", "to": "11:00"});
     let d = w.data.definition("Hello", r#"[{"now":true}]"#, json!({"name": "Slow", "window": window}));
     let id = w.data.store.create_campaign(d, by(w.now)).await.unwrap().id;
-    let forecast = w.data.store.forecast(id, w.now).await.unwrap();
+    let forecast = w.data.store.forecast(id, None, w.now).await.unwrap();
     // New York's half is sent in half an hour; Chicago's half waits for its hour.
     let chicago = "2026-11-24T16:00:00Z".parse().unwrap();
     assert_eq!(forecast.delayed, [WindowDelay { n: 1, recipients: 3_600, until: chicago }]);
     assert_eq!(forecast.last_send, Some("2026-11-24T16:30:00Z".parse().unwrap()));
     // Begun three quarters of an hour late, half of New York waits for tomorrow; Chicago is sent to today.
     let late = w.now + SignedDuration::from_mins(45);
-    let forecast = w.data.store.forecast(id, late).await.unwrap();
+    let forecast = w.data.store.forecast(id, None, late).await.unwrap();
     let tomorrow = "2026-11-25T15:00:00Z".parse().unwrap();
     assert_eq!(forecast.delayed, [WindowDelay { n: 1, recipients: 1_800, until: tomorrow }]);
     assert_eq!(forecast.last_send, Some("2026-11-25T15:15:00Z".parse().unwrap()));

@@ -2,6 +2,8 @@
 
 use std::{fmt, net::IpAddr, time::Duration};
 
+use super::trace::Exchange;
+
 /// How signalling travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
@@ -102,6 +104,8 @@ pub enum State {
         code: u16,
         /// In words.
         words: String,
+        /// What was asked and answered.
+        exchange: Exchange,
     },
 }
 

@@ -1,7 +1,8 @@
 //! What renders a text: an engine behind a cache, two at a time.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
@@ -11,6 +12,12 @@ use crate::speech::{Command, Http};
 
 /// How long a rendering may take.
 const LIMIT: Duration = Duration::from_secs(20);
+/// What an older rendering still counts for when the next is measured: some twenty decide.
+const FORGETS: f64 = 0.95;
+/// What is rendered to measure the engine.
+const MEASURED: &str =
+    "Good morning. This is how long the engine takes for a sentence of an ordinary length.";
+const MEASURED_RATE: u32 = 16_000;
 /// The renderings at once.
 const AT_ONCE: usize = 2;
 /// The longest text, in bytes: ten minutes are some 9,000 characters.
@@ -125,12 +132,32 @@ pub struct Speech {
     cache: Cache,
     places: Semaphore,
     limit: Duration,
+    pace: Mutex<Pace>,
+}
+
+/// How long rendering takes, of late: the seconds and the characters of the renderings so far, older ones for less.
+#[derive(Debug, Default)]
+struct Pace {
+    seconds: f64,
+    characters: f64,
+}
+
+impl Pace {
+    fn add(&mut self, took: Duration, characters: usize) {
+        self.seconds = self.seconds * FORGETS + took.as_secs_f64();
+        self.characters = self.characters * FORGETS + characters as f64;
+    }
+
+    /// The seconds that a character takes.
+    fn each(&self) -> Option<f64> {
+        (self.characters > 0.0).then(|| self.seconds / self.characters)
+    }
 }
 
 impl Speech {
     /// Renders by `engine` and keeps what was rendered in `cache`.
     pub fn new(engine: Engine, cache: Cache) -> Self {
-        Self { engine, cache, places: Semaphore::new(AT_ONCE), limit: LIMIT }
+        Self { engine, cache, places: Semaphore::new(AT_ONCE), limit: LIMIT, pace: Mutex::default() }
     }
 
     /// The time that one rendering may take; 20 s where none is named.
@@ -155,11 +182,11 @@ impl Speech {
         if let Some(sound) = self.cache.get(&key, rate).await {
             return Ok(sound);
         }
-        let sound = match self.engine.render(voice, text, rate, self.limit).await {
+        let sound = match self.render(voice, text, rate).await {
             Ok(sound) => sound,
             Err(error) => {
                 tracing::warn!(%error, "speech failed, tried once more");
-                self.engine.render(voice, text, rate, self.limit).await?
+                self.render(voice, text, rate).await?
             }
         };
         // What cannot be kept is rendered again the next time.
@@ -167,5 +194,29 @@ impl Speech {
             tracing::warn!(%error, "what was rendered could not be kept");
         }
         Ok(sound)
+    }
+
+    async fn render(&self, voice: &str, text: &str, rate: u32) -> Result<Pcm, SpeechError> {
+        let began = Instant::now();
+        let sound = self.engine.render(voice, text, rate, self.limit).await?;
+        // A pace is only added to: it is whole whoever panicked meanwhile.
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).add(began.elapsed(), text.chars().count());
+        Ok(sound)
+    }
+
+    /// Renders a text to find out how long the engine takes.
+    ///
+    /// # Errors
+    /// Where the engine fails.
+    pub async fn measure(&self) -> Result<(), SpeechError> {
+        let _place = self.places.acquire().await.ok();
+        self.render("", MEASURED, MEASURED_RATE).await.map(drop)
+    }
+
+    /// The seconds that rendering a character takes, with as many texts rendered at once as may be, by what was rendered
+    /// of late; none where nothing was.
+    pub fn pace(&self) -> Option<f64> {
+        let pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        pace.each().map(|each| each / AT_ONCE as f64)
     }
 }

@@ -126,7 +126,13 @@ async fn we_register_call_and_transfer_through_kamailio_over_tls_with_sha_256() 
     let refused = Agent::start_with(wrong, vec![secure]).await.unwrap();
     let mut state = refused.state();
     let known = state.wait_for(|state| *state != State::Starting).await.unwrap().clone();
-    assert!(matches!(known, State::Refused { code: 401, .. }), "{known:?}");
+    let State::Refused { code: 401, exchange, .. } = &known else { panic!("{known:?}") };
+    let texts: Vec<&str> = exchange.messages.iter().map(|message| message.text.as_str()).collect();
+    assert!(
+        texts.len() >= 4 && texts.iter().any(|text| text.contains("Authorization: (removed)")),
+        "{texts:?}"
+    );
+    assert!(!texts.iter().any(|text| text.contains("response=")), "{texts:?}");
     let mut call = refused.invite(invite()).unwrap();
     let (end_of, _) = end(&mut call).await;
     assert_eq!((end_of.cause, end_of.trunk, end_of.sip_code), (Cause::Failed, true, Some(407)));

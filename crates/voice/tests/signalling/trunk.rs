@@ -99,13 +99,15 @@ async fn we_register_where_the_trunk_asks_for_it_and_take_it_back_when_we_close(
 }
 
 #[tokio::test]
-async fn a_refused_registration_is_told_with_code_and_words() {
+async fn a_refused_registration_is_told_with_code_and_words_and_what_was_exchanged() {
     let far = FarEnd::new().await;
     let agent = Agent::start(registering(&far)).await.unwrap();
     let register = far.expect("REGISTER").await;
     far.answer(&register, "403 Account closed", "", "").await;
-    let expected = State::Refused { code: 403, words: "403 Account closed".to_owned() };
-    assert_eq!(known(&mut agent.state()).await, expected);
+    let State::Refused { code, words, exchange } = known(&mut agent.state()).await else { panic!() };
+    assert_eq!((code, words.as_str()), (403, "403 Account closed"));
+    let lines: Vec<&str> = exchange.messages.iter().filter_map(|m| m.text.lines().next()).collect();
+    assert_eq!(lines, ["REGISTER sip:trunk.example SIP/2.0", "SIP/2.0 403 Account closed"]);
 }
 
 #[tokio::test]

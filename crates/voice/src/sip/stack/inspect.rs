@@ -120,7 +120,7 @@ impl Facts {
 
     fn keep(&self, sent: bool, message: &SipMessage) {
         if self.traced {
-            self.seen().exchange.keep(sent, &message.to_string(), &self.number);
+            self.seen().exchange.keep(sent, &as_written(message), &self.number);
         }
     }
 }
@@ -211,6 +211,18 @@ impl MessageInspector for Inspector {
             }
         }
         message
+    }
+}
+
+/// A message as it was written: the library shows the usual phrase of an answer's code instead of the far end's own.
+fn as_written(message: &SipMessage) -> String {
+    let shown = message.to_string();
+    match message {
+        SipMessage::Response(Response { version, status_code, wire_reason: Some(phrase), .. }) => {
+            let rest = shown.split_once("\r\n").map_or("", |(_, rest)| rest);
+            format!("{version} {} {phrase}\r\n{rest}", status_code.code())
+        }
+        _ => shown,
     }
 }
 

@@ -15,7 +15,7 @@ use rsipstack::{
 use tokio::time::{Instant, timeout};
 
 use super::{
-    Shared, inspect,
+    Facts, Shared, inspect,
     targets::{self, sip_addr},
     words,
 };
@@ -161,6 +161,9 @@ impl Registrar {
             target.ok_or_else(|| State::Unreachable("the trunk's name has no address".to_owned()))?;
         let address = sip_addr(target, shared.trunk.transport);
         shared.connect(&address).await.map_err(State::Unreachable)?;
+        let facts = Arc::new(Facts::new("", true));
+        shared.calls.add(self.registration.call_id.value(), facts.clone());
+        let refused = |code, words| State::Refused { code, words, exchange: facts.exchange() };
         self.registration.outbound_proxy = Some(target);
         self.until = None;
         let mut uri = shared.uri(None);
@@ -182,7 +185,7 @@ impl Registrar {
             // The connection stands: what fails now is reading the challenge.
             Ok(Err(e)) => {
                 let words = format!("the far end's challenge cannot be answered: {e}");
-                return Err(State::Refused { code: 401, words });
+                return Err(refused(401, words));
             }
             Err(_) => return Err(silent()),
         };
@@ -190,7 +193,7 @@ impl Registrar {
             return Err(silent());
         }
         if response.status_code.kind() != StatusCodeKind::Successful {
-            return Err(State::Refused { code: response.status_code.code(), words: words::of(&response) });
+            return Err(refused(response.status_code.code(), words::of(&response)));
         }
         let granted = Duration::from_secs(self.registration.expires().into());
         self.until = (expires > 0).then(|| Instant::now() + granted);

@@ -2,18 +2,20 @@
 //!
 //! The seed and a number alone decide what its phone does, so that a run can be repeated whatever the order of calls.
 
+mod behaviour;
+mod sounds;
+
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     io,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use rsipstack::{
     EndpointBuilder,
     dialog::{
@@ -28,9 +30,13 @@ use rsipstack::{
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use voice::{
-    media::{self, Media, Options, Ports, Timeouts},
+    audio::{Pcm, Prompt},
+    media::{self, Media, Options, Ports, Session, Timeouts},
     sdp::{self, Codec, Local},
 };
+
+pub use behaviour::PhoneProfile;
+use behaviour::{Answers, Behaviour};
 
 /// What phones speak, the best first.
 const CODECS: [Codec; 3] = [Codec::G722, Codec::Pcmu, Codec::Pcma];
@@ -42,93 +48,50 @@ const RINGS_FOR: Duration = Duration::from_secs(180);
 const FREE_AFTER: Duration = Duration::from_secs(20);
 /// How long a person hesitates before each key.
 const BEFORE_A_KEY: Duration = Duration::from_millis(1_500);
+/// How long a machine records before it hangs up.
+const MACHINE_RECORDS: Duration = Duration::from_secs(60);
+/// The most sound that is kept of all calls together; the oldest goes.
+const MOST_HEARD: Duration = Duration::from_secs(3_600);
+/// When a trunk that throttles says to try again, in seconds.
+const RETRY_AFTER: u32 = 1;
 
-/// How phones behave. Shares are of all numbers and are taken in this order; the rest picks up.
+/// What one phone heard in one call.
 #[derive(Debug, Clone)]
-pub struct PhoneProfile {
-    /// Decides, with the number, what each phone does.
-    pub seed: u64,
-    /// The longest time that a phone rings before it is picked up.
-    pub answer_within: Duration,
-    /// The share that is busy.
-    pub busy: f64,
-    /// The share that nobody picks up.
-    pub no_answer: f64,
-    /// The share that declines.
-    pub rejected: f64,
-    /// The share of numbers that do not exist.
-    pub unreachable: f64,
-    /// The share of calls that the trunk fails with 503.
-    pub failed: f64,
-    /// The keys that a person may press, one after the other; empty: none.
-    pub keys: String,
-    /// The share of those who pick up that press keys.
-    pub presses: f64,
-    /// The share of those who pick up that hang up by themselves, within ten seconds.
-    pub hangs_up: f64,
-    /// The UDP ports of sound.
-    pub media_ports: String,
+pub struct Heard {
+    /// The called number, as the caller wrote it.
+    pub number: String,
+    /// The sound; gaps are silence.
+    pub sound: Pcm,
 }
 
-impl Default for PhoneProfile {
-    fn default() -> Self {
-        Self {
-            seed: 1,
-            answer_within: Duration::from_millis(200),
-            busy: 0.0,
-            no_answer: 0.0,
-            rejected: 0.0,
-            unreachable: 0.0,
-            failed: 0.0,
-            keys: String::new(),
-            presses: 0.0,
-            hangs_up: 0.0,
-            media_ports: "30000-40000".to_owned(),
+/// What phones heard, the oldest first.
+#[derive(Default)]
+struct Recordings {
+    all: VecDeque<Heard>,
+    length: Duration,
+}
+
+impl Recordings {
+    fn keep(&mut self, heard: Heard) {
+        self.length += heard.sound.length();
+        self.all.push_back(heard);
+        while self.length > MOST_HEARD
+            && let Some(oldest) = self.all.pop_front()
+        {
+            self.length = self.length.saturating_sub(oldest.sound.length());
         }
     }
 }
 
-/// What one phone does with a call.
-#[derive(Debug, Clone, PartialEq)]
-enum Behaviour {
-    Refuses(StatusCode),
-    RingsOut,
-    PicksUp { after: Duration, keys: String, hangs_up_after: Option<Duration> },
+/// The calls that came within the second that began then.
+struct Second {
+    began: Instant,
+    came: u32,
 }
 
-impl PhoneProfile {
-    fn behaviour(&self, number: &str) -> Behaviour {
-        let digits =
-            number.bytes().fold(self.seed, |seed, c| seed.wrapping_mul(1_099_511_628_211) ^ u64::from(c));
-        let mut rng = StdRng::seed_from_u64(digits);
-        let mut chance: f64 = rng.random();
-        let mut falls = |share: f64| {
-            let falls = chance < share;
-            chance -= share;
-            falls
-        };
-        if falls(self.busy) {
-            return Behaviour::Refuses(StatusCode::BusyHere);
-        }
-        if falls(self.no_answer) {
-            return Behaviour::RingsOut;
-        }
-        if falls(self.rejected) {
-            return Behaviour::Refuses(StatusCode::Decline);
-        }
-        if falls(self.unreachable) {
-            return Behaviour::Refuses(StatusCode::NotFound);
-        }
-        if falls(self.failed) {
-            return Behaviour::Refuses(StatusCode::ServiceUnavailable);
-        }
-        let after = self.answer_within.mul_f64(rng.random());
-        let keys =
-            if rng.random_bool(self.presses.clamp(0.0, 1.0)) { self.keys.clone() } else { String::new() };
-        let hangs_up = rng.random_bool(self.hangs_up.clamp(0.0, 1.0));
-        let hangs_up_after = hangs_up.then(|| Duration::from_secs(10).mul_f64(rng.random()));
-        Behaviour::PicksUp { after, keys, hangs_up_after }
-    }
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Under these locks values are only put in and taken out whole.
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Shared {
@@ -142,17 +105,19 @@ struct Shared {
     sessions: AtomicU64,
     /// The calls that came, by the called number.
     called: Mutex<HashMap<String, usize>>,
+    heard: Mutex<Recordings>,
+    second: Mutex<Second>,
+    gone: CancellationToken,
 }
 
 /// The far end of a trunk. Dropped, it is gone.
 pub struct Phones {
     shared: Arc<Shared>,
-    gone: CancellationToken,
 }
 
 impl Drop for Phones {
     fn drop(&mut self) {
-        self.gone.cancel();
+        self.shared.gone.cancel();
     }
 }
 
@@ -198,6 +163,9 @@ impl Phones {
             up: AtomicUsize::new(0),
             sessions: AtomicU64::new(1),
             called: Mutex::default(),
+            heard: Mutex::default(),
+            second: Mutex::new(Second { began: Instant::now(), came: 0 }),
+            gone,
         });
         let theirs = shared.clone();
         tokio::spawn(async move {
@@ -210,7 +178,7 @@ impl Phones {
                 });
             }
         });
-        Ok(Self { shared, gone })
+        Ok(Self { shared })
     }
 
     /// Where it listens.
@@ -220,7 +188,13 @@ impl Phones {
 
     /// The calls that came so far, by the called number.
     pub fn called(&self) -> HashMap<String, usize> {
-        self.shared.called.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.shared.called).clone()
+    }
+
+    /// What phones heard in calls that have ended, the oldest first: an hour in all at most, and nothing where the profile
+    /// records nothing.
+    pub fn heard(&self) -> Vec<Heard> {
+        lock(&self.shared.heard).all.iter().cloned().collect()
     }
 
     /// How many calls are up: answered or ringing.
@@ -238,9 +212,12 @@ impl Shared {
                 None => request.reply(StatusCode::CallTransactionDoesNotExist).await,
             };
         }
+        if self.profile.refuses {
+            return request.reply(StatusCode::Forbidden).await;
+        }
         match request.original.method {
             Method::Invite => self.call(request).await,
-            Method::Options => request.reply(StatusCode::OK).await,
+            Method::Register | Method::Options => request.reply(StatusCode::OK).await,
             _ => request.reply(StatusCode::MethodNotAllowed).await,
         }
     }
@@ -250,7 +227,20 @@ impl Shared {
             return request.reply(StatusCode::ServiceUnavailable).await;
         }
         let number = request.original.uri.user().unwrap_or_default().to_owned();
-        *self.called.lock().unwrap_or_else(PoisonError::into_inner).entry(number.clone()).or_default() += 1;
+        let came = {
+            let mut called = lock(&self.called);
+            *called.entry(number.clone()).or_default() += 1;
+            called.values().sum::<usize>() as u64
+        };
+        if self.profile.dies_after.is_some_and(|most| came > most) {
+            // Nothing is heard of it any more, and what was up breaks off.
+            self.gone.cancel();
+            return Ok(());
+        }
+        if self.is_over_its_rate() {
+            let header = Header::RetryAfter(RETRY_AFTER.to_string().into());
+            return request.reply_with(StatusCode::ServiceUnavailable, vec![header], None).await;
+        }
         let (sender, states) = self.layer.new_dialog_state_channel();
         let contact = Some(self.contact.clone());
         let dialog = self.layer.get_or_create_server_invite(&request, sender, None, contact)?;
@@ -268,6 +258,17 @@ impl Shared {
         handled.handle(&mut request).await
     }
 
+    /// Counts a call; returns whether the trunk takes no more of them in this second.
+    fn is_over_its_rate(&self) -> bool {
+        let Some(rate) = self.profile.rate_per_second else { return false };
+        let mut second = lock(&self.second);
+        if second.began.elapsed() >= Duration::from_secs(1) {
+            *second = Second { began: Instant::now(), came: 0 };
+        }
+        second.came += 1;
+        second.came > rate
+    }
+
     /// What one phone does with a call.
     async fn phone(
         &self,
@@ -275,7 +276,7 @@ impl Shared {
         mut states: DialogStateReceiver,
         number: &str,
     ) -> rsipstack::Result<()> {
-        let (after, keys, hangs_up_after) = match self.profile.behaviour(number) {
+        let answers = match self.profile.behaviour(number) {
             Behaviour::Refuses(code) => return dialog.reject(Some(code), None),
             Behaviour::RingsOut => {
                 dialog.ringing(None, None)?;
@@ -290,10 +291,10 @@ impl Shared {
                     }
                 }
             }
-            Behaviour::PicksUp { after, keys, hangs_up_after } => (after, keys, hangs_up_after),
+            Behaviour::Answers(answers) => answers,
         };
         dialog.ringing(None, None)?;
-        let picks_up_at = Instant::now() + after;
+        let picks_up_at = Instant::now() + answers.after;
         loop {
             tokio::select! {
                 state = states.recv() => if ended(state.as_ref()) { return Ok(()) },
@@ -303,7 +304,7 @@ impl Shared {
         let offer = dialog.initial_request().body;
         // A caller that is gone sends no sound, and one that went before the answer never sent any.
         let timeouts = Timeouts { after_last: FREE_AFTER, never: FREE_AFTER };
-        let options = Options { address: self.address.ip(), timeouts, record: None };
+        let options = Options { address: self.address.ip(), timeouts, record: self.profile.record };
         let Ok(mut session) = self.media.open(&self.ports, options) else {
             return dialog.reject(Some(StatusCode::ServiceUnavailable), None);
         };
@@ -315,31 +316,48 @@ impl Shared {
         let Ok((answer, sound)) = sdp::answer(&offer, &local, &CODECS) else {
             return dialog.reject(Some(StatusCode::NotAcceptableHere), None);
         };
-        session.agree(sound);
+        // One that sends no sound never opens its own: whatever comes is passed over.
+        if !answers.one_way {
+            session.agree(sound);
+        }
         dialog.accept(Some(vec![Header::ContentType("application/sdp".into())]), Some(answer))?;
-        let hangs_up_at = hangs_up_after.map(|after| Instant::now() + after);
-        let mut keys = keys.chars();
-        let mut key_at = Instant::now() + BEFORE_A_KEY;
-        loop {
-            tokio::select! {
-                state = states.recv() => if ended(state.as_ref()) { return Ok(()) },
-                event = session.event() => {
-                    if matches!(event, Some(media::Event::TimedOut { .. }) | None) {
-                        hang_up(dialog);
-                        return Ok(());
-                    }
+        talk(dialog, &mut states, &mut session, answers).await;
+        if let Some(sound) = session.heard() {
+            lock(&self.heard).keep(Heard { number: number.to_owned(), sound });
+        }
+        Ok(())
+    }
+}
+
+/// An answered call until its end.
+async fn talk(
+    dialog: &InviteDialog,
+    states: &mut DialogStateReceiver,
+    session: &mut Session,
+    answers: Answers,
+) {
+    let Answers { keys, hangs_up_after, says, one_way, .. } = answers;
+    if let Some(sounds) = says {
+        session.play(sounds.into_iter().map(|sound| Arc::new(Prompt::new(sound))).collect());
+    }
+    let hangs_up_at = hangs_up_after.map(|after| Instant::now() + after);
+    let mut keys = keys.chars();
+    let mut key_at = Instant::now() + BEFORE_A_KEY;
+    loop {
+        tokio::select! {
+            state = states.recv() => if ended(state.as_ref()) { return },
+            event = session.event() => match event {
+                Some(media::Event::TimedOut { .. }) if !one_way => return hang_up(dialog),
+                None => return hang_up(dialog),
+                Some(_) => {}
+            },
+            () = sleep_until(key_at), if !keys.as_str().is_empty() => {
+                if let Some(key) = keys.next() {
+                    session.keys(&key.to_string());
                 }
-                () = sleep_until(key_at), if !keys.as_str().is_empty() => {
-                    if let Some(key) = keys.next() {
-                        session.keys(&key.to_string());
-                    }
-                    key_at = Instant::now() + BEFORE_A_KEY;
-                }
-                () = at(hangs_up_at) => {
-                    hang_up(dialog);
-                    return Ok(());
-                }
+                key_at = Instant::now() + BEFORE_A_KEY;
             }
+            () = at(hangs_up_at) => return hang_up(dialog),
         }
     }
 }
@@ -358,33 +376,5 @@ async fn at(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_seed_and_the_number_decide_and_the_shares_hold() {
-        let profile = PhoneProfile {
-            busy: 0.1,
-            no_answer: 0.2,
-            rejected: 0.05,
-            unreachable: 0.05,
-            ..PhoneProfile::default()
-        };
-        let all: Vec<Behaviour> =
-            (0..10_000).map(|n| profile.behaviour(&format!("+1202555{n:04}"))).collect();
-        assert!((0..100).all(|n| all[n] == profile.behaviour(&format!("+1202555{n:04}"))));
-        for (behaviour, share) in [
-            (Behaviour::Refuses(StatusCode::BusyHere), 0.1),
-            (Behaviour::RingsOut, 0.2),
-            (Behaviour::Refuses(StatusCode::Decline), 0.05),
-            (Behaviour::Refuses(StatusCode::NotFound), 0.05),
-        ] {
-            let count = all.iter().filter(|one| **one == behaviour).count() as f64 / all.len() as f64;
-            assert!((count - share).abs() < 0.02, "{behaviour:?}: {count}");
-        }
     }
 }

@@ -1,6 +1,11 @@
 //! Voice campaigns over a trunk that a test decides for: the same waves, claims and tallies as messages.
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
+mod ahead;
+mod errored;
+mod limits;
+mod money;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
@@ -13,8 +18,8 @@ use campaign::{
     retry::{Call, Called},
 };
 use engine::{
-    Batch, CallEnd, CallOutcome, CallReport, CallRow, Calls, Connect, Engine, Live, Phase, Report, Reports,
-    Route, RouteState, Trouble,
+    Batch, CallEnd, CallOutcome, CallReport, CallRow, Calls, Connect, Engine, Live, Phase, Renderer, Report,
+    Reports, Route, RouteState, Trouble,
 };
 use fixture::{Data, by, people, totals, tuesday, with};
 use jiff::{SignedDuration, Timestamp};
@@ -43,16 +48,21 @@ struct Exchange {
 }
 
 /// A trunk: what becomes of its calls is for the test to say.
-struct Trunk(Mutex<Exchange>, Reports);
+struct Trunk {
+    exchange: Mutex<Exchange>,
+    reports: Reports,
+    /// Renders what is said, where the test renders anything.
+    renderer: Option<Arc<dyn Renderer>>,
+}
 
 #[async_trait::async_trait]
 impl Route for Trunk {
     fn state(&self) -> RouteState {
-        self.0.lock().unwrap().state.clone().unwrap_or(RouteState::Connected)
+        self.exchange.lock().unwrap().state.clone().unwrap_or(RouteState::Connected)
     }
 
     fn unanswered(&self) -> u32 {
-        self.0.lock().unwrap().up.len() as u32
+        self.exchange.lock().unwrap().up.len() as u32
     }
 
     fn trouble(&self) -> Option<Trouble> {
@@ -66,7 +76,7 @@ impl Route for Trunk {
     fn dial(&self, mut calls: Calls) {
         let to_make = std::mem::take(&mut calls.calls);
         let calls = Arc::new(calls);
-        let mut exchange = self.0.lock().unwrap();
+        let mut exchange = self.exchange.lock().unwrap();
         for call in to_make {
             exchange.made.push(call.number);
             assert!(exchange.up.iter().all(|up| up.number != call.number), "two calls to {}", call.number);
@@ -83,15 +93,19 @@ impl Route for Trunk {
     }
 
     fn live(&self, campaign: CampaignId) -> Live {
-        let exchange = self.0.lock().unwrap();
+        let exchange = self.exchange.lock().unwrap();
         let of = exchange.up.iter().filter(|up| up.calls.campaign == campaign);
         let phase = |up: &Up| if up.answered { Phase::InProgress } else { Phase::Ringing };
         Live(of.map(|up| (up.number, phase(up))).collect())
     }
 
+    fn renderer(&self) -> Option<Arc<dyn Renderer>> {
+        self.renderer.clone()
+    }
+
     async fn fence(&self, campaign: CampaignId) {
         let of = |up: &mut Up| up.calls.campaign == campaign && !up.answered;
-        let withdrawn: Vec<Up> = self.0.lock().unwrap().up.extract_if(.., of).collect();
+        let withdrawn: Vec<Up> = self.exchange.lock().unwrap().up.extract_if(.., of).collect();
         for up in withdrawn {
             self.report(&up, CallEnd::Withdrawn, CallOutcome(Place::Cancelled), "cancelled");
         }
@@ -111,7 +125,7 @@ impl Trunk {
         };
         let report = CallReport { end, row: Some(row), steps: vec![("hello".into(), None)] };
         let report = Box::new(report);
-        self.1.send(Report::Called { claim: up.calls.claim, seq: up.seq, report }).unwrap();
+        self.reports.send(Report::Called { claim: up.calls.claim, seq: up.seq, report }).unwrap();
     }
 }
 
@@ -122,11 +136,11 @@ struct World {
     now: Timestamp,
 }
 
-async fn begin(data: &Data, now: Timestamp) -> (Engine, Arc<Trunk>) {
+async fn begin(data: &Data, now: Timestamp, renderer: Option<Arc<dyn Renderer>>) -> (Engine, Arc<Trunk>) {
     let made: Arc<Mutex<Option<Arc<Trunk>>>> = Arc::default();
     let theirs = made.clone();
     let connect: Connect = Box::new(move |_, reports, _| {
-        let trunk = Arc::new(Trunk(Mutex::default(), reports));
+        let trunk = Arc::new(Trunk { exchange: Mutex::default(), reports, renderer: renderer.clone() });
         *theirs.lock().unwrap() = Some(trunk.clone());
         trunk
     });
@@ -136,10 +150,15 @@ async fn begin(data: &Data, now: Timestamp) -> (Engine, Arc<Trunk>) {
 
 impl World {
     async fn with(count: i64, trunk: Value) -> Self {
+        Self::rendering(count, trunk, None).await
+    }
+
+    /// A world whose trunk renders what calls say.
+    async fn rendering(count: i64, trunk: Value, renderer: Option<Arc<dyn Renderer>>) -> Self {
         let now = tuesday();
         let usual = json!({"numbers": ["+12025550100"], "max_calls": 50, "calls_per_second": 100});
         let data = Data::with_trunk(people(count, &["America/New_York"]), with(usual, trunk), now).await;
-        let (engine, trunk) = begin(&data, now).await;
+        let (engine, trunk) = begin(&data, now, renderer).await;
         Self { data, engine, trunk, now }
     }
 
@@ -172,12 +191,12 @@ impl World {
     }
 
     fn up(&self) -> usize {
-        self.trunk.0.lock().unwrap().up.len()
+        self.trunk.exchange.lock().unwrap().up.len()
     }
 
     /// Ends the calls that are up, as `end` says of each.
     fn end(&self, end: impl Fn(&Up) -> CallEnd) {
-        let up = std::mem::take(&mut self.trunk.0.lock().unwrap().up);
+        let up = std::mem::take(&mut self.trunk.exchange.lock().unwrap().up);
         for up in up {
             let end = end(&up);
             let outcome = match &end {
@@ -211,26 +230,13 @@ fn trunk_failed() -> CallEnd {
 }
 
 #[tokio::test]
-async fn a_route_that_is_changed_while_a_talk_is_up_is_no_dead_trunk() {
-    let mut w = World::with(30, json!({"max_calls": 1, "error_after": "PT1M"})).await;
-    let id = w.schedule("Changed", json!({})).await;
-    w.run(1).await;
-    let mut route = w.data.store.routes().await.unwrap().remove(0);
-    route.config.name = "Renamed".into();
-    w.data.store.edit_route(route.id, route.config, by(w.now)).await.unwrap();
-    w.engine.handle().routes_changed();
-    w.run(600).await;
-    assert_eq!((w.status(id).await, w.up()), (Status::Running, 1));
-}
-
-#[tokio::test]
 async fn each_call_comes_to_its_outcome_and_the_campaign_completes() {
     let mut w = World::with(8, json!({})).await;
     let id = w.schedule("Reminder", json!({})).await;
     w.run(1).await;
     assert_eq!((w.up(), w.status(id).await), (8, Status::Running));
     assert_eq!(w.totals(id).await, totals([("dialing", 8)]));
-    let first = w.trunk.0.lock().unwrap().up[0].clone();
+    let first = w.trunk.exchange.lock().unwrap().up[0].clone();
     assert!(serde_json::to_string(&*first.script).unwrap().contains("Hello Ana."), "rendered");
     let all = [
         Called::Human,
@@ -274,7 +280,7 @@ async fn a_person_is_called_again_by_the_rules_and_the_best_answer_counts() {
         (w.totals(id).await, w.status(id).await),
         (totals([("no_answer", 1), ("answered_human", 1)]), Status::Completed)
     );
-    assert_eq!(w.trunk.0.lock().unwrap().made.len(), 4);
+    assert_eq!(w.trunk.exchange.lock().unwrap().made.len(), 4);
     let (rows, _) = w.data.store.deliveries(id, DeliveryFilter::default(), 10).await.unwrap();
     let calls = w.data.store.calls(id, rows.iter().map(|row| row.id).collect()).await.unwrap().unwrap();
     let words: Vec<_> = calls[&rows[0].id].iter().map(|call| call.outcome.0.word()).collect();
@@ -288,8 +294,8 @@ async fn an_opt_out_by_key_is_stored_while_the_call_goes_on_and_forbids_a_furthe
     let retry = json!({"most": 2, "no_goal": {"after": "PT5M", "times": 1}});
     let id = w.schedule("Opt-out", json!({"retry": retry, "goal": "bye"})).await;
     w.run(1).await;
-    let number = w.trunk.0.lock().unwrap().up[0].number;
-    w.trunk.1.send(Report::OptedOut { campaign: id, number }).unwrap();
+    let number = w.trunk.exchange.lock().unwrap().up[0].number;
+    w.trunk.reports.send(Report::OptedOut { campaign: id, number }).unwrap();
     w.run(1).await;
     assert!(w.data.store.opt_outs().contains(number, campaign::Channel::Voice, "care"));
     assert_eq!(w.up(), 1, "the call goes on");
@@ -297,30 +303,10 @@ async fn an_opt_out_by_key_is_stored_while_the_call_goes_on_and_forbids_a_furthe
     w.run(600).await;
     // The rule would call again; the claim finds the opt-out, and the call that was made stands.
     assert_eq!(
-        (w.totals(id).await, w.trunk.0.lock().unwrap().made.len()),
+        (w.totals(id).await, w.trunk.exchange.lock().unwrap().made.len()),
         (totals([("answered_human", 1)]), 1)
     );
     w.data.assert_sound().await;
-}
-
-#[tokio::test]
-async fn no_more_calls_are_up_than_the_route_and_the_campaign_allow() {
-    for (route, own, most) in [(7, Value::Null, 7), (50, json!(5), 5)] {
-        let mut w = World::with(40, json!({"max_calls": route})).await;
-        let id = w.schedule("Few", json!({"max_calls": own})).await;
-        for _ in 0..20 {
-            w.run(3).await;
-            w.all_came_to(Called::Human);
-        }
-        w.run(3).await;
-        assert_eq!(w.totals(id).await, totals([("answered_human", 40)]));
-        assert_eq!(w.trunk.0.lock().unwrap().most, most);
-    }
-    // The campaign's own rate holds, too.
-    let mut w = World::with(40, json!({})).await;
-    w.schedule("Slow", json!({"calls_per_second": 2})).await;
-    w.run(5).await;
-    assert!((9..=12).contains(&w.up()), "{}", w.up());
 }
 
 #[tokio::test]
@@ -330,7 +316,7 @@ async fn stop_is_answered_once_no_call_can_begin_and_talks_go_on() {
     let retry = json!({"most": 3, "no_goal": {"after": "PT1M", "times": 2}});
     let id = w.schedule("Stopped", json!({"goal": "bye", "retry": retry})).await;
     w.run(1).await;
-    w.trunk.0.lock().unwrap().up[0].answered = true;
+    w.trunk.exchange.lock().unwrap().up[0].answered = true;
     let mut stopped = w.engine.stop(id, by(w.now)).await.unwrap();
     while stopped.try_recv().is_err() {
         w.run(1).await;
@@ -342,7 +328,7 @@ async fn stop_is_answered_once_no_call_can_begin_and_talks_go_on() {
     w.end(|_| CallEnd::Came(Call { called: Called::Human, goal: false }));
     w.run(600).await;
     assert_eq!(w.totals(id).await, totals([("answered_human", 1), ("cancelled", 29)]));
-    assert_eq!((w.status(id).await, w.trunk.0.lock().unwrap().made.len()), (Status::Stopped, 10));
+    assert_eq!((w.status(id).await, w.trunk.exchange.lock().unwrap().made.len()), (Status::Stopped, 10));
     let restarted = w.data.store.restart(id, BTreeMap::new(), false, by(w.now)).await;
     assert!(matches!(restarted, Err(StoreError::NotAllowed(NotAllowed { status: Status::Stopped, .. }))));
     // Those whom it did not come to can be called by a copy.
@@ -352,240 +338,8 @@ async fn stop_is_answered_once_no_call_can_begin_and_talks_go_on() {
     w.data.assert_sound().await;
 }
 
-async fn error(w: &World, id: CampaignId) -> CampaignError {
-    w.data.store.campaign_error(id).await.unwrap().unwrap()
-}
-
-#[tokio::test]
-async fn a_trunk_that_fails_every_call_ends_the_campaign_in_error_and_the_rest_is_not_called() {
-    let mut w = World::with(60, json!({"max_calls": 25})).await;
-    let id = w.schedule("Broken", json!({})).await;
-    w.run(1).await;
-    let talk = {
-        let mut exchange = w.trunk.0.lock().unwrap();
-        exchange.up[0].answered = true;
-        exchange.up.remove(0)
-    };
-    w.end(|_| trunk_failed());
-    w.run(1).await;
-    assert_eq!(w.status(id).await, Status::Errored);
-    let told = error(&w, id).await;
-    assert!(told.calls_affected >= 20 && !told.check.is_empty(), "{told:?}");
-    assert_eq!(w.totals(id).await, totals([("dialing", 1), ("not_called", 59)]));
-    // A talk that ends later is stored all the same.
-    w.trunk.report(&talk, came(Called::Human), Called::Human.into(), "the person hung up");
-    w.run(3_600).await;
-    assert_eq!(w.totals(id).await, totals([("answered_human", 1), ("not_called", 59)]));
-    assert_eq!(w.up(), 0, "nobody is called any more");
-    w.data.store.archive(id, by(w.now)).await.unwrap();
-    assert_eq!(w.totals(id).await, totals([("answered_human", 1), ("not_called", 59)]));
-    w.data.assert_sound().await;
-}
-
-#[tokio::test]
-async fn one_number_a_few_failures_and_a_small_campaign_never_end_in_error() {
-    let mut w = World::with(5, json!({})).await;
-    let id = w.schedule("Small", json!({})).await;
-    for _ in 0..10 {
-        w.run(60).await;
-        w.end(|_| trunk_failed());
-    }
-    w.run(60).await;
-    assert_eq!((w.totals(id).await, w.status(id).await), (totals([("failed", 5)]), Status::Completed));
-    assert_eq!(w.trunk.0.lock().unwrap().made.len(), 20, "each was called four times");
-}
-
-#[tokio::test]
-async fn a_trunk_that_is_down_or_refuses_us_is_waited_for_as_long_as_the_route_says() {
-    for state in [RouteState::Connecting, RouteState::Refused("401 Unauthorized".into())] {
-        let mut w = World::with(5, json!({"error_after": "PT2M"})).await;
-        w.trunk.0.lock().unwrap().state = Some(state);
-        let id = w.schedule("Down", json!({})).await;
-        w.run(115).await;
-        assert_eq!(w.status(id).await, Status::Running);
-        w.run(10).await;
-        assert_eq!((w.status(id).await, w.totals(id).await), (Status::Errored, totals([("not_called", 5)])));
-        assert_eq!(error(&w, id).await.calls_affected, 0);
-    }
-}
-
-/// Puts a row in the place of one that is to be stored.
-fn occupy(w: &World, sql: &str, id: CampaignId) -> rusqlite::Connection {
-    let raw = rusqlite::Connection::open(w.data.folder.path().join("carillon.db")).unwrap();
-    assert_eq!(raw.execute(sql, [id.0]).unwrap(), 1);
-    raw
-}
-
 const RESULT: &str = "INSERT INTO delivery (campaign_id, message_no, seq, outcome, parts, parts_left, attempts, sent_at, changed_at)
     VALUES (?1, 1, 3, 4, 1, 0, 1, 0, 0)";
-
-#[tokio::test]
-async fn a_result_that_cannot_be_stored_ends_its_campaign_of_calls_in_error_and_no_other() {
-    let mut w = World::with(10, json!({})).await;
-    let broken = w.schedule("Broken", json!({"max_calls": 4})).await;
-    w.run(1).await;
-    let raw = occupy(&w, RESULT, broken);
-    w.all_came_to(Called::Human);
-    w.run(1).await;
-    assert_eq!(w.status(broken).await, Status::Errored);
-    let told = error(&w, broken).await;
-    assert!(told.cause.contains("could not be stored") && told.detail.contains("delivery"), "{told:?}");
-    assert_eq!(w.up(), 0, "nobody is called any more");
-    let sound = w.schedule("Sound", json!({})).await;
-    w.run(1).await;
-    w.all_came_to(Called::Human);
-    w.run(1).await;
-    assert_eq!(
-        (w.totals(sound).await, w.status(sound).await),
-        (totals([("answered_human", 10)]), Status::Completed)
-    );
-    // What the calls came to is kept, and stored as soon as it can be.
-    raw.execute("DELETE FROM delivery WHERE campaign_id = ?1 AND seq = 3", [broken.0]).unwrap();
-    w.run(120).await;
-    assert_eq!(w.totals(broken).await, totals([("answered_human", 4), ("not_called", 6)]));
-    w.data.assert_sound().await;
-}
-
-#[tokio::test]
-async fn what_broke_a_campaign_is_told_though_a_result_of_the_same_turn_cannot_be_stored() {
-    let mut w = World::with(40, json!({})).await;
-    let id = w.schedule("Broken", json!({"max_calls": 25})).await;
-    w.run(1).await;
-    occupy(&w, RESULT, id);
-    w.end(|up| if up.seq == 3 { came(Called::Human) } else { trunk_failed() });
-    w.run(1).await;
-    assert_eq!(w.status(id).await, Status::Errored);
-    let told = error(&w, id).await;
-    assert!(told.calls_affected >= 20 && told.sip_code == Some(503), "{told:?}");
-}
-
-#[tokio::test]
-async fn a_trunk_that_suddenly_answers_busy_is_told_of_and_given_calls_more_slowly() {
-    let mut w = World::with(600, json!({"calls_per_second": 20, "max_calls": 500})).await;
-    let id = w.schedule("Crowded", json!({})).await;
-    let told =
-        |w: &World| w.engine.handle().waiting(id).iter().any(|wait| wait.reason.word() == "trunk_busy");
-    let made = |w: &World| w.trunk.0.lock().unwrap().made.len();
-    for second in 0..12 {
-        w.run(1).await;
-        assert!(!told(&w), "{second}");
-        w.end(|up| came(if up.seq % 20 == 0 { Called::Busy } else { Called::Human }));
-    }
-    let before = made(&w);
-    w.run(1).await;
-    assert!(made(&w) - before >= 18, "{}", made(&w) - before);
-    for _ in 0..3 {
-        w.all_came_to(Called::Busy);
-        w.run(1).await;
-    }
-    assert!(told(&w), "{:?}", w.engine.handle().waiting(id));
-    let before = made(&w);
-    w.all_came_to(Called::Busy);
-    w.run(1).await;
-    assert!(made(&w) - before < 18, "{}", made(&w) - before);
-    assert_eq!(w.status(id).await, Status::Running);
-}
-
-#[tokio::test]
-async fn no_call_begins_once_the_budget_is_spent_until_a_person_releases_the_rest() {
-    let mut w = World::with(10, json!({"price_per_minute": "0.06", "increment_seconds": 60})).await;
-    // Ten calls of a minute each at least.
-    let refused = w.data.store.create_campaign(
-        serde_json::from_value(w.definition("Poor", json!({"max_cost": "0.59"}))).unwrap(),
-        by(w.now),
-    );
-    let refused = w.data.store.schedule(refused.await.unwrap().id, by(w.now)).await;
-    let Err(StoreError::Invalid(wrong)) = refused else { panic!("{refused:?}") };
-    assert_eq!(wrong[0].field, "max_cost");
-    assert!(wrong[0].message.contains("would cost 0.60 at least, and its budget is 0.59"), "{wrong:?}");
-    let id = w.schedule("Budget", json!({"max_cost": "0.60", "max_calls": 2})).await;
-    w.run(1).await;
-    // Each goes on for over two minutes, and is billed as three.
-    for made in [2, 4] {
-        assert_eq!((w.up(), w.trunk.0.lock().unwrap().made.len()), (2, made));
-        w.all_came_to(Called::Human);
-        w.run(3).await;
-    }
-    assert_eq!((w.up(), w.totals(id).await), (0, totals([("answered_human", 4), ("pending", 6)])));
-    let waits = w.engine.handle().waiting(id);
-    assert_eq!(waits.iter().map(|wait| wait.reason.word()).collect::<Vec<_>>(), ["budget"]);
-    let campaign = w.data.store.campaign(id).await.unwrap();
-    assert!(campaign.held && campaign.available_actions().contains(&campaign::Action::Release));
-    w.run(3_600).await;
-    assert_eq!((w.up(), w.status(id).await), (0, Status::Running), "it is not late meanwhile");
-    w.data.store.release(id, by(w.now)).await.unwrap();
-    for _ in 0..3 {
-        w.run(1).await;
-        assert_eq!(w.up(), 2);
-        w.all_came_to(Called::Human);
-    }
-    w.run(1).await;
-    assert_eq!(
-        (w.totals(id).await, w.status(id).await),
-        (totals([("answered_human", 10)]), Status::Completed)
-    );
-    w.data.assert_sound().await;
-}
-
-#[tokio::test]
-async fn a_campaign_that_has_spent_its_budget_with_its_last_call_holds_nobody() {
-    let mut w = World::with(2, json!({"price_per_minute": "0.06"})).await;
-    let id = w.schedule("Spent", json!({"max_cost": "0.12"})).await;
-    w.run(1).await;
-    w.all_came_to(Called::Human);
-    w.run(1).await;
-    let campaign = w.data.store.campaign(id).await.unwrap();
-    assert_eq!((campaign.status, campaign.held), (Status::Completed, false));
-}
-
-#[tokio::test]
-async fn the_calls_that_are_up_keep_the_rest_of_the_budget_from_further_ones() {
-    let mut w = World::with(10, json!({"price_per_minute": "0.06", "increment_seconds": 1})).await;
-    // A prompt of some 20 seconds, and a key that ends the call at once.
-    let script = json!({"first": "ask", "steps": {
-        "ask": {"gather": {"timeout": "PT5S", "prompt": {"say": "x".repeat(14 * 20)}}, "on": {"1": "bye"}, "none": "bye"},
-        "bye": {"hang_up": true}}});
-    let id = w.schedule("Budget", json!({"script": script, "max_cost": "0.07"})).await;
-    w.run(1).await;
-    // Seventy seconds: three calls of 26 seconds could spend them.
-    assert_eq!((w.up(), w.status(id).await), (3, Status::Running));
-    w.run(3).await;
-    let waits = w.engine.handle().waiting(id);
-    assert!(waits.iter().any(|wait| wait.reason.word() == "budget"), "{waits:?}");
-    assert!(!w.data.store.campaign(id).await.unwrap().held, "nothing is spent yet");
-    // They cost nothing after all.
-    w.all_came_to(Called::NoAnswer);
-    w.run(1).await;
-    assert_eq!(w.up(), 3);
-}
-
-#[tokio::test]
-async fn a_forecast_of_calls_is_a_range_of_money_and_takes_the_time_that_calls_take() {
-    let w =
-        World::with(10, json!({"price_per_minute": "0.06", "increment_seconds": 6, "max_calls": 2})).await;
-    let forecast = async |name: &str, more: Value| {
-        let d = serde_json::from_value(w.definition(name, more)).unwrap();
-        let id = w.data.store.create_campaign(d, by(w.now)).await.unwrap().id;
-        w.data.store.forecast(id, w.now).await.unwrap()
-    };
-    let ask = json!({"first": "ask", "steps": {
-        "ask": {"gather": {"timeout": "PT6S", "tries": 3, "prompt": {"say": "x"}}, "on": {"1": "bye"}, "none": "bye"},
-        "bye": {"hang_up": true}}});
-    // At least an increment of six seconds; at most three times seven, billed as 24.
-    let asks = forecast("Asks", json!({"script": ask})).await;
-    let shown = |money: Option<campaign::money::Money>| money.map(|money| money.to_string());
-    assert_eq!((shown(asks.cost), shown(asks.cost_most)), (Some("0.06".into()), Some("0.24".into())));
-    // Two at a time, each ringing for a while and talking for ten seconds: ten calls take some minutes.
-    let span = asks.last_send.unwrap().duration_since(asks.first_send.unwrap());
-    assert!((60..=140).contains(&span.as_secs()), "{span}");
-    let unpriced = World::with(10, json!({})).await;
-    let d = serde_json::from_value(unpriced.definition("Unpriced", json!({"max_cost": "5"}))).unwrap();
-    let id = unpriced.data.store.create_campaign(d, by(unpriced.now)).await.unwrap().id;
-    let Err(StoreError::Invalid(wrong)) = unpriced.data.store.schedule(id, by(unpriced.now)).await else {
-        panic!()
-    };
-    assert!(wrong[0].message.contains("no price per minute"), "{wrong:?}");
-}
 
 #[tokio::test]
 async fn a_pilot_of_calls_is_its_recipients_with_their_retries_and_the_rest_waits_for_a_person() {
@@ -654,78 +408,6 @@ async fn calls_for_marketing_keep_the_rules_of_the_account_and_a_tick_is_kept_wi
     schedule("Elsewhere", json!({"opt_out_key": null, "ring_time": "PT5S"})).await.unwrap();
 }
 
-/// Limits everybody to so many a day.
-async fn limited(w: &World, most: u32, counts: Option<&str>) {
-    let limit = json!({"limit": {"messages": most, "per": "P1D", "counts": counts}});
-    w.data.store.change_settings(serde_json::from_value(limit).unwrap(), by(w.now)).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_limit_counts_each_call_that_rang_and_none_that_did_not() {
-    let retry =
-        json!({"most": 9, "busy": {"after": "PT5M", "times": 9}, "no_answer": {"after": "PT5M", "times": 9}});
-    for counts in [None, Some("voice")] {
-        let mut w = World::with(1, json!({})).await;
-        limited(&w, 2, counts).await;
-        let id = w.schedule("Limited", json!({"retry": retry})).await;
-        w.run(1).await;
-        // Busy three times, without a ring; then it rings twice, and there is no third time.
-        for called in [Called::Busy, Called::Busy, Called::Busy, Called::NoAnswer, Called::NoAnswer] {
-            assert_eq!(w.up(), 1, "{called:?}");
-            w.all_came_to(called);
-            w.run(301).await;
-        }
-        assert_eq!((w.up(), w.totals(id).await), (0, totals([("no_answer", 1)])));
-        assert_eq!(w.data.store.skips(id).await.unwrap(), [("limit".to_owned(), 1)]);
-        // Another campaign calls nobody who has had so many.
-        let next = w.schedule("Next", json!({})).await;
-        w.run(1).await;
-        assert_eq!((w.up(), w.totals(next).await), (0, totals([("skipped", 1)])));
-        w.now += SignedDuration::from_hours(24);
-        let later = w.schedule("Later", json!({})).await;
-        w.run(1).await;
-        assert_eq!((w.up(), w.status(later).await), (1, Status::Running));
-        w.data.assert_sound().await;
-    }
-    // Where only messages count, calls are not held back.
-    let mut w = World::with(1, json!({})).await;
-    limited(&w, 1, Some("sms")).await;
-    for name in ["One", "Two"] {
-        w.schedule(name, json!({})).await;
-        w.run(1).await;
-        assert_eq!(w.up(), 1);
-        w.all_came_to(Called::Human);
-        w.run(1).await;
-    }
-}
-
-#[tokio::test]
-async fn a_call_that_was_not_made_leaves_room_for_another() {
-    let mut w = World::with(4, json!({})).await;
-    limited(&w, 1, None).await;
-    let stopped = w.schedule("Stopped", json!({})).await;
-    w.run(1).await;
-    let mut answered = w.engine.stop(stopped, by(w.now)).await.unwrap();
-    while answered.try_recv().is_err() {
-        w.run(1).await;
-    }
-    w.run(1).await;
-    assert_eq!(w.totals(stopped).await, totals([("cancelled", 4)]));
-    let id = w.schedule("Next", json!({})).await;
-    w.run(1).await;
-    assert_eq!(w.up(), 4);
-    w.end(|_| CallEnd::NotBegun("no port is free".into()));
-    w.run(6).await;
-    assert_eq!(w.up(), 4);
-    w.all_came_to(Called::Human);
-    w.run(1).await;
-    assert_eq!(
-        (w.totals(id).await, w.status(id).await),
-        (totals([("answered_human", 4)]), Status::Completed)
-    );
-    w.data.assert_sound().await;
-}
-
 #[tokio::test]
 async fn a_caller_id_is_the_same_on_every_call_and_replaced_only_where_the_route_loses_it() {
     let mut w = World::with(2, json!({"numbers": ["+12025550100", "+12025550101"]})).await;
@@ -785,7 +467,7 @@ async fn a_pool_takes_no_number_that_the_trunk_of_a_campaign_at_work_may_not_sho
     // One of the trunk's own numbers may take the place of another.
     store.edit_pool(id, pool(&["+12025550101"]), by(w.now)).await.unwrap();
     w.run(1).await;
-    assert!(w.trunk.0.lock().unwrap().up.iter().all(|up| up.caller_id == "+12025550101"));
+    assert!(w.trunk.exchange.lock().unwrap().up.iter().all(|up| up.caller_id == "+12025550101"));
     w.all_came_to(Called::Human);
     w.run(1).await;
     assert_eq!(w.status(campaign).await, Status::Completed);
@@ -797,11 +479,11 @@ async fn what_a_crash_leaves_up_is_in_doubt_and_nobody_of_it_is_called_again() {
     let mut w = World::with(30, json!({"max_calls": 10})).await;
     let id = w.schedule("Crash", json!({})).await;
     w.run(1).await;
-    let before = w.trunk.0.lock().unwrap().made.clone();
+    let before = w.trunk.exchange.lock().unwrap().made.clone();
     let (data, mut now) = (w.data, w.now);
     drop(w.engine);
     now += SignedDuration::from_secs(5);
-    let (engine, trunk) = begin(&data, now).await;
+    let (engine, trunk) = begin(&data, now, None).await;
     let mut w = World { data, engine, trunk, now };
     assert_eq!(w.totals(id).await, totals([("in_doubt", 10), ("pending", 20)]));
     for _ in 0..5 {
@@ -813,7 +495,7 @@ async fn what_a_crash_leaves_up_is_in_doubt_and_nobody_of_it_is_called_again() {
         (w.totals(id).await, w.status(id).await),
         (totals([("in_doubt", 10), ("answered_human", 20)]), Status::Completed)
     );
-    assert!(w.trunk.0.lock().unwrap().made.iter().all(|number| !before.contains(number)));
+    assert!(w.trunk.exchange.lock().unwrap().made.iter().all(|number| !before.contains(number)));
     w.data.assert_sound().await;
 }
 
@@ -841,7 +523,7 @@ async fn a_scheduled_campaign_is_edited_whole_or_not_at_all() {
     w.data.assert_sound().await;
     w.run(601).await;
     assert_eq!(w.up(), 6);
-    assert!(w.trunk.0.lock().unwrap().up.iter().all(|up| up.caller_id == "+12025550101"));
+    assert!(w.trunk.exchange.lock().unwrap().up.iter().all(|up| up.caller_id == "+12025550101"));
     let late = serde_json::from_value(w.definition("Edited", later)).unwrap();
     let version = w.data.store.campaign(id).await.unwrap().version;
     let refused = w.data.store.edit_campaign(id, version, late, by(w.now)).await;
@@ -861,7 +543,7 @@ async fn no_call_begins_after_until_and_one_who_was_called_keeps_what_came_of_it
     w.run(170).await;
     w.all_came_to(Called::Human);
     w.run(600).await;
-    let made = w.trunk.0.lock().unwrap().made.len();
+    let made = w.trunk.exchange.lock().unwrap().made.len();
     assert_eq!(w.status(id).await, Status::Completed);
     let (skipped, busy) =
         (fixture::count(w.totals(id).await, "skipped"), fixture::count(w.totals(id).await, "busy"));
