@@ -24,7 +24,7 @@ use engine::{
 use fixture::{Data, by, people, totals, tuesday, with};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use store::{CampaignError, DeliveryFilter, StoreError};
+use store::{CampaignError, DeliveryFilter, Pace, StoreError};
 
 /// A call that is up.
 #[derive(Clone)]

@@ -102,3 +102,24 @@ async fn a_forecast_of_calls_is_a_range_of_money_and_takes_the_time_that_calls_t
     };
     assert!(wrong[0].message.contains("no price per minute"), "{wrong:?}");
 }
+
+#[tokio::test]
+async fn a_forecast_of_calls_counts_the_time_that_rendering_takes() {
+    let w = World::with(100, json!({"max_calls": 100})).await;
+    let forecast = async |name: &str, pace: Option<f64>, more: Value| {
+        let d = serde_json::from_value(w.definition(name, more)).unwrap();
+        let id = w.data.store.create_campaign(d, by(w.now)).await.unwrap().id;
+        let forecast = w.data.store.forecast(id, pace.map(Pace), w.now).await.unwrap();
+        let lasts = forecast.last_send.unwrap().duration_since(forecast.first_send.unwrap());
+        (forecast.rendering.map(|time| time.as_secs()), lasts.as_secs())
+    };
+    let script = |text: &str| json!({"script": {"first": "hello", "steps": {"hello": {"say": text, "next": "bye"}, "bye": {"hang_up": true}}}});
+    // Forty characters for each of a hundred people, at a twentieth of a second a character.
+    let each = "Good morning {{first_name|default('x')}}";
+    assert_eq!(forecast("Each", Some(0.05), script(each)).await, (Some(200), 200));
+    assert_eq!(forecast("Unknown", None, script(each)).await.0, None);
+    let (rendering, lasts) = forecast("All", Some(0.1), script("Hello, all of you!!!")).await;
+    assert!(rendering == Some(2) && lasts < 30, "{rendering:?} {lasts}");
+    let silent = json!({"script": {"first": "bye", "steps": {"bye": {"hang_up": true}}}});
+    assert_eq!(forecast("Silent", Some(0.1), silent).await.0, None);
+}

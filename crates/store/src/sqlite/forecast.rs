@@ -125,13 +125,18 @@ fn forecast(c: &Connection, d: &Definition, pace: Option<Pace>, now: Timestamp) 
         cost_most,
         max_cost: d.max_cost,
         segments,
-        rendering: pace.filter(|_| spoken > 0).map(|pace| pace.of(spoken)),
+        rendering: pace.filter(|_| spoken > 0).map(|pace| whole_seconds(pace.of(spoken))),
         first_send: course.span().map(|span| span.first),
         last_send: course.span().map(|span| span.last),
         times: times(&course),
         delayed: delayed(&course),
         warnings: d.content.warnings(),
     })
+}
+
+/// As much time in whole seconds: an estimate has no parts of one.
+fn whole_seconds(time: SignedDuration) -> SignedDuration {
+    SignedDuration::from_secs(time.as_secs().saturating_add(i64::from(time.subsec_nanos() > 0)))
 }
 
 /// The course of what is planned.
