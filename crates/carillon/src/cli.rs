@@ -143,6 +143,9 @@ pub struct Phones {
     /// Share of those who pick up that hang up by themselves.
     #[arg(long, default_value_t = 0.0, value_parser = share)]
     pub hangs_up: f64,
+    /// How many milliseconds an agent talks before hanging up; whoever is called by a name is an agent.
+    #[arg(long, default_value_t = 20_000)]
+    pub agent_talks_ms: u64,
     /// The UDP ports of sound.
     #[arg(long, default_value = "30000-40000")]
     pub media_ports: String,

@@ -21,6 +21,7 @@ pub async fn phones(options: cli::Phones) -> anyhow::Result<()> {
         keys: options.keys,
         presses: options.presses,
         hangs_up: options.hangs_up,
+        agent_talks: Duration::from_millis(options.agent_talks_ms),
         media_ports: options.media_ports,
     };
     let phones = Phones::start(options.listen, profile)

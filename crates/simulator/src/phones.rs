@@ -66,6 +66,9 @@ pub struct PhoneProfile {
     pub presses: f64,
     /// The share of those who pick up that hang up by themselves, within ten seconds.
     pub hangs_up: f64,
+    /// How long an agent talks before hanging up. Whoever is called by a name and not by a number is an agent: none of
+    /// the shares above is theirs, each picks up.
+    pub agent_talks: Duration,
     /// The UDP ports of sound.
     pub media_ports: String,
 }
@@ -83,6 +86,7 @@ impl Default for PhoneProfile {
             keys: String::new(),
             presses: 0.0,
             hangs_up: 0.0,
+            agent_talks: Duration::from_secs(20),
             media_ports: "30000-40000".to_owned(),
         }
     }
@@ -101,6 +105,11 @@ impl PhoneProfile {
         let digits =
             number.bytes().fold(self.seed, |seed, c| seed.wrapping_mul(1_099_511_628_211) ^ u64::from(c));
         let mut rng = StdRng::seed_from_u64(digits);
+        if number.contains(char::is_alphabetic) {
+            let after = self.answer_within.mul_f64(rng.random());
+            let hangs_up_after = Some(self.agent_talks);
+            return Behaviour::PicksUp { after, keys: String::new(), hangs_up_after };
+        }
         let mut chance: f64 = rng.random();
         let mut falls = |share: f64| {
             let falls = chance < share;
@@ -376,6 +385,10 @@ mod tests {
         };
         let all: Vec<Behaviour> =
             (0..10_000).map(|n| profile.behaviour(&format!("+1202555{n:04}"))).collect();
+        let agent = profile.behaviour("agents");
+        assert!(
+            matches!(&agent, Behaviour::PicksUp { hangs_up_after: Some(talks), .. } if *talks == profile.agent_talks)
+        );
         assert!((0..100).all(|n| all[n] == profile.behaviour(&format!("+1202555{n:04}"))));
         for (behaviour, share) in [
             (Behaviour::Refuses(StatusCode::BusyHere), 0.1),
