@@ -36,13 +36,17 @@ pub use run::{Command, Event, Note, Run};
 pub use said::{Said, Spoken};
 pub use say::Say;
 pub use stream::{Stream, Streaming};
-pub use transfer::{Mode, Transfer, Transferring};
+pub use transfer::{AGENT_RINGS, Mode, Transfer, Transferring};
 
 use crate::{AudioId, Problem};
 use run::{Move, Phase, Then};
 
 /// The longest call, from answer to end: what goes on longer is hung up.
 pub const LONGEST_CALL: SignedDuration = SignedDuration::from_mins(10);
+
+/// The longest talk with an agent over a leg of ours, beyond the script's [`LONGEST_CALL`]. It is for them to say how long
+/// they talk, but a phone that nobody hung up must not hold two places on the trunk for ever.
+pub const LONGEST_TALK: SignedDuration = SignedDuration::from_hours(4);
 
 /// The most steps of a script.
 const MOST_STEPS: usize = 100;

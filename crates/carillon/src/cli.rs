@@ -206,6 +206,9 @@ pub struct Phones {
     /// The folder for what phones heard, written when it ends: a WAV file a call, an hour of the last ones in all.
     #[arg(long)]
     pub record: Option<PathBuf>,
+    /// How many milliseconds an agent talks before hanging up; whoever is called by a name is an agent.
+    #[arg(long, default_value_t = 20_000)]
+    pub agent_talks_ms: u64,
     /// The UDP ports of sound.
     #[arg(long, default_value = "30000-40000")]
     pub media_ports: String,

@@ -31,6 +31,7 @@ pub async fn phones(options: cli::Phones) -> anyhow::Result<()> {
         dies_after: options.dies_after,
         refuses: options.refuses,
         record: options.record.is_some().then_some(LONGEST_RECORDING),
+        agent_talks: Duration::from_millis(options.agent_talks_ms),
         media_ports: options.media_ports,
     };
     let phones = Phones::start(options.listen, profile)

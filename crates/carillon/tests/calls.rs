@@ -104,3 +104,52 @@ async fn talks_go_on_after_stop_until_they_are_hung_up() {
     );
     w.program.terminate();
 }
+
+/// A campaign that hands each call to an agent over a leg of ours.
+async fn handed_over(w: &World, phones: &Phones) -> String {
+    let script = json!({"first": "agent", "steps": {"bye": {"hang_up": true},
+        "agent": {"transfer": {"to": "sip:agents@pbx.example", "mode": "bridge"}, "failed": "bye"}}});
+    calls(w, phones, 20, "PT5S", json!({"script": script})).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_is_bridged_to_an_agent_and_its_record_says_so() {
+    let agent_talks = Duration::from_millis(1_500);
+    let media_ports = "46000-46998".into();
+    let phones = phones(PhoneProfile { agent_talks, media_ports, ..PhoneProfile::default() }).await;
+    let mut w = World::start(3).await;
+    let at = handed_over(&w, &phones).await;
+    w.until(&at, |c| c["status"] == "completed").await;
+    let ended = w.get(&format!("{at}/deliveries?outcome=answered_unknown")).await;
+    assert_eq!(ended["items"].as_array().unwrap().len(), 3, "{ended}");
+    for delivery in ended["items"].as_array().unwrap() {
+        let call = &delivery["calls"][0];
+        let events: Vec<&str> =
+            call["events"].as_array().unwrap().iter().map(|event| event["what"].as_str().unwrap()).collect();
+        let after = events.iter().position(|what| *what == "step agent").unwrap();
+        let on_the_leg: Vec<&str> =
+            events[after + 1..].iter().copied().filter(|what| *what != "agent's phone ringing").collect();
+        assert_eq!(on_the_leg, ["agent called", "agent answered", "agent hung up", "ended"], "{call}");
+        assert_eq!((&call["words"], &call["last_step"]), (&json!("the agent hung up"), &json!("agent")));
+        assert!(call["talk_seconds"].as_u64() >= Some(1), "{call}");
+    }
+    assert_eq!(phones.called()["agents"], 3);
+    w.program.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_sigterm_a_bridged_talk_ends_on_both_legs() {
+    let agent_talks = Duration::from_secs(600);
+    let media_ports = "47000-47998".into();
+    let phones = phones(PhoneProfile { agent_talks, media_ports, ..PhoneProfile::default() }).await;
+    let mut w = World::start(3).await;
+    let at = handed_over(&w, &phones).await;
+    w.until(&at, |_| phones.called().get("agents") == Some(&3) && phones.up() == 6).await;
+    w.program.terminate();
+    let ended = Instant::now();
+    while phones.up() > 0 {
+        // Far sooner than a phone gives up that hears nothing any more.
+        assert!(ended.elapsed() < Duration::from_secs(5), "{} phones are still up", phones.up());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

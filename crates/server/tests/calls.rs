@@ -257,6 +257,21 @@ async fn an_upload_is_refused_with_its_reason_and_kept_while_a_campaign_plays_it
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_script_may_bridge_to_an_agent_and_the_editor_shows_that_it_does() {
+    let w = World::start().await;
+    let script = json!({"first": "agent", "steps": {"bye": {"hang_up": true},
+        "agent": {"transfer": {"to": "sip:agents@pbx.example", "mode": "bridge"}, "failed": "bye"}}});
+    let campaign = json!({"channel": "voice", "name": "Bridged", "script": script});
+    let made = w.post("/campaigns", &campaign).await.created();
+    assert_eq!(made["script"]["steps"]["agent"]["transfer"]["mode"], "bridge");
+    let page = w.get(&format!("//campaigns/{}/calls", made["id"].as_str().unwrap())).await;
+    assert_eq!(page.status, 200);
+    for choice in [r#"<option value="refer">"#, r#"<option value="bridge" selected>"#] {
+        assert!(page.text.contains(choice), "{}", page.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_phone_of_ones_own_is_called_as_a_test_and_counts_nowhere() {
     let Some(phones) = Phones::start() else { return };
     let (w, campaign) = world(&phones, 3, json!({})).await;

@@ -13,7 +13,7 @@ use voice::{
     audio::{Pcm, Prompt},
     media::{self, Media, Options, Ports, Session, Timeouts},
     sdp::{self, Codec, Local},
-    sip::{Agent, Call, Cause, End, Event, Invite, Transport, Trunk},
+    sip::{Agent, Call, Callee, Cause, End, Event, Invite, Transport, Trunk},
 };
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -57,7 +57,7 @@ impl Caller {
         let session = self.media.open(&self.ports, options).unwrap();
         let local = Local { session: 1, version: 1, address: SocketAddr::new(LOOPBACK, session.port()) };
         let call = self.agent.invite(Invite {
-            to_user: number.to_owned(),
+            callee: Callee::User(number.to_owned()),
             caller_id: "+12025550100".to_owned(),
             offer: sdp::offer(&local, &[Codec::Pcmu]),
             ring_time: Duration::from_secs(10),

@@ -1,10 +1,14 @@
-//! One call, carried out: its script decides, its dialog and its sound do what the script says, and what happens in
-//! them is told to the script.
+//! One call, carried out: its script decides, its legs do what the script says, and what happens on them is told to the
+//! script. The first leg is the person's; a script that bridges to an agent has a second, for as long as that takes.
 //!
 //! Keeps: an opt-out is told when the key is pressed, not when the call ends; a call that is to be withdrawn and is not
-//! answered sends no INVITE any more; and every call comes to a record, however it ends.
+//! answered sends no INVITE any more; no leg outlives the person's; and every call comes to a record, however it ends.
 
-use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
+mod agent;
+mod leg;
+mod record;
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use campaign::{
     Script,
@@ -15,10 +19,19 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use self::{
+    agent::{Agent, AgentState, next_of},
+    leg::{Begin, Happened, Leg},
+};
 use crate::{
-    audio, media,
-    sdp::{self, Codec, Local},
-    sip::{self, Agent, End, Exchange, Transfer},
+    audio,
+    sdp::Codec,
+    sip::{Callee, Cause, End, Side, Transfer},
+};
+
+pub use self::{
+    leg::{Legs, NotBegun},
+    record::{AgentLeg, Line, Record, What},
 };
 
 /// The most lines that are kept of a call: ample for an hour, nothing for a loop of keys.
@@ -37,14 +50,14 @@ pub struct Order {
     pub caller_id: String,
     /// How long the phone may ring.
     pub ring_time: Duration,
-    /// The longest talk.
+    /// How long an agent's phone may ring.
+    pub agent_rings: Duration,
+    /// The longest that the script may take, from the answer on.
     pub longest: Duration,
+    /// The longest talk with an agent over a leg of ours, which counts from the agent's answer.
+    pub longest_talk: Duration,
     /// The codecs to offer, the best first.
     pub codecs: Vec<Codec>,
-    /// Where we want the sound, as the far end sees it.
-    pub sound: SocketAddr,
-    /// The session's number in descriptions of the sound.
-    pub session: u64,
     /// What is said and asked.
     pub script: Arc<Script>,
     /// The key that opts the person out wherever it is pressed.
@@ -84,94 +97,35 @@ pub enum Wish {
     HangUp(&'static str),
 }
 
-/// A line of a call's record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// How long after the INVITE.
-    pub at: Duration,
-    /// What happened.
-    pub what: What,
-}
-
-/// What happened in a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
-    /// The phone rang.
-    Rang,
-    /// The call was answered.
-    Answered,
-    /// What the script notes.
-    Script(Note),
-    /// The person opted out.
-    OptedOut,
-    /// Something failed, in words.
-    Failed(String),
-    /// The call ended.
-    Ended,
-}
-
-/// What came of a call.
-#[derive(Debug)]
-pub struct Record {
-    /// How it ended.
-    pub end: End,
-    /// How long after the INVITE the phone rang, where it did.
-    pub rang: Option<Duration>,
-    /// How long after the INVITE it was answered, where it was.
-    pub answered: Option<Duration>,
-    /// How long it took, from the INVITE to the end.
-    pub whole: Duration,
-    /// The step that it was at last.
-    pub last_step: Option<StepId>,
-    /// What was entered, in order.
-    pub digits: Vec<String>,
-    /// Whether any key was pressed, which a person does.
-    pub pressed: bool,
-    /// Whether the person opted out.
-    pub opted_out: bool,
-    /// Why we hung up before the script's end, where that was wanted.
-    pub hung_up: Option<&'static str>,
-    /// Its messages.
-    pub exchange: Exchange,
-    /// What failed in it, in words.
-    pub failed: Option<String>,
-    /// Its time line.
-    pub lines: Vec<Line>,
-}
-
 /// Makes a call and carries it out to its end. `told` hears at once what cannot wait for the end.
 ///
 /// # Errors
 /// Where the call could not begin: nothing was sent.
 pub async fn carry_out(
-    agent: &Agent,
-    session: media::Session,
+    legs: &Legs<'_>,
     order: Order,
     sounds: &dyn Sounds,
     mut wishes: watch::Receiver<Wish>,
     told: impl Fn(Progress) + Send + Sync,
-) -> Result<Record, sip::Fault> {
-    let local = Local { session: order.session, version: 1, address: order.sound };
-    let dialog = agent.invite(sip::Invite {
-        to_user: order.to_user.clone(),
+) -> Result<Record, NotBegun> {
+    let person = legs.begin(Begin {
+        callee: Callee::User(order.to_user.clone()),
         caller_id: order.caller_id.clone(),
-        offer: sdp::offer(&local, &order.codecs),
         ring_time: order.ring_time,
-        headers: Vec::new(),
+        codecs: order.codecs.clone(),
         trace: true,
     })?;
     let mut call = Course {
-        dialog,
-        session,
+        person,
+        agent: None,
+        legs,
         run: Run::new(order.script.clone(), order.opt_out_key, order.farewell.clone()),
-        local,
-        codecs: order.codecs,
+        order,
         sounds,
         told: &told,
         began: Instant::now(),
         playing: None,
         wait: None,
-        keys_as_events: false,
         rang: None,
         answered: None,
         last_step: None,
@@ -179,29 +133,32 @@ pub async fn carry_out(
         pressed: false,
         opted_out: false,
         hung_up: None,
+        ending: false,
         gives_up_at: None,
         failed: None,
         lines: Vec::new(),
     };
     let end = loop {
         let wait = call.wait;
-        let lasts = call.answered.filter(|_| !call.run.is_over());
-        let ends_at = lasts.map(|after| call.began + after + order.longest);
+        let ends_at = call.ends_at();
         let gives_up_at = call.gives_up_at;
         tokio::select! {
-            event = call.dialog.next() => match event {
-                Some(sip::Event::Ended(end)) => break end,
-                Some(event) => call.signalled(event),
-                // The agent ends before its calls only where the process does.
-                None => break lost(call.began.elapsed()),
+            happened = call.person.next() => match happened {
+                Happened::Ended(end) => break end,
+                happened => call.person_did(happened),
             },
-            Some(event) = call.session.event() => call.heard(&event),
+            happened = next_of(&mut call.agent) => call.agent_did(happened),
             () = at(wait.map(|(at, _)| at)) => {
                 if let Some((_, number)) = call.wait.take() {
                     call.tell(&Event::TimeUp(number));
                 }
             }
-            () = at(ends_at) => call.tell(&Event::TooLong),
+            () = at(ends_at) => {
+                if call.agent.as_ref().is_some_and(Agent::talks) {
+                    call.hung_up.get_or_insert("the talk with the agent had lasted as long as it may");
+                }
+                call.tell(&Event::TooLong);
+            }
             // The BYE has left; a far end that does not answer it keeps nobody waiting.
             () = at(gives_up_at) => break hung_up(call.began.elapsed()),
             Ok(()) = wishes.changed() => {
@@ -214,7 +171,7 @@ pub async fn carry_out(
                     Wish::HangUp(why) => {
                         call.hung_up.get_or_insert(why);
                         if !call.withdraw().await {
-                            call.dialog.hang_up();
+                            call.hang_up();
                             call.gives_up_at.get_or_insert(Instant::now() + BYE_WITHIN);
                         }
                     }
@@ -222,26 +179,23 @@ pub async fn carry_out(
             }
         }
     };
-    Ok(call.record(end))
-}
-
-/// The end of a call whose end nobody told.
-fn lost(elapsed: Duration) -> End {
-    End {
-        cause: sip::Cause::Failed,
-        trunk: true,
-        sip_code: None,
-        q850: None,
-        words: "the call was lost".to_owned(),
-        retry_after: None,
-        after_18x: false,
-        elapsed,
-    }
+    let whole = call.began.elapsed();
+    call.end_agent().await;
+    Ok(call.record(end, whole))
 }
 
 /// The end of a call that we hung up and whose far end did not answer.
 fn hung_up(elapsed: Duration) -> End {
-    End { cause: sip::Cause::Completed { by: sip::Side::Us }, trunk: false, ..lost(elapsed) }
+    End {
+        cause: Cause::Completed { by: Side::Us },
+        trunk: false,
+        sip_code: None,
+        q850: None,
+        words: "hung up by us".to_owned(),
+        retry_after: None,
+        after_18x: false,
+        elapsed,
+    }
 }
 
 /// Waits until `at`; for ever where there is none.
@@ -254,11 +208,11 @@ async fn at(at: Option<Instant>) {
 
 /// A call under way.
 struct Course<'a> {
-    dialog: sip::Call,
-    session: media::Session,
+    person: Leg,
+    agent: Option<Agent>,
+    legs: &'a Legs<'a>,
+    order: Order,
     run: Run,
-    local: Local,
-    codecs: Vec<Codec>,
     sounds: &'a dyn Sounds,
     told: &'a (dyn Fn(Progress) + Send + Sync),
     began: Instant,
@@ -266,8 +220,6 @@ struct Course<'a> {
     playing: Option<(u64, u32)>,
     /// When a wait is over, and its number in the script.
     wait: Option<(Instant, u32)>,
-    /// Whether keys come with the sound: those by INFO are the same once more.
-    keys_as_events: bool,
     rang: Option<Duration>,
     answered: Option<Duration>,
     last_step: Option<StepId>,
@@ -275,6 +227,8 @@ struct Course<'a> {
     pressed: bool,
     opted_out: bool,
     hung_up: Option<&'static str>,
+    /// Whether we are hanging up.
+    ending: bool,
     /// When the answer to our BYE is waited for no longer.
     gives_up_at: Option<Instant>,
     failed: Option<String>,
@@ -288,9 +242,18 @@ impl Course<'_> {
         }
     }
 
+    /// When the call has lasted as long as it may; none before the answer and once it is ending.
+    fn ends_at(&self) -> Option<Instant> {
+        let answered = self.answered.filter(|_| !self.run.is_over())?;
+        Some(match self.agent.as_ref().map(|agent| agent.state) {
+            Some(AgentState::Talks(since)) => since + self.order.longest_talk,
+            Some(AgentState::Called { .. }) | None => self.began + answered + self.order.longest,
+        })
+    }
+
     /// Withdraws a call that is not answered. Returns whether it was.
     async fn withdraw(&self) -> bool {
-        let withdrawn = self.dialog.abort().await;
+        let withdrawn = self.person.dialog.abort().await;
         if withdrawn {
             (self.told)(Progress::Withdrawn);
         }
@@ -301,84 +264,60 @@ impl Course<'_> {
     fn fail(&mut self, words: String) {
         self.note(What::Failed(words.clone()));
         self.failed.get_or_insert(words);
-        self.dialog.hang_up();
+        self.hang_up();
     }
 
-    fn signalled(&mut self, event: sip::Event) {
-        match event {
-            sip::Event::Ringing if self.rang.is_none() => {
+    /// Hangs up both legs.
+    fn hang_up(&mut self) {
+        self.ending = true;
+        self.person.dialog.hang_up();
+        if let Some(agent) = &self.agent {
+            agent.leg.dialog.hang_up();
+        }
+    }
+
+    fn person_did(&mut self, happened: Happened) {
+        match happened {
+            Happened::Rang if self.rang.is_none() => {
                 self.rang = Some(self.began.elapsed());
                 self.note(What::Rang);
                 (self.told)(Progress::Ringing);
             }
-            sip::Event::Answered { sdp } => match sdp::read_answer(&sdp, &self.codecs) {
-                Ok(sound) => {
-                    self.answered = Some(self.began.elapsed());
-                    self.session.agree(sound);
-                    self.note(What::Answered);
-                    (self.told)(Progress::InProgress);
-                    self.tell(&Event::Answered);
-                }
-                Err(fault) => self.fail(fault.to_string()),
-            },
-            sip::Event::Reoffered { sdp, answer } => {
-                self.local.version += 1;
-                match sdp::answer(&sdp, &self.local, &self.codecs) {
-                    Ok((ours, sound)) => {
-                        answer.accept(ours);
-                        self.session.agree(sound);
-                    }
-                    Err(_) => answer.refuse(),
-                }
+            Happened::Answered => {
+                self.answered = Some(self.began.elapsed());
+                self.note(What::Answered);
+                (self.told)(Progress::InProgress);
+                self.tell(&Event::Answered);
             }
-            sip::Event::Described(sdp) => {
-                if let Ok(sound) = sdp::read_answer(&sdp, &self.codecs) {
-                    self.session.agree(sound);
-                }
-            }
-            sip::Event::Key(c) if !self.keys_as_events => self.key(c),
-            sip::Event::Transfer(Transfer::Done(code)) if (200..300).contains(&code) => {
+            Happened::Key(c) => self.key(c),
+            Happened::Played(mark) => self.played(mark),
+            Happened::Transfer(Transfer::Done(code)) if (200..300).contains(&code) => {
                 self.tell(&Event::TakenOver);
                 self.tell(&Event::Left);
             }
-            sip::Event::Transfer(Transfer::Refused(_) | Transfer::Done(_)) => self.tell(&Event::NotTakenOver),
-            // Early sound is the network's, and no answer.
-            sip::Event::Trying
-            | sip::Event::Ringing
-            | sip::Event::EarlyMedia(_)
-            | sip::Event::Key(_)
-            | sip::Event::Transfer(Transfer::Accepted | Transfer::Progress(_))
-            | sip::Event::Ended(_) => {}
+            Happened::Transfer(Transfer::Refused(_) | Transfer::Done(_)) => self.tell(&Event::NotTakenOver),
+            Happened::Broken(words) => self.fail(words),
+            Happened::Rang
+            | Happened::Transfer(Transfer::Accepted | Transfer::Progress(_))
+            | Happened::Ended(_) => {}
         }
     }
 
-    fn heard(&mut self, event: &media::Event) {
-        match event {
-            media::Event::Key(c) => {
-                self.keys_as_events = true;
-                self.key(*c);
-            }
-            media::Event::Played(mark) => {
-                if let Some((_, number)) = self.playing.take_if(|(of, _)| of == mark) {
-                    self.tell(&Event::Played(number));
-                }
-            }
-            // Before the answer the time to ring bounds the call.
-            media::Event::TimedOut { heard } if self.answered.is_some() => {
-                let words = if *heard {
-                    "the far end's sound stopped"
-                } else {
-                    "no sound ever came from the far end"
-                };
-                self.fail(words.to_owned());
-            }
-            media::Event::TimedOut { .. } => {}
+    fn played(&mut self, mark: u64) {
+        if let Some((_, number)) = self.playing.take_if(|(of, _)| *of == mark) {
+            self.tell(&Event::Played(number));
+        } else if let Some(Agent { state: AgentState::Called { ringback, .. }, .. }) = &mut self.agent
+            && *ringback == mark
+        {
+            *ringback = self.person.session.play(vec![audio::ringback()]);
         }
     }
 
     fn key(&mut self, c: char) {
         self.pressed = true;
-        if let Some(key) = Key::new(c) {
+        if let Some(agent) = self.agent.as_ref().filter(|agent| agent.talks()) {
+            agent.leg.session.keys(c.encode_utf8(&mut [0; 4]));
+        } else if let Some(key) = Key::new(c) {
             self.tell(&Event::Key(key));
         }
     }
@@ -397,12 +336,12 @@ impl Course<'_> {
     fn act(&mut self, command: Command) -> Option<Event> {
         match command {
             Command::Play { number, prompt } => match self.sounds.of(&prompt) {
-                Some(sound) => self.playing = Some((self.session.play(vec![sound]), number)),
+                Some(sound) => self.playing = Some((self.person.session.play(vec![sound]), number)),
                 None => self.fail("a prompt of the script has no sound".to_owned()),
             },
             Command::StopPlaying => {
                 self.playing = None;
-                self.session.stop();
+                self.person.session.stop();
             }
             Command::Wait { number, time } => {
                 self.wait = Some((Instant::now() + Duration::try_from(time).unwrap_or_default(), number));
@@ -412,14 +351,13 @@ impl Course<'_> {
                 self.note(What::OptedOut);
                 (self.told)(Progress::OptedOut);
             }
-            Command::Transfer(to) => {
-                // A second leg of ours is for later.
-                if to.mode == Mode::Bridge || self.dialog.refer(&to.to).is_err() {
-                    return Some(Event::NotTakenOver);
-                }
-            }
+            Command::Transfer(to) => match to.mode {
+                Mode::Refer if self.person.dialog.refer(&to.to).is_ok() => {}
+                Mode::Refer => return Some(Event::NotTakenOver),
+                Mode::Bridge => return self.call_agent(&to.to),
+            },
             Command::Stream(_) => return Some(Event::NotTakenOver),
-            Command::HangUp => self.dialog.hang_up(),
+            Command::HangUp => self.hang_up(),
             Command::Note(note) => {
                 match &note {
                     Note::Reached(step) => self.last_step = Some(step.clone()),
@@ -436,20 +374,20 @@ impl Course<'_> {
         None
     }
 
-    fn record(mut self, end: End) -> Record {
+    fn record(mut self, end: End, whole: Duration) -> Record {
         self.run.on(&Event::Ended);
         self.note(What::Ended);
         Record {
             end,
             rang: self.rang,
             answered: self.answered,
-            whole: self.began.elapsed(),
+            whole,
             last_step: self.last_step,
             digits: self.digits,
             pressed: self.pressed,
             opted_out: self.opted_out,
             hung_up: self.hung_up,
-            exchange: self.dialog.exchange(),
+            exchange: self.person.dialog.exchange(),
             failed: self.failed,
             lines: self.lines,
         }

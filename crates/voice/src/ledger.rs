@@ -12,7 +12,7 @@ use engine::{CallEnd, CallEvent, CallOutcome, CallReport, CallRow, ExchangedMess
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    call::{Line, Record, What},
+    call::{AgentLeg, Line, Record, What},
     sip::{Cause, End, Exchange, Side},
 };
 
@@ -97,9 +97,14 @@ fn words(record: &Record) -> String {
         Cause::Cancelled { answered: false } => "cancelled".to_owned(),
         Cause::Rejected { screened: true } => format!("screened or blocked: {words}"),
         Cause::Completed { by: Side::FarEnd } => "the person hung up".to_owned(),
+        Cause::Completed { by: Side::Us } if agent_left(record) => "the agent hung up".to_owned(),
         Cause::Completed { by: Side::Us } => "the script ended".to_owned(),
         _ => words.clone(),
     }
+}
+
+fn agent_left(record: &Record) -> bool {
+    record.lines.iter().any(|line| line.what == What::Agent(AgentLeg::Left))
 }
 
 fn is_at(line: &Line, step: &StepId) -> bool {
@@ -122,6 +127,12 @@ fn event(line: &Line, began: Timestamp) -> CallEvent {
         What::Script(Note::Took { step, branch }) => format!("from {step} by {branch}"),
         What::Script(Note::Entered(digits)) => format!("entered {digits}"),
         What::OptedOut => "opted out".to_owned(),
+        What::Agent(AgentLeg::Called) => "agent called".to_owned(),
+        What::Agent(AgentLeg::Rang) => "agent's phone ringing".to_owned(),
+        What::Agent(AgentLeg::Answered) => "agent answered".to_owned(),
+        What::Agent(AgentLeg::NotTaken(why)) => format!("no agent: {why}"),
+        What::Agent(AgentLeg::Left) => "agent hung up".to_owned(),
+        What::Agent(AgentLeg::Ended) => "agent's leg ended".to_owned(),
         What::Failed(words) => words.clone(),
         What::Ended => "ended".to_owned(),
     };

@@ -5,7 +5,6 @@
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -15,7 +14,7 @@ use std::{
 
 use campaign::{
     CampaignId, Channel, ClaimId, Script,
-    script::{LONGEST_CALL, Prompt},
+    script::{AGENT_RINGS, LONGEST_CALL, LONGEST_TALK, Prompt},
 };
 use engine::{
     Attempt, Batch, CallEnd, CallReport, CallRow, Calls, Live, OptOuts, OutgoingCall, Refusal, Renderer,
@@ -25,9 +24,9 @@ use jiff::Timestamp;
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
-    call::{Order, Progress, Wish, carry_out},
+    call::{Legs, Order, Progress, Wish, carry_out},
     ledger,
-    media::{Media, Options, Ports},
+    media::{Media, Ports},
     prompts::{Prompts, Ready},
     sdp::Codec,
     sip::{Agent, Credentials, Register, State, Transport, Trunk},
@@ -290,20 +289,21 @@ impl Shared {
         };
         let not_begun = |words: String| ledger::nothing_sent(CallEnd::NotBegun(words));
         let Some(agent) = self.agent.get() else { return not_begun("the route is starting".into()) };
-        let address = agent.local_address().ip();
-        let session = match self.equipment.media.open(&self.ports, Options { address, ..Options::default() })
-        {
-            Ok(session) => session,
-            Err(e) => return not_begun(e.to_string()),
+        let legs = Legs {
+            agent,
+            media: &self.equipment.media,
+            ports: &self.ports,
+            public_address: self.config.public_address,
+            dialed: &|number| self.config.dialed(number),
         };
         let order = Order {
             to_user: self.config.dialed(call.number),
             caller_id: format!("+{}", call.caller_id.address().trim_start_matches('+')),
             ring_time: calls.ring_time.unsigned_abs(),
+            agent_rings: AGENT_RINGS.unsigned_abs(),
             longest: LONGEST_CALL.unsigned_abs(),
+            longest_talk: LONGEST_TALK.unsigned_abs(),
             codecs: self.codecs.clone(),
-            sound: SocketAddr::new(self.config.public_address.unwrap_or(address), session.port()),
-            session: number,
             script: call.script.clone(),
             opt_out_key: calls.opt_out_key,
             farewell: farewell(),
@@ -339,7 +339,7 @@ impl Shared {
             }
         };
         let caller_id = order.caller_id.clone();
-        match carry_out(agent, session, order, &sounds, wishes, told).await {
+        match carry_out(&legs, order, &sounds, wishes, told).await {
             Ok(record) => ledger::report(&record, began, caller_id, calls.goal.as_ref()),
             Err(fault) => not_begun(fault.to_string()),
         }

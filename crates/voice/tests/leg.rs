@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 use rtcp_types::{Compound, Packet, RtcpPacketWriterExt, SenderReport};
 use rtp_types::{RtpPacket, RtpPacketBuilder};
 use voice::audio::{Pcm, Prompt};
-use voice::media::{Command, Event, KEYS, Leg, Setup, Timeouts, Tones, tone};
+use voice::media::{Bridge, Command, Event, KEYS, Leg, Setup, Timeouts, Tones, tone};
 use voice::sdp::{Codec, Direction, Sound};
 
 const FRAME: Duration = Duration::from_millis(20);
@@ -446,4 +446,86 @@ fn tones_are_keys_with_noise_and_twist_and_short_ones_and_noise_are_not() {
         Tones::default().hear(sound, |key| keys.push(key));
     }
     assert_eq!(keys, "");
+}
+
+#[test]
+fn sound_crosses_a_bridge_in_bounded_time_as_a_stream_of_its_own_and_jitter_leaves_no_gap() {
+    const PACKETS: u32 = 500;
+    let began = Instant::now();
+    let (mut one, mut other) = (agreed(began), agreed(began));
+    let (here, there) = Bridge::pair();
+    one.command(began, Command::Join(here));
+    other.command(began, Command::Join(there));
+    // Each packet is named by its sound, and comes up to 40 ms after its time.
+    let mut random = StdRng::seed_from_u64(7);
+    let mut coming: Vec<(u64, u32)> =
+        (0..PACKETS).map(|n| (u64::from(n) * 20 + random.random_range(0..=40), n)).collect();
+    coming.sort_unstable();
+    let mut coming = coming.into_iter().peekable();
+    let mut buffer = Vec::new();
+    let mut sent: Vec<(u16, u32)> = Vec::new();
+    let mut heard: Vec<(u64, u8)> = Vec::new();
+    for ms in 0..u64::from(PACKETS) * 20 {
+        let now = began + Duration::from_millis(ms);
+        while let Some((_, n)) = coming.next_if(|(at, _)| *at <= ms) {
+            let sound = [1 + (n % 100) as u8; 160];
+            one.hear(now, address(4_000), &packet(0, n as u16, n * 160, &sound));
+        }
+        if ms % 20 == 3 {
+            one.frame(now, &mut buffer).unwrap();
+        }
+        if ms % 20 == 11 {
+            other.frame(now, &mut buffer).unwrap();
+            let packet = RtpPacket::parse(&buffer).unwrap();
+            sent.push((packet.sequence_number(), packet.timestamp()));
+            heard.push((ms, packet.payload()[0]));
+        }
+    }
+    assert!(
+        sent.windows(2)
+            .all(|two| two[1].0 == two[0].0.wrapping_add(1) && two[1].1 == two[0].1.wrapping_add(160))
+    );
+    // Once the buffer has found how late packets come, each is heard, in order.
+    let settled = &heard[heard.len() - 400..];
+    assert!(settled.windows(2).all(|two| two[1].1 % 100 == (two[0].1 + 1) % 100), "{settled:?}");
+    let first = (settled[0].0 / 20) as u32;
+    let named = (0..=first).rev().find(|n| 1 + (n % 100) as u8 == settled[0].1).unwrap();
+    let delay = settled[0].0 - u64::from(named) * 20;
+    assert!(delay <= 80, "{delay} ms");
+}
+
+#[test]
+fn what_was_said_while_the_other_leg_was_held_is_not_heard_late() {
+    let began = Instant::now();
+    let (mut one, mut other) = (agreed(began), agreed(began));
+    let (here, there) = Bridge::pair();
+    one.command(began, Command::Join(here));
+    other.command(began, Command::Join(there));
+    let mut buffer = Vec::new();
+    other
+        .command(began, Command::Agree(Sound { held: true, direction: Direction::SendOnly, ..sound(4_000) }));
+    for n in 0..200u32 {
+        let now = began + FRAME * n;
+        one.hear(now, address(4_000), &packet(0, n as u16, n * 160, &[1 + (n % 100) as u8; 160]));
+        assert_eq!(other.frame(now, &mut buffer), None);
+    }
+    other.command(began + FRAME * 200, Command::Agree(sound(4_000)));
+    other.frame(began + FRAME * 200, &mut buffer).unwrap();
+    // The oldest of the 80 ms that wait.
+    assert_eq!(RtpPacket::parse(&buffer).unwrap().payload()[0], 1 + 96);
+}
+
+#[test]
+fn tones_on_a_bridge_stay_in_its_sound_and_events_are_told() {
+    let began = Instant::now();
+    let mut leg = agreed(began);
+    leg.command(began, Command::Join(Bridge::pair().0));
+    let pressed = Pcm::new(8_000, tone('5', 8_000, 0, 1_600));
+    let frames = Prompt::new(pressed);
+    for (n, frame) in frames.frames(Codec::Pcmu).chunks(160).enumerate() {
+        leg.hear(began + FRAME * n as u32, address(4_000), &packet(0, n as u16, n as u32 * 160, frame));
+    }
+    assert_eq!(events(&mut leg), []);
+    leg.hear(began + FRAME * 10, address(4_000), &packet(101, 10, 1_600, &[5, 10, 0, 160]));
+    assert_eq!(events(&mut leg), [Event::Key('5')]);
 }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Branch, Command, Event, Kind, Move, Phase, Span, StepId};
 
-/// How long the other end may ring.
-const RINGS: SignedDuration = SignedDuration::from_secs(30);
+/// How long whoever a call is handed to may ring.
+pub const AGENT_RINGS: SignedDuration = SignedDuration::from_secs(30);
 
 /// Hands the call to somebody else. When that talk is over, so is the call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ pub enum Mode {
     /// The trunk connects both (REFER, RFC 3515) and this end leaves.
     #[default]
     Refer,
-    /// This end calls the other and passes the sound on.
+    /// This end calls the other and passes the sound on, until one of them hangs up or it is [`super::LONGEST_TALK`].
     Bridge,
 }
 
@@ -60,7 +60,7 @@ impl Kind for Transfer {
     }
 
     fn stays(&self, _branch: &str, _prompts: SignedDuration) -> Span {
-        Span::up_to(RINGS)
+        Span::up_to(AGENT_RINGS)
     }
 
     fn ends(&self) -> Option<Span> {

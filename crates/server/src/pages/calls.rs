@@ -22,7 +22,7 @@ use super::{
     details::{acted, id, zone},
     editor::{editable, refused, save},
     page,
-    script::{self, KINDS, StepForm, Typed},
+    script::{self, KINDS, MODES, StepForm, Typed},
     send::SendForm,
     t,
     words::Given,

@@ -10,6 +10,8 @@ use serde_json::{Map, Value, json};
 
 /// The kinds of steps that can be added.
 pub(super) const KINDS: [&str; 6] = ["say", "play", "gather", "transfer", "opt_out", "hang_up"];
+/// The ways to hand a call over, as the API names them.
+pub(super) const MODES: [&str; 2] = ["refer", "bridge"];
 /// The most steps of a form: as many as a script has.
 const MOST: usize = 100;
 
@@ -203,7 +205,7 @@ mod tests {
         let script = json!({"first": "hello", "steps": {
             "ask": {"gather": {"digits": 2, "timeout": "PT7S", "tries": 3, "prompt": {"say": "Press 12.", "voice": "en"}},
                 "on": {"12": "thanks", "3": "agent"}, "none": "bye", "other": "ask"},
-            "agent": {"transfer": {"to": "sip:agents@pbx.example", "mode": "refer"}, "failed": "bye"},
+            "agent": {"transfer": {"to": "sip:agents@pbx.example", "mode": "bridge"}, "failed": "bye"},
             "bye": {"hang_up": true},
             "hello": {"say": "Hello {{ first_name }}.", "next": "ask"},
             "out": {"opt_out": true, "next": "bye"},

@@ -31,6 +31,9 @@ pub struct PhoneProfile {
     pub presses: f64,
     /// The share of those who pick up that hang up by themselves, within ten seconds.
     pub hangs_up: f64,
+    /// How long an agent talks before hanging up. Whoever is called by a name and not by a number is an agent: none of
+    /// the shares is theirs, each picks up.
+    pub agent_talks: Duration,
     /// The share of those who pick up that say a word, as people do.
     pub speaks: f64,
     /// The share of those who pick up that are machines: a greeting, a beep, and silence until they hang up.
@@ -62,6 +65,7 @@ impl Default for PhoneProfile {
             keys: String::new(),
             presses: 0.0,
             hangs_up: 0.0,
+            agent_talks: Duration::from_secs(20),
             speaks: 0.0,
             machines: 0.0,
             one_way: 0.0,
@@ -102,6 +106,11 @@ impl PhoneProfile {
         let digits =
             number.bytes().fold(self.seed, |seed, c| seed.wrapping_mul(1_099_511_628_211) ^ u64::from(c));
         let mut rng = StdRng::seed_from_u64(digits);
+        if number.contains(char::is_alphabetic) {
+            let after = self.answer_within.mul_f64(rng.random());
+            let hangs_up_after = Some(self.agent_talks);
+            return Behaviour::Answers(Answers { after, hangs_up_after, ..Answers::default() });
+        }
         let mut chance: f64 = rng.random();
         let mut falls = |share: f64| {
             let falls = chance < share;
@@ -159,6 +168,10 @@ mod tests {
         };
         let all: Vec<Behaviour> =
             (0..10_000).map(|n| profile.behaviour(&format!("+1202555{n:04}"))).collect();
+        let agent = profile.behaviour("agents");
+        assert!(
+            matches!(&agent, Behaviour::Answers(answers) if answers.hangs_up_after == Some(profile.agent_talks))
+        );
         assert!((0..100).all(|n| all[n] == profile.behaviour(&format!("+1202555{n:04}"))));
         for (behaviour, share) in [
             (Behaviour::Refuses(StatusCode::BusyHere), 0.1),

@@ -1,7 +1,8 @@
 //! What calls cost: forecast from the script, billed as they end, and held to the campaign's budget.
 //!
 //! A call begins as long as what was billed, with a longest call for each that is up, leaves some of the budget: it is
-//! passed by less than one call. Once it is spent, a person may release the rest.
+//! passed by less than one call. Once it is spent, a person may release the rest. A talk with an agent may outlast a longest
+//! call by hours: how long is for them to say, so it is counted as one while it goes on and billed whole when it ends.
 
 use std::collections::HashMap;
 

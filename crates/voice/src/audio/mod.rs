@@ -9,9 +9,12 @@ mod phone;
 mod prompt;
 mod read;
 mod resample;
+mod ringback;
 
 pub use codec::{FRAME, FRAME_BYTES, FRAME_TICKS};
 pub use pcm::Pcm;
+pub(crate) use pcm::sample;
 pub use phone::as_heard;
 pub use prompt::Prompt;
 pub use read::{AudioError, LONGEST, MOST_BYTES, read};
+pub use ringback::ringback;

@@ -14,6 +14,7 @@ use rand::{Rng, SeedableRng};
 use rtp_types::RtpPacket;
 
 use crate::audio::{FRAME_BYTES, FRAME_TICKS, Prompt};
+use crate::media::bridge::{Bridge, Crossing};
 use crate::media::keys::{KeyFrame, KeyReader, KeyWriter};
 use crate::media::packet::Stream;
 use crate::media::playing::Playing;
@@ -45,6 +46,8 @@ pub enum Command {
     Stop,
     /// Press keys.
     Keys(String),
+    /// Pass on what is heard, and send what the other leg hears, instead of what is being played.
+    Join(Bridge),
 }
 
 /// What a call's media tells.
@@ -98,6 +101,7 @@ pub struct Leg {
     talking: bool,
     playing: Option<Playing>,
     keys: KeyWriter,
+    crossing: Option<Crossing>,
     silence: Option<(Codec, Vec<u8>)>,
     name: String,
     report_due: Option<Instant>,
@@ -136,6 +140,7 @@ impl Leg {
             talking: false,
             playing: None,
             keys: KeyWriter::default(),
+            crossing: None,
             silence: None,
             name,
             report_due: None,
@@ -165,6 +170,10 @@ impl Leg {
             Command::Play(prompts, mark) => self.playing = Some(Playing::new(prompts, mark)),
             Command::Stop => self.playing = None,
             Command::Keys(keys) => self.keys.add(&keys),
+            Command::Join(bridge) => {
+                self.playing = None;
+                self.crossing = Some(Crossing::new(bridge));
+            }
         }
     }
 
@@ -206,6 +215,8 @@ impl Leg {
         };
         let first = !std::mem::replace(&mut self.talking, true);
         let stream = &mut self.stream;
+        // Taken while a key is sent too, so that what is said meanwhile does not come late.
+        let crossed = self.crossing.as_mut().map(|crossing| crossing.frame(codec));
         match (self.keys.next(events.is_some()), events) {
             (Some(KeyFrame::Event { payload, first, age }), Some(events)) => {
                 stream.write(events, first, age, &payload, buffer);
@@ -216,24 +227,19 @@ impl Leg {
                 stream.write(kind, first, 0, &codec.encoder().encode(&sound), buffer);
             }
             (pause, _) => {
+                let silence = self.silence.as_ref().filter(|(of, _)| *of == codec);
+                let silence = silence.map_or(&[0xff; FRAME_BYTES][..], |(_, frame)| frame);
                 let playing = self.playing.as_mut().filter(|_| pause.is_none());
                 let mark = playing.as_ref().map(|playing| playing.mark);
-                let played = playing.and_then(|playing| {
-                    playing.next(codec, |frame| stream.write(kind, first, 0, frame, buffer))
-                });
-                if played.is_none() {
+                let mut send = |frame: &[u8]| stream.write(kind, first, 0, frame, buffer);
+                if let Some(frame) = crossed {
+                    send(frame);
+                } else if playing.and_then(|playing| playing.next(codec, &mut send)).is_none() {
                     if let Some(mark) = mark {
                         self.playing = None;
                         tell(&mut self.events, Event::Played(mark));
                     }
-                    let silence = self.silence.as_ref().filter(|(of, _)| *of == codec);
-                    stream.write(
-                        kind,
-                        first,
-                        0,
-                        silence.map_or(&[0xff; FRAME_BYTES][..], |(_, frame)| frame),
-                        buffer,
-                    );
+                    send(silence);
                 }
             }
         }
@@ -357,8 +363,10 @@ impl Leg {
             }
             return;
         }
-        let listens = !(self.events_seen && agreed.keys.is_some());
-        if piece.kind != agreed.payload || (!listens && self.record.is_none()) {
+        // Tones on a bridge stay in its sound.
+        let listens = self.crossing.is_none() && !(self.events_seen && agreed.keys.is_some());
+        let wanted = listens || self.crossing.is_some() || self.record.is_some();
+        if piece.kind != agreed.payload || !wanted {
             return;
         }
         let Some((codec, decoder)) = &mut self.decoder else { return };
@@ -379,6 +387,9 @@ impl Leg {
                 let halves = self.samples.chunks_exact(2).map(|two| two[0].midpoint(two[1]));
                 self.tones.hear(halves, &mut pressed);
             }
+        }
+        if let Some(crossing) = &self.crossing {
+            crossing.heard(*codec, piece.ticks, &self.samples);
         }
         if let Some((kept, most)) = &self.record {
             let per_tick = (codec.rate() / 8_000) as usize;

@@ -4,6 +4,7 @@
 //! `Media` owns the threads that serve many legs. Nothing that comes in at a port can do more than be passed over.
 //! What the two ends agreed on comes in as plain values (`sdp::Sound`); offers and answers are no subject here.
 
+mod bridge;
 mod keys;
 mod lateness;
 mod leg;
@@ -17,6 +18,7 @@ mod thread;
 mod tones;
 mod window;
 
+pub use bridge::Bridge;
 pub use keys::KEYS;
 pub use lateness::Lateness;
 pub use leg::{Command, Event, Leg, Setup, Timeouts};

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::audio::{Pcm, Prompt};
+use crate::media::bridge::Bridge;
 use crate::media::lateness::Lateness;
 use crate::media::leg::{Command, Event, Leg, Setup, Timeouts};
 use crate::media::ports::{Ports, PortsError};
@@ -196,6 +197,14 @@ impl Session {
     /// Presses keys: as telephone events where they were agreed, else as tones. What is playing waits meanwhile.
     pub fn keys(&self, keys: &str) {
         self.shared.put(Command::Keys(keys.to_owned()));
+    }
+
+    /// Passes the sound of each to the other from now on, until one is dropped: the other then sends silence. What is
+    /// being played ends. Keys that come as telephone events are told as ever; those that are tones stay in the sound.
+    pub fn join(&self, other: &Self) {
+        let (ours, theirs) = Bridge::pair();
+        self.shared.put(Command::Join(ours));
+        other.shared.put(Command::Join(theirs));
     }
 
     /// The next event; nothing once the media threads have ended. Can be cancelled without loss.

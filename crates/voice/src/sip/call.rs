@@ -12,11 +12,53 @@ pub(super) const MOST_EVENTS: usize = 64;
 /// The most orders that wait.
 pub(super) const MOST_ORDERS: usize = 8;
 
+/// Who is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Callee {
+    /// A user at the trunk: a number in its form, or a name.
+    User(String),
+    /// A `sip:` address, or `sips:` over a trunk by TLS, at any host. It is the Request-URI; where its host is, the
+    /// trunk knows: INVITEs go to the trunk and nowhere else.
+    Address(String),
+}
+
+/// The longest address that is called, in characters.
+const LONGEST_ADDRESS: usize = 255;
+
+impl Callee {
+    fn check(&self) -> Result<(), Fault> {
+        let (value, fits, words): (_, fn(&str) -> bool, _) = match self {
+            Self::User(user) => (user, is_user, USER_WORDS),
+            Self::Address(address) => {
+                let words = "it must be a sip: or sips: address of at most 255 characters";
+                (address, is_address, words)
+            }
+        };
+        if fits(value) {
+            return Ok(());
+        }
+        Err(Fault::Field { field: "callee", value: value.clone(), words: words.to_owned() })
+    }
+}
+
+const USER_WORDS: &str = "it must be 1 to 64 digits, letters, or any of + * # - _ .";
+
+fn is_user(user: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "+*#-_.".contains(c);
+    !user.is_empty() && user.len() <= 64 && user.chars().all(fits)
+}
+
+fn is_address(address: &str) -> bool {
+    let rest = address.strip_prefix("sip:").or_else(|| address.strip_prefix("sips:"));
+    let fits = |c: char| c.is_ascii_graphic() && !"<>\"?,%".contains(c);
+    rest.is_some_and(|rest| !rest.is_empty() && rest.len() <= LONGEST_ADDRESS && rest.chars().all(fits))
+}
+
 /// A call to begin.
 #[derive(Debug, Clone)]
 pub struct Invite {
-    /// The called number in the trunk's form, as the user part of the Request-URI.
-    pub to_user: String,
+    /// Who is called.
+    pub callee: Callee,
     /// The caller ID in E.164: From and P-Asserted-Identity.
     pub caller_id: String,
     /// Our description of the sound (SDP).
@@ -32,13 +74,10 @@ pub struct Invite {
 impl Invite {
     /// Checks that nothing in it could be read as something else on the wire.
     pub(super) fn check(&self) -> Result<(), Fault> {
-        let users = [("to_user", &self.to_user), ("caller_id", &self.caller_id)];
-        for (field, value) in users {
-            let fits = |c: char| c.is_ascii_alphanumeric() || "+*#-_.".contains(c);
-            if value.is_empty() || value.len() > 64 || !value.chars().all(fits) {
-                let words = "it must be 1 to 64 digits, letters, or any of + * # - _ .".to_owned();
-                return Err(Fault::Field { field, value: value.clone(), words });
-            }
+        self.callee.check()?;
+        if !is_user(&self.caller_id) {
+            let (field, words) = ("caller_id", USER_WORDS.to_owned());
+            return Err(Fault::Field { field, value: self.caller_id.clone(), words });
         }
         for (name, value) in &self.headers {
             let token = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -175,9 +214,9 @@ impl Call {
 mod tests {
     use super::*;
 
-    fn invite(to_user: &str, caller_id: &str, headers: &[(&str, &str)]) -> Invite {
+    fn invite(callee: Callee, caller_id: &str, headers: &[(&str, &str)]) -> Invite {
         Invite {
-            to_user: to_user.to_owned(),
+            callee,
             caller_id: caller_id.to_owned(),
             offer: Vec::new(),
             ring_time: Duration::from_secs(30),
@@ -188,18 +227,27 @@ mod tests {
 
     #[test]
     fn nothing_that_breaks_out_of_its_field_is_sent() {
-        let good = invite("+12025550123", "+12025550100", &[("X-Tag", "a b")]);
+        let user = |user: &str| Callee::User(user.to_owned());
+        let at = |address: &str| Callee::Address(address.to_owned());
+        let good = invite(user("+12025550123"), "+12025550100", &[("X-Tag", "a b")]);
         assert_eq!(good.check(), Ok(()));
+        assert_eq!(invite(at("sip:agents@pbx.example;user=phone"), "1", &[]).check(), Ok(()));
         for (field, bad) in [
-            ("to_user", invite("", "+1", &[])),
-            ("to_user", invite("1@evil", "+1", &[])),
-            ("to_user", invite("1\r\nX: y", "+1", &[])),
-            ("to_user", invite("1;x=y", "+1", &[])),
-            ("to_user", invite(&"1".repeat(65), "+1", &[])),
-            ("caller_id", invite("1", "+1>", &[])),
-            ("headers", invite("1", "1", &[("", "x")])),
-            ("headers", invite("1", "1", &[("X Y", "x")])),
-            ("headers", invite("1", "1", &[("X", "a\r\nY: b")])),
+            ("callee", invite(user(""), "+1", &[])),
+            ("callee", invite(user("1@evil"), "+1", &[])),
+            ("callee", invite(user("1\r\nX: y"), "+1", &[])),
+            ("callee", invite(user("1;x=y"), "+1", &[])),
+            ("callee", invite(user(&"1".repeat(65)), "+1", &[])),
+            ("callee", invite(at("sip:"), "+1", &[])),
+            ("callee", invite(at("agents@pbx.example"), "+1", &[])),
+            ("callee", invite(at("tel:+12025550199"), "+1", &[])),
+            ("callee", invite(at("sip:a@b>\r\nX: y"), "+1", &[])),
+            ("callee", invite(at("sip:a@b?Replaces=c"), "+1", &[])),
+            ("callee", invite(at(&format!("sip:a@{}", "b".repeat(300))), "+1", &[])),
+            ("caller_id", invite(user("1"), "+1>", &[])),
+            ("headers", invite(user("1"), "1", &[("", "x")])),
+            ("headers", invite(user("1"), "1", &[("X Y", "x")])),
+            ("headers", invite(user("1"), "1", &[("X", "a\r\nY: b")])),
         ] {
             let Err(Fault::Field { field: named, .. }) = bad.check() else { panic!("{bad:?} passed") };
             assert_eq!(named, field);

@@ -8,7 +8,7 @@ mod stack;
 mod trace;
 mod trunk;
 
-pub use call::{Answer, Call, Event, Invite, Transfer};
+pub use call::{Answer, Call, Callee, Event, Invite, Transfer};
 pub use cause::{Cause, End, Outcome, Side, Verdict, judge, q850};
 pub use session::{Agreed, Refresher, agreed};
 pub use stack::Agent;

@@ -8,18 +8,18 @@ use std::{
 };
 
 use voice::sip::{
-    Agent, Call, Cause, Credentials, Event, Invite, Register, Side, State, Transfer, Transport,
+    Agent, Call, Callee, Cause, Credentials, Event, Invite, Register, Side, State, Transfer, Transport,
 };
 
 use super::{LONG, assert_nothing_left, end, far_end::FarEnd, invite, next, trunk};
 
 /// A program of the test's own, with the folder that it works in.
-struct Program {
+pub(super) struct Program {
     process: Child,
 }
 
 impl Program {
-    fn start(command: &mut Command, folder: &Path) -> Self {
+    pub(super) fn start(command: &mut Command, folder: &Path) -> Self {
         use std::os::unix::process::CommandExt;
         let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         // Kamailio forks: the group ends with the test.
@@ -34,7 +34,7 @@ impl Drop for Program {
     }
 }
 
-fn is_installed(program: &str) -> bool {
+pub(super) fn is_installed(program: &str) -> bool {
     Command::new(program)
         .arg("-h")
         .stdin(Stdio::null())
@@ -44,17 +44,17 @@ fn is_installed(program: &str) -> bool {
         .is_ok()
 }
 
-fn free() -> SocketAddr {
+pub(super) fn free() -> SocketAddr {
     UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-fn write(folder: &Path, name: &str, text: &str) {
+pub(super) fn write(folder: &Path, name: &str, text: &str) {
     std::fs::write(folder.join(name), text).unwrap();
 }
 
 /// Calls bob until he is registered, and returns the answered call.
 async fn call_bob(agent: &Agent) -> Call {
-    let bob = || Invite { to_user: "bob".to_owned(), ..invite() };
+    let bob = || Invite { callee: Callee::User("bob".to_owned()), ..invite() };
     tokio::time::timeout(LONG, async {
         loop {
             let mut call = agent.invite(bob()).unwrap();

@@ -9,6 +9,7 @@
 )]
 
 mod bad_input;
+mod bridge;
 mod calls;
 mod far_end;
 mod in_call;
@@ -21,7 +22,7 @@ mod trunk;
 
 use std::{net::SocketAddr, time::Duration};
 
-use voice::sip::{Agent, Call, End, Event, Invite, Transport, Trunk};
+use voice::sip::{Agent, Call, Callee, End, Event, Invite, Transport, Trunk};
 
 /// Nothing in these tests takes as long.
 const LONG: Duration = Duration::from_secs(20);
@@ -49,7 +50,7 @@ async fn agent(far_end: SocketAddr) -> Agent {
 
 fn invite() -> Invite {
     Invite {
-        to_user: "+12025550123".to_owned(),
+        callee: Callee::User("+12025550123".to_owned()),
         caller_id: "+12025550100".to_owned(),
         offer: OFFER.as_bytes().to_vec(),
         ring_time: Duration::from_secs(30),

@@ -1,7 +1,6 @@
 //! Whole calls by a script, with sound and keys, against `sipp`.
 
 use std::{
-    net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -10,8 +9,8 @@ use campaign::script::{Key, Prompt, StepId};
 use tokio::sync::watch;
 use voice::{
     audio::{self, Pcm},
-    call::{Order, Progress, Record, Sounds, What, Wish, carry_out},
-    media::{Media, Options, Ports},
+    call::{Legs, Order, Progress, Record, Sounds, What, Wish, carry_out},
+    media::{Media, Ports},
     sdp::Codec,
     sip::{Agent, Cause, Side, Transport},
 };
@@ -47,10 +46,10 @@ fn order() -> Order {
         to_user: "+12025550123".to_owned(),
         caller_id: "+12025550100".to_owned(),
         ring_time: Duration::from_secs(30),
+        agent_rings: Duration::from_secs(30),
         longest: Duration::from_secs(60),
+        longest_talk: Duration::from_secs(60),
         codecs: vec![Codec::Pcmu],
-        sound: SocketAddr::from(([127, 0, 0, 1], 0)),
-        session: 7,
         script: Arc::new(serde_json::from_value(script).unwrap()),
         opt_out_key: Key::new('9'),
         farewell: Prompt::Say { text: "You will not be called again.".into(), voice: None },
@@ -67,10 +66,13 @@ async fn call(scenario: &str, sounds: &dyn Sounds, wish: Wish) -> Option<(Record
     let agent = Agent::start(trunk(sipp.address())).await.unwrap();
     let media = Media::start(1).unwrap();
     let ports = "30000-40000".parse::<Ports>().unwrap();
-    let options = Options { address: [127, 0, 0, 1].into(), ..Options::default() };
-    let session = media.open(&ports, options).unwrap();
-    let mut order = order();
-    order.sound.set_port(session.port());
+    let legs = Legs {
+        agent: &agent,
+        media: &media,
+        ports: &ports,
+        public_address: None,
+        dialed: &|number| number.to_string(),
+    };
     let told = Mutex::new(Vec::new());
     let (wishes, heard) = watch::channel(Wish::GoOn);
     let tell = |progress| {
@@ -79,7 +81,7 @@ async fn call(scenario: &str, sounds: &dyn Sounds, wish: Wish) -> Option<(Record
             wishes.send_replace(wish);
         }
     };
-    let record = carry_out(&agent, session, order, sounds, heard, tell).await.unwrap();
+    let record = carry_out(&legs, order(), sounds, heard, tell).await.unwrap();
     assert_nothing_left(&agent).await;
     sipp.assert_content();
     Some((record, told.into_inner().unwrap()))

@@ -57,6 +57,8 @@ impl Line {
 pub(super) struct Dial {
     pub shared: Arc<Shared>,
     pub invite: Invite,
+    /// The Request-URI.
+    pub uri: Uri,
     pub id: String,
     pub facts: Arc<Facts>,
 }
@@ -92,7 +94,6 @@ impl Dial {
     /// Makes the call, lives through it, and returns its end.
     pub(super) async fn run(&self, line: &mut Line) -> End {
         let started = Instant::now();
-        let uri = self.shared.uri(Some(&self.invite.to_user));
         let targets = self.shared.targets.all();
         let mut interval = session::PROPOSED;
         let mut intervals = 0;
@@ -102,7 +103,7 @@ impl Dial {
                 return self.unanswered(&Outcome::NotCarried, started, "the trunk has no address".to_owned());
             };
             let has_next = next + 1 < targets.len();
-            match self.attempt(&uri, target, has_next, interval, line).await {
+            match self.attempt(target, has_next, interval, line).await {
                 Attempt::Answered(confirmed) => {
                     let response = &confirmed.response;
                     line.tell(Event::Answered { sdp: response.body.clone() });
@@ -150,14 +151,7 @@ impl Dial {
     }
 
     /// Sends one INVITE and sees it to an answer, a refusal or its withdrawal.
-    async fn attempt(
-        &self,
-        uri: &Uri,
-        target: SocketAddr,
-        has_next: bool,
-        interval: u32,
-        line: &mut Line,
-    ) -> Attempt {
+    async fn attempt(&self, target: SocketAddr, has_next: bool, interval: u32, line: &mut Line) -> Attempt {
         let address = sip_addr(target, self.shared.trunk.transport);
         tokio::select! {
             biased;
@@ -174,7 +168,7 @@ impl Dial {
         }
         self.facts.begin_attempt();
         let (sender, mut states) = self.shared.layer.new_dialog_state_channel();
-        let option = self.option(uri, address, interval);
+        let option = self.option(address, interval);
         let (dialog, mut inviting) = match self.shared.layer.do_invite_async(option, sender) {
             Ok(begun) => begun,
             Err(e) => return Attempt::Broken(format!("the INVITE cannot be written: {e}")),
@@ -321,7 +315,7 @@ impl Dial {
         End { cause, trunk, sip_code, q850, words, retry_after: None, after_18x, elapsed }
     }
 
-    fn option(&self, uri: &Uri, address: SipAddr, interval: u32) -> InviteOption {
+    fn option(&self, address: SipAddr, interval: u32) -> InviteOption {
         let caller = self.shared.uri(Some(&self.invite.caller_id));
         let shortest = if interval > session::PROPOSED { interval } else { session::SHORTEST };
         let mut headers = vec![
@@ -333,13 +327,16 @@ impl Dial {
             Header::MinSE(shortest.to_string().into()),
         ];
         headers.extend(self.invite.headers.iter().map(|(n, v)| Header::Other(n.clone(), v.clone())));
+        let mut contact = self.shared.contact();
+        // RFC 3261 §8.1.1.8: whoever is called by sips: answers by it.
+        contact.scheme.clone_from(&self.uri.scheme);
         InviteOption {
             caller,
-            callee: uri.clone(),
+            callee: self.uri.clone(),
             destination: Some(address),
             content_type: Some("application/sdp".to_owned()),
             offer: Some(self.invite.offer.clone()),
-            contact: self.shared.contact(),
+            contact,
             credential: self.shared.credential(),
             headers: Some(headers),
             call_id: Some(self.id.clone()),

@@ -45,7 +45,7 @@ use self::{
     targets::{Locator, Targets},
 };
 use super::{
-    call::{self, Call, Event, Invite},
+    call::{self, Call, Callee, Event, Invite},
     trunk::{Fault, State, Transport, Trunk},
 };
 
@@ -111,6 +111,22 @@ impl Shared {
             host_with_port: self.domain.clone(),
             ..Uri::default()
         }
+    }
+
+    /// The Request-URI of a callee.
+    fn uri_of(&self, callee: &Callee) -> Result<Uri, Fault> {
+        let address = match callee {
+            Callee::User(user) => return Ok(self.uri(Some(user))),
+            Callee::Address(address) => address,
+        };
+        let wrong =
+            |words: &str| Fault::Field { field: "callee", value: address.clone(), words: words.to_owned() };
+        let uri = Uri::try_from(address.as_str()).map_err(|e| wrong(&e.to_string()))?;
+        // RFC 3261 §26.2.2: such an address is called over TLS or not at all.
+        if uri.scheme == Some(Scheme::Sips) && self.trunk.transport != Transport::Tls {
+            return Err(wrong("a sips: address needs a trunk over TLS"));
+        }
+        Ok(uri)
     }
 
     /// The Via of a request outside a dialog.
@@ -248,11 +264,12 @@ impl Agent {
     /// Where a field cannot be used, or no further call may begin. Nothing was sent.
     pub fn invite(&self, invite: Invite) -> Result<Call, Fault> {
         invite.check()?;
+        let uri = self.shared.uri_of(&invite.callee)?;
         if self.shared.closing.is_cancelled() {
             return Err(Fault::Closing);
         }
         let id = String::from(make_call_id(Some(CALL_ID_SUFFIX), CallIdFormat::UuidWithSuffix));
-        let facts = Arc::new(Facts::new(&invite.to_user, invite.trace));
+        let facts = Arc::new(Facts::new(uri.user().unwrap_or_default(), invite.trace));
         let place = Place::take(&self.shared, &id, facts.clone());
         let place = place.ok_or(Fault::Full(self.shared.trunk.max_calls))?;
         let (to_owner, events) = mpsc::channel(call::MOST_EVENTS + 1);
@@ -260,7 +277,8 @@ impl Agent {
         // The end always finds room: it has a place of its own.
         let Ok(last) = to_owner.clone().try_reserve_owned() else { return Err(Fault::Closing) };
         let mut line = dial::Line { events: to_owner, last, orders: from_owner, rings: false };
-        let dial = dial::Dial { shared: self.shared.clone(), invite, id: id.clone(), facts: facts.clone() };
+        let dial =
+            dial::Dial { shared: self.shared.clone(), invite, uri, id: id.clone(), facts: facts.clone() };
         tokio::spawn(async move {
             let end = dial.run(&mut line).await;
             // Who hears of the end may begin the next call at once.
