@@ -70,10 +70,10 @@ pub struct Demo {
 #[derive(Args)]
 pub struct Speech {
     /// A service in the shape of `OpenAI`'s speech API, by the address before `/v1/audio/speech`.
-    #[arg(id = "speech_url", long = "speech-url")]
+    #[arg(id = "speech_url", long = "speech-url", value_parser = speech_url)]
     pub url: Option<reqwest::Url>,
     /// The service's token; better as a variable, since arguments show in `ps`.
-    #[arg(id = "speech_token", long = "speech-token", hide_env_values = true)]
+    #[arg(id = "speech_token", long = "speech-token", hide_env_values = true, hide_default_value = true)]
     pub token: Option<String>,
     /// The service's model.
     #[arg(id = "speech_model", long = "speech-model", default_value = "tts-1")]
@@ -88,6 +88,18 @@ pub struct Speech {
     /// The path of a model for `piper`.
     #[arg(long)]
     pub piper_voice: Option<String>,
+}
+
+fn speech_url(text: &str) -> Result<reqwest::Url, String> {
+    let url: reqwest::Url = text.parse().map_err(|e| format!("{e}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("it begins with http:// or https://".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        // Addresses are shown where they fail.
+        return Err("it holds a name or password: give the token by speech_token".to_owned());
+    }
+    Ok(url)
 }
 
 /// A program and its arguments.

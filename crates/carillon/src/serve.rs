@@ -13,7 +13,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     task::JoinHandle,
 };
-use voice::{SipRoute, speech::Engine as Speaks};
+use voice::{Equipment, SipRoute};
 
 use crate::{cli, data, telephony};
 
@@ -67,15 +67,16 @@ pub async fn start(store: Store, web: &cli::Web, dispatch: Option<&cli::Speech>)
     let address = listener.local_addr()?;
     let app = App::with(store, web.config());
     let dispatch = if let Some(speech) = dispatch {
-        let speech = telephony::engine(speech).await;
+        let equipment = telephony::equipment(&app.store, telephony::engine(speech).await)?;
+        let _ = app.prompts.set(equipment.prompts.clone());
         // Data that may dispatch does so before the first request is answered.
-        let first = begin(&app, &speech, address).await;
+        let first = begin(&app, &equipment, address).await;
         if let Err(e) = &first
             && !matches!(e, StoreError::MayNotDispatch(_))
         {
             return Err(e.clone().into());
         }
-        Some(tokio::spawn(dispatching(app.clone(), speech, address, first)))
+        Some(tokio::spawn(dispatching(app.clone(), equipment, address, first)))
     } else {
         None
     };
@@ -84,9 +85,8 @@ pub async fn start(store: Store, web: &cli::Web, dispatch: Option<&cli::Speech>)
 }
 
 /// An engine, if this process may dispatch from the data. Others on the same data pass their requests on to it.
-async fn begin(app: &App, speech: &Result<Speaks, String>, address: SocketAddr) -> store::Result<Engine> {
-    let equipment = telephony::equipment(&app.store, speech.clone())?;
-    let _ = app.prompts.set(equipment.prompts.clone());
+async fn begin(app: &App, equipment: &Equipment, address: SocketAddr) -> store::Result<Engine> {
+    let equipment = equipment.clone();
     let connect: engine::Connect = Box::new(move |route, reports, opt_outs| match &route.config.kind {
         RouteKind::Smpp(smpp) => Arc::new(SmppRoute::start(route.id, smpp, reports, opt_outs)),
         RouteKind::Sip(trunk) => Arc::new(SipRoute::start(trunk, equipment.clone(), reports, opt_outs)),
@@ -101,12 +101,7 @@ async fn begin(app: &App, speech: &Result<Speaks, String>, address: SocketAddr) 
     Ok(engine)
 }
 
-async fn dispatching(
-    app: App,
-    speech: Result<Speaks, String>,
-    address: SocketAddr,
-    first: store::Result<Engine>,
-) {
+async fn dispatching(app: App, equipment: Equipment, address: SocketAddr, first: store::Result<Engine>) {
     let mut next = first;
     let mut said = String::new();
     loop {
@@ -121,7 +116,7 @@ async fn dispatching(
             }
         }
         tokio::time::sleep(LOOK_AGAIN).await;
-        next = begin(&app, &speech, address).await;
+        next = begin(&app, &equipment, address).await;
     }
 }
 

@@ -1,8 +1,9 @@
-//! What calls say, rendered before their time. Nobody is claimed whose texts are not ready, so a slow speech engine takes
-//! up no place among the calls.
+//! What first calls say, rendered before their time. Nobody is claimed from a wave whose texts are not ready, so a slow
+//! speech engine takes up no place among the calls. Who is called again heard it before: it is kept, or rendered anew.
 //!
-//! Keeps: rendering begins ten minutes before somebody's time at the earliest, for at most 500 people beyond those who were
-//! claimed; a text that cannot be rendered counts as ready, because its call says what is wrong.
+//! Keeps: rendering begins ten minutes before somebody's time at the earliest, for at most 500 people of a campaign beyond
+//! those who were claimed, in the order in which they are claimed; a text that cannot be rendered counts as ready, because
+//! its call says what is wrong.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,11 +23,12 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{Engine, Report, Reports};
 
-/// The most people beyond those who were claimed whose texts are rendered: an hour of sound at seven seconds each.
+/// The most people of a campaign beyond those who were claimed whose texts are rendered: an hour of sound at seven seconds
+/// each.
 const MOST: i64 = 500;
 /// The people who are read at a time.
 const PART: i64 = 100;
-/// The people whose texts are rendered at once, of each wave.
+/// The people of a campaign whose texts are rendered at once.
 const AT_ONCE: usize = 2;
 
 /// Renders what calls say.
@@ -58,14 +60,25 @@ impl Stretch {
         Self { epoch, asked_to: from, ready_to: from, at_work: None }
     }
 
-    /// The places to render next, where there is room for more; all of them at once where everybody hears the same.
-    fn next(&mut self, wave: &Wave, differs: bool) -> Option<Range<i64>> {
-        if self.ready_to < self.asked_to {
-            return None;
+    /// Whether some of it is being rendered.
+    fn is_at_work(&mut self) -> bool {
+        // One that ended without a word leaves the rest to the calls.
+        if self.at_work.take_if(|work| work.is_finished()).is_some() {
+            self.ready_to = self.asked_to;
         }
+        self.at_work.is_some() && self.ready_to < self.asked_to
+    }
+
+    /// How many people it is ahead of those who were claimed.
+    fn is_ahead(&self, wave: &Wave) -> i64 {
+        (self.asked_to - wave.next_seq).max(0)
+    }
+
+    /// The places to render next, of at most `most` people; all of them at once where everybody hears the same.
+    fn next(&mut self, wave: &Wave, differs: bool, most: i64) -> Option<Range<i64>> {
         let from = self.asked_to.max(wave.next_seq);
-        let most = if differs { (from + PART).min(wave.next_seq + MOST) } else { wave.to_seq };
-        let to = most.min(wave.to_seq);
+        let to = if differs { from + PART.min(most) } else { wave.to_seq };
+        let to = to.min(wave.to_seq);
         // A part that is nearly none is not worth a look.
         let worth = to - from == PART || to == wave.to_seq;
         (from < to && worth).then(|| {
@@ -149,22 +162,33 @@ impl Engine {
             let said = self.said(w, script);
             // One that cannot be read fails where it is handed over.
             let Some(differs) = said.as_ref().as_ref().map(Said::differs) else { continue };
-            let expired = |wave: &&Wave| voice.until.is_none_or(|until| now.max(wave.due_at) < until);
-            let waves = w.waves.iter().chain(&w.coming).filter(expired);
-            for wave in waves.filter(|wave| wave.held.is_none()) {
+            let opts_out = voice.opt_out_key.is_some();
+            let goes_on = |wave: &&Wave| {
+                wave.held.is_none() && voice.until.is_none_or(|until| now.max(wave.due_at) < until)
+            };
+            // In the order in which they are claimed.
+            let mut waves: Vec<&Wave> = w.waves.iter().chain(&w.coming).filter(goes_on).collect();
+            waves.sort_by_key(|wave| (wave.due_at, wave.next_seq, wave.id));
+            let (mut at_work, mut most) = (false, MOST);
+            for wave in waves {
                 let begin = || Stretch::new(w.epoch, wave.next_seq);
                 let stretch = self.ahead.0.entry(wave.id).or_insert_with(begin);
                 if stretch.epoch != w.epoch {
                     *stretch = begin();
                 }
-                if opens(w.definition.window.as_ref(), wave, now)
-                    && let Some(places) = stretch.next(wave, differs)
-                {
-                    let opts_out = voice.opt_out_key.is_some();
-                    let part = Part { wave: wave.id, places, said: said.clone(), opts_out };
-                    let (store, reports) = (self.store.clone(), self.sender.clone());
-                    let render = part.render(store, w.clone(), renderer.clone(), reports);
-                    stretch.at_work = Some(AbortOnDropHandle::new(tokio::spawn(render)));
+                at_work |= stretch.is_at_work();
+                if opens(w.definition.window.as_ref(), wave, now) {
+                    if differs {
+                        most -= stretch.is_ahead(wave);
+                    }
+                    if !at_work && let Some(places) = stretch.next(wave, differs, most) {
+                        most -= places.end - places.start;
+                        at_work = true;
+                        let part = Part { wave: wave.id, places, said: said.clone(), opts_out };
+                        let (store, reports) = (self.store.clone(), self.sender.clone());
+                        let render = part.render(store, w.clone(), renderer.clone(), reports);
+                        stretch.at_work = Some(AbortOnDropHandle::new(tokio::spawn(render)));
+                    }
                 }
                 ready.insert(wave.id, stretch.ready_to);
             }
@@ -199,25 +223,38 @@ mod tests {
         let mut stretch = Stretch::new(1, 0);
         let mut asked = Vec::new();
         // Nobody is claimed meanwhile.
-        while let Some(places) = stretch.next(&wave(0, 10_000), true) {
-            assert_eq!(stretch.next(&wave(0, 10_000), true), None, "one part at a time");
-            stretch.ready_to = places.end;
+        let more = |stretch: &mut Stretch, next| {
+            let wave = wave(next, 10_000);
+            let most = MOST - stretch.is_ahead(&wave);
+            stretch.next(&wave, true, most)
+        };
+        while let Some(places) = more(&mut stretch, 0) {
             asked.push(places);
         }
         assert_eq!(asked, [0..100, 100..200, 200..300, 300..400, 400..500]);
-        assert_eq!(stretch.next(&wave(99, 10_000), true), None, "a part that is nearly none");
-        assert_eq!(stretch.next(&wave(100, 10_000), true), Some(500..600));
-        stretch.ready_to = 600;
+        assert_eq!(more(&mut stretch, 99), None, "a part that is nearly none");
+        assert_eq!(more(&mut stretch, 100), Some(500..600));
         // Who was claimed without it is not rendered any more, and the last part may be short.
-        assert_eq!(stretch.next(&wave(610, 650), true), Some(610..650));
-        stretch.ready_to = 650;
-        assert_eq!(stretch.next(&wave(650, 650), true), None);
+        assert_eq!(stretch.next(&wave(610, 650), true, MOST), Some(610..650));
+        assert_eq!(stretch.next(&wave(650, 650), true, MOST), None);
     }
 
     #[test]
     fn what_everybody_hears_is_rendered_once() {
         let mut stretch = Stretch::new(1, 7);
-        assert_eq!(stretch.next(&wave(7, 10_000), false), Some(7..10_000));
-        assert_eq!(stretch.next(&wave(7, 10_000), false), None);
+        assert_eq!(stretch.next(&wave(7, 10_000), false, 0), Some(7..10_000));
+        assert_eq!(stretch.next(&wave(7, 10_000), false, MOST), None);
+    }
+
+    #[tokio::test]
+    async fn a_part_that_ends_without_a_word_holds_nobody_up() {
+        let mut stretch = Stretch::new(1, 0);
+        assert_eq!(stretch.next(&wave(0, 50), true, MOST), Some(0..50));
+        stretch.at_work = Some(AbortOnDropHandle::new(tokio::spawn(std::future::pending())));
+        assert!(stretch.is_at_work());
+        stretch.at_work = Some(AbortOnDropHandle::new(tokio::spawn(async {})));
+        tokio::task::yield_now().await;
+        assert!(!stretch.is_at_work());
+        assert_eq!(stretch.ready_to, 50);
     }
 }

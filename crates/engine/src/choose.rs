@@ -117,6 +117,8 @@ struct Demand<'a> {
     /// Waves that may be claimed, each with the time by which the leader must have settled a recipient.
     waves: Vec<(&'a Wave, Option<Timestamp>)>,
     waits: Vec<Waiting>,
+    /// Whether somebody is due whose texts are not rendered yet.
+    renders: bool,
 }
 
 impl Demand<'_> {
@@ -154,7 +156,7 @@ pub(crate) fn choose(facts: &Facts<'_>) -> Asks {
                     Some(_) => WaitingReason::RouteDown,
                 };
                 for demand in demands {
-                    let waits = if demand.is_empty() {
+                    let waits = if demand.is_empty() && !demand.renders {
                         demand.waits
                     } else {
                         vec![Waiting { reason: reason.clone(), until: None }]
@@ -171,7 +173,7 @@ pub(crate) fn choose(facts: &Facts<'_>) -> Asks {
 fn look<'a>(facts: &Facts<'_>, work: &'a Work, port: Option<&PortFacts>, asks: &mut Asks) -> Demand<'a> {
     let now = facts.now;
     let alive_at = port.map_or(Timestamp::MIN, |port| port.alive_at);
-    let (mut waves, mut waits) = (Vec::new(), Vec::new());
+    let (mut waves, mut waits, mut renders) = (Vec::new(), Vec::new(), false);
     if let Some(due) = work.next_due {
         waiting::add(&mut waits, WaitingReason::NotDue, Some(due));
     }
@@ -226,6 +228,7 @@ fn look<'a>(facts: &Facts<'_>, work: &'a Work, port: Option<&PortFacts>, asks: &
             continue;
         }
         if facts.bound(wave) <= wave.next_seq {
+            renders = true;
             match facts.told_at(work.id, Some(wave.due_at)) {
                 Some(at) if at > now => asks.wake_at(at),
                 _ => waiting::add(&mut waits, WaitingReason::Rendering, None),
@@ -238,13 +241,16 @@ fn look<'a>(facts: &Facts<'_>, work: &'a Work, port: Option<&PortFacts>, asks: &
     waves.sort_by_key(|(wave, follows)| {
         (follows.is_none(), wave.due_at, wave.message_no, wave.next_seq, wave.id)
     });
-    if waves.is_empty()
+    if renders {
+        // Somebody is due: that others are not is no reason.
+        waits.retain(|wait| wait.reason != WaitingReason::NotDue);
+    } else if waves.is_empty()
         && waits.is_empty()
         && let Some(at) = work.next_retry
     {
         waiting::add(&mut waits, WaitingReason::NotDue, Some(at));
     }
-    Demand { work, waves, waits }
+    Demand { work, waves, waits, renders }
 }
 
 /// Divides a route's room among the campaigns that have something to send.

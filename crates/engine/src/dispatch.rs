@@ -34,6 +34,8 @@ use crate::{
 const ALIVE_EVERY: SignedDuration = SignedDuration::from_secs(1);
 /// How long to wait after the store could not commit (full disk).
 pub(crate) const AFTER_FAILURE: SignedDuration = SignedDuration::from_secs(1);
+/// A call that is made again within this time is due, for all that is known of its trunk.
+const SOON_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 /// Free space needed before anything is claimed: sending stops before the disk is too full to record it.
 const RESERVE_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -313,6 +315,9 @@ impl Engine {
                 *under_way.entry(key).or_default() += units;
             }
         }
+        for (id, port) in &self.ports {
+            *under_way.entry(Key::Route(*id)).or_default() += port.route.legs();
+        }
         for (key, units) in under_way {
             self.limits.under_way(&key, units);
         }
@@ -375,6 +380,10 @@ impl Engine {
             {
                 let trouble = route.trouble();
                 let waits = reasons.get(&w.id).map(Vec::as_slice).unwrap_or_default();
+                let up = self.open.values().any(|o| o.campaign == w.id && !o.unsettled.is_empty());
+                if !up && !is_due(w, waits, now) {
+                    self.trunks.nothing_due(w.id);
+                }
                 if let Some(at) = self.trunks.waits(w.id, waits, trunk.error_after, trouble.as_ref(), now) {
                     soonest(&mut wake, at);
                 }
@@ -405,6 +414,15 @@ impl Engine {
             None => ClockStep { from, by },
         });
     }
+}
+
+/// Whether anybody of a campaign of calls is due, or is called again within a minute.
+fn is_due(work: &Work, waits: &[Waiting], now: Timestamp) -> bool {
+    let later = |wait: &Waiting| matches!(wait.reason, WaitingReason::NotDue | WaitingReason::WindowClosed);
+    work.retries_due > 0
+        || work.next_retry.is_some_and(|at| at.duration_since(now) <= SOON_AGAIN)
+        || waits.is_empty()
+        || !waits.iter().all(later)
 }
 
 pub(crate) fn soonest(wake: &mut Option<Timestamp>, at: Timestamp) {

@@ -221,8 +221,13 @@ pub trait Route: Send + Sync {
     /// Whether it can carry messages now.
     fn state(&self) -> RouteState;
 
-    /// Messages that were written and not yet answered; each segment counts as one.
+    /// Messages that were written and not yet answered, each segment counted as one; calls that are up.
     fn unanswered(&self) -> u32;
+
+    /// Second legs of calls that are up, to agents: each takes a place of the trunk as a call does.
+    fn legs(&self) -> u32 {
+        0
+    }
 
     /// The last fault of a connection, which may be over by now.
     fn trouble(&self) -> Option<Trouble>;

@@ -164,6 +164,13 @@ impl Trunks {
         broken
     }
 
+    /// Nobody of a campaign is due: a trunk that is asked nothing is not silent.
+    pub(crate) fn nothing_due(&mut self, campaign: CampaignId) {
+        if let Some(known) = self.campaigns.get_mut(&campaign) {
+            known.silent = None;
+        }
+    }
+
     /// Looks at why a campaign waits whose calls are due; `patience` is how long its trunk may take none.
     pub(crate) fn waits(
         &mut self,
@@ -180,19 +187,19 @@ impl Trunks {
             _ => None,
         });
         let known = self.campaigns.entry(campaign).or_default();
-        let (since, cause, detail, exchange) = match (down, &known.silent) {
+        let (since, cause, detail, code, exchange) = match (down, &known.silent) {
             (Some((cause, detail)), _) => {
                 let exchange = trouble.map(|trouble| trouble.exchange.clone()).unwrap_or_default();
-                (*known.down_since.get_or_insert(now), cause, detail, exchange)
+                let code = trouble.and_then(|trouble| trouble.code);
+                (*known.down_since.get_or_insert(now), cause, detail, code, exchange)
             }
             (None, silent) => {
                 known.down_since = None;
                 let Silent { since, words, exchange } = silent.clone()?;
-                (since, "the trunk answers no call", words, exchange)
+                (since, "the trunk answers no call", words, None, exchange)
             }
         };
         let calls_affected = known.trunk.calls;
-        let code = trouble.and_then(|trouble| trouble.code);
         let ends_at = since.saturating_add(patience).unwrap_or(since);
         if now < ends_at {
             return Some(ends_at);
@@ -331,6 +338,25 @@ mod tests {
         trunks.waits(ID, &down, patience, told, at(600));
         let [(ID, error)] = &trunks.take_broken()[..] else { panic!() };
         assert_eq!((error.first_at, error.detail.as_str()), (at(300), "401 Unauthorized"));
+    }
+
+    #[test]
+    fn a_trunk_that_is_asked_nothing_is_not_silent() {
+        let patience = SignedDuration::from_mins(5);
+        let at = |seconds| now() + SignedDuration::from_secs(seconds);
+        let silence = || Failure { seq: 7, code: None, words: "no answer at all", exchange: Vec::new() };
+        let mut trunks = Trunks::default();
+        trunks.failed(ID, silence(), &mut Tries::default(), at(0));
+        // Its hours end, and nobody is called until the next day.
+        trunks.nothing_due(ID);
+        assert_eq!(trunks.waits(ID, &[], patience, None, at(400)), None);
+        trunks.failed(ID, silence(), &mut Tries::default(), at(50_000));
+        // What was refused before says nothing of the silence.
+        let old = Trouble { code: Some(403), ..Trouble::now("403 Forbidden".into()) };
+        assert_eq!(trunks.waits(ID, &[], patience, Some(&old), at(50_001)), Some(at(50_300)));
+        trunks.waits(ID, &[], patience, Some(&old), at(50_300));
+        let [(ID, error)] = &trunks.take_broken()[..] else { panic!() };
+        assert_eq!((error.detail.as_str(), error.sip_code), ("no answer at all", None));
     }
 
     #[test]

@@ -118,7 +118,8 @@ pub(crate) struct Forecast {
     cost: Option<String>,
     /// The most that calls cost, each answered and heard out.
     cost_most: Option<String>,
-    /// How long rendering what is said takes, as an ISO 8601 duration; none where nothing is said.
+    /// How long rendering what is said takes, as an ISO 8601 duration; none where nothing is said, or where
+    /// nothing renders it here.
     rendering: Option<String>,
     first_send: Option<String>,
     /// At the route's rate.

@@ -335,10 +335,14 @@ impl Course<'_> {
     /// Does what the script says. Returns what follows from that at once.
     fn act(&mut self, command: Command) -> Option<Event> {
         match command {
-            Command::Play { number, prompt } => match self.sounds.of(&prompt) {
-                Some(sound) => self.playing = Some((self.person.session.play(vec![sound]), number)),
-                None => self.fail("a prompt of the script has no sound".to_owned()),
-            },
+            Command::Play { number, prompt } => {
+                // What plays now is the script's: whoever opted out meanwhile waits for no agent.
+                self.leave_agent();
+                match self.sounds.of(&prompt) {
+                    Some(sound) => self.playing = Some((self.person.session.play(vec![sound]), number)),
+                    None => self.fail("a prompt of the script has no sound".to_owned()),
+                }
+            }
             Command::StopPlaying => {
                 self.playing = None;
                 self.person.session.stop();
@@ -351,6 +355,8 @@ impl Course<'_> {
                 self.note(What::OptedOut);
                 (self.told)(Progress::OptedOut);
             }
+            // Nobody else is called any more, whatever the script comes to before the BYE is answered.
+            Command::Transfer(_) if self.ending => {}
             Command::Transfer(to) => match to.mode {
                 Mode::Refer if self.person.dialog.refer(&to.to).is_ok() => {}
                 Mode::Refer => return Some(Event::NotTakenOver),

@@ -401,6 +401,12 @@ impl Route for SipRoute {
         self.shared.up().len() as u32
     }
 
+    fn legs(&self) -> u32 {
+        let all = self.shared.agent.get().map_or(0, Agent::calls);
+        // A call whose INVITE is still to come has no leg.
+        all.saturating_sub(self.shared.up().len()) as u32
+    }
+
     fn trouble(&self) -> Option<Trouble> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
     }

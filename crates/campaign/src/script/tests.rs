@@ -203,7 +203,7 @@ fn a_wrong_shape_cannot_be_saved_and_what_is_unfinished_cannot_be_called_with() 
     let none: Vec<String> = Vec::new();
     assert_eq!(complaints(|_| {}, false, None), none);
     assert_eq!(complaints(|_| {}, true, Some('9')), none);
-    let misshapen: [(Change, &str); 9] = [
+    let misshapen: [(Change, &str); 10] = [
         (|s| s["hello"]["next"] = json!("nowhere"), "script.steps.hello.next"),
         (|s| s["ask"]["on"]["1"] = json!("nowhere"), "script.steps.ask.1"),
         (|s| s["ask"]["on"] = json!({"12": "bye"}), "script.steps.ask.on"),
@@ -212,6 +212,7 @@ fn a_wrong_shape_cannot_be_saved_and_what_is_unfinished_cannot_be_called_with() 
         (|s| s["ask"]["gather"]["tries"] = json!(11), "script.steps.ask.gather.tries"),
         (|s| s["ask"]["gather"]["timeout"] = json!("PT61S"), "script.steps.ask.gather.timeout"),
         (|s| s["agent"]["transfer"]["to"] = json!("agents"), "script.steps.agent.transfer.to"),
+        (|s| s["agent"]["transfer"]["to"] = json!("sip:a%40b@pbx.example"), "script.steps.agent.transfer.to"),
         (
             |s| {
                 s["agent"] =

@@ -41,6 +41,13 @@ pub enum Mode {
     Bridge,
 }
 
+/// The longest address that this end calls itself, in characters.
+const LONGEST: usize = 255;
+
+fn is_plain(c: char) -> bool {
+    c.is_ascii_graphic() && !"<>\"?,%".contains(c)
+}
+
 impl Kind for Transfer {
     fn branches(&self) -> Vec<Branch<'_>> {
         vec![Branch::alone("failed", self.failed.as_ref())]
@@ -49,13 +56,21 @@ impl Kind for Transfer {
     fn misshapen(&self) -> Vec<(String, String)> {
         let address =
             ["sip:", "sips:", "tel:"].iter().find_map(|scheme| self.transfer.to.strip_prefix(scheme));
-        if address.is_some_and(|address| !address.is_empty() && !address.contains(char::is_whitespace)) {
-            return Vec::new();
-        }
-        let message = format!(
-            "'{}' is no address: use one such as sip:agents@pbx.example or tel:+12025550100",
-            self.transfer.to
-        );
+        let (to, bridges) = (&self.transfer.to, self.transfer.mode == Mode::Bridge);
+        let message = match address {
+            Some(address) if address.is_empty() || address.contains(char::is_whitespace) => None,
+            // What this end calls by itself has no headers and no escapes.
+            Some(address) if bridges && (address.len() > LONGEST || !address.chars().all(is_plain)) => {
+                Some(format!(
+                    "'{to}' cannot be called from here: use at most {LONGEST} characters, none of them < > \" ? , %"
+                ))
+            }
+            Some(_) => return Vec::new(),
+            None => None,
+        };
+        let message = message.unwrap_or_else(|| {
+            format!("'{to}' is no address: use one such as sip:agents@pbx.example or tel:+12025550100")
+        });
         vec![("transfer.to".to_owned(), message)]
     }
 

@@ -148,3 +148,42 @@ async fn a_stop_ends_what_is_being_rendered_and_an_edit_has_it_rendered_anew() {
     w.run(1).await;
     assert_eq!(slow.asked(), 4, "nobody is to hear it any more");
 }
+
+#[tokio::test]
+async fn a_call_that_is_made_again_later_is_no_reason_while_others_wait_for_their_texts() {
+    let slow = Slow::new();
+    let mut w = World::rendering(10, json!({}), Some(slow.clone())).await;
+    let retry = json!({"most": 2, "busy": {"after": "PT1H", "times": 1}});
+    let id = w.schedule("Slow", json!({"retry": retry})).await;
+    slow.may.add_permits(1);
+    w.until(|w| w.up() == 1).await;
+    w.all_came_to(Called::Busy);
+    w.run(1).await;
+    assert_eq!(reasons(&w, id), Vec::<String>::new());
+    w.run(3).await;
+    assert_eq!(reasons(&w, id), ["rendering"]);
+    // A trunk that takes no calls is told of whether or not anything is ready.
+    w.trunk.exchange.lock().unwrap().state = Some(RouteState::Connecting);
+    w.run(1).await;
+    assert_eq!(reasons(&w, id), ["route_down"]);
+}
+
+#[tokio::test]
+async fn rendering_is_so_far_ahead_of_a_campaign_and_not_of_each_of_its_waves() {
+    let slow = Slow::new();
+    slow.may.add_permits(100_000);
+    let zones = ["America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles"];
+    let data = fixture::people(4_000, &zones);
+    let now = tuesday();
+    let trunk = json!({"numbers": ["+12025550100"], "max_calls": 5, "calls_per_second": 100});
+    let data = Data::with_trunk(data, trunk, now).await;
+    let (engine, trunk) = begin(&data, now, Some(slow.clone())).await;
+    let mut w = World { data, engine, trunk, now };
+    w.schedule("Many", json!({})).await;
+    w.until(|w| w.up() == 5 && slow.asked() >= 500).await;
+    for _ in 0..50 {
+        w.until(|_| true).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!((500..=505).contains(&slow.asked()), "{}", slow.asked());
+}

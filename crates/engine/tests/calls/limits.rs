@@ -120,3 +120,18 @@ async fn a_trunk_that_suddenly_answers_busy_is_told_of_and_given_calls_more_slow
     assert!(made(&w) - before < 18, "{}", made(&w) - before);
     assert_eq!(w.status(id).await, Status::Running);
 }
+
+#[tokio::test]
+async fn legs_to_agents_take_places_of_the_trunk() {
+    let mut w = World::with(30, json!({"max_calls": 10})).await;
+    w.trunk.exchange.lock().unwrap().legs = 4;
+    let id = w.schedule("Agents", json!({})).await;
+    w.run(3).await;
+    assert_eq!((w.up(), w.totals(id).await), (6, totals([("dialing", 6), ("pending", 24)])));
+    let waits = w.engine.handle().waiting(id);
+    assert!(waits.iter().any(|wait| wait.reason.word() == "calls_full"), "{waits:?}");
+    w.trunk.exchange.lock().unwrap().legs = 0;
+    w.all_came_to(Called::Human);
+    w.run(1).await;
+    assert_eq!(w.up(), 10);
+}

@@ -45,6 +45,8 @@ struct Exchange {
     made: Vec<Msisdn>,
     /// The most calls that were up at once.
     most: usize,
+    /// Further legs, to agents.
+    legs: u32,
 }
 
 /// A trunk: what becomes of its calls is for the test to say.
@@ -63,6 +65,10 @@ impl Route for Trunk {
 
     fn unanswered(&self) -> u32 {
         self.exchange.lock().unwrap().up.len() as u32
+    }
+
+    fn legs(&self) -> u32 {
+        self.exchange.lock().unwrap().legs
     }
 
     fn trouble(&self) -> Option<Trouble> {

@@ -50,6 +50,8 @@ const FREE_AFTER: Duration = Duration::from_secs(20);
 const BEFORE_A_KEY: Duration = Duration::from_millis(1_500);
 /// How long a machine records before it hangs up.
 const MACHINE_RECORDS: Duration = Duration::from_secs(60);
+/// How long a phone without sound stays up.
+const MOST_DEAF: Duration = Duration::from_secs(600);
 /// The most sound that is kept of all calls together; the oldest goes.
 const MOST_HEARD: Duration = Duration::from_secs(3_600);
 /// When a trunk that throttles says to try again, in seconds.
@@ -105,6 +107,7 @@ struct Shared {
     sessions: AtomicU64,
     /// The calls that came, by the called number.
     called: Mutex<HashMap<String, usize>>,
+    came: AtomicU64,
     heard: Mutex<Recordings>,
     second: Mutex<Second>,
     gone: CancellationToken,
@@ -163,6 +166,7 @@ impl Phones {
             up: AtomicUsize::new(0),
             sessions: AtomicU64::new(1),
             called: Mutex::default(),
+            came: AtomicU64::new(0),
             heard: Mutex::default(),
             second: Mutex::new(Second { began: Instant::now(), came: 0 }),
             gone,
@@ -227,11 +231,8 @@ impl Shared {
             return request.reply(StatusCode::ServiceUnavailable).await;
         }
         let number = request.original.uri.user().unwrap_or_default().to_owned();
-        let came = {
-            let mut called = lock(&self.called);
-            *called.entry(number.clone()).or_default() += 1;
-            called.values().sum::<usize>() as u64
-        };
+        *lock(&self.called).entry(number.clone()).or_default() += 1;
+        let came = self.came.fetch_add(1, Ordering::Relaxed) + 1;
         if self.profile.dies_after.is_some_and(|most| came > most) {
             // Nothing is heard of it any more, and what was up breaks off.
             self.gone.cancel();
@@ -340,6 +341,8 @@ async fn talk(
     if let Some(sounds) = says {
         session.play(sounds.into_iter().map(|sound| Arc::new(Prompt::new(sound))).collect());
     }
+    // One that hears nothing does not notice that its caller is gone.
+    let hangs_up_after = hangs_up_after.or(one_way.then_some(MOST_DEAF));
     let hangs_up_at = hangs_up_after.map(|after| Instant::now() + after);
     let mut keys = keys.chars();
     let mut key_at = Instant::now() + BEFORE_A_KEY;

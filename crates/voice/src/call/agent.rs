@@ -85,6 +85,12 @@ impl Course<'_> {
     }
 
     pub(super) fn agent_did(&mut self, happened: Happened) {
+        if self.ending {
+            if matches!(happened, Happened::Ended(_)) {
+                self.leave_agent();
+            }
+            return;
+        }
         let Some(agent) = &mut self.agent else { return };
         match (happened, &mut agent.state) {
             (Happened::Rang, AgentState::Called { rang, .. }) => {
@@ -102,10 +108,6 @@ impl Course<'_> {
                 self.person.session.keys(c.encode_utf8(&mut [0; 4]));
             }
             (Happened::Broken(words), AgentState::Called { .. }) => self.agent_gone(words),
-            (Happened::Ended(_), _) if self.ending => {
-                self.agent = None;
-                self.note(What::Agent(AgentLeg::Ended));
-            }
             (Happened::Ended(end), AgentState::Called { .. }) => self.agent_gone(not_taken(&end)),
             (Happened::Broken(words), AgentState::Talks(_)) => {
                 self.fail(format!("on the agent's leg, {words}"));
@@ -127,6 +129,14 @@ impl Course<'_> {
                 | Happened::Transfer(_),
                 _,
             ) => {}
+        }
+    }
+
+    /// Gives the agent's leg up, if there is one.
+    pub(super) fn leave_agent(&mut self) {
+        // What is left of it ends as it is dropped.
+        if self.agent.take().is_some() {
+            self.note(What::Agent(AgentLeg::Ended));
         }
     }
 

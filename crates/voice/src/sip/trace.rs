@@ -31,10 +31,10 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Keeps a message, or counts it where there are enough. `number` is the called one.
-    pub(super) fn keep(&mut self, sent: bool, text: &str, number: &str) {
+    /// Keeps a message, or counts it where there are enough. `number` is the called one, `account` our name at the trunk.
+    pub(super) fn keep(&mut self, sent: bool, text: &str, number: &str, account: &str) {
         if self.messages.len() < MOST_MESSAGES {
-            let text = mask(cut(text), number);
+            let text = mask(cut(text), number, account);
             self.messages.push(Message { at: Timestamp::now(), sent, text });
         } else {
             self.left_out += 1;
@@ -52,7 +52,8 @@ fn cut(text: &str) -> &str {
 }
 
 /// The text without what identifies the account or the person called.
-fn mask(text: &str, number: &str) -> String {
+fn mask(text: &str, number: &str, account: &str) -> String {
+    let own = format!("sip:{account}@");
     let mut masked = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
         let name = line.split([':', '=']).next().unwrap_or_default().trim();
@@ -63,7 +64,12 @@ fn mask(text: &str, number: &str) -> String {
         } else if line.starts_with("a=crypto:") {
             masked.push_str("a=crypto:(removed)\r\n");
         } else {
-            mask_number(line, number, &mut masked);
+            // A name that is a number may be the caller ID, which everybody sees.
+            if account.is_empty() || account.starts_with('+') {
+                mask_number(line, number, &mut masked);
+            } else {
+                mask_number(&line.replace(&own, "sip:(account)@"), number, &mut masked);
+            }
         }
     }
     masked
@@ -108,19 +114,20 @@ mod tests {
             ("Authorization: Digest response=\"abc\"\r\n", "Authorization: (removed)\r\n"),
             ("proxy-authorization : Digest x\r\n", "proxy-authorization: (removed)\r\n"),
             ("a=crypto:1 AES inline:KEY\r\n", "a=crypto:(removed)\r\n"),
+            ("Contact: <sip:alice@192.0.2.7>\r\n", "Contact: <sip:(account)@192.0.2.7>\r\n"),
             ("Content-Length: 0\r\n", "Content-Length: 0\r\n"),
         ] {
-            assert_eq!(mask(line, "+12025550123"), shown);
+            assert_eq!(mask(line, "+12025550123", "alice"), shown);
         }
-        assert_eq!(mask("To: sip:911@x\r\n", "911"), "To: sip:9**@x\r\n");
-        assert_eq!(mask("To: sip:1@x\r\n", "1"), "To: sip:1@x\r\n");
+        assert_eq!(mask("To: sip:911@x\r\n", "911", ""), "To: sip:9**@x\r\n");
+        assert_eq!(mask("To: sip:1@x\r\n", "1", ""), "To: sip:1@x\r\n");
     }
 
     #[test]
     fn an_exchange_stays_within_its_bounds() {
         let mut exchange = Exchange::default();
         for _ in 0..MOST_MESSAGES + 3 {
-            exchange.keep(true, &"é".repeat(MOST_BYTES), "+12025550123");
+            exchange.keep(true, &"é".repeat(MOST_BYTES), "+12025550123", "");
         }
         assert_eq!((exchange.messages.len(), exchange.left_out), (MOST_MESSAGES, 3));
         assert!(exchange.messages.iter().all(|message| message.text.len() <= MOST_BYTES));

@@ -28,12 +28,13 @@ const SDP: &str = "Content-Type: application/sdp\r\n";
 const PERSON: &str = "+12025550123";
 const CALLER_ID: &str = "+12025550100";
 
-/// A script without prompts.
-struct Nothing;
+/// What every prompt sounds like: a short tone.
+struct Tone;
 
-impl Sounds for Nothing {
+impl Sounds for Tone {
     fn of(&self, _: &Prompt) -> Option<Arc<audio::Prompt>> {
-        None
+        let tone = (0..3_200).map(|at| if at % 20 < 10 { 6_000 } else { -6_000 }).collect();
+        Some(Arc::new(audio::Prompt::new(audio::Pcm::new(8_000, tone))))
     }
 }
 
@@ -76,7 +77,7 @@ async fn call(
         dialed: &|number| format!("00{}", number.digits()),
     };
     let (wishes, heard) = watch::channel(Wish::GoOn);
-    let call = timeout(LONG, carry_out(&legs, order, &Nothing, heard, |_| {}));
+    let call = timeout(LONG, carry_out(&legs, order, &Tone, heard, |_| {}));
     let (record, ()) = tokio::join!(call, act(&far, &wishes));
     assert_nothing_left(&agent).await;
     record.expect("the call does not end").unwrap()
@@ -296,6 +297,57 @@ async fn an_agent_whose_phone_rings_is_cancelled_where_the_person_hangs_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_opts_out_while_the_agent_is_called_hears_the_farewell_and_meets_nobody() {
+    for agent_answers in [true, false] {
+        let record = call(order("sip:agents@pbx.example"), 2, async |far, _| {
+            let invite = far.expect("INVITE").await;
+            let person = Phone::pick_up(far, invite, Codec::Pcmu).await;
+            let invite = far.expect("INVITE").await;
+            far.answer(&invite, "180 Ringing", &far.contact(), "").await;
+            person.session.keys("9");
+            let cancel = far.expect("CANCEL").await;
+            far.answer(&cancel, "200 OK", "", "").await;
+            // The agent picks up, or not, as the withdrawal is on its way.
+            if agent_answers {
+                let agent = Phone::pick_up(far, invite, Codec::Pcmu).await;
+                agent.is_hung_up(far).await;
+            } else {
+                far.answer(&invite, "486 Busy Here", "", "").await;
+                far.expect("ACK").await;
+            }
+            person.is_hung_up(far).await;
+        })
+        .await;
+        assert!(record.opted_out && record.failed.is_none(), "{record:?}");
+        assert_eq!(agents_leg(&record).last(), Some(&AgentLeg::Ended), "{record:?}");
+        let talk = record.whole.saturating_sub(record.answered.unwrap());
+        assert!(talk < Duration::from_secs(5), "it ends with the farewell, and lasted {talk:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_agent_is_called_once_the_call_is_being_hung_up() {
+    let script = serde_json::json!({"first": "hello", "steps": {
+        "hello": {"say": "Hello.", "next": "agent"},
+        "agent": {"transfer": {"to": "sip:agents@pbx.example", "mode": "bridge"}, "failed": "bye"},
+        "bye": {"hang_up": true}}});
+    let order = Order { script: Arc::new(serde_json::from_value(script).unwrap()), ..order("") };
+    let record = call(order, 2, async |far, wishes| {
+        let invite = far.expect("INVITE").await;
+        let person = Phone::pick_up(far, invite, Codec::Pcmu).await;
+        wishes.send_replace(Wish::HangUp("by hand"));
+        let bye = far.expect("BYE").await;
+        // The step before ends while nobody answers the BYE.
+        let heard = far.hear_for(Duration::from_millis(650)).await;
+        assert!(heard.iter().all(|what| what == "BYE"), "{heard:?}");
+        far.answer(&bye, "200 OK", "", "").await;
+        drop(person);
+    })
+    .await;
+    assert_eq!((record.hung_up, agents_leg(&record)), (Some("by hand"), vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_is_hung_up_by_hand_ends_both_legs() {
     let record = call(order("sip:agents@pbx.example"), 2, async |far, wishes| {
         let (person, agent) = both_talk(far).await;
@@ -406,7 +458,7 @@ async fn baresip_at_both_ends_hears_what_the_other_says() {
     let script = Arc::new(serde_json::from_value(script).unwrap());
     let order = Order { to_user: "person".to_owned(), script, longest_talk, ..order("sip:nobody") };
     let (_wishes, heard) = watch::channel(Wish::GoOn);
-    let record = timeout(LONG, carry_out(&legs, order, &Nothing, heard, |_| {})).await.unwrap().unwrap();
+    let record = timeout(LONG, carry_out(&legs, order, &Tone, heard, |_| {})).await.unwrap().unwrap();
     assert_eq!(agents_leg(&record).last(), Some(&AgentLeg::Ended), "{record:?}");
     assert_nothing_left(&agent).await;
     let mut recorded: Vec<_> = std::fs::read_dir(folder.path())

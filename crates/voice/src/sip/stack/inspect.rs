@@ -33,6 +33,8 @@ pub struct Facts {
     seen: Mutex<Seen>,
     changed: Notify,
     number: String,
+    /// Our name at the trunk; empty: none.
+    account: String,
     traced: bool,
 }
 
@@ -47,8 +49,9 @@ struct Seen {
 }
 
 impl Facts {
-    pub(super) fn new(number: &str, traced: bool) -> Self {
-        Self { seen: Mutex::default(), changed: Notify::new(), number: number.to_owned(), traced }
+    pub(super) fn new(number: &str, account: &str, traced: bool) -> Self {
+        let (number, account) = (number.to_owned(), account.to_owned());
+        Self { seen: Mutex::default(), changed: Notify::new(), number, account, traced }
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -120,7 +123,7 @@ impl Facts {
 
     fn keep(&self, sent: bool, message: &SipMessage) {
         if self.traced {
-            self.seen().exchange.keep(sent, &as_written(message), &self.number);
+            self.seen().exchange.keep(sent, &as_written(message), &self.number, &self.account);
         }
     }
 }

@@ -161,7 +161,7 @@ impl Registrar {
             target.ok_or_else(|| State::Unreachable("the trunk's name has no address".to_owned()))?;
         let address = sip_addr(target, shared.trunk.transport);
         shared.connect(&address).await.map_err(State::Unreachable)?;
-        let facts = Arc::new(Facts::new("", true));
+        let facts = Arc::new(Facts::new("", shared.account(), true));
         shared.calls.add(self.registration.call_id.value(), facts.clone());
         let refused = |code, words| State::Refused { code, words, exchange: facts.exchange() };
         self.registration.outbound_proxy = Some(target);

@@ -99,6 +99,11 @@ impl Shared {
         })
     }
 
+    /// Our name at the trunk; empty where it needs none.
+    fn account(&self) -> &str {
+        self.trunk.credentials.as_ref().map_or("", |credentials| &credentials.username)
+    }
+
     fn contact(&self) -> Uri {
         self.contact.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
@@ -269,7 +274,7 @@ impl Agent {
             return Err(Fault::Closing);
         }
         let id = String::from(make_call_id(Some(CALL_ID_SUFFIX), CallIdFormat::UuidWithSuffix));
-        let facts = Arc::new(Facts::new(uri.user().unwrap_or_default(), invite.trace));
+        let facts = Arc::new(Facts::new(uri.user().unwrap_or_default(), self.shared.account(), invite.trace));
         let place = Place::take(&self.shared, &id, facts.clone());
         let place = place.ok_or(Fault::Full(self.shared.trunk.max_calls))?;
         let (to_owner, events) = mpsc::channel(call::MOST_EVENTS + 1);
