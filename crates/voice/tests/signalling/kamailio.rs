@@ -7,8 +7,13 @@ use std::{
     time::Duration,
 };
 
-use voice::sip::{
-    Agent, Call, Callee, Cause, Credentials, Event, Invite, Register, Side, State, Transfer, Transport,
+use tokio::io::AsyncWriteExt as _;
+use voice::{
+    media::{self, Media, Options, Ports},
+    sdp::{self, Codec, Local},
+    sip::{
+        Agent, Call, Callee, Cause, Credentials, Event, Invite, Register, Side, State, Transfer, Transport,
+    },
 };
 
 use super::{LONG, assert_nothing_left, end, far_end::FarEnd, invite, next, trunk};
@@ -52,15 +57,15 @@ pub(super) fn write(folder: &Path, name: &str, text: &str) {
     std::fs::write(folder.join(name), text).unwrap();
 }
 
-/// Calls bob until he is registered, and returns the answered call.
-async fn call_bob(agent: &Agent) -> Call {
-    let bob = || Invite { callee: Callee::User("bob".to_owned()), ..invite() };
+/// Calls bob until he is registered, and returns the answered call with his description of the sound.
+async fn call_bob(agent: &Agent, offer: &[u8]) -> (Call, Vec<u8>) {
+    let bob = || Invite { callee: Callee::User("bob".to_owned()), offer: offer.to_vec(), ..invite() };
     tokio::time::timeout(LONG, async {
         loop {
             let mut call = agent.invite(bob()).unwrap();
             loop {
                 match next(&mut call).await {
-                    Event::Answered { .. } => return call,
+                    Event::Answered { sdp } => return (call, sdp),
                     Event::Ended(end) => {
                         assert_eq!(end.cause, Cause::Unreachable, "{}", end.words);
                         break;
@@ -102,7 +107,8 @@ async fn we_register_call_and_transfer_through_kamailio_over_tls_with_sha_256() 
     };
     tokio::time::timeout(LONG, open).await.expect("kamailio does not start");
     let config = include_str!("../kamailio/baresip.config").replace("PORT", &phone.port().to_string());
-    write(folder, "config", &config);
+    let control = free();
+    write(folder, "config", &format!("{config}module_app ctrl_tcp.so\nctrl_tcp_listen {control}\n"));
     let account = format!("<sip:bob@{plain}>;auth_user=bob;auth_pass=secret;answermode=auto;regint=60\n");
     write(folder, "accounts", &account);
     let _baresip = Program::start(Command::new("baresip").args(["-f", "."]), folder);
@@ -137,9 +143,34 @@ async fn we_register_call_and_transfer_through_kamailio_over_tls_with_sha_256() 
     let (end_of, _) = end(&mut call).await;
     assert_eq!((end_of.cause, end_of.trunk, end_of.sip_code), (Cause::Failed, true, Some(407)));
 
+    // The phone presses keys, as telephone events (RFC 4733).
+    let (media, ports) = (Media::start(1).unwrap(), "33000-33098".parse::<Ports>().unwrap());
+    let address = [127, 0, 0, 1].into();
+    let mut session = media.open(&ports, Options { address, ..Options::default() }).unwrap();
+    let local = Local { session: 7, version: 1, address: (address, session.port()).into() };
+    let (mut call, answer) = call_bob(&agent, &sdp::offer(&local, &[Codec::Pcmu])).await;
+    let sound = sdp::read_answer(&answer, &[Codec::Pcmu]).unwrap();
+    assert!(sound.keys.is_some(), "telephone events were agreed");
+    session.agree(sound);
+    let command = r#"{"command":"sndcode","params":"59"}"#;
+    let mut console = tokio::net::TcpStream::connect(control).await.unwrap();
+    console.write_all(format!("{}:{command},", command.len()).as_bytes()).await.unwrap();
+    let pressed = async {
+        let mut keys = String::new();
+        while keys.len() < 2 {
+            if let Some(media::Event::Key(key)) = session.event().await {
+                keys.push(key);
+            }
+        }
+        keys
+    };
+    assert_eq!(tokio::time::timeout(LONG, pressed).await.expect("no key came"), "59");
+    call.hang_up();
+    end(&mut call).await;
+
     // The far end transfers us to a third one, and hangs up.
     let third = FarEnd::new().await;
-    let mut call = call_bob(&agent).await;
+    let (mut call, _) = call_bob(&agent, &invite().offer).await;
     call.refer(&format!("sip:agents@{}", third.address())).unwrap();
     let heard = third.expect("INVITE").await;
     third.pick_up(&heard).await;
