@@ -153,3 +153,32 @@ async fn at_sigterm_a_bridged_talk_ends_on_both_legs() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_wait_for_file_descriptors_and_each_is_made_once() {
+    const PEOPLE: i64 = 40;
+    let phones = phones(PhoneProfile { media_ports: "40000-40998".into(), ..PhoneProfile::default() }).await;
+    let mut w = World::start(PEOPLE).await;
+    let at = calls(&w, &phones, PEOPLE as u32, "PT1S", json!({"calls_per_second": 8})).await;
+    let process = w.program.id();
+    let open = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap().count();
+    // Each call takes two: only a few find any.
+    let most = format!("--nofile={0}:{0}", open + 8);
+    let limit = std::process::Command::new("prlimit").args(["--pid", &process.to_string(), &most]).status();
+    assert!(limit.unwrap().success());
+    let (end, mut up) = (Instant::now() + Duration::from_secs(120), 0);
+    let c = loop {
+        // The database may find none either, and says so.
+        match w.try_get(&at).await {
+            Some(c) if c["status"] == "completed" => break c,
+            c => assert!(Instant::now() < end, "{c:?}"),
+        }
+        up = up.max(phones.up());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(count(&c, "answered_unknown"), PEOPLE, "{c}");
+    let called = phones.called();
+    assert!(called.len() == PEOPLE as usize && called.values().all(|calls| *calls == 1), "{called:?}");
+    assert!(up < 10, "{up} calls found descriptors");
+    w.program.terminate();
+}

@@ -197,6 +197,14 @@ impl World {
         self.send(self.client.post(self.url(path)).json(body)).await
     }
 
+    /// Reads what the server can answer with at this moment; none where it says that it cannot.
+    pub async fn try_get(&self, path: &str) -> Option<Value> {
+        let answer = self.client.get(self.url(path)).bearer_auth(&self.token).send().await.unwrap();
+        let known = answer.status().as_u16() != 503;
+        assert!(!known || answer.status().is_success(), "{}", answer.status());
+        if known { Some(answer.json().await.unwrap()) } else { None }
+    }
+
     /// Sends a request, whatever the answer.
     pub async fn try_post(&self, path: &str, body: &Value) -> reqwest::Response {
         self.client.post(self.url(path)).bearer_auth(&self.token).json(body).send().await.unwrap()
