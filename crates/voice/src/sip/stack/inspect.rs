@@ -20,7 +20,10 @@ use rsipstack::{
 use tokio::sync::Notify;
 
 use super::{challenge, targets};
-use crate::sip::{cause, trace::Exchange};
+use crate::sip::{
+    cause,
+    trace::{Exchange, Wire},
+};
 
 /// Marks a response that the library made up: a time-out or a connection that is lost.
 const LOCAL: &str = "X-Carillon-Local";
@@ -33,7 +36,6 @@ pub struct Facts {
     seen: Mutex<Seen>,
     changed: Notify,
     number: String,
-    traced: bool,
 }
 
 #[derive(Debug, Default)]
@@ -43,12 +45,14 @@ struct Seen {
     rang: bool,
     last_final: Option<u16>,
     bye_q850: Option<u8>,
-    exchange: Exchange,
+    /// Its messages, where they are kept, up to an answer: after it, no fault of the trunk is left to be shown.
+    wire: Option<Wire>,
 }
 
 impl Facts {
     pub(super) fn new(number: &str, traced: bool) -> Self {
-        Self { seen: Mutex::default(), changed: Notify::new(), number: number.to_owned(), traced }
+        let seen = Seen { wire: traced.then(Wire::default), ..Seen::default() };
+        Self { seen: Mutex::new(seen), changed: Notify::new(), number: number.to_owned() }
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -87,9 +91,9 @@ impl Facts {
         self.seen().bye_q850
     }
 
-    /// The messages kept.
+    /// The messages kept: none once the call was answered.
     pub(in crate::sip) fn exchange(&self) -> Exchange {
-        self.seen().exchange.clone()
+        self.seen().wire.as_ref().map(|wire| wire.shown(&self.number)).unwrap_or_default()
     }
 
     /// Waits for the INVITE's final answer.
@@ -114,13 +118,16 @@ impl Facts {
         if code >= 200 {
             seen.last_final = Some(code);
         }
+        if (200..300).contains(&code) {
+            seen.wire = None;
+        }
         drop(seen);
         self.changed.notify_waiters();
     }
 
     fn keep(&self, sent: bool, message: &SipMessage) {
-        if self.traced {
-            self.seen().exchange.keep(sent, &message.to_string(), &self.number);
+        if let Some(wire) = &mut self.seen().wire {
+            wire.keep(sent, message.to_string());
         }
     }
 }
