@@ -1,4 +1,11 @@
-//! What the benches share: the machine in words, tables, data of any size, an SMSC in a process of its own.
+//! What the benches share: tables, searches, data of any size, an SMSC in a process of its own; in modules, the machine,
+//! and what benches of calls need beside it.
+
+pub mod calls;
+pub mod machine;
+pub mod phone;
+pub mod sipp;
+pub mod sound;
 
 use std::{
     fmt::Display,
@@ -15,17 +22,10 @@ use serde_json::{Value, json};
 use sms::SmppRoute;
 use store::{By, ImportChunk, NewContact, RouteKind, Store};
 
+pub use machine::say_machine;
+
 /// How many contacts are stored together.
 const CHUNK: i64 = 5_000;
-
-/// Prints what this runs on.
-pub fn say_machine() {
-    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model =
-        cpus.lines().find_map(|l| l.strip_prefix("model name")?.split_once(": ")).map_or("?", |m| m.1);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    println!("{cores} cores, {model}");
-}
 
 /// The `nth` argument, a number; `default` if it is left out.
 pub fn argument(nth: usize, default: i64) -> anyhow::Result<i64> {
@@ -50,6 +50,29 @@ pub fn percentiles(mut times: Vec<Duration>) -> (f64, f64) {
     times.sort_unstable();
     let at = |share: usize| times.get(times.len() * share / 100).map_or(0.0, |t| t.as_secs_f64() * 1e3);
     (at(50), at(99))
+}
+
+/// The highest of `from`, `from` + `step` … up to `to` that `passes`, found by halves; none where `from` does not. What does
+/// not pass is tried once more: a machine may stumble once.
+pub fn highest(
+    (from, to, step): (i64, i64, i64),
+    mut passes: impl FnMut(i64) -> anyhow::Result<bool>,
+) -> anyhow::Result<Option<i64>> {
+    let mut passes = |value| Ok::<_, anyhow::Error>(passes(value)? || passes(value)?);
+    if !passes(from)? {
+        return Ok(None);
+    }
+    // The lower bound passes, the upper one does not or is beyond the range.
+    let (mut low, mut high) = (0, (to - from).max(0) / step + 1);
+    while high - low > 1 {
+        let middle = low.midpoint(high);
+        if passes(from + middle * step)? {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(Some(from + low * step))
 }
 
 /// The person who runs the bench, now.
@@ -160,10 +183,7 @@ impl Drop for Smsc {
 
 /// Peak memory of this process, in MiB (Linux).
 pub fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kib =
-        status.lines().find_map(|l| l.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<u64>().ok());
-    kib.unwrap_or(0) / 1024
+    machine::memory("VmHWM") / 1024
 }
 
 /// The space that files take.
@@ -176,4 +196,31 @@ pub async fn count(store: &Store, id: CampaignId, word: &str) -> anyhow::Result<
     let place = campaign::outcome::Place::from_word(word);
     let place = place.ok_or_else(|| anyhow::anyhow!("{word} is no place"))?;
     Ok(store.campaign(id).await?.sum()[place])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_that_passes_is_found_whatever_it_is() {
+        for most in (0..=1_000).step_by(50) {
+            let found = highest((300, 900, 100), |value| Ok(value <= most)).unwrap_or_default();
+            assert_eq!(found, (most >= 300).then(|| (most / 100 * 100).min(900)), "{most}");
+        }
+    }
+
+    #[test]
+    fn one_stumble_is_forgiven() {
+        let mut stumbles = std::collections::HashSet::new();
+        let found = highest((100, 900, 100), |value| Ok(value <= 500 && !stumbles.insert(value)));
+        assert_eq!(found.unwrap_or_default(), Some(500));
+    }
+
+    #[test]
+    fn percentiles_are_of_the_sorted_times() {
+        let times = (0..200).rev().map(Duration::from_millis).collect();
+        assert_eq!(percentiles(times), (100.0, 198.0));
+        assert_eq!(percentiles(Vec::new()), (0.0, 0.0));
+    }
 }

@@ -15,8 +15,9 @@ const BURST: SignedDuration = SignedDuration::from_millis(100);
 const RECOVERY: f64 = 0.05;
 /// Throttling within this time of the last slow-down concerns what was sent before it.
 const SETTLING: SignedDuration = SignedDuration::from_secs(1);
-/// The shortest wait that is worth a turn.
-const SHORTEST_WAIT: f64 = 0.001;
+/// The shortest wait that is worth a turn, in seconds: each turn is a commit, and what a fast rate gains in this time goes
+/// with it.
+const SHORTEST_WAIT: f64 = 0.01;
 
 /// The limits of a key; a part that is not given does not bind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

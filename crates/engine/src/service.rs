@@ -11,7 +11,7 @@ use store::{By, Result, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Engine, Live, Route, RouteState, Traffic, Waiting,
+    Engine, Live, Report, Route, RouteState, Traffic, Waiting,
     clock::Watch,
     dispatch::{AFTER_FAILURE, Desk, lock},
 };
@@ -20,6 +20,9 @@ use crate::{
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(1);
 /// How long reports are gathered before a turn when nothing is leaving.
 const GATHER: Duration = Duration::from_millis(2);
+/// How long what calls report is gathered before a turn: beside the time that a call takes it is nothing, and each turn is
+/// a commit.
+const GATHER_CALLS: Duration = Duration::from_millis(10);
 /// How often old data is dropped.
 const PRUNE_EVERY: Duration = Duration::from_secs(24 * 3_600);
 /// How long a shut-down waits for answers to messages; one without by then is In doubt after the next start.
@@ -185,9 +188,12 @@ impl Engine {
             let pause = if self.closing { pause.min(WHILE_CLOSING) } else { pause };
             tokio::select! {
                 Some(report) = self.reports.recv() => {
+                    let of_a_call = matches!(report, Report::Called { .. } | Report::Progress { .. });
                     self.hear(report, Timestamp::now());
-                    // Receipts that trickle in share a commit; while messages leave, turns are full anyway.
-                    if self.open.is_empty() {
+                    if of_a_call {
+                        tokio::time::sleep(GATHER_CALLS).await;
+                    } else if self.open.is_empty() {
+                        // Receipts that trickle in share a commit; while messages leave, turns are full anyway.
                         tokio::time::sleep(GATHER).await;
                     }
                 }

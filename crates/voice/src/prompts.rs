@@ -140,16 +140,21 @@ impl Prompts {
                 place.insert(sound);
             }
         }
-        let (sounds, codecs): (Vec<_>, Vec<_>) = (ready.values().cloned().collect(), codecs.into());
-        // Encoding G.722 takes a while: not on the runtime's own threads, and not while a call waits for its next frame.
-        let encode = move || {
-            for (sound, codec) in
-                sounds.iter().flat_map(|sound| codecs.iter().map(move |codec| (sound, *codec)))
-            {
-                sound.frames(codec);
-            }
-        };
-        tokio::task::spawn_blocking(encode).await.map_err(|e| e.to_string())?;
+        let each = ready.values().flat_map(|sound| codecs.iter().map(move |codec| (sound, *codec)));
+        let to_encode: Vec<_> = each
+            .filter(|(sound, codec)| !sound.is_encoded(*codec))
+            .map(|(sound, codec)| (sound.clone(), codec))
+            .collect();
+        // Encoding G.722 takes a while: not on the runtime's own threads, and not while a call waits for its next frame. For
+        // every call but the first all of it is there.
+        if !to_encode.is_empty() {
+            let encode = move || {
+                for (sound, codec) in &to_encode {
+                    sound.frames(*codec);
+                }
+            };
+            tokio::task::spawn_blocking(encode).await.map_err(|e| e.to_string())?;
+        }
         Ok(Ready(ready))
     }
 

@@ -427,23 +427,25 @@ fn tones_are_keys_with_noise_and_twist_and_short_ones_and_noise_are_not() {
             }
         }
         let mut keys = String::new();
-        Tones::default().hear(sound, |key| keys.push(key));
+        Tones::default().hear(&sound, |key| keys.push(key));
         assert_eq!(keys, "147*2580369#ABCD", "{on} {off} {twist} {error} {below}");
     }
     let mut keys = String::new();
-    let short = (0..50).flat_map(|_| tone('5', 8_000, 0, 160).into_iter().chain(vec![0; 800]));
-    Tones::default().hear(short, |key| keys.push(key));
+    let short: Vec<i16> =
+        (0..50).flat_map(|_| tone('5', 8_000, 0, 160).into_iter().chain(vec![0; 800])).collect();
+    Tones::default().hear(&short, |key| keys.push(key));
     assert_eq!(keys, "");
     let hiss: Vec<i16> = (0..480_000).map(|_| noise(&mut random, 3_000.0) as i16).collect();
-    Tones::default().hear(hiss, |key| keys.push(key));
+    Tones::default().hear(&hiss, |key| keys.push(key));
     assert_eq!(keys, "");
     // One tone of a key, and a dial tone.
     for tones in [[697.0, 697.0], [1_336.0, 1_336.0], [350.0, 440.0]] {
-        let sound = (0..16_000).map(|i| {
+        let wave = |i| {
             let at = f64::from(i) / 8_000.0 * std::f64::consts::TAU;
             (4_000.0 * ((tones[0] * at).sin() + (tones[1] * at).sin())) as i16
-        });
-        Tones::default().hear(sound, |key| keys.push(key));
+        };
+        let sound: Vec<i16> = (0..16_000).map(wave).collect();
+        Tones::default().hear(&sound, |key| keys.push(key));
     }
     assert_eq!(keys, "");
 }

@@ -35,12 +35,20 @@ impl Prompt {
     /// Its whole frames of 160 bytes one behind the other; the last is filled with silence. Encoded where `codec` is
     /// asked for the first time, which takes long for G.722 (half a millisecond a second): do it before a call plays.
     pub fn frames(&self, codec: Codec) -> &[u8] {
-        let kept = match codec {
+        self.kept(codec).get_or_init(|| encode(&self.sound.at(codec.rate()), codec))
+    }
+
+    /// Whether its frames are there already.
+    pub fn is_encoded(&self, codec: Codec) -> bool {
+        self.kept(codec).get().is_some()
+    }
+
+    fn kept(&self, codec: Codec) -> &OnceLock<Box<[u8]>> {
+        match codec {
             Codec::Pcmu => &self.pcmu,
             Codec::Pcma => &self.pcma,
             Codec::G722 => &self.g722,
-        };
-        kept.get_or_init(|| encode(&self.sound.at(codec.rate()), codec))
+        }
     }
 }
 

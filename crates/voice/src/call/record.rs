@@ -72,7 +72,7 @@ pub struct Record {
     pub opted_out: bool,
     /// Why we hung up before the script's end, where that was wanted.
     pub hung_up: Option<&'static str>,
-    /// Its messages.
+    /// Its messages, where it was not answered.
     pub exchange: Exchange,
     /// What failed in it, in words.
     pub failed: Option<String>,

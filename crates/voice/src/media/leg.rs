@@ -113,6 +113,8 @@ pub struct Leg {
     reception: Reception,
     decoder: Option<(Codec, Box<dyn Decoder>)>,
     samples: Vec<i16>,
+    /// The samples at 8 kHz, where the codec has more.
+    halves: Vec<i16>,
     reader: KeyReader,
     events_seen: bool,
     tones: Tones,
@@ -151,6 +153,7 @@ impl Leg {
             reception: Reception::default(),
             decoder: None,
             samples: Vec::new(),
+            halves: Vec::new(),
             reader: KeyReader::default(),
             events_seen: false,
             tones: Tones::default(),
@@ -327,6 +330,11 @@ impl Leg {
         self.reception.read(now, plain);
     }
 
+    /// Whether an event waits.
+    pub fn has_event(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// The next event, where one waits.
     pub fn event(&mut self) -> Option<Event> {
         self.events.pop_front()
@@ -381,11 +389,12 @@ impl Leg {
                 tell(events, Event::Key(key));
             };
             if narrow {
-                self.tones.hear(self.samples.iter().copied(), &mut pressed);
+                self.tones.hear(&self.samples, &mut pressed);
             } else {
                 // The mean of two is filter enough for tones below 1,700 Hz.
-                let halves = self.samples.chunks_exact(2).map(|two| two[0].midpoint(two[1]));
-                self.tones.hear(halves, &mut pressed);
+                self.halves.clear();
+                self.halves.extend(self.samples.chunks_exact(2).map(|two| two[0].midpoint(two[1])));
+                self.tones.hear(&self.halves, &mut pressed);
             }
         }
         if let Some(crossing) = &self.crossing {

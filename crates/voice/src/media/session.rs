@@ -104,8 +104,8 @@ impl Media {
         };
         let served = Served {
             leg: Leg::new(setup, Instant::now()),
-            rtp: mio::net::UdpSocket::from_std(pair.rtp),
-            rtcp: mio::net::UdpSocket::from_std(pair.rtcp),
+            rtp: pair.rtp,
+            rtcp: pair.rtcp,
             shared,
             events: sender,
             place: pair.place,

@@ -2,17 +2,19 @@
 //! what has come in is read.
 //!
 //! It sleeps to each slot by `std::thread::sleep` (0.3 ms late at the median); a timer wheel of 1 ms would add its own
-//! width. Sockets are polled edge-triggered, each read at most so often a slot, so that a flood at one harms no other.
+//! width. A socket with something to read is read once a slot: what is left it names again in the next, so a call costs one
+//! system call a packet, and a flood at one socket harms no other.
 
-use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use mio::net::UdpSocket;
-use mio::{Events, Interest, Poll, Token};
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::time::Timespec;
 
 use crate::audio::FRAME;
 use crate::media::lateness::Lateness;
@@ -22,8 +24,8 @@ use crate::media::session::Shared;
 
 /// The slots of a frame.
 const SLOTS: usize = 20;
-/// The most datagrams that are read from one socket in one slot.
-const READS: usize = 32;
+/// The most sockets that are read in one slot; the others follow in the next.
+const READS: usize = 4_096;
 /// Later than this, the machine was asleep: the slots begin anew instead of being made up for.
 const ASLEEP: Duration = Duration::from_millis(500);
 /// Seconds from NTP's beginning (1900) to Unix's.
@@ -41,15 +43,13 @@ pub(crate) struct Served {
 
 /// The thread's state.
 pub(crate) struct Thread {
-    poll: Poll,
+    poll: OwnedFd,
     incoming: Receiver<Served>,
     lateness: Arc<Lateness>,
     /// The calls; their place is also their token, doubled, plus one for RTCP.
     calls: Vec<Option<Served>>,
     free: Vec<usize>,
     slots: [Vec<usize>; SLOTS],
-    /// Sockets that had more than was read.
-    again: Vec<usize>,
     buffer: Vec<u8>,
     datagram: Box<[u8; 4_096]>,
 }
@@ -57,13 +57,12 @@ pub(crate) struct Thread {
 impl Thread {
     pub(crate) fn new(incoming: Receiver<Served>, lateness: Arc<Lateness>) -> std::io::Result<Self> {
         Ok(Self {
-            poll: Poll::new()?,
+            poll: epoll::create(CreateFlags::CLOEXEC)?,
             incoming,
             lateness,
             calls: Vec::new(),
             free: Vec::new(),
             slots: std::array::from_fn(|_| Vec::new()),
-            again: Vec::new(),
             buffer: Vec::with_capacity(512),
             datagram: Box::new([0; 4_096]),
         })
@@ -71,7 +70,7 @@ impl Thread {
 
     /// Serves until nobody can open calls any more and the last has ended.
     pub(crate) fn run(mut self) {
-        let mut events = Events::with_capacity(1_024);
+        let mut readable = Vec::with_capacity(READS);
         loop {
             // Without a call there is nothing to pace.
             let Ok(first) = self.incoming.recv() else { return };
@@ -94,19 +93,18 @@ impl Thread {
                     None => {}
                 }
                 self.send(slot, due);
-                self.receive(&mut events);
+                self.receive(&mut readable);
                 slot = (slot + 1) % SLOTS;
                 due += FRAME / SLOTS as u32;
             }
         }
     }
 
-    fn begin(&mut self, mut call: Served) {
+    fn begin(&mut self, call: Served) {
         let at = self.free.pop().unwrap_or(self.calls.len());
-        let registry = self.poll.registry();
-        let registered = registry
-            .register(&mut call.rtp, Token(at * 2), Interest::READABLE)
-            .and_then(|()| registry.register(&mut call.rtcp, Token(at * 2 + 1), Interest::READABLE));
+        let token = |at: usize| EventData::new_u64(at as u64);
+        let registered = epoll::add(&self.poll, &call.rtp, token(at * 2), EventFlags::IN)
+            .and_then(|()| epoll::add(&self.poll, &call.rtcp, token(at * 2 + 1), EventFlags::IN));
         if let Err(error) = registered {
             // The call goes on one way, and its time-out ends it.
             tracing::error!(%error, "a call's sockets cannot be polled");
@@ -151,14 +149,12 @@ impl Thread {
     }
 
     fn end_closed(&mut self, slot: usize) {
-        let (calls, free, poll) = (&mut self.calls, &mut self.free, &self.poll);
+        let (calls, free) = (&mut self.calls, &mut self.free);
         self.slots[slot].retain(|at| {
             let closed = calls[*at].as_ref().is_none_or(|call| call.shared.closed.load(Ordering::Acquire));
-            if closed && let Some(mut call) = calls[*at].take() {
-                let _ = poll.registry().deregister(&mut call.rtp);
-                let _ = poll.registry().deregister(&mut call.rtcp);
+            if closed && let Some(call) = calls[*at].take() {
                 let Served { rtp, rtcp, place, .. } = call;
-                // The sockets go before their ports are given out again.
+                // The sockets go, and are polled no longer, before their ports are given out again.
                 drop((rtp, rtcp));
                 drop(place);
                 free.push(*at);
@@ -168,57 +164,40 @@ impl Thread {
     }
 
     /// Reads what has come in.
-    fn receive(&mut self, events: &mut Events) {
-        if let Err(error) = self.poll.poll(events, Some(Duration::ZERO)) {
-            if error.kind() != ErrorKind::Interrupted {
-                tracing::error!(%error, "sockets of calls cannot be polled");
-            }
-            return;
+    fn receive(&mut self, readable: &mut Vec<Event>) {
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        match epoll::wait(&self.poll, rustix::buffer::spare_capacity(readable), Some(&at_once)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => tracing::error!(%error, "sockets of calls cannot be polled"),
         }
-        let mut again = std::mem::take(&mut self.again);
-        again.extend(events.iter().map(|event| event.token().0));
-        for token in again.drain(..) {
-            if !self.read(token) {
-                self.again.push(token);
-            }
+        for event in readable.drain(..) {
+            self.read(event.data.u64() as usize);
         }
-        // A socket with more than one slot's reads is named by its events as well.
-        self.again.sort_unstable();
-        self.again.dedup();
     }
 
-    /// Reads one socket; false where there may be more.
-    fn read(&mut self, token: usize) -> bool {
-        let Some(Some(call)) = self.calls.get_mut(token / 2) else { return true };
+    /// Reads one datagram from a socket.
+    fn read(&mut self, token: usize) {
+        let Some(Some(call)) = self.calls.get_mut(token / 2) else { return };
         let rtcp = token % 2 == 1;
-        // What was agreed before a packet came holds for it.
-        obey(call, Instant::now());
-        for _ in 0..READS {
-            let socket = if rtcp { &call.rtcp } else { &call.rtp };
-            let (size, from): (usize, SocketAddr) = match socket.recv_from(&mut self.datagram[..]) {
-                Ok(received) => received,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    tell(call);
-                    return true;
-                }
-                // What the far end's system refused of ours; the next may be a datagram.
-                Err(_) => continue,
-            };
-            let (now, datagram) = (Instant::now(), &self.datagram[..size]);
-            if rtcp {
-                call.leg.hear_report(now, from, datagram);
-            } else {
-                call.leg.hear(now, from, datagram);
-            }
+        let socket = if rtcp { &call.rtcp } else { &call.rtp };
+        // An error is what the far end's system refused of ours.
+        let Ok((size, from)) = socket.recv_from(&mut self.datagram[..]) else { return };
+        let (now, datagram) = (Instant::now(), &self.datagram[..size]);
+        // What was agreed before the packet came holds for it.
+        obey(call, now);
+        if rtcp {
+            call.leg.hear_report(now, from, datagram);
+        } else {
+            call.leg.hear(now, from, datagram);
         }
         tell(call);
-        false
     }
 }
 
 /// Gives the leg what its call has said since.
 fn obey(call: &mut Served, now: Instant) {
-    if call.shared.waiting.swap(false, Ordering::AcqRel) {
+    // Looked at first, as a swap costs more and there is hardly ever a command.
+    if call.shared.waiting.load(Ordering::Relaxed) && call.shared.waiting.swap(false, Ordering::AcqRel) {
         for command in call.shared.take() {
             call.leg.command(now, command);
         }
@@ -227,7 +206,8 @@ fn obey(call: &mut Served, now: Instant) {
 
 /// Hands the leg's events over. Where nobody fetches them they wait in the leg, within its bound.
 fn tell(call: &mut Served) {
-    while call.events.capacity() > 0
+    while call.leg.has_event()
+        && call.events.capacity() > 0
         && let Some(event) = call.leg.event()
     {
         if call.events.try_send(event).is_err() {

@@ -67,7 +67,7 @@ pub struct Invite {
     pub ring_time: Duration,
     /// Further headers, by name and value.
     pub headers: Vec<(String, String)>,
-    /// Whether the call's messages are kept.
+    /// Whether the call's messages are kept, until it is answered.
     pub trace: bool,
 }
 
@@ -204,7 +204,7 @@ impl Call {
         Ok(())
     }
 
-    /// The messages so far, where they are kept.
+    /// The messages so far, where they are kept; none once it was answered.
     pub fn exchange(&self) -> Exchange {
         self.facts.exchange()
     }

@@ -1,6 +1,8 @@
 //! The SIP messages of one call, kept within bounds to be shown on an error page: without credentials and keys, and
 //! with the called number masked.
 
+use std::fmt;
+
 use jiff::Timestamp;
 
 /// The most messages of one call that are kept.
@@ -30,15 +32,35 @@ pub struct Exchange {
     pub left_out: usize,
 }
 
-impl Exchange {
-    /// Keeps a message, or counts it where there are enough. `number` is the called one, `account` our name at the trunk.
-    pub(super) fn keep(&mut self, sent: bool, text: &str, number: &str, account: &str) {
+/// The messages of one call as they were on the wire: masked only where somebody asks, as hardly anybody does.
+#[derive(Default)]
+pub(super) struct Wire {
+    messages: Vec<Message>,
+    left_out: usize,
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Wire({} messages)", self.messages.len() + self.left_out)
+    }
+}
+
+impl Wire {
+    /// Keeps a message, or counts it where there are enough.
+    pub(super) fn keep(&mut self, sent: bool, mut text: String) {
         if self.messages.len() < MOST_MESSAGES {
-            let text = mask(cut(text), number, account);
+            text.truncate(cut(&text).len());
             self.messages.push(Message { at: Timestamp::now(), sent, text });
         } else {
             self.left_out += 1;
         }
+    }
+
+    /// As it may be shown. `number` is the called one, `account` our name at the trunk.
+    pub(super) fn shown(&self, number: &str, account: &str) -> Exchange {
+        let shown = |message: &Message| Message { text: mask(&message.text, number, account), ..*message };
+        let masked = self.messages.iter().map(shown);
+        Exchange { messages: masked.collect(), left_out: self.left_out }
     }
 }
 
@@ -125,10 +147,11 @@ mod tests {
 
     #[test]
     fn an_exchange_stays_within_its_bounds() {
-        let mut exchange = Exchange::default();
+        let mut wire = Wire::default();
         for _ in 0..MOST_MESSAGES + 3 {
-            exchange.keep(true, &"é".repeat(MOST_BYTES), "+12025550123", "");
+            wire.keep(true, "é".repeat(MOST_BYTES));
         }
+        let exchange = wire.shown("+12025550123", "");
         assert_eq!((exchange.messages.len(), exchange.left_out), (MOST_MESSAGES, 3));
         assert!(exchange.messages.iter().all(|message| message.text.len() <= MOST_BYTES));
     }

@@ -20,7 +20,10 @@ use rsipstack::{
 use tokio::sync::Notify;
 
 use super::{challenge, targets};
-use crate::sip::{cause, trace::Exchange};
+use crate::sip::{
+    cause,
+    trace::{Exchange, Wire},
+};
 
 /// Marks a response that the library made up: a time-out or a connection that is lost.
 const LOCAL: &str = "X-Carillon-Local";
@@ -35,7 +38,6 @@ pub struct Facts {
     number: String,
     /// Our name at the trunk; empty: none.
     account: String,
-    traced: bool,
 }
 
 #[derive(Debug, Default)]
@@ -45,13 +47,15 @@ struct Seen {
     rang: bool,
     last_final: Option<u16>,
     bye_q850: Option<u8>,
-    exchange: Exchange,
+    /// Its messages, where they are kept, up to an answer: after it, no fault of the trunk is left to be shown.
+    wire: Option<Wire>,
 }
 
 impl Facts {
     pub(super) fn new(number: &str, account: &str, traced: bool) -> Self {
+        let seen = Seen { wire: traced.then(Wire::default), ..Seen::default() };
         let (number, account) = (number.to_owned(), account.to_owned());
-        Self { seen: Mutex::default(), changed: Notify::new(), number, account, traced }
+        Self { seen: Mutex::new(seen), changed: Notify::new(), number, account }
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -90,9 +94,9 @@ impl Facts {
         self.seen().bye_q850
     }
 
-    /// The messages kept.
+    /// The messages kept: none once the call was answered.
     pub(in crate::sip) fn exchange(&self) -> Exchange {
-        self.seen().exchange.clone()
+        self.seen().wire.as_ref().map(|wire| wire.shown(&self.number, &self.account)).unwrap_or_default()
     }
 
     /// Waits for the INVITE's final answer.
@@ -117,13 +121,16 @@ impl Facts {
         if code >= 200 {
             seen.last_final = Some(code);
         }
+        if (200..300).contains(&code) {
+            seen.wire = None;
+        }
         drop(seen);
         self.changed.notify_waiters();
     }
 
     fn keep(&self, sent: bool, message: &SipMessage) {
-        if self.traced {
-            self.seen().exchange.keep(sent, &as_written(message), &self.number, &self.account);
+        if let Some(wire) = &mut self.seen().wire {
+            wire.keep(sent, as_written(message));
         }
     }
 }
