@@ -26,6 +26,9 @@ bench:
     cargo run --release -p bench --bin flat
     cargo run --release -p bench --bin import
     cargo run --release -p bench --bin reads
+    cargo run --release -p bench --bin calls
+    cargo run --release -p bench --bin sound
+    cargo run --release -p bench --bin ringing
 
 # Brings printed pages (docs/lifecycle.md) up to date.
 docs:
