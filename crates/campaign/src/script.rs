@@ -36,7 +36,7 @@ pub use run::{Command, Event, Note, Run};
 pub use said::{Said, Spoken};
 pub use say::Say;
 pub use stream::{Stream, Streaming};
-pub use transfer::{AGENT_RINGS, Mode, Transfer, Transferring};
+pub use transfer::{AGENT_RINGS, Mode, Transfer, Transferring, is_plain_address};
 
 use crate::{AudioId, Problem};
 use run::{Move, Phase, Then};

@@ -318,8 +318,8 @@ impl Engine {
         for (id, port) in &self.ports {
             *under_way.entry(Key::Route(*id)).or_default() += port.route.legs();
         }
-        for (key, units) in under_way {
-            self.limits.under_way(&key, units);
+        for (key, units) in &under_way {
+            self.limits.under_way(key, *units);
         }
         let mut segments = HashMap::with_capacity(work.len());
         for w in work {
@@ -380,7 +380,7 @@ impl Engine {
             {
                 let trouble = route.trouble();
                 let waits = reasons.get(&w.id).map(Vec::as_slice).unwrap_or_default();
-                let up = self.open.values().any(|o| o.campaign == w.id && !o.unsettled.is_empty());
+                let up = under_way.get(&Key::Campaign(w.id)).is_some_and(|units| *units > 0);
                 if !up && !is_due(w, waits, now) {
                     self.trunks.nothing_due(w.id);
                 }

@@ -44,8 +44,11 @@ pub enum Mode {
 /// The longest address that this end calls itself, in characters.
 const LONGEST: usize = 255;
 
-fn is_plain(c: char) -> bool {
-    c.is_ascii_graphic() && !"<>\"?,%".contains(c)
+/// Whether this end can call an address by itself, given what follows its scheme: 1 to 255 visible characters of ASCII, and
+/// no headers and no escapes among them.
+pub fn is_plain_address(rest: &str) -> bool {
+    let fits = |c: char| c.is_ascii_graphic() && !"<>\"?,%".contains(c);
+    (1..=LONGEST).contains(&rest.len()) && rest.chars().all(fits)
 }
 
 impl Kind for Transfer {
@@ -54,23 +57,17 @@ impl Kind for Transfer {
     }
 
     fn misshapen(&self) -> Vec<(String, String)> {
-        let address =
-            ["sip:", "sips:", "tel:"].iter().find_map(|scheme| self.transfer.to.strip_prefix(scheme));
-        let (to, bridges) = (&self.transfer.to, self.transfer.mode == Mode::Bridge);
-        let message = match address {
-            Some(address) if address.is_empty() || address.contains(char::is_whitespace) => None,
-            // What this end calls by itself has no headers and no escapes.
-            Some(address) if bridges && (address.len() > LONGEST || !address.chars().all(is_plain)) => {
-                Some(format!(
-                    "'{to}' cannot be called from here: use at most {LONGEST} characters, none of them < > \" ? , %"
-                ))
+        let Transferring { to, mode } = &self.transfer;
+        let address = ["sip:", "sips:", "tel:"].iter().find_map(|scheme| to.strip_prefix(scheme));
+        let message = match address.filter(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace)) {
+            None => {
+                format!("'{to}' is no address: use one such as sip:agents@pbx.example or tel:+12025550100")
             }
+            Some(rest) if *mode == Mode::Bridge && !is_plain_address(rest) => format!(
+                "'{to}' cannot be called from here: use at most {LONGEST} characters, none of them < > \" ? , %"
+            ),
             Some(_) => return Vec::new(),
-            None => None,
         };
-        let message = message.unwrap_or_else(|| {
-            format!("'{to}' is no address: use one such as sip:agents@pbx.example or tel:+12025550100")
-        });
         vec![("transfer.to".to_owned(), message)]
     }
 

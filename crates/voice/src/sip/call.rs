@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use campaign::script::is_plain_address;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{cause::End, stack::Facts, trace::Exchange, trunk::Fault};
@@ -21,9 +22,6 @@ pub enum Callee {
     /// trunk knows: INVITEs go to the trunk and nowhere else.
     Address(String),
 }
-
-/// The longest address that is called, in characters.
-const LONGEST_ADDRESS: usize = 255;
 
 impl Callee {
     fn check(&self) -> Result<(), Fault> {
@@ -50,8 +48,7 @@ fn is_user(user: &str) -> bool {
 
 fn is_address(address: &str) -> bool {
     let rest = address.strip_prefix("sip:").or_else(|| address.strip_prefix("sips:"));
-    let fits = |c: char| c.is_ascii_graphic() && !"<>\"?,%".contains(c);
-    rest.is_some_and(|rest| !rest.is_empty() && rest.len() <= LONGEST_ADDRESS && rest.chars().all(fits))
+    rest.is_some_and(is_plain_address)
 }
 
 /// A call to begin.
