@@ -149,7 +149,7 @@ async fn of_many_processes_that_begin_at_once_one_dispatches_and_when_it_ends_an
 async fn beside_a_process_that_dispatches_and_does_not_answer_nothing_is_changed_and_that_is_said() {
     let (_smsc, first, second, route) = two(&[]).await;
     let campaign = second.draft("Frozen", &route).await;
-    fixture::signal(first.program.id(), "STOP");
+    fixture::freeze(first.program.id());
     for (path, body) in [
         (format!("{campaign}/schedule"), json!({})),
         (format!("{campaign}/stop"), json!({})),
