@@ -41,35 +41,45 @@ pub(super) fn counted(c: &Connection, campaign: CampaignId, seq: i64) -> Result<
 impl Turn<'_> {
     /// Keeps calls that have ended, and counts the steps that they came to.
     pub(super) fn keep_calls(&mut self, calls: &[CallEnded]) -> Result<()> {
+        let mut talks: BTreeMap<CampaignId, Vec<u32>> = BTreeMap::new();
+        let mut reached: BTreeMap<(CampaignId, &str, &str), i64> = BTreeMap::new();
         for call in calls {
             let CallEnded { campaign, seq, counts, row, steps } = call;
             self.touched.insert(campaign.0);
-            if let Some(talk) = row.talk_seconds {
-                spending::bill(self.c, *campaign, talk)?;
-            }
+            talks.entry(*campaign).or_default().extend(row.talk_seconds);
             if row.ring_seconds.is_none() && row.talk_seconds.is_none() {
                 self.unnote(*campaign, 1, *seq)?;
             }
-            self.c
-                .prepare_cached(
-                    "INSERT INTO call SELECT ?1, ?2, n + 1, ?3, ?4, ?5
-                     FROM (SELECT coalesce(max(n), 0) AS n FROM call WHERE campaign_id = ?1 AND seq = ?2) WHERE n < ?6",
-                )?
-                .execute((
+            let before: i64 = self
+                .c
+                .prepare_cached("SELECT coalesce(max(n), 0) FROM call WHERE campaign_id = ?1 AND seq = ?2")?
+                .query_row((campaign.0, seq), |r| r.get(0))?;
+            if before < CALLS_KEPT {
+                self.c.prepare_cached("INSERT INTO call VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute((
                     campaign.0,
                     seq,
+                    before + 1,
                     counts.map(|call| call.called.word()),
                     counts.is_some_and(|call| call.goal),
                     json(row)?,
-                    CALLS_KEPT,
                 ))?;
-            for (step, branch) in steps {
-                self.c
-                    .prepare_cached(
-                        "INSERT INTO step_tally VALUES (?1, ?2, ?3, 1) ON CONFLICT DO UPDATE SET count = count + 1",
-                    )?
-                    .execute((campaign.0, step, branch.as_deref().unwrap_or_default()))?;
             }
+            for (step, branch) in steps {
+                *reached
+                    .entry((*campaign, step.as_str(), branch.as_deref().unwrap_or_default()))
+                    .or_default() += 1;
+            }
+        }
+        for (campaign, talks) in talks {
+            spending::bill(self.c, campaign, &talks)?;
+        }
+        for ((campaign, step, branch), count) in reached {
+            self.c
+                .prepare_cached(
+                    "INSERT INTO step_tally VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT DO UPDATE SET count = count + excluded.count",
+                )?
+                .execute((campaign.0, step, branch, count))?;
         }
         Ok(())
     }

@@ -55,7 +55,7 @@ use std::{
 
 use campaign::CampaignId;
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use tokio::sync::broadcast;
 
 use crate::{Change, Result, StoreError};
@@ -254,6 +254,8 @@ impl Store {
 
 fn configure(connection: &Connection) -> Result<()> {
     connection.busy_timeout(BUSY)?;
+    // A plan holds for all values. Otherwise SQLite plans anew with every value that may matter: a twentieth of a turn.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // Durable at every commit: a claim must be on the disk before its bytes are on the wire.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "OFF")?;

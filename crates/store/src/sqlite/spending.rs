@@ -69,13 +69,17 @@ pub(super) fn begin(c: &Connection, id: CampaignId, d: &Definition) -> Result<()
     Ok(())
 }
 
-/// Bills a call of a campaign that was talked on for `seconds`.
-pub(super) fn bill(c: &Connection, id: CampaignId, seconds: u32) -> Result<()> {
+/// Bills calls of a campaign that were talked on for so many seconds each.
+pub(super) fn bill(c: &Connection, id: CampaignId, talks: &[u32]) -> Result<()> {
+    let increment: Option<i64> = c
+        .prepare_cached("SELECT increment FROM spending WHERE campaign_id = ?1")?
+        .query_row([id.0], |r| r.get(0))
+        .optional()?;
+    let Some(increment) = increment.filter(|increment| *increment > 0) else { return Ok(()) };
     // The second that was begun counts.
-    c.prepare_cached(
-        "UPDATE spending SET billed = billed + increment * ((?2 + increment) / increment) WHERE campaign_id = ?1",
-    )?
-    .execute((id.0, seconds))?;
+    let billed: i64 = talks.iter().map(|talk| increment * ((i64::from(*talk) + increment) / increment)).sum();
+    c.prepare_cached("UPDATE spending SET billed = billed + ?2 WHERE campaign_id = ?1")?
+        .execute((id.0, billed))?;
     Ok(())
 }
 
