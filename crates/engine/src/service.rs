@@ -20,9 +20,9 @@ use crate::{
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(1);
 /// How long reports are gathered before a turn when nothing is leaving.
 const GATHER: Duration = Duration::from_millis(2);
-/// How long what calls report is gathered before a turn: beside the time that a call takes it is nothing, and each turn is
-/// a commit.
-const GATHER_CALLS: Duration = Duration::from_millis(10);
+/// How long after a turn the next one begins while calls are up and they alone want it: beside the time that a call takes it
+/// is nothing, and each turn is a commit.
+const GATHER_CALLS: Duration = Duration::from_millis(20);
 /// How often old data is dropped.
 const PRUNE_EVERY: Duration = Duration::from_secs(24 * 3_600);
 /// How long a shut-down waits for answers to messages; one without by then is In doubt after the next start.
@@ -156,6 +156,7 @@ impl Engine {
         let mut prune_at = Instant::now();
         let mut watch = Watch::begin();
         loop {
+            let began = Instant::now();
             let (now, set) = watch.now();
             if let Some((from, by)) = set {
                 tracing::warn!(by = %by, "the machine's clock was set");
@@ -186,18 +187,18 @@ impl Engine {
             }
             let pause = wake.map_or(LONGEST_PAUSE, |at| at.duration_since(now)).min(LONGEST_PAUSE);
             let pause = if self.closing { pause.min(WHILE_CLOSING) } else { pause };
+            let mut gathers = !self.calling.is_empty();
             tokio::select! {
                 Some(report) = self.reports.recv() => {
-                    let of_a_call = matches!(report, Report::Called { .. } | Report::Progress { .. });
+                    gathers &= matches!(report, Report::Called { .. } | Report::Progress { .. });
                     self.hear(report, Timestamp::now());
-                    if of_a_call {
-                        tokio::time::sleep(GATHER_CALLS).await;
-                    } else if self.open.is_empty() {
+                    if self.open.is_empty() {
                         // Receipts that trickle in share a commit; while messages leave, turns are full anyway.
                         tokio::time::sleep(GATHER).await;
                     }
                 }
                 Some(command) = self.commands.recv() => {
+                    gathers = false;
                     if matches!(command, Command::ShutDown) {
                         let ends = (!self.calling.is_empty()).then(|| Instant::now() + TALKS_END_AFTER);
                         talks_end_at = ends;
@@ -209,6 +210,9 @@ impl Engine {
                 }
                 _ = changes.recv() => {}
                 () = tokio::time::sleep(Duration::try_from(pause).unwrap_or_default()) => {}
+            }
+            if gathers {
+                tokio::time::sleep_until((began + GATHER_CALLS).into()).await;
             }
         }
     }
