@@ -24,6 +24,10 @@ use store::{By, ImportChunk, NewContact, RouteKind, Store};
 
 pub use machine::say_machine;
 
+/// As in the program: every bench measures with it, those of other libraries too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How many contacts are stored together.
 const CHUNK: i64 = 5_000;
 

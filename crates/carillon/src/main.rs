@@ -15,6 +15,10 @@ use std::process::ExitCode;
 use rustix::{fs::Mode, process::umask};
 use tracing_subscriber::EnvFilter;
 
+/// Memory goes from thread to thread with each message and call, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // All that it writes (the database and its log, copies, uploads, refused rows) only its owner may read.
     umask(Mode::RWXG | Mode::RWXO);
