@@ -270,9 +270,9 @@ impl Course<'_> {
     /// Hangs up both legs.
     fn hang_up(&mut self) {
         self.ending = true;
-        self.person.dialog.hang_up();
+        self.person.hang_up();
         if let Some(agent) = &self.agent {
-            agent.leg.dialog.hang_up();
+            agent.leg.hang_up();
         }
     }
 

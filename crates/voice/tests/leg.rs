@@ -387,6 +387,15 @@ fn reports_tell_what_was_sent_and_heard_and_the_last_one_says_bye() {
     assert!(Compound::parse(&buffer).unwrap().flatten().any(|packet| matches!(packet, Packet::Bye(_))));
 }
 
+#[test]
+fn whoever_said_nothing_says_no_goodbye() {
+    let (began, mut buffer) = (Instant::now(), Vec::new());
+    let mut leg = agreed(began);
+    assert_eq!(leg.farewell(began, 1, &mut buffer), None);
+    leg.frame(began, &mut buffer).unwrap();
+    assert_eq!(leg.farewell(began, 1, &mut buffer), Some(address(4_001)));
+}
+
 /// Noise of this root mean square.
 fn noise(random: &mut StdRng, level: f64) -> f64 {
     let sum: f64 = (0..12).map(|_| random.random::<f64>()).sum();

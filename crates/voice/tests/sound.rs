@@ -186,6 +186,41 @@ async fn a_stranger_and_random_bytes_change_nothing_and_a_call_ends_with_its_por
     opened.unwrap();
 }
 
+/// A far end's pair of ports, without anything behind it.
+fn bare_pair() -> (UdpSocket, UdpSocket) {
+    loop {
+        let even = UdpSocket::bind((LOOPBACK, 0)).unwrap();
+        let next = even.local_addr().unwrap().port().wrapping_add(1);
+        if let Ok(odd) = UdpSocket::bind((LOOPBACK, next)) {
+            return (even, odd);
+        }
+    }
+}
+
+#[test]
+fn what_is_closed_says_goodbye_and_nothing_after_it() {
+    let _turn = REAL_TIME.blocking_lock();
+    let (media, ports) = (Media::start(1).unwrap(), "21300-21399".parse::<Ports>().unwrap());
+    let (frames, reports) = bare_pair();
+    for socket in [&frames, &reports] {
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    }
+    let mut datagram = [0; 1_500];
+    let session = media.open(&ports, options()).unwrap();
+    session.agree(sound(frames.local_addr().unwrap(), Codec::Pcmu));
+    frames.recv(&mut datagram).unwrap();
+    session.close();
+    while datagram[1] != 200 && datagram[1] != 201 {
+        reports.recv(&mut datagram).unwrap();
+    }
+    // What had left before the goodbye is here by now.
+    frames.set_nonblocking(true).unwrap();
+    while frames.recv(&mut datagram).is_ok() {}
+    frames.set_nonblocking(false).unwrap();
+    frames.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    assert!(frames.recv(&mut datagram).is_err(), "a frame came after the goodbye");
+}
+
 #[tokio::test]
 async fn many_calls_play_one_prompt_and_each_hears_all_of_it() {
     let _turn = REAL_TIME.lock().await;

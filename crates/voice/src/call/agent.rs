@@ -154,7 +154,7 @@ impl Course<'_> {
     pub(super) async fn end_agent(&mut self) {
         let Some(Agent { mut leg, .. }) = self.agent.take() else { return };
         self.note(What::Agent(AgentLeg::Ended));
-        leg.dialog.hang_up();
+        leg.hang_up();
         let until = self.gives_up_at.unwrap_or_else(|| Instant::now() + BYE_WITHIN);
         let ended = async { while !matches!(leg.next().await, Happened::Ended(_)) {} };
         let _ = timeout_at(until, ended).await;

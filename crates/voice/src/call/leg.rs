@@ -120,6 +120,12 @@ impl Leg {
         self.codec
     }
 
+    /// Ends the leg: its sound at once, its dialog by CANCEL or BYE. Its end is told.
+    pub(super) fn hang_up(&self) {
+        self.dialog.hang_up();
+        self.session.close();
+    }
+
     /// What happens next. Can be cancelled without loss.
     pub(super) async fn next(&mut self) -> Happened {
         loop {

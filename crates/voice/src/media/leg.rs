@@ -105,6 +105,8 @@ pub struct Leg {
     silence: Option<(Codec, Vec<u8>)>,
     name: String,
     report_due: Option<Instant>,
+    /// How many reports were sent.
+    reports: u32,
     // What comes in.
     source: Option<(SocketAddr, u32)>,
     began: Instant,
@@ -146,6 +148,7 @@ impl Leg {
             silence: None,
             name,
             report_due: None,
+            reports: 0,
             source: None,
             began: now,
             window: Window::default(),
@@ -257,11 +260,15 @@ impl Leg {
             return None;
         }
         self.report_due = Some(now + INTERVAL.mul_f64(self.random.random_range(0.5..1.5)));
+        self.reports = self.reports.saturating_add(1);
         self.write_report(now, ntp, false, buffer)
     }
 
-    /// Writes the last report, with BYE.
+    /// Writes the last report, with BYE; nothing where nothing was sent before (RFC 3550 §6.3.7).
     pub fn farewell(&mut self, now: Instant, ntp: u64, buffer: &mut Vec<u8>) -> Option<SocketAddr> {
+        if self.stream.packets == 0 && self.reports == 0 {
+            return None;
+        }
         self.write_report(now, ntp, true, buffer)
     }
 

@@ -8,6 +8,8 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use socket2::{Domain, Socket, Type};
+
 /// Why no port can be had, for whoever operates the server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PortsError {
@@ -83,8 +85,8 @@ impl Ports {
             let Some(port) = self.reserve() else { break };
             // Dropped where a socket cannot be opened.
             let place = Place { port, taken: self.taken.clone() };
-            let opened = UdpSocket::bind(SocketAddr::new(address, port))
-                .and_then(|rtp| Ok((rtp, UdpSocket::bind(SocketAddr::new(address, port + 1))?)));
+            let opened = open(SocketAddr::new(address, port))
+                .and_then(|rtp| Ok((rtp, open(SocketAddr::new(address, port + 1))?)));
             match opened {
                 Ok(pair) => return Ok(SocketPair { rtp: pair.0, rtcp: pair.1, place }),
                 // Another program has it: the next may be free.
@@ -115,6 +117,13 @@ impl Ports {
         }
         None
     }
+}
+
+/// Opens a socket that does not block.
+fn open(address: SocketAddr) -> std::io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), None)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
 }
 
 /// Too many open files: in this process, in the system.

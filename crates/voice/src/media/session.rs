@@ -79,9 +79,6 @@ impl Media {
     pub fn open(&self, ports: &Ports, options: Options) -> Result<Session, MediaError> {
         let pair = ports.take(options.address)?;
         let port = pair.port();
-        let wrong =
-            |error: std::io::Error| PortsError::Socket { address: options.address, error: error.to_string() };
-        pair.rtp.set_nonblocking(true).and_then(|()| pair.rtcp.set_nonblocking(true)).map_err(wrong)?;
         let (thread, calls) = self
             .threads
             .iter()
@@ -207,7 +204,13 @@ impl Session {
         other.shared.put(Command::Join(theirs));
     }
 
-    /// The next event; nothing once the media threads have ended. Can be cancelled without loss.
+    /// Ends the sound, with an RTCP BYE, and gives the ports back, as dropping the session does: once a BYE is sent, nothing
+    /// more is said or heard (RFC 3261 §15.1.1).
+    pub fn close(&self) {
+        self.shared.closed.store(true, Ordering::Release);
+    }
+
+    /// The next event; nothing once the session is closed or the media threads have ended. Can be cancelled without loss.
     pub async fn event(&mut self) -> Option<Event> {
         self.events.recv().await
     }
@@ -223,6 +226,6 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.shared.calls.fetch_sub(1, Ordering::Relaxed);
-        self.shared.closed.store(true, Ordering::Release);
+        self.close();
     }
 }
