@@ -174,7 +174,7 @@ async fn carillon(rate: i64, seconds: i64, port: u16) -> anyhow::Result<Trial> {
     let given_up = Duration::from_secs_f64(seconds as f64 * GIVEN_UP);
     let mut succeeded = 0;
     while succeeded < people && began.elapsed() < given_up {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
         succeeded = count(&store, id, "answered_unknown").await?;
     }
     let took = began.elapsed();

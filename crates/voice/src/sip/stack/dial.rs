@@ -317,15 +317,15 @@ impl Dial {
 
     fn option(&self, address: SipAddr, interval: u32) -> InviteOption {
         let caller = self.shared.uri(Some(&self.invite.caller_id));
-        let shortest = if interval > session::PROPOSED { interval } else { session::SHORTEST };
         let mut headers = vec![
             hop(&address),
             Header::PAssertedIdentity(format!("<{caller}>").into()),
             Header::Allow(hear::ALLOW.into()),
             Header::Supported("timer".into()),
             Header::SessionExpires(interval.to_string().into()),
-            Header::MinSE(shortest.to_string().into()),
         ];
+        // RFC 4028 §7.1: after a 422 it says what that named; without it, the shortest interval is 90 s.
+        headers.extend((interval > session::PROPOSED).then(|| Header::MinSE(interval.to_string().into())));
         headers.extend(self.invite.headers.iter().map(|(n, v)| Header::Other(n.clone(), v.clone())));
         let mut contact = self.shared.contact();
         // RFC 3261 §8.1.1.8: whoever is called by sips: answers by it.

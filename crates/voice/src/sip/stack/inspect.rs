@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    fmt::Write as _,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -11,7 +12,7 @@ use std::{
 
 use rsipstack::{
     sip::{
-        Header, HeadersExt, Method, Request, Response, SipMessage, StatusCode, StatusCodeKind, Version,
+        CSeq, Header, HeadersExt, Method, Request, Response, SipMessage, StatusCode, StatusCodeKind, Version,
         prelude::HasHeaders,
     },
     transaction::endpoint::MessageInspector,
@@ -27,6 +28,8 @@ use crate::sip::{
 
 /// Marks a response that the library made up: a time-out or a connection that is lost.
 const LOCAL: &str = "X-Carillon-Local";
+/// Room for most messages.
+const USUAL_BYTES: usize = 1_024;
 /// Marks a request of a version that we do not speak.
 const STRANGE_VERSION: &str = "X-Carillon-Version";
 
@@ -199,7 +202,7 @@ impl MessageInspector for Inspector {
             SipMessage::Response(_) => self.0.heard.store(true, Ordering::Relaxed),
             SipMessage::Request(_) => {}
         }
-        if let Some(facts) = &facts {
+        if let Some(facts) = facts.as_ref().filter(|_| !is_answer(&message)) {
             facts.keep(false, &message);
         }
         match &mut message {
@@ -224,9 +227,18 @@ impl MessageInspector for Inspector {
     }
 }
 
+/// Whether it answers a call, whose messages are kept no longer.
+fn is_answer(message: &SipMessage) -> bool {
+    let SipMessage::Response(response) = message else { return false };
+    let is_invite = |cseq: &CSeq| matches!(cseq.method(), Ok(Method::Invite));
+    response.status_code.kind() == StatusCodeKind::Successful && response.cseq_header().is_ok_and(is_invite)
+}
+
 /// A message as it was written: the library shows the usual phrase of an answer's code instead of the far end's own.
 fn as_written(message: &SipMessage) -> String {
-    let shown = message.to_string();
+    let mut shown = String::with_capacity(USUAL_BYTES);
+    // A string takes whatever is written to it.
+    let _ = write!(shown, "{message}");
     match message {
         SipMessage::Response(Response { version, status_code, wire_reason: Some(phrase), .. }) => {
             let rest = shown.split_once("\r\n").map_or("", |(_, rest)| rest);

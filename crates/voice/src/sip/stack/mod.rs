@@ -34,7 +34,7 @@ use rsipstack::{
 };
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinHandle,
+    task::{JoinHandle, unconstrained},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -220,7 +220,8 @@ impl Agent {
                 async move { open < MOST_CONNECTIONS }
             });
         }
-        tokio::spawn(async move { endpoint.serve().await });
+        // It hands on what came in for all calls, and so all that has come at once.
+        tokio::spawn(unconstrained(async move { endpoint.serve().await }));
 
         let layer = Arc::new(DialogLayer::new(inner.clone()));
         tokio::spawn(hear::hear(incoming, layer.clone(), calls.clone()));

@@ -1,12 +1,22 @@
 //! What an agent opens and shows: its socket on the interface that faces the trunk, its Contact, the domain of its
 //! addresses, and whose certificates it trusts.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use base64::Engine as _;
 use rsipstack::{
     sip::{Auth, HostWithPort, Param, Scheme, Uri},
     transport::{TransportLayer, tcp_listener::TcpListenerConnection, tls::TlsConfig, udp::UdpConnection},
+};
+use tokio::{
+    net::UdpSocket,
+    task::{unconstrained, yield_now},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +27,36 @@ use crate::sip::trunk::{Fault, Transport, Trunk};
 const NAMELESS: &str = "carillon";
 /// Room for the answers to a burst of calls, in bytes.
 const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// As many datagrams are read before others have their turn.
+const READ_AT_ONCE: u32 = 1_024;
+
+/// Our socket as the library reads it. One task reads for all calls, so it reads on as long as there is something: by the
+/// runtime's measure it would have to wait after 128 datagrams until each of thousands of calls had its turn, and answers
+/// would lie there until their requests were repeated.
+struct Datagrams {
+    socket: UdpSocket,
+    /// How many were read; it wraps.
+    read: AtomicU32,
+}
+
+#[async_trait::async_trait]
+impl rsipstack::platform::net::UdpSocket for Datagrams {
+    async fn recv_from(&self, buffer: &mut [u8]) -> rsipstack::Result<(usize, SocketAddr)> {
+        if self.read.fetch_add(1, Ordering::Relaxed) % READ_AT_ONCE == READ_AT_ONCE - 1 {
+            yield_now().await;
+        }
+        Ok(unconstrained(self.socket.recv_from(buffer)).await?)
+    }
+
+    async fn send_to(&self, datagram: &[u8], to: SocketAddr) -> rsipstack::Result<usize> {
+        Ok(self.socket.send_to(datagram, to).await?)
+    }
+
+    fn local_addr(&self) -> rsipstack::Result<SocketAddr> {
+        Ok(self.socket.local_addr()?)
+    }
+}
 
 /// The domain of our addresses at the trunk: its own, else the host with its port.
 pub(super) fn domain_of(trunk: &Trunk) -> Result<HostWithPort, Fault> {
@@ -57,13 +97,13 @@ pub(super) async fn listen(
         return Ok(free);
     }
     // Under TLS the far end comes back over our connection: the socket only lends its address to Via and Contact.
-    let datagrams = tokio::net::UdpSocket::bind(interface).await.map_err(socket)?;
+    let datagrams = UdpSocket::bind(interface).await.map_err(socket)?;
     // As much as the kernel grants: a burst of answers must find room.
     let _ = socket2::SockRef::from(&datagrams).set_recv_buffer_size(RECEIVE_BUFFER);
     let local = datagrams.local_addr().map_err(socket)?;
     let external = external(local.port());
-    let connection =
-        UdpConnection::from_socket(Arc::new(datagrams), external, Some(gone.child_token())).await;
+    let datagrams = Arc::new(Datagrams { socket: datagrams, read: AtomicU32::new(0) });
+    let connection = UdpConnection::from_socket(datagrams, external, Some(gone.child_token())).await;
     layer.add_transport(connection.map_err(|e| Fault::Socket(e.to_string()))?.into());
     Ok(local)
 }
@@ -107,4 +147,32 @@ pub(super) fn tls(trunk: &Trunk) -> Result<TlsConfig, Fault> {
     let hop = trunk.outbound_proxy.as_deref().unwrap_or(&trunk.host);
     let name = HostWithPort::try_from(hop).map_or_else(|_| hop.to_owned(), |read| read.host.to_string());
     Ok(TlsConfig { ca_certs: Some(pem.into_bytes()), sni_hostname: Some(name), ..TlsConfig::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, pin::pin, task::Poll};
+
+    use rsipstack::platform::net::UdpSocket as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn all_that_has_come_is_read_in_one_turn() {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let datagrams = Datagrams { socket, read: AtomicU32::new(0) };
+        let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        // More than a task may read by the runtime's measure.
+        for _ in 0..200 {
+            sender.send_to(b"SIP", datagrams.local_addr().unwrap()).unwrap();
+        }
+        datagrams.socket.readable().await.unwrap();
+        let mut reading = pin!(async {
+            for _ in 0..200 {
+                datagrams.recv_from(&mut [0; 8]).await.unwrap();
+            }
+        });
+        let read = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context).is_ready())).await;
+        assert!(read, "it stopped though more had come");
+    }
 }

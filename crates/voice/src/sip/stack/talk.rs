@@ -114,9 +114,11 @@ pub(super) async fn talk(dial: &Dial, confirmed: Confirmed, line: &mut Line, sta
 /// Ends the dialog by BYE where it is not ended, and removes it.
 pub(super) async fn bye(shared: &Shared, dialog: &InviteDialog, id: &DialogId) {
     let saying = dialog.clone();
-    let said = tokio::spawn(async move { saying.bye().await });
-    if let Ok(Ok(Err(e))) = timeout(BYE_WITHIN, said).await {
-        tracing::debug!(error = %e, "a BYE was not answered");
+    let mut said = Box::pin(async move { saying.bye().await });
+    match timeout(BYE_WITHIN, &mut said).await {
+        Ok(Ok(())) => {}
+        Ok(Err(e)) => tracing::debug!(error = %e, "a BYE was not answered"),
+        Err(_) => drop(tokio::spawn(said)),
     }
     shared.layer.remove_dialog(id);
 }
