@@ -13,15 +13,15 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     Engine, Live, Report, Route, RouteState, Traffic, Waiting,
     clock::Watch,
-    dispatch::{AFTER_FAILURE, Desk, lock},
+    dispatch::{AFTER_FAILURE, Desk, Open, lock},
 };
 
 /// The longest sleep between two turns.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(1);
 /// How long reports are gathered before a turn when nothing is leaving.
 const GATHER: Duration = Duration::from_millis(2);
-/// How long after a turn the next one begins while calls are up and they alone want it: beside the time that a call takes it
-/// is nothing, and each turn is a commit.
+/// How long after a turn the next one begins while nothing but calls is under way: beside the time that a call takes it is
+/// nothing, and each turn is a commit.
 const GATHER_CALLS: Duration = Duration::from_millis(20);
 /// How often old data is dropped.
 const PRUNE_EVERY: Duration = Duration::from_secs(24 * 3_600);
@@ -187,7 +187,7 @@ impl Engine {
             }
             let pause = wake.map_or(LONGEST_PAUSE, |at| at.duration_since(now)).min(LONGEST_PAUSE);
             let pause = if self.closing { pause.min(WHILE_CLOSING) } else { pause };
-            let mut gathers = !self.calling.is_empty();
+            let mut gathers = self.has_calls_alone();
             tokio::select! {
                 Some(report) = self.reports.recv() => {
                     gathers &= matches!(report, Report::Called { .. } | Report::Progress { .. });
@@ -215,6 +215,12 @@ impl Engine {
                 tokio::time::sleep_until((began + GATHER_CALLS).into()).await;
             }
         }
+    }
+
+    /// Whether what is under way are calls, and calls alone.
+    fn has_calls_alone(&self) -> bool {
+        let is_of_calls = |open: &Open| open.definition.content.calls().is_some();
+        !self.calling.is_empty() && self.answering.is_empty() && self.open.values().all(is_of_calls)
     }
 
     /// Drops old data, beside everything else.

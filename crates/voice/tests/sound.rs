@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rtcp_types::{Compound, Packet};
 use voice::audio::{Pcm, Prompt};
 use voice::media::{Event, Media, Options, Ports, Session, Timeouts};
 use voice::sdp::{Codec, Direction, Sound};
@@ -205,13 +206,16 @@ fn what_is_closed_says_goodbye_and_nothing_after_it() {
     for socket in [&frames, &reports] {
         socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     }
-    let mut datagram = [0; 1_500];
+    let (mut datagram, mut size) = ([0; 1_500], 0);
+    let is_goodbye = |report: &[u8]| {
+        Compound::parse(report).unwrap().flatten().any(|packet| matches!(packet, Packet::Bye(_)))
+    };
     let session = media.open(&ports, options()).unwrap();
     session.agree(sound(frames.local_addr().unwrap(), Codec::Pcmu));
     frames.recv(&mut datagram).unwrap();
     session.close();
-    while datagram[1] != 200 && datagram[1] != 201 {
-        reports.recv(&mut datagram).unwrap();
+    while size == 0 || !is_goodbye(&datagram[..size]) {
+        size = reports.recv(&mut datagram).unwrap();
     }
     // What had left before the goodbye is here by now.
     frames.set_nonblocking(true).unwrap();

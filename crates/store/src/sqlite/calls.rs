@@ -46,7 +46,9 @@ impl Turn<'_> {
         for call in calls {
             let CallEnded { campaign, seq, counts, row, steps } = call;
             self.touched.insert(campaign.0);
-            talks.entry(*campaign).or_default().extend(row.talk_seconds);
+            if let Some(talk) = row.talk_seconds {
+                talks.entry(*campaign).or_default().push(talk);
+            }
             if row.ring_seconds.is_none() && row.talk_seconds.is_none() {
                 self.unnote(*campaign, 1, *seq)?;
             }

@@ -28,7 +28,7 @@ const MOST_REASONS: i64 = 30;
 /// The code up to which outcomes are so common that no index holds them (`delivery_rare`).
 const COMMON: u8 = 2;
 
-/// Finds deliveries with this outcome.
+/// The statement that finds deliveries with this outcome.
 fn settled(outcome: Outcome) -> Cow<'static, str> {
     let sql = include_str!("sql/deliveries_settled.sql");
     if outcome.code() > COMMON { sql.replace("/*", "").replace("*/", "").into() } else { sql.into() }

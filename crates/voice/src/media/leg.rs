@@ -105,7 +105,7 @@ pub struct Leg {
     silence: Option<(Codec, Vec<u8>)>,
     name: String,
     report_due: Option<Instant>,
-    /// How many reports were sent.
+    /// How many reports were written.
     reports: u32,
     // What comes in.
     source: Option<(SocketAddr, u32)>,

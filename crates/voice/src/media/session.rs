@@ -1,5 +1,5 @@
-//! A call's media as the call's task holds it: commands in, events out. Dropping it ends the sound, with an RTCP BYE,
-//! and gives its ports back.
+//! A call's media as the call's task holds it: commands in, events out. Closing or dropping it ends the sound, with an
+//! RTCP BYE; dropped, it gives its ports back.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,7 +12,7 @@ use crate::audio::{Pcm, Prompt};
 use crate::media::bridge::Bridge;
 use crate::media::lateness::Lateness;
 use crate::media::leg::{Command, Event, Leg, Setup, Timeouts};
-use crate::media::ports::{Ports, PortsError};
+use crate::media::ports::{Place, Ports, PortsError};
 use crate::media::thread::{Served, Thread};
 use crate::sdp::{Codec, Sound};
 
@@ -79,6 +79,7 @@ impl Media {
     pub fn open(&self, ports: &Ports, options: Options) -> Result<Session, MediaError> {
         let pair = ports.take(options.address)?;
         let port = pair.port();
+        let place = Arc::new(pair.place);
         let (thread, calls) = self
             .threads
             .iter()
@@ -94,6 +95,7 @@ impl Media {
         calls.fetch_add(1, Ordering::Relaxed);
         let session = Session {
             port,
+            _place: place.clone(),
             shared: shared.clone(),
             events,
             marks: AtomicU64::new(0),
@@ -105,7 +107,8 @@ impl Media {
             rtcp: pair.rtcp,
             shared,
             events: sender,
-            place: pair.place,
+            place,
+            ended: false,
         };
         match thread.try_send(served) {
             Ok(()) => Ok(session),
@@ -152,6 +155,8 @@ impl Shared {
 #[derive(Debug)]
 pub struct Session {
     port: u16,
+    /// Its ports: until the call is over, its far end may still send to them.
+    _place: Arc<Place>,
     shared: Arc<Shared>,
     events: tokio::sync::mpsc::Receiver<Event>,
     marks: AtomicU64,
@@ -196,7 +201,7 @@ impl Session {
         self.shared.put(Command::Keys(keys.to_owned()));
     }
 
-    /// Passes the sound of each to the other from now on, until one is dropped: the other then sends silence. What is
+    /// Passes the sound of each to the other from now on, until one is closed or dropped: the other then sends silence. What is
     /// being played ends. Keys that come as telephone events are told as ever; those that are tones stay in the sound.
     pub fn join(&self, other: &Self) {
         let (ours, theirs) = Bridge::pair();
@@ -204,8 +209,8 @@ impl Session {
         other.shared.put(Command::Join(theirs));
     }
 
-    /// Ends the sound, with an RTCP BYE, and gives the ports back, as dropping the session does: once a BYE is sent, nothing
-    /// more is said or heard (RFC 3261 §15.1.1).
+    /// Ends the sound, with an RTCP BYE: whoever hangs up says and hears nothing more (RFC 3261 §15.1.1). The ports are
+    /// given back when the session is dropped.
     pub fn close(&self) {
         self.shared.closed.store(true, Ordering::Release);
     }

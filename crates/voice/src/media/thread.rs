@@ -38,7 +38,10 @@ pub(crate) struct Served {
     pub(crate) rtcp: UdpSocket,
     pub(crate) shared: Arc<Shared>,
     pub(crate) events: tokio::sync::mpsc::Sender<crate::media::Event>,
-    pub(crate) place: Place,
+    /// Its ports, which its session holds too.
+    pub(crate) place: Arc<Place>,
+    /// Whether it was closed, and has said its goodbye.
+    pub(crate) ended: bool,
 }
 
 /// The thread's state.
@@ -127,7 +130,7 @@ impl Thread {
             let now = Instant::now();
             obey(call, now);
             if call.shared.closed.load(Ordering::Acquire) {
-                ended = true;
+                (ended, call.ended) = (true, true);
                 if let Some(to) = call.leg.farewell(now, ntp(), &mut self.buffer) {
                     let _ = call.rtcp.send_to(&self.buffer, to);
                 }
@@ -151,7 +154,7 @@ impl Thread {
     fn end_closed(&mut self, slot: usize) {
         let (calls, free) = (&mut self.calls, &mut self.free);
         self.slots[slot].retain(|at| {
-            let closed = calls[*at].as_ref().is_none_or(|call| call.shared.closed.load(Ordering::Acquire));
+            let closed = calls[*at].as_ref().is_none_or(|call| call.ended);
             if closed && let Some(call) = calls[*at].take() {
                 let Served { rtp, rtcp, place, .. } = call;
                 // The sockets go, and are polled no longer, before their ports are given out again.

@@ -1,4 +1,4 @@
--- Along the delivery's primary key; by delivery_rare for the rarer outcomes, for which what is in comments stands too.
+-- Along the delivery's primary key. For the rarer outcomes the parts in comments are put in, and delivery_rare finds the rows.
 SELECT d.message_no, d.seq, a.number, d.outcome, d.reason, d.code, d.detail, d.provider_id, d.parts, d.attempts,
        d.sent_at, d.changed_at
 FROM delivery d /*INDEXED BY delivery_rare*/ JOIN audience a ON a.campaign_id = d.campaign_id AND a.seq = d.seq

@@ -107,7 +107,8 @@ impl Dial {
                 Attempt::Answered(confirmed) => {
                     let response = &confirmed.response;
                     line.tell(Event::Answered { sdp: response.body.clone() });
-                    return talk::talk(self, *confirmed, line, started).await;
+                    let learnt = (interval > session::PROPOSED).then_some(interval);
+                    return talk::talk(self, *confirmed, learnt, line, started).await;
                 }
                 Attempt::Refused(response) => {
                     let code = response.status_code.code();

@@ -209,6 +209,7 @@ impl Agent {
             .with_user_agent(concat!("Carillon/", env!("CARGO_PKG_VERSION")))
             .with_option(option)
             .with_inspector(Box::new(Inspector(calls.clone())))
+            .with_transport_inspector(Box::new(socket::Share::default()))
             .with_target_locator(Box::new(Locator(targets.clone())))
             .build();
         let incoming = endpoint.incoming_transactions().map_err(|e| Fault::Socket(e.to_string()))?;
@@ -220,7 +221,7 @@ impl Agent {
                 async move { open < MOST_CONNECTIONS }
             });
         }
-        // It hands on what came in for all calls, and so all that has come at once.
+        // It hands on what came in for all calls.
         tokio::spawn(unconstrained(async move { endpoint.serve().await }));
 
         let layer = Arc::new(DialogLayer::new(inner.clone()));

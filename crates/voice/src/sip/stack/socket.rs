@@ -12,7 +12,11 @@ use std::{
 use base64::Engine as _;
 use rsipstack::{
     sip::{Auth, HostWithPort, Param, Scheme, Uri},
-    transport::{TransportLayer, tcp_listener::TcpListenerConnection, tls::TlsConfig, udp::UdpConnection},
+    transaction::endpoint::TransportEventInspector,
+    transport::{
+        TransportEvent, TransportLayer, tcp_listener::TcpListenerConnection, tls::TlsConfig,
+        udp::UdpConnection,
+    },
 };
 use tokio::{
     net::UdpSocket,
@@ -28,24 +32,43 @@ const NAMELESS: &str = "carillon";
 /// Room for the answers to a burst of calls, in bytes.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
-/// As many datagrams are read before others have their turn.
-const READ_AT_ONCE: u32 = 1_024;
+/// How many messages are worked on before others have their turn.
+const AT_ONCE: u32 = 1_024;
+
+/// What a task that works for all calls has done of its share of the processor.
+#[derive(Debug, Default)]
+pub(super) struct Share(AtomicU32);
+
+impl Share {
+    /// Counts a message; gives others their turn where the share is used up.
+    async fn use_up(&self) {
+        if self.0.fetch_add(1, Ordering::Relaxed) % AT_ONCE == AT_ONCE - 1 {
+            yield_now().await;
+        }
+    }
+}
+
+/// The task that hands on what came in keeps the timers too, which have their turn with the others.
+#[async_trait::async_trait]
+impl TransportEventInspector for Share {
+    async fn handle(&self, event: TransportEvent) -> Option<TransportEvent> {
+        self.use_up().await;
+        Some(event)
+    }
+}
 
 /// Our socket as the library reads it. One task reads for all calls, so it reads on as long as there is something: by the
 /// runtime's measure it would have to wait after 128 datagrams until each of thousands of calls had its turn, and answers
 /// would lie there until their requests were repeated.
 struct Datagrams {
     socket: UdpSocket,
-    /// How many were read; it wraps.
-    read: AtomicU32,
+    share: Share,
 }
 
 #[async_trait::async_trait]
 impl rsipstack::platform::net::UdpSocket for Datagrams {
     async fn recv_from(&self, buffer: &mut [u8]) -> rsipstack::Result<(usize, SocketAddr)> {
-        if self.read.fetch_add(1, Ordering::Relaxed) % READ_AT_ONCE == READ_AT_ONCE - 1 {
-            yield_now().await;
-        }
+        self.share.use_up().await;
         Ok(unconstrained(self.socket.recv_from(buffer)).await?)
     }
 
@@ -102,7 +125,7 @@ pub(super) async fn listen(
     let _ = socket2::SockRef::from(&datagrams).set_recv_buffer_size(RECEIVE_BUFFER);
     let local = datagrams.local_addr().map_err(socket)?;
     let external = external(local.port());
-    let datagrams = Arc::new(Datagrams { socket: datagrams, read: AtomicU32::new(0) });
+    let datagrams = Arc::new(Datagrams { socket: datagrams, share: Share::default() });
     let connection = UdpConnection::from_socket(datagrams, external, Some(gone.child_token())).await;
     layer.add_transport(connection.map_err(|e| Fault::Socket(e.to_string()))?.into());
     Ok(local)
@@ -160,19 +183,37 @@ mod tests {
     #[tokio::test]
     async fn all_that_has_come_is_read_in_one_turn() {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let datagrams = Datagrams { socket, read: AtomicU32::new(0) };
+        let datagrams = Datagrams { socket, share: Share::default() };
         let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         // More than a task may read by the runtime's measure.
         for _ in 0..200 {
             sender.send_to(b"SIP", datagrams.local_addr().unwrap()).unwrap();
         }
         datagrams.socket.readable().await.unwrap();
-        let mut reading = pin!(async {
+        let reading = async {
             for _ in 0..200 {
                 datagrams.recv_from(&mut [0; 8]).await.unwrap();
             }
-        });
-        let read = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context).is_ready())).await;
-        assert!(read, "it stopped though more had come");
+        };
+        assert!(is_done_in_one_turn(reading).await, "it stopped though more had come");
+    }
+
+    #[tokio::test]
+    async fn after_a_thousand_messages_others_have_their_turn() {
+        let share = Share::default();
+        for _ in 0..3 {
+            let all_but_one = async {
+                for _ in 0..AT_ONCE - 1 {
+                    share.use_up().await;
+                }
+            };
+            assert!(is_done_in_one_turn(all_but_one).await);
+            assert!(!is_done_in_one_turn(share.use_up()).await);
+        }
+    }
+
+    async fn is_done_in_one_turn(work: impl Future<Output = ()>) -> bool {
+        let mut work = pin!(work);
+        poll_fn(|context| Poll::Ready(work.as_mut().poll(context).is_ready())).await
     }
 }

@@ -42,11 +42,17 @@ const BYE_WITHIN: Duration = Duration::from_secs(4);
 /// What the library calls the answer of a request of ours in a dialog.
 type Asked = rsipstack::Result<Option<Response>>;
 
-/// Lives through the call and returns its end.
-pub(super) async fn talk(dial: &Dial, confirmed: Confirmed, line: &mut Line, started: Instant) -> End {
+/// Lives through the call and returns its end. `min_se` is the longest interval that a 422 named, in seconds.
+pub(super) async fn talk(
+    dial: &Dial,
+    confirmed: Confirmed,
+    min_se: Option<u32>,
+    line: &mut Line,
+    started: Instant,
+) -> End {
     let Confirmed { dialog, id, mut states, response } = confirmed;
     let ours = Arc::new(Mutex::new(dial.invite.offer.clone()));
-    let mut session = Session::new(&response);
+    let mut session = Session::new(&response, min_se);
     let mut refreshing: Option<JoinHandle<Asked>> = None;
     let mut offered = false;
     let (by, words) = loop {
@@ -256,17 +262,19 @@ fn refer(dialog: &InviteDialog, to: String, events: mpsc::Sender<Event>) {
 struct Session {
     agreed: Option<Agreed>,
     by_update: bool,
+    /// The longest interval that a 422 named, in seconds.
+    min_se: Option<u32>,
     refresh_at: Option<Instant>,
     dead_at: Option<Instant>,
 }
 
 impl Session {
     /// As the answer to our INVITE says.
-    fn new(response: &Response) -> Self {
+    fn new(response: &Response, min_se: Option<u32>) -> Self {
         let mut allowed = response.headers().iter().filter(|h| h.name().eq_ignore_ascii_case("Allow"));
         let is_update = |method: &str| method.trim().eq_ignore_ascii_case("UPDATE");
         let by_update = allowed.any(|allow| allow.value().split(',').any(is_update));
-        let mut session = Self { agreed: None, by_update, refresh_at: None, dead_at: None };
+        let mut session = Self { agreed: None, by_update, min_se, refresh_at: None, dead_at: None };
         let header = response.session_expires_header().map(SessionExpires::value);
         session.agree(header.and_then(|header| agreed(header, true)));
         session
@@ -274,7 +282,7 @@ impl Session {
 
     /// As the answer to our refresh says; one that says nothing of it ends the timer (RFC 4028 §7.2).
     fn refreshed(response: &Response, before: &Self) -> Self {
-        Self { by_update: before.by_update, ..Self::new(response) }
+        Self { by_update: before.by_update, ..Self::new(response, before.min_se) }
     }
 
     /// As a request of the far end says.
@@ -314,8 +322,8 @@ impl Session {
             Header::Allow(hear::ALLOW.into()),
             Header::Supported("timer".into()),
             Header::SessionExpires(format!("{seconds};refresher=uac").into()),
-            Header::MinSE(session::SHORTEST.to_string().into()),
         ];
+        headers.extend(self.min_se.map(|shortest| Header::MinSE(shortest.to_string().into())));
         let (dialog, by_update) = (dialog.clone(), self.by_update);
         let sdp = ours.lock().unwrap_or_else(PoisonError::into_inner).clone();
         tokio::spawn(async move {
@@ -334,6 +342,7 @@ impl Session {
         let longer = answer.filter(|a| a.status_code.code() == 422).and_then(words::min_se);
         if let Some(longer) = longer {
             agreed.interval = agreed.interval.max(Duration::from_secs(longer.into()));
+            self.min_se = self.min_se.max(Some(longer));
         }
         self.refresh_at = Some(Instant::now() + agreed.interval / 8);
     }
