@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// How long we propose a session to last between refreshes (RFC 4028 §4 recommends it).
 pub(super) const PROPOSED: u32 = 1800;
+/// The shortest that we accept to be told (RFC 4028 §5).
+pub(super) const SHORTEST: u32 = 90;
 
 /// Who sends the refreshes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

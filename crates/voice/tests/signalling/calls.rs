@@ -22,7 +22,7 @@ async fn a_call_rings_is_answered_and_hung_up_by_us() {
     assert_eq!(invite.header("Call-ID"), call.id());
     assert!(call.id().ends_with("@carillon"));
     assert_eq!((invite.header("Supported"), invite.header("Session-Expires")), ("timer", "1800"));
-    assert_eq!((invite.find("Route"), invite.find("Min-SE")), (None, None), "{}", invite.text);
+    assert_eq!((invite.find("Route"), invite.header("Min-SE")), (None, "90"), "{}", invite.text);
     assert_eq!(invite.body(), OFFER);
     far.answer(&invite, "100 Trying", "", "").await;
     assert!(matches!(next(&mut call).await, Event::Trying));

@@ -107,8 +107,7 @@ impl Dial {
                 Attempt::Answered(confirmed) => {
                     let response = &confirmed.response;
                     line.tell(Event::Answered { sdp: response.body.clone() });
-                    let learnt = (interval > session::PROPOSED).then_some(interval);
-                    return talk::talk(self, *confirmed, learnt, line, started).await;
+                    return talk::talk(self, *confirmed, shortest(interval), line, started).await;
                 }
                 Attempt::Refused(response) => {
                     let code = response.status_code.code();
@@ -324,9 +323,8 @@ impl Dial {
             Header::Allow(hear::ALLOW.into()),
             Header::Supported("timer".into()),
             Header::SessionExpires(interval.to_string().into()),
+            Header::MinSE(shortest(interval).to_string().into()),
         ];
-        // RFC 4028 §7.1: after a 422 it says what that named; without it, the shortest interval is 90 s.
-        headers.extend((interval > session::PROPOSED).then(|| Header::MinSE(interval.to_string().into())));
         headers.extend(self.invite.headers.iter().map(|(n, v)| Header::Other(n.clone(), v.clone())));
         let mut contact = self.shared.contact();
         // RFC 3261 §8.1.1.8: whoever is called by sips: answers by it.
@@ -376,6 +374,11 @@ pub(super) async fn meanwhile<T>(
             },
         }
     }
+}
+
+/// The shortest interval that a call may have in which `interval` is proposed: what a 422 named, where one did (RFC 4028 §7.1).
+const fn shortest(interval: u32) -> u32 {
+    if interval > session::PROPOSED { interval } else { session::SHORTEST }
 }
 
 fn silent(target: SocketAddr) -> String {

@@ -42,11 +42,11 @@ const BYE_WITHIN: Duration = Duration::from_secs(4);
 /// What the library calls the answer of a request of ours in a dialog.
 type Asked = rsipstack::Result<Option<Response>>;
 
-/// Lives through the call and returns its end. `min_se` is the longest interval that a 422 named, in seconds.
+/// Lives through the call and returns its end. `min_se` is the shortest interval that it may have, in seconds.
 pub(super) async fn talk(
     dial: &Dial,
     confirmed: Confirmed,
-    min_se: Option<u32>,
+    min_se: u32,
     line: &mut Line,
     started: Instant,
 ) -> End {
@@ -262,15 +262,15 @@ fn refer(dialog: &InviteDialog, to: String, events: mpsc::Sender<Event>) {
 struct Session {
     agreed: Option<Agreed>,
     by_update: bool,
-    /// The longest interval that a 422 named, in seconds.
-    min_se: Option<u32>,
+    /// The shortest interval that it may have, in seconds: the longest that a 422 named (RFC 4028 §7.4).
+    min_se: u32,
     refresh_at: Option<Instant>,
     dead_at: Option<Instant>,
 }
 
 impl Session {
     /// As the answer to our INVITE says.
-    fn new(response: &Response, min_se: Option<u32>) -> Self {
+    fn new(response: &Response, min_se: u32) -> Self {
         let mut allowed = response.headers().iter().filter(|h| h.name().eq_ignore_ascii_case("Allow"));
         let is_update = |method: &str| method.trim().eq_ignore_ascii_case("UPDATE");
         let by_update = allowed.any(|allow| allow.value().split(',').any(is_update));
@@ -322,8 +322,8 @@ impl Session {
             Header::Allow(hear::ALLOW.into()),
             Header::Supported("timer".into()),
             Header::SessionExpires(format!("{seconds};refresher=uac").into()),
+            Header::MinSE(self.min_se.to_string().into()),
         ];
-        headers.extend(self.min_se.map(|shortest| Header::MinSE(shortest.to_string().into())));
         let (dialog, by_update) = (dialog.clone(), self.by_update);
         let sdp = ours.lock().unwrap_or_else(PoisonError::into_inner).clone();
         tokio::spawn(async move {
@@ -342,7 +342,7 @@ impl Session {
         let longer = answer.filter(|a| a.status_code.code() == 422).and_then(words::min_se);
         if let Some(longer) = longer {
             agreed.interval = agreed.interval.max(Duration::from_secs(longer.into()));
-            self.min_se = self.min_se.max(Some(longer));
+            self.min_se = self.min_se.max(longer);
         }
         self.refresh_at = Some(Instant::now() + agreed.interval / 8);
     }
