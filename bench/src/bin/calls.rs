@@ -256,8 +256,7 @@ async fn one(layer: &Arc<DialogLayer>, us: Uri, offer: Vec<u8>, i: i64, port: u1
         offer: Some(offer),
         ..InviteOption::default()
     };
-    let (dialog, inviting) = layer.do_invite_async(option, states)?;
-    let (id, response) = inviting.await??;
+    let (dialog, response) = layer.do_invite(option, states).await?;
     let response = response.context("no answer")?;
     let code = response.status_code;
     let ended = if code.kind() == StatusCodeKind::Successful {
@@ -265,6 +264,6 @@ async fn one(layer: &Arc<DialogLayer>, us: Uri, offer: Vec<u8>, i: i64, port: u1
     } else {
         Err(anyhow::anyhow!("{code}"))
     };
-    layer.remove_dialog(&id);
+    layer.remove_dialog(&dialog.id());
     ended
 }

@@ -1,5 +1,5 @@
 //! A call from its INVITE to its answer or its end. The task that dials is the only one that sends the call's
-//! INVITEs: told to withdraw, it aborts the library's task and waits until that is gone, so that no repeat follows.
+//! INVITEs: told to withdraw, it drops the library's work on them, so that no repeat follows.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -7,7 +7,7 @@ use rsipstack::{
     dialog::{
         DialogId,
         dialog::{DialogState, DialogStateReceiver},
-        invitation::{InviteAsyncResult, InviteOption},
+        invitation::InviteOption,
         invite_dialog::InviteDialog,
     },
     sip::{Header, Response, StatusCodeKind, Uri},
@@ -15,7 +15,6 @@ use rsipstack::{
 };
 use tokio::{
     sync::{mpsc, oneshot},
-    task::JoinHandle,
     time::{Instant, sleep_until, timeout},
 };
 
@@ -169,10 +168,7 @@ impl Dial {
         self.facts.begin_attempt();
         let (sender, mut states) = self.shared.layer.new_dialog_state_channel();
         let option = self.option(address, interval);
-        let (dialog, mut inviting) = match self.shared.layer.do_invite_async(option, sender) {
-            Ok(begun) => begun,
-            Err(e) => return Attempt::Broken(format!("the INVITE cannot be written: {e}")),
-        };
+        let mut inviting = Box::pin(self.shared.layer.do_invite(option, sender));
         let begun = Instant::now();
         let mut rings_until = begun + self.invite.ring_time;
         let (why, told) = loop {
@@ -181,76 +177,24 @@ impl Dial {
                 biased;
                 told = asked_to_end(&mut line.orders) => break (Why::Asked, told),
                 () = self.shared.closing.cancelled() => break (Why::Asked, None),
-                result = &mut inviting => return self.result(result, dialog, states),
+                result = &mut inviting => return ended(result, states),
                 Some(state) = states.recv() => self.early(&state, line, &mut rings_until),
                 () = sleep_until(rings_until) => break (Why::RingTimeOver, None),
                 () = sleep_until(begun + NEXT_TARGET_AFTER), if waits_for_next => {
                     if self.facts.any_answer() {
                         continue;
                     }
-                    if let Some(answered) = self.withdraw(inviting, &dialog).await {
-                        return self.result(Ok(answered), dialog, states);
-                    }
                     return Attempt::NextTarget;
                 }
             }
         };
-        let ended = self.withdraw(inviting, &dialog).await;
-        // Whatever it came to at that moment, no further INVITE follows.
+        // Nothing of the INVITE leaves after this, but a CANCEL where something was heard, and ACK and BYE where an answer
+        // comes late.
+        drop(inviting);
         if let Some(told) = told {
             let _ = told.send(true);
         }
-        if let Some(ended) = ended
-            && let Attempt::Answered(confirmed) = self.result(Ok(ended), dialog, states)
-        {
-            let bye = talk::bye(&self.shared, &confirmed.dialog, &confirmed.id);
-            meanwhile(&mut line.orders, true, bye).await;
-        }
         Attempt::Withdrawn(why)
-    }
-
-    /// Aborts the library's task: nothing of the INVITE leaves after this, but a CANCEL where something was heard,
-    /// and ACK and BYE where an answer comes late. Returns what it came to where it had come to an end.
-    async fn withdraw(
-        &self,
-        mut inviting: JoinHandle<InviteAsyncResult>,
-        dialog: &InviteDialog,
-    ) -> Option<InviteAsyncResult> {
-        inviting.abort();
-        let ended = (&mut inviting).await.ok();
-        if ended.is_none() {
-            self.shared.layer.remove_dialog(&dialog.id());
-        }
-        ended
-    }
-
-    fn result(
-        &self,
-        result: Result<InviteAsyncResult, tokio::task::JoinError>,
-        dialog: InviteDialog,
-        states: DialogStateReceiver,
-    ) -> Attempt {
-        match result {
-            Ok(Ok((id, Some(response)))) if response.status_code.kind() == StatusCodeKind::Successful => {
-                Attempt::Answered(Box::new(Confirmed { dialog, id, states, response }))
-            }
-            Ok(Ok((id, Some(response)))) => {
-                self.shared.layer.remove_dialog(&id);
-                Attempt::Refused(Box::new(response))
-            }
-            Ok(Ok((id, None))) => {
-                self.shared.layer.remove_dialog(&id);
-                Attempt::Broken("the INVITE ended without an answer".to_owned())
-            }
-            Ok(Err(e)) => {
-                self.shared.layer.remove_dialog(&dialog.id());
-                Attempt::Broken(e.to_string())
-            }
-            Err(e) => {
-                self.shared.layer.remove_dialog(&dialog.id());
-                Attempt::Broken(format!("the INVITE's task failed: {e}"))
-            }
-        }
     }
 
     /// Tells what comes before the answer.
@@ -341,6 +285,22 @@ impl Dial {
             call_id: Some(self.id.clone()),
             ..InviteOption::default()
         }
+    }
+}
+
+/// What an INVITE came to.
+fn ended(
+    result: rsipstack::Result<(InviteDialog, Option<Response>)>,
+    states: DialogStateReceiver,
+) -> Attempt {
+    match result {
+        Ok((dialog, Some(response))) if response.status_code.kind() == StatusCodeKind::Successful => {
+            let id = dialog.id();
+            Attempt::Answered(Box::new(Confirmed { dialog, id, states, response }))
+        }
+        Ok((_, Some(response))) => Attempt::Refused(Box::new(response)),
+        Ok((_, None)) => Attempt::Broken("the INVITE ended without an answer".to_owned()),
+        Err(e) => Attempt::Broken(e.to_string()),
     }
 }
 
