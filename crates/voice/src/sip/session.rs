@@ -5,7 +5,12 @@ use std::time::Duration;
 /// How long we propose a session to last between refreshes (RFC 4028 §4 recommends it).
 pub(super) const PROPOSED: u32 = 1800;
 /// The shortest that we accept to be told (RFC 4028 §5).
-pub(super) const SHORTEST: u32 = 90;
+const SHORTEST: u32 = 90;
+
+/// The shortest interval that a call may have in which `interval` is proposed: what a 422 named, where one did (RFC 4028 §7.1).
+pub(super) const fn shortest(interval: u32) -> u32 {
+    if interval > PROPOSED { interval } else { SHORTEST }
+}
 
 /// Who sends the refreshes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,6 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use rsipstack::{
     dialog::{
-        DialogId,
         dialog::{DialogState, DialogStateReceiver},
         invitation::InviteOption,
         invite_dialog::InviteDialog,
@@ -84,7 +83,6 @@ enum Why {
 /// An answered call.
 pub(super) struct Confirmed {
     pub dialog: InviteDialog,
-    pub id: DialogId,
     pub states: DialogStateReceiver,
     pub response: Response,
 }
@@ -106,7 +104,7 @@ impl Dial {
                 Attempt::Answered(confirmed) => {
                     let response = &confirmed.response;
                     line.tell(Event::Answered { sdp: response.body.clone() });
-                    return talk::talk(self, *confirmed, shortest(interval), line, started).await;
+                    return talk::talk(self, *confirmed, session::shortest(interval), line, started).await;
                 }
                 Attempt::Refused(response) => {
                     let code = response.status_code.code();
@@ -267,7 +265,7 @@ impl Dial {
             Header::Allow(hear::ALLOW.into()),
             Header::Supported("timer".into()),
             Header::SessionExpires(interval.to_string().into()),
-            Header::MinSE(shortest(interval).to_string().into()),
+            Header::MinSE(session::shortest(interval).to_string().into()),
         ];
         headers.extend(self.invite.headers.iter().map(|(n, v)| Header::Other(n.clone(), v.clone())));
         let mut contact = self.shared.contact();
@@ -295,8 +293,7 @@ fn ended(
 ) -> Attempt {
     match result {
         Ok((dialog, Some(response))) if response.status_code.kind() == StatusCodeKind::Successful => {
-            let id = dialog.id();
-            Attempt::Answered(Box::new(Confirmed { dialog, id, states, response }))
+            Attempt::Answered(Box::new(Confirmed { dialog, states, response }))
         }
         Ok((_, Some(response))) => Attempt::Refused(Box::new(response)),
         Ok((_, None)) => Attempt::Broken("the INVITE ended without an answer".to_owned()),
@@ -334,11 +331,6 @@ pub(super) async fn meanwhile<T>(
             },
         }
     }
-}
-
-/// The shortest interval that a call may have in which `interval` is proposed: what a 422 named, where one did (RFC 4028 §7.1).
-const fn shortest(interval: u32) -> u32 {
-    if interval > session::PROPOSED { interval } else { session::SHORTEST }
 }
 
 fn silent(target: SocketAddr) -> String {

@@ -1,10 +1,11 @@
 //! The only module that knows the SIP library (`rsipstack`). Kept here: one endpoint a trunk, its sockets, the task
 //! that hears requests (`hear`), the one that keeps the trunk (`keep`), and one task a call (`dial`, then `talk`).
-//! Whatever ends a call, its dialog is removed from the library's layer: nothing else does that.
+//! Whatever ends an answered call, `talk` removes its dialog from the library's layer: nothing else does that.
 
 mod challenge;
 mod dial;
 mod hear;
+mod incoming;
 mod inspect;
 mod keep;
 mod socket;
@@ -209,7 +210,7 @@ impl Agent {
             .with_user_agent(concat!("Carillon/", env!("CARGO_PKG_VERSION")))
             .with_option(option)
             .with_inspector(Box::new(Inspector(calls.clone())))
-            .with_transport_inspector(Box::new(socket::Share::default()))
+            .with_transport_inspector(Box::new(incoming::Share::default()))
             .with_target_locator(Box::new(Locator(targets.clone())))
             .build();
         let incoming = endpoint.incoming_transactions().map_err(|e| Fault::Socket(e.to_string()))?;
@@ -221,7 +222,7 @@ impl Agent {
                 async move { open < MOST_CONNECTIONS }
             });
         }
-        // It hands on what came in for all calls.
+        // Its share is bounded by the inspector above, not by the runtime.
         tokio::spawn(unconstrained(async move { endpoint.serve().await }));
 
         let layer = Arc::new(DialogLayer::new(inner.clone()));

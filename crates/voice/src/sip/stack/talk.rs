@@ -8,7 +8,6 @@ use std::{
 
 use rsipstack::{
     dialog::{
-        DialogId,
         dialog::{DialogState, TerminatedReason, TransactionHandle},
         invite_dialog::InviteDialog,
     },
@@ -50,7 +49,7 @@ pub(super) async fn talk(
     line: &mut Line,
     started: Instant,
 ) -> End {
-    let Confirmed { dialog, id, mut states, response } = confirmed;
+    let Confirmed { dialog, mut states, response } = confirmed;
     let ours = Arc::new(Mutex::new(dial.invite.offer.clone()));
     let mut session = Session::new(&response, min_se);
     let mut refreshing: Option<JoinHandle<Asked>> = None;
@@ -103,7 +102,7 @@ pub(super) async fn talk(
     if let Some(refreshing) = refreshing {
         refreshing.abort();
     }
-    meanwhile(&mut line.orders, false, bye(&dial.shared, &dialog, &id)).await;
+    meanwhile(&mut line.orders, false, bye(&dial.shared, &dialog)).await;
     let q850 = dial.facts.bye_q850().filter(|_| by == Side::FarEnd);
     End {
         cause: Cause::Completed { by },
@@ -118,7 +117,7 @@ pub(super) async fn talk(
 }
 
 /// Ends the dialog by BYE where it is not ended, and removes it.
-pub(super) async fn bye(shared: &Shared, dialog: &InviteDialog, id: &DialogId) {
+async fn bye(shared: &Shared, dialog: &InviteDialog) {
     let saying = dialog.clone();
     let mut said = Box::pin(async move { saying.bye().await });
     match timeout(BYE_WITHIN, &mut said).await {
@@ -126,7 +125,7 @@ pub(super) async fn bye(shared: &Shared, dialog: &InviteDialog, id: &DialogId) {
         Ok(Err(e)) => tracing::debug!(error = %e, "a BYE was not answered"),
         Err(_) => drop(tokio::spawn(said)),
     }
-    shared.layer.remove_dialog(id);
+    shared.layer.remove_dialog(&dialog.id());
 }
 
 fn ended(reason: &TerminatedReason) -> (Side, String) {
