@@ -206,7 +206,7 @@ fn carillon(calls: usize, time: Duration) -> anyhow::Result<Side> {
     prompt.frames(Codec::Pcmu);
     ready()?;
     let cpu_before = cpu("self");
-    for (call, session) in sessions.iter().enumerate() {
+    for (call, session) in sessions.iter_mut().enumerate() {
         session.agree(Sound {
             address: Some(SocketAddr::new(address, FAR + APART * call as u16)),
             codec: Codec::Pcmu,
@@ -214,7 +214,7 @@ fn carillon(calls: usize, time: Duration) -> anyhow::Result<Side> {
             keys: Some(101),
             direction: Direction::SendRecv,
             held: false,
-        });
+        })?;
         session.play(vec![prompt.clone()]);
     }
     std::thread::sleep(time);

@@ -85,10 +85,12 @@ async fn end(call: &mut Call) -> End {
 }
 
 /// Waits until the phone is picked up, and lets sound flow.
-async fn picked_up(call: &mut Call, session: &Session) {
+async fn picked_up(call: &mut Call, session: &mut Session) {
     loop {
         match event(call).await {
-            Event::Answered { sdp } => return session.agree(sdp::read_answer(&sdp, &[Codec::Pcmu]).unwrap()),
+            Event::Answered { sdp } => {
+                return session.agree(sdp::read_answer(&sdp, &[Codec::Pcmu]).unwrap()).unwrap();
+            }
             Event::Ended(end) => panic!("{end:?}"),
             _ => {}
         }
@@ -110,8 +112,8 @@ async fn a_phone_keeps_what_it_hears_and_people_say_a_word() {
         ..PhoneProfile::default()
     };
     let caller = Caller::of(profile, "47100-47198").await;
-    let (mut call, session) = caller.call("+12025550123");
-    picked_up(&mut call, &session).await;
+    let (mut call, mut session) = caller.call("+12025550123");
+    picked_up(&mut call, &mut session).await;
     let tone: Vec<i16> = (0..8_000).map(|at| if at % 16 < 8 { 6_000 } else { -6_000 }).collect();
     session.play(vec![Arc::new(Prompt::new(Pcm::new(8_000, tone)))]);
     tokio::time::sleep(Duration::from_millis(1_800)).await;
@@ -138,8 +140,8 @@ async fn a_machine_greets_for_some_seconds_beeps_and_listens() {
     let profile =
         PhoneProfile { machines: 1.0, media_ports: "47200-47298".into(), ..PhoneProfile::default() };
     let caller = Caller::of(profile, "47300-47398").await;
-    let (mut call, session) = caller.call("+12025550123");
-    picked_up(&mut call, &session).await;
+    let (mut call, mut session) = caller.call("+12025550123");
+    picked_up(&mut call, &mut session).await;
     // Its greeting and beep, and a little of the silence after them.
     let mut quiet = 0;
     let whole = tokio::time::timeout(LONG, async {
@@ -178,7 +180,7 @@ async fn one_way_sound_is_heard_as_none() {
     };
     let caller = Caller::of(profile, "47500-47598").await;
     let (mut call, mut session) = caller.call("+12025550123");
-    picked_up(&mut call, &session).await;
+    picked_up(&mut call, &mut session).await;
     let told = tokio::time::timeout(LONG, session.event()).await.unwrap();
     assert_eq!(told, Some(media::Event::TimedOut { heard: false }));
     call.hang_up();
@@ -219,8 +221,8 @@ async fn a_trunk_refuses_throttles_or_dies() {
     let dies =
         PhoneProfile { dies_after: Some(1), media_ports: "47600-47698".into(), ..PhoneProfile::default() };
     let caller = Caller::of(dies, "47700-47798").await;
-    let (mut call, session) = caller.call("+12025550123");
-    picked_up(&mut call, &session).await;
+    let (mut call, mut session) = caller.call("+12025550123");
+    picked_up(&mut call, &mut session).await;
     let end = caller.end_of("+12025550124").await;
     assert!(end.trunk && end.sip_code.is_none(), "{end:?}");
     // What was up hears nothing more, and its BYE is answered by nobody.

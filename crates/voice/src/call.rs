@@ -271,7 +271,7 @@ impl Course<'_> {
     fn hang_up(&mut self) {
         self.ending = true;
         self.person.hang_up();
-        if let Some(agent) = &self.agent {
+        if let Some(agent) = &mut self.agent {
             agent.leg.hang_up();
         }
     }

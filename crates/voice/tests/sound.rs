@@ -33,9 +33,9 @@ fn at(session: &Session) -> SocketAddr {
 
 /// Two sessions that agreed on `codec`.
 fn pair(media: &Media, ports: &Ports, codec: Codec) -> (Session, Session) {
-    let (one, other) = (media.open(ports, options()).unwrap(), media.open(ports, options()).unwrap());
-    one.agree(sound(at(&other), codec));
-    other.agree(sound(at(&one), codec));
+    let (mut one, mut other) = (media.open(ports, options()).unwrap(), media.open(ports, options()).unwrap());
+    one.agree(sound(at(&other), codec)).unwrap();
+    other.agree(sound(at(&one), codec)).unwrap();
     (one, other)
 }
 
@@ -136,10 +136,10 @@ async fn keys_come_across_as_tones_where_no_events_were_agreed() {
     let _turn = REAL_TIME.lock().await;
     let (media, ports) = (Media::start(1).unwrap(), "21100-21198".parse::<Ports>().unwrap());
     for codec in [Codec::Pcmu, Codec::G722] {
-        let (one, mut other) =
+        let (mut one, mut other) =
             (media.open(&ports, options()).unwrap(), media.open(&ports, options()).unwrap());
-        one.agree(Sound { keys: None, ..sound(at(&other), codec) });
-        other.agree(Sound { keys: None, ..sound(at(&one), codec) });
+        one.agree(Sound { keys: None, ..sound(at(&other), codec) }).unwrap();
+        other.agree(Sound { keys: None, ..sound(at(&one), codec) }).unwrap();
         one.keys("50*A");
         for key in ['5', '0', '*', 'A'] {
             assert_eq!(event(&mut other).await, Event::Key(key), "{codec:?}");
@@ -187,6 +187,31 @@ async fn a_stranger_and_random_bytes_change_nothing_and_a_call_ends_with_its_por
     opened.unwrap();
 }
 
+#[tokio::test]
+async fn early_sound_is_not_heard_and_its_source_is_held_by_nobody() {
+    let _turn = REAL_TIME.lock().await;
+    let (media, ports) = (Media::start(1).unwrap(), "21400-21499".parse::<Ports>().unwrap());
+    let (mut one, mut other) =
+        (media.open(&ports, options()).unwrap(), media.open(&ports, options()).unwrap());
+    let network = UdpSocket::bind((LOOPBACK, 0)).unwrap();
+    let mut early = vec![0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7];
+    // Loud.
+    early.resize(12 + 160, 0x2a);
+    // More than a socket holds that nobody reads.
+    for _ in 0..2_000 {
+        network.send_to(&early, (LOOPBACK, one.port())).unwrap();
+    }
+    // Whoever speaks first is held: the far end speaks from elsewhere than it says.
+    let said = UdpSocket::bind((LOOPBACK, 0)).unwrap();
+    said.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    one.agree(sound(said.local_addr().unwrap(), Codec::Pcmu)).unwrap();
+    said.recv(&mut [0; 500]).unwrap();
+    other.agree(sound(at(&one), Codec::Pcmu)).unwrap();
+    other.keys("7");
+    assert_eq!(event(&mut one).await, Event::Key('7'));
+    assert!(one.heard().unwrap().samples().iter().all(|sample| sample.unsigned_abs() < 100));
+}
+
 /// A far end's pair of ports, without anything behind it.
 fn bare_pair() -> (UdpSocket, UdpSocket) {
     loop {
@@ -210,8 +235,8 @@ fn what_is_closed_says_goodbye_and_nothing_after_it() {
     let is_goodbye = |report: &[u8]| {
         Compound::parse(report).unwrap().flatten().any(|packet| matches!(packet, Packet::Bye(_)))
     };
-    let session = media.open(&ports, options()).unwrap();
-    session.agree(sound(frames.local_addr().unwrap(), Codec::Pcmu));
+    let mut session = media.open(&ports, options()).unwrap();
+    session.agree(sound(frames.local_addr().unwrap(), Codec::Pcmu)).unwrap();
     frames.recv(&mut datagram).unwrap();
     session.close();
     while size == 0 || !is_goodbye(&datagram[..size]) {

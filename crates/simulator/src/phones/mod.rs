@@ -318,8 +318,8 @@ impl Shared {
             return dialog.reject(Some(StatusCode::NotAcceptableHere), None);
         };
         // One that sends no sound never opens its own: whatever comes is passed over.
-        if !answers.one_way {
-            session.agree(sound);
+        if !answers.one_way && session.agree(sound).is_err() {
+            return dialog.reject(Some(StatusCode::ServiceUnavailable), None);
         }
         dialog.accept(Some(vec![Header::ContentType("application/sdp".into())]), Some(answer))?;
         talk(dialog, &mut states, &mut session, answers).await;

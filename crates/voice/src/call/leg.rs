@@ -121,7 +121,7 @@ impl Leg {
     }
 
     /// Ends the leg: its sound at once, its dialog by CANCEL or BYE. Its end is told.
-    pub(super) fn hang_up(&self) {
+    pub(super) fn hang_up(&mut self) {
         self.dialog.hang_up();
         self.session.close();
     }
@@ -135,7 +135,7 @@ impl Leg {
                     // The agent ends before its calls only where the process does.
                     None => Some(Happened::Ended(lost(self.began.elapsed()))),
                 },
-                Some(event) = self.session.event() => self.heard(&event),
+                Some(event) = self.session.event() => Some(self.heard(&event)),
             };
             if let Some(happened) = happened {
                 return happened;
@@ -147,28 +147,20 @@ impl Leg {
         match event {
             sip::Event::Ringing => Some(Happened::Rang),
             sip::Event::Answered { sdp } => Some(match sdp::read_answer(&sdp, &self.codecs) {
-                Ok(sound) => {
-                    self.agree(sound);
-                    Happened::Answered
-                }
+                Ok(sound) => self.agree(sound).unwrap_or(Happened::Answered),
                 Err(fault) => Happened::Broken(fault.to_string()),
             }),
             sip::Event::Reoffered { sdp, answer } => {
                 self.local.version += 1;
-                match sdp::answer(&sdp, &self.local, &self.codecs) {
-                    Ok((ours, sound)) => {
-                        answer.accept(ours);
-                        self.agree(sound);
-                    }
-                    Err(_) => answer.refuse(),
-                }
-                None
+                let Ok((ours, sound)) = sdp::answer(&sdp, &self.local, &self.codecs) else {
+                    answer.refuse();
+                    return None;
+                };
+                answer.accept(ours);
+                self.agree(sound)
             }
             sip::Event::Described(sdp) => {
-                if let Ok(sound) = sdp::read_answer(&sdp, &self.codecs) {
-                    self.agree(sound);
-                }
-                None
+                sdp::read_answer(&sdp, &self.codecs).ok().and_then(|sound| self.agree(sound))
             }
             sip::Event::Key(c) => (!self.keys_as_events).then_some(Happened::Key(c)),
             sip::Event::Transfer(transfer) => Some(Happened::Transfer(transfer)),
@@ -178,25 +170,24 @@ impl Leg {
         }
     }
 
-    fn agree(&mut self, sound: sdp::Sound) {
+    /// Lets sound flow as agreed. Returns what is wrong where it cannot.
+    fn agree(&mut self, sound: sdp::Sound) -> Option<Happened> {
         self.codec = Some(sound.codec);
-        self.session.agree(sound);
+        self.session.agree(sound).err().map(|fault| Happened::Broken(fault.to_string()))
     }
 
-    fn heard(&mut self, event: &media::Event) -> Option<Happened> {
+    fn heard(&mut self, event: &media::Event) -> Happened {
         match event {
             media::Event::Key(c) => {
                 self.keys_as_events = true;
-                Some(Happened::Key(*c))
+                Happened::Key(*c)
             }
-            media::Event::Played(mark) => Some(Happened::Played(*mark)),
-            // Before the answer the time to ring bounds the leg.
-            media::Event::TimedOut { .. } if self.codec.is_none() => None,
+            media::Event::Played(mark) => Happened::Played(*mark),
             media::Event::TimedOut { heard: true } => {
-                Some(Happened::Broken("the far end's sound stopped".to_owned()))
+                Happened::Broken("the far end's sound stopped".to_owned())
             }
             media::Event::TimedOut { heard: false } => {
-                Some(Happened::Broken("no sound ever came from the far end".to_owned()))
+                Happened::Broken("no sound ever came from the far end".to_owned())
             }
         }
     }

@@ -8,7 +8,15 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
+
+/// What a socket holds until sound is agreed, in bytes: the system makes of it the least that it can, a packet or two. What
+/// comes before then is early sound, which nobody hears and which would fill the system's memory while many phones ring.
+const LEAST_BYTES: usize = 0;
+/// What it holds from then on: over a second of sound.
+const USUAL_BYTES: usize = 65_536;
+/// As many packets are passed over at the most when sound is agreed: more than `LEAST_BYTES` can hold.
+const MOST_EARLY: usize = 64;
 
 /// Why no port can be had, for whoever operates the server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -85,8 +93,10 @@ impl Ports {
             let Some(port) = self.reserve() else { break };
             // Dropped where a socket cannot be opened.
             let place = Place { port, taken: self.taken.clone() };
-            let opened = open(SocketAddr::new(address, port))
-                .and_then(|rtp| Ok((rtp, open(SocketAddr::new(address, port + 1))?)));
+            let opened = open(SocketAddr::new(address, port)).and_then(|rtp| {
+                SockRef::from(&rtp).set_recv_buffer_size(LEAST_BYTES)?;
+                Ok((rtp, open(SocketAddr::new(address, port + 1))?))
+            });
             match opened {
                 Ok(pair) => return Ok(SocketPair { rtp: pair.0, rtcp: pair.1, place }),
                 // Another program has it: the next may be free.
@@ -124,6 +134,17 @@ fn open(address: SocketAddr) -> std::io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), None)?;
     socket.bind(&address.into())?;
     Ok(socket.into())
+}
+
+/// Sound is agreed: what came before is passed over, and from now on there is room for what comes.
+pub(crate) fn open_wide(rtp: &UdpSocket) {
+    for _ in 0..MOST_EARLY {
+        if rtp.recv(&mut []).is_err() {
+            break;
+        }
+    }
+    // Where the system refuses, sound is heard as long as it is read in time.
+    let _ = SockRef::from(rtp).set_recv_buffer_size(USUAL_BYTES);
 }
 
 /// Too many open files: in this process, in the system.

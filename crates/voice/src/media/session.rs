@@ -1,23 +1,24 @@
-//! A call's media as the call's task holds it: commands in, events out. Closing or dropping it ends the sound, with an
-//! RTCP BYE; dropped, it gives its ports back.
+//! A call's media as the call's task holds it: commands in, events out. A thread serves it from its first agreement on: until
+//! then it is two sockets, whose ports the far end is told. Closing or dropping it ends the sound, with an RTCP BYE;
+//! dropped, it gives its ports back.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::audio::{Pcm, Prompt};
 use crate::media::bridge::Bridge;
 use crate::media::lateness::Lateness;
-use crate::media::leg::{Command, Event, Leg, Setup, Timeouts};
+use crate::media::leg::{Command, Event, Setup, Timeouts};
 use crate::media::ports::{Place, Ports, PortsError};
-use crate::media::thread::{Served, Thread};
+use crate::media::thread::{Begin, Thread};
 use crate::sdp::{Codec, Sound};
 
-/// The most calls that wait for a thread to take them.
-const MOST_OPENING: usize = 4_096;
+/// The most calls that wait for a thread to begin with them.
+const MOST_BEGINNING: usize = 4_096;
 /// The most events that wait for the call's task; more wait in the leg.
 const EVENTS: usize = 64;
 /// The most commands that wait for the next frame.
@@ -30,7 +31,7 @@ pub enum MediaError {
     #[error(transparent)]
     Ports(#[from] PortsError),
     /// The threads do not keep up.
-    #[error("the media threads take no more calls: {MOST_OPENING} wait already: lower calls_per_second")]
+    #[error("the media threads take no more calls: {MOST_BEGINNING} wait already: lower calls_per_second")]
     Busy,
     /// The threads ended.
     #[error("the media threads have ended")]
@@ -57,8 +58,16 @@ impl Default for Options {
 /// The threads that serve calls' media. They end with the last call once this is dropped.
 #[derive(Debug)]
 pub struct Media {
-    threads: Vec<(SyncSender<Served>, Arc<AtomicUsize>)>,
+    threads: Arc<[Serving]>,
     lateness: Arc<Lateness>,
+}
+
+/// A thread as sessions know it.
+#[derive(Debug)]
+struct Serving {
+    begin: SyncSender<Begin>,
+    /// How many calls it serves.
+    calls: Arc<AtomicUsize>,
 }
 
 impl Media {
@@ -67,54 +76,43 @@ impl Media {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let lateness = Arc::new(Lateness::default());
         let started = (0..threads.clamp(1, cores)).map(|number| {
-            let (sender, incoming) = sync_channel(MOST_OPENING);
+            let (sender, incoming) = sync_channel(MOST_BEGINNING);
             let thread = Thread::new(incoming, lateness.clone())?;
             std::thread::Builder::new().name(format!("media-{number}")).spawn(move || thread.run())?;
-            Ok((sender, Arc::default()))
+            Ok(Serving { begin: sender, calls: Arc::default() })
         });
         Ok(Self { threads: started.collect::<std::io::Result<_>>()?, lateness })
     }
 
-    /// Opens a call's ports and begins to serve them. Nothing is sent and nothing heard until `Session::agree`.
+    /// Opens a call's ports. Nothing is sent and nothing heard until `Session::agree`.
     pub fn open(&self, ports: &Ports, options: Options) -> Result<Session, MediaError> {
         let pair = ports.take(options.address)?;
         let port = pair.port();
         let place = Arc::new(pair.place);
-        let (thread, calls) = self
-            .threads
-            .iter()
-            .min_by_key(|(_, calls)| calls.load(Ordering::Relaxed))
-            .ok_or(MediaError::Ended)?;
         let heard = options.record.map(|most| (Arc::new(Mutex::new(Vec::new())), most));
         // Of the widest codec, so that the time holds for each.
         let record =
             heard.as_ref().map(|(kept, most)| (kept.clone(), (most.as_secs_f64() * 16_000.0) as usize));
         let setup = Setup { seed: rand::random(), timeouts: options.timeouts, record };
-        let shared = Arc::new(Shared { calls: calls.clone(), ..Shared::default() });
+        let shared = Arc::<Shared>::default();
         let (sender, events) = tokio::sync::mpsc::channel(EVENTS);
-        calls.fetch_add(1, Ordering::Relaxed);
-        let session = Session {
-            port,
-            _place: place.clone(),
+        let begin = Begin {
+            setup,
+            rtp: pair.rtp,
+            rtcp: pair.rtcp,
             shared: shared.clone(),
+            events: sender,
+            place: place.clone(),
+        };
+        Ok(Session {
+            port,
+            _place: place,
+            state: State::Opened(Box::new(begin), self.threads.clone()),
+            shared,
             events,
             marks: AtomicU64::new(0),
             heard: heard.map(|(kept, _)| kept),
-        };
-        let served = Served {
-            leg: Leg::new(setup, Instant::now()),
-            rtp: pair.rtp,
-            rtcp: pair.rtcp,
-            shared,
-            events: sender,
-            place,
-            ended: false,
-        };
-        match thread.try_send(served) {
-            Ok(()) => Ok(session),
-            Err(TrySendError::Full(_)) => Err(MediaError::Busy),
-            Err(TrySendError::Disconnected(_)) => Err(MediaError::Ended),
-        }
+        })
     }
 
     /// How late frames leave, over all threads since the start.
@@ -131,7 +129,6 @@ pub(crate) struct Shared {
     pub(crate) closed: AtomicBool,
     /// The codec that was agreed last.
     codec: Mutex<Option<Codec>>,
-    calls: Arc<AtomicUsize>,
 }
 
 impl Shared {
@@ -151,12 +148,23 @@ impl Shared {
     }
 }
 
+/// How far a session is.
+#[derive(Debug)]
+enum State {
+    /// Nothing is agreed: these threads may serve it.
+    Opened(Box<Begin>, Arc<[Serving]>),
+    /// A thread serves it, which counts its calls.
+    Served(Arc<AtomicUsize>),
+    Closed,
+}
+
 /// One call's media. Commands take effect with the next frame, within 20 ms.
 #[derive(Debug)]
 pub struct Session {
     port: u16,
     /// Its ports: until the call is over, its far end may still send to them.
     _place: Arc<Place>,
+    state: State,
     shared: Arc<Shared>,
     events: tokio::sync::mpsc::Receiver<Event>,
     marks: AtomicU64,
@@ -171,9 +179,29 @@ impl Session {
 
     /// Sound flows as agreed from now on: after an answer (early or final), a re-INVITE, hold and its end. Begins the
     /// time-out anew.
-    pub fn agree(&self, agreed: Sound) {
+    ///
+    /// # Errors
+    /// Where it is the first agreement, and no thread takes the call.
+    pub fn agree(&mut self, agreed: Sound) -> Result<(), MediaError> {
         *self.shared.codec.lock().unwrap_or_else(PoisonError::into_inner) = Some(agreed.codec);
         self.shared.put(Command::Agree(agreed));
+        let (begin, threads) = match std::mem::replace(&mut self.state, State::Closed) {
+            State::Opened(begin, threads) => (begin, threads),
+            begun => {
+                self.state = begun;
+                return Ok(());
+            }
+        };
+        let thread = threads.iter().min_by_key(|thread| thread.calls.load(Ordering::Relaxed));
+        let thread = thread.ok_or(MediaError::Ended)?;
+        match thread.begin.try_send(*begin) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => return Err(MediaError::Busy),
+            Err(TrySendError::Disconnected(_)) => return Err(MediaError::Ended),
+        }
+        thread.calls.fetch_add(1, Ordering::Relaxed);
+        self.state = State::Served(thread.calls.clone());
+        Ok(())
     }
 
     /// Plays these one behind the other, instead of what is being played, and tells `Event::Played` with the mark
@@ -211,8 +239,11 @@ impl Session {
 
     /// Ends the sound, with an RTCP BYE: whoever hangs up says and hears nothing more (RFC 3261 §15.1.1). The ports are
     /// given back when the session is dropped.
-    pub fn close(&self) {
+    pub fn close(&mut self) {
         self.shared.closed.store(true, Ordering::Release);
+        if let State::Served(calls) = std::mem::replace(&mut self.state, State::Closed) {
+            calls.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// The next event; nothing once the session is closed or the media threads have ended. Can be cancelled without loss.
@@ -230,7 +261,6 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.shared.calls.fetch_sub(1, Ordering::Relaxed);
         self.close();
     }
 }

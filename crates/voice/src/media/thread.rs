@@ -18,8 +18,8 @@ use rustix::time::Timespec;
 
 use crate::audio::FRAME;
 use crate::media::lateness::Lateness;
-use crate::media::leg::Leg;
-use crate::media::ports::Place;
+use crate::media::leg::{Leg, Setup};
+use crate::media::ports::{self, Place};
 use crate::media::session::Shared;
 
 /// The slots of a frame.
@@ -31,23 +31,33 @@ const ASLEEP: Duration = Duration::from_millis(500);
 /// Seconds from NTP's beginning (1900) to Unix's.
 const NTP_OFFSET: u64 = 2_208_988_800;
 
-/// A call as the thread holds it.
-pub(crate) struct Served {
-    pub(crate) leg: Leg,
+/// A call that the thread is to serve. Its sockets go before the place that its session holds too.
+#[derive(Debug)]
+pub(crate) struct Begin {
+    pub(crate) setup: Setup,
     pub(crate) rtp: UdpSocket,
     pub(crate) rtcp: UdpSocket,
     pub(crate) shared: Arc<Shared>,
     pub(crate) events: tokio::sync::mpsc::Sender<crate::media::Event>,
-    /// Its ports, which its session holds too.
     pub(crate) place: Arc<Place>,
+}
+
+/// A call as the thread holds it.
+struct Served {
+    leg: Leg,
+    rtp: UdpSocket,
+    rtcp: UdpSocket,
+    shared: Arc<Shared>,
+    events: tokio::sync::mpsc::Sender<crate::media::Event>,
+    place: Arc<Place>,
     /// Whether it was closed, and has said its goodbye.
-    pub(crate) ended: bool,
+    ended: bool,
 }
 
 /// The thread's state.
 pub(crate) struct Thread {
     poll: OwnedFd,
-    incoming: Receiver<Served>,
+    incoming: Receiver<Begin>,
     lateness: Arc<Lateness>,
     /// The calls; their place is also their token, doubled, plus one for RTCP.
     calls: Vec<Option<Served>>,
@@ -58,7 +68,7 @@ pub(crate) struct Thread {
 }
 
 impl Thread {
-    pub(crate) fn new(incoming: Receiver<Served>, lateness: Arc<Lateness>) -> std::io::Result<Self> {
+    pub(crate) fn new(incoming: Receiver<Begin>, lateness: Arc<Lateness>) -> std::io::Result<Self> {
         Ok(Self {
             poll: epoll::create(CreateFlags::CLOEXEC)?,
             incoming,
@@ -103,7 +113,17 @@ impl Thread {
         }
     }
 
-    fn begin(&mut self, call: Served) {
+    fn begin(&mut self, call: Begin) {
+        let Begin { setup, rtp, rtcp, shared, events, place } = call;
+        if shared.closed.load(Ordering::Acquire) {
+            // It was hung up as it was answered: nothing was said.
+            drop((rtp, rtcp));
+            drop(place);
+            return;
+        }
+        ports::open_wide(&rtp);
+        let leg = Leg::new(setup, Instant::now());
+        let call = Served { leg, rtp, rtcp, shared, events, place, ended: false };
         let at = self.free.pop().unwrap_or(self.calls.len());
         let token = |at: usize| EventData::new_u64(at as u64);
         let registered = epoll::add(&self.poll, &call.rtp, token(at * 2), EventFlags::IN)

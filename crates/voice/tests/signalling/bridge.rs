@@ -98,11 +98,11 @@ impl Phone {
         let (media, ports) = &*PHONES;
         let record = Some(Duration::from_secs(20));
         let options = Options { address: [127, 0, 0, 1].into(), record, ..Options::default() };
-        let session = media.open(ports, options).unwrap();
+        let mut session = media.open(ports, options).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], session.port()));
         let local = Local { session: 1, version: 1, address };
         let (answer, sound) = sdp::answer(invite.body().as_bytes(), &local, &[codec]).unwrap();
-        session.agree(sound);
+        session.agree(sound).unwrap();
         far.answer(&invite, "200 OK", &far.contact(), std::str::from_utf8(&answer).unwrap()).await;
         far.expect("ACK").await;
         Self { invite, session }

@@ -151,7 +151,7 @@ async fn we_register_call_and_transfer_through_kamailio_over_tls_with_sha_256() 
     let (mut call, answer) = call_bob(&agent, &sdp::offer(&local, &[Codec::Pcmu])).await;
     let sound = sdp::read_answer(&answer, &[Codec::Pcmu]).unwrap();
     assert!(sound.keys.is_some(), "telephone events were agreed");
-    session.agree(sound);
+    session.agree(sound).unwrap();
     let command = r#"{"command":"sndcode","params":"59"}"#;
     let mut console = tokio::net::TcpStream::connect(control).await.unwrap();
     console.write_all(format!("{}:{command},", command.len()).as_bytes()).await.unwrap();

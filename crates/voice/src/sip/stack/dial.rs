@@ -168,7 +168,8 @@ impl Dial {
         let option = self.option(address, interval);
         let mut inviting = Box::pin(self.shared.layer.do_invite(option, sender));
         let begun = Instant::now();
-        let mut rings_until = begun + self.invite.ring_time;
+        // One timer for all passes: each new one would be put into the runtime's and taken out again.
+        let mut rings = std::pin::pin!(sleep_until(begun + self.invite.ring_time));
         let (why, told) = loop {
             let waits_for_next = has_next && !self.facts.any_answer();
             tokio::select! {
@@ -176,8 +177,10 @@ impl Dial {
                 told = asked_to_end(&mut line.orders) => break (Why::Asked, told),
                 () = self.shared.closing.cancelled() => break (Why::Asked, None),
                 result = &mut inviting => return ended(result, states),
-                Some(state) = states.recv() => self.early(&state, line, &mut rings_until),
-                () = sleep_until(rings_until) => break (Why::RingTimeOver, None),
+                Some(state) = states.recv() => if Self::early(&state, line) {
+                    rings.as_mut().reset(Instant::now() + self.invite.ring_time);
+                },
+                () = &mut rings => break (Why::RingTimeOver, None),
                 () = sleep_until(begun + NEXT_TARGET_AFTER), if waits_for_next => {
                     if self.facts.any_answer() {
                         continue;
@@ -195,21 +198,23 @@ impl Dial {
         Attempt::Withdrawn(why)
     }
 
-    /// Tells what comes before the answer.
-    fn early(&self, state: &DialogState, line: &mut Line, rings_until: &mut Instant) {
+    /// Tells what comes before the answer. Returns whether the phone begins to ring.
+    fn early(state: &DialogState, line: &mut Line) -> bool {
         match state {
             DialogState::Trying(_) => line.tell(Event::Trying),
             DialogState::Early(_, response) if (180..=183).contains(&response.status_code.code()) => {
-                if !std::mem::replace(&mut line.rings, true) {
+                let begins = !std::mem::replace(&mut line.rings, true);
+                if begins {
                     line.tell(Event::Ringing);
-                    *rings_until = Instant::now() + self.invite.ring_time;
                 }
                 if !response.body.is_empty() {
                     line.tell(Event::EarlyMedia(response.body.clone()));
                 }
+                return begins;
             }
             _ => {}
         }
+        false
     }
 
     /// A withdrawn call's end: waits for the far end's last word, because a phone may just have been picked up.
