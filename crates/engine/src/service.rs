@@ -22,7 +22,7 @@ const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(1);
 const GATHER: Duration = Duration::from_millis(2);
 /// How long after a turn the next one begins while nothing but calls is under way: beside the time that a call takes it is
 /// nothing, and each turn is a commit.
-const GATHER_CALLS: Duration = Duration::from_millis(20);
+const GATHER_CALLS: Duration = Duration::from_millis(50);
 /// How often old data is dropped.
 const PRUNE_EVERY: Duration = Duration::from_secs(24 * 3_600);
 /// How long a shut-down waits for answers to messages; one without by then is In doubt after the next start.

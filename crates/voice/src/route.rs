@@ -40,6 +40,11 @@ const START_AGAIN: Duration = Duration::from_secs(5);
 const NO_CAMPAIGN: CampaignId = CampaignId(0);
 /// How soon a test call begins, or not at all.
 const TEST_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);
+/// Calls that are handed over together begin in so many steps: neither the trunk nor this machine is to meet all of them at
+/// once.
+const STEPS: usize = 5;
+/// How long a step takes: all of them together as long as the engine takes to hand over the next calls.
+const STEP: Duration = Duration::from_millis(10);
 /// How often calls that are not answered are looked at for an opt-out that came another way.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// What whoever opts out by the key hears.
@@ -381,6 +386,13 @@ struct Reporting {
     report: Option<CallReport>,
 }
 
+/// Makes a call of a campaign, and reports it.
+async fn make(number: u64, call: OutgoingCall, mut reporting: Reporting) {
+    let Reporting { shared, calls, .. } = &reporting;
+    let report = shared.call(number, Some(calls.campaign), calls, &call).await;
+    reporting.report = Some(report);
+}
+
 impl Drop for Reporting {
     fn drop(&mut self) {
         // Whoever waits for the call by its phase waits no longer.
@@ -423,20 +435,35 @@ impl Route for SipRoute {
     fn dial(&self, mut calls: Calls) {
         let to_make = std::mem::take(&mut calls.calls);
         let calls = Arc::new(calls);
-        for call in to_make {
-            let place = self.shared.put_up(&calls, call.number);
-            let (shared, calls, number) = (self.shared.clone(), calls.clone(), place.number);
-            tokio::spawn(async move {
-                let mut reporting = Reporting {
-                    shared: shared.clone(),
+        // All of them are up before the first begins: a fence waits for those that are still to begin.
+        let placed: Vec<_> = to_make
+            .into_iter()
+            .map(|call| {
+                let place = self.shared.put_up(&calls, call.number);
+                let number = place.number;
+                let reporting = Reporting {
+                    shared: self.shared.clone(),
                     calls: calls.clone(),
                     place: Some(place),
                     seq: call.seq,
                     report: None,
                 };
-                reporting.report = Some(shared.call(number, Some(calls.campaign), &calls, &call).await);
-            });
-        }
+                (number, call, reporting)
+            })
+            .collect();
+        tokio::spawn(async move {
+            let in_a_step = placed.len().div_ceil(STEPS);
+            let mut placed = placed.into_iter();
+            loop {
+                for (number, call, reporting) in placed.by_ref().take(in_a_step) {
+                    tokio::spawn(make(number, call, reporting));
+                }
+                if placed.len() == 0 {
+                    return;
+                }
+                tokio::time::sleep(STEP).await;
+            }
+        });
     }
 
     fn renderer(&self) -> Option<Arc<dyn Renderer>> {

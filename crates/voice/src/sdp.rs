@@ -9,6 +9,8 @@ use sdp_types::{Attribute, Connection, Media, MediaType, Origin, RtpMap, Session
 const KEYS_PAYLOAD: u8 = 101;
 /// The longest description that is read, in bytes.
 const LONGEST: usize = 16_384;
+/// Room for a description of ours with one stream, in bytes.
+const USUAL: usize = 384;
 /// The length of a frame, in milliseconds.
 const PTIME: u8 = 20;
 
@@ -258,7 +260,7 @@ fn write(local: &Local, medias: Vec<Media>) -> Vec<u8> {
     session.set_connection(Connection::from_ip_addr(ip));
     session.add_time(Time::new(0, 0));
     session.add_medias(medias);
-    let mut written = Vec::new();
+    let mut written = Vec::with_capacity(USUAL);
     // Writing to memory does not fail.
     let _ = session.write(&mut written);
     written

@@ -13,7 +13,7 @@ const MOST_NUMBERS: usize = 10_000;
 /// The most calls at once: each takes two sockets.
 const MOST_CALLS: u32 = 20_000;
 /// The most calls to begin in a second.
-const MOST_PER_SECOND: u32 = 10_000;
+const MOST_PER_SECOND: u32 = 100_000;
 /// How long a registration may last (RFC 3261 §10.2.1.1).
 const REGISTRATIONS: std::ops::RangeInclusive<u32> = 60..=86_400;
 /// How long a dead trunk is waited for before its campaigns end in error.
@@ -337,7 +337,7 @@ mod tests {
             ("max_calls", json!(0)),
             ("max_calls", json!(20_001)),
             ("calls_per_second", json!(0)),
-            ("calls_per_second", json!(10_001)),
+            ("calls_per_second", json!(100_001)),
             ("increment_seconds", json!(0)),
             ("numbers[0]", json!(["CLINIC"])),
             ("prefix", json!("9,")),

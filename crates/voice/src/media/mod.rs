@@ -22,6 +22,6 @@ pub use bridge::Bridge;
 pub use keys::KEYS;
 pub use lateness::Lateness;
 pub use leg::{Command, Event, Leg, Setup, Timeouts};
-pub use ports::{Ports, PortsError, SocketPair};
+pub use ports::{Place, Ports, PortsError};
 pub use session::{Media, MediaError, Options, Session};
 pub use tones::{Tones, tone};

@@ -1,4 +1,5 @@
-//! The UDP ports of calls: an even one for RTP and the next for RTCP, one pair a call, from the route's range.
+//! The UDP ports of calls: an even one for RTP and the next for RTCP, one pair a call, from the route's range. The second is
+//! opened with the sound: most calls that ring never have any.
 //!
 //! Pairs are given round the range, so that what still arrives for a call that ended does not reach the next one.
 
@@ -64,6 +65,8 @@ pub struct Ports {
 #[derive(Debug, Default)]
 struct Taken {
     ports: HashSet<u16>,
+    /// The pairs that had both ports free when they were taken first: what another program holds, it holds for long.
+    free: HashSet<u16>,
     /// The pair that is tried next, counted from the first.
     next: usize,
 }
@@ -87,18 +90,22 @@ impl Ports {
         (usize::from(self.to) + 1).saturating_sub(usize::from(self.first())) / 2
     }
 
-    /// Opens the two sockets of a call on `address`. The ports are free again once the pair is dropped.
-    pub fn take(&self, address: IpAddr) -> Result<SocketPair, PortsError> {
+    /// Opens the socket for a call's RTP on `address`. The pair is free again once its place is dropped.
+    pub fn take(&self, address: IpAddr) -> Result<(UdpSocket, Place), PortsError> {
         for _ in 0..self.pairs() {
             let Some(port) = self.reserve() else { break };
             // Dropped where a socket cannot be opened.
             let place = Place { port, taken: self.taken.clone() };
             let opened = open(SocketAddr::new(address, port)).and_then(|rtp| {
                 SockRef::from(&rtp).set_recv_buffer_size(LEAST_BYTES)?;
-                Ok((rtp, open(SocketAddr::new(address, port + 1))?))
+                if !lock(&self.taken).free.contains(&port) {
+                    open(SocketAddr::new(address, port + 1))?;
+                    lock(&self.taken).free.insert(port);
+                }
+                Ok(rtp)
             });
             match opened {
-                Ok(pair) => return Ok(SocketPair { rtp: pair.0, rtcp: pair.1, place }),
+                Ok(rtp) => return Ok((rtp, place)),
                 // Another program has it: the next may be free.
                 Err(error) if matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied) => {}
                 Err(error) if matches!(error.raw_os_error(), Some(EMFILE | ENFILE)) => {
@@ -136,8 +143,9 @@ fn open(address: SocketAddr) -> std::io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// Sound is agreed: what came before is passed over, and from now on there is room for what comes.
-pub(crate) fn open_wide(rtp: &UdpSocket) {
+/// Sound is agreed: what came before is passed over, and from now on there is room for what comes. Returns the socket for
+/// RTCP; none where another program has taken its port meanwhile, or there is no descriptor: sound goes without reports.
+pub(crate) fn open_wide(rtp: &UdpSocket) -> Option<UdpSocket> {
     for _ in 0..MOST_EARLY {
         if rtp.recv(&mut []).is_err() {
             break;
@@ -145,32 +153,26 @@ pub(crate) fn open_wide(rtp: &UdpSocket) {
     }
     // Where the system refuses, sound is heard as long as it is read in time.
     let _ = SockRef::from(rtp).set_recv_buffer_size(USUAL_BYTES);
+    let opened = rtp.local_addr().and_then(|at| open(SocketAddr::new(at.ip(), at.port() + 1)));
+    opened.inspect_err(|error| tracing::warn!(%error, "a call's sound has no reports (RTCP)")).ok()
 }
 
 /// Too many open files: in this process, in the system.
 const EMFILE: i32 = rustix::io::Errno::MFILE.raw_os_error();
 const ENFILE: i32 = rustix::io::Errno::NFILE.raw_os_error();
 
-/// The sockets of one call.
-#[derive(Debug)]
-pub struct SocketPair {
-    pub(crate) rtp: UdpSocket,
-    pub(crate) rtcp: UdpSocket,
-    pub(crate) place: Place,
-}
-
-impl SocketPair {
-    /// The port of RTP.
-    pub fn port(&self) -> u16 {
-        self.place.port
-    }
-}
-
 /// A pair's place in its range, given back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub struct Place {
     port: u16,
     taken: Arc<Mutex<Taken>>,
+}
+
+impl Place {
+    /// The port of RTP.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
 }
 
 impl Drop for Place {
@@ -229,15 +231,29 @@ mod tests {
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let _others = UdpSocket::bind((address, 23_003)).unwrap();
         let ports: Ports = "23000-23007".parse().unwrap();
-        let first = ports.take(address).unwrap();
+        let take = || ports.take(address).map(|(_, place)| place);
+        let first = take().unwrap();
         assert_eq!(first.port(), 23_000);
         drop(first);
-        let second = ports.take(address).unwrap();
+        let second = take().unwrap();
         assert_eq!(second.port(), 23_004);
-        let all = [ports.take(address).unwrap(), ports.take(address).unwrap()];
-        assert_eq!(all.each_ref().map(SocketPair::port), [23_006, 23_000]);
-        assert!(matches!(ports.take(address), Err(PortsError::Out { pairs: 4, from: 23_000, to: 23_007 })));
+        let all = [take().unwrap(), take().unwrap()];
+        assert_eq!(all.each_ref().map(Place::port), [23_006, 23_000]);
+        assert!(matches!(take(), Err(PortsError::Out { pairs: 4, from: 23_000, to: 23_007 })));
         drop(all);
-        assert_eq!(ports.take(address).unwrap().port(), 23_006);
+        assert_eq!(take().unwrap().port(), 23_006);
+    }
+
+    #[test]
+    fn the_second_port_is_opened_with_the_sound_if_it_is_still_free() {
+        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let ports: Ports = "23010-23011".parse().unwrap();
+        let call = ports.take(address).unwrap();
+        let second = open_wide(&call.0).unwrap();
+        assert_eq!(second.local_addr().unwrap().port(), 23_011);
+        drop((call, second));
+        let _others = UdpSocket::bind((address, 23_011)).unwrap();
+        let (first, _place) = ports.take(address).unwrap();
+        assert!(open_wide(&first).is_none());
     }
 }

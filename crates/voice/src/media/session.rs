@@ -1,5 +1,5 @@
 //! A call's media as the call's task holds it: commands in, events out. A thread serves it from its first agreement on: until
-//! then it is two sockets, whose ports the far end is told. Closing or dropping it ends the sound, with an RTCP BYE;
+//! then it is a socket, whose port the far end is told. Closing or dropping it ends the sound, with an RTCP BYE;
 //! dropped, it gives its ports back.
 
 use std::collections::VecDeque;
@@ -84,11 +84,10 @@ impl Media {
         Ok(Self { threads: started.collect::<std::io::Result<_>>()?, lateness })
     }
 
-    /// Opens a call's ports. Nothing is sent and nothing heard until `Session::agree`.
+    /// Opens a call's port. Nothing is sent and nothing heard until `Session::agree`.
     pub fn open(&self, ports: &Ports, options: Options) -> Result<Session, MediaError> {
-        let pair = ports.take(options.address)?;
-        let port = pair.port();
-        let place = Arc::new(pair.place);
+        let (rtp, place) = ports.take(options.address)?;
+        let (port, place) = (place.port(), Arc::new(place));
         let heard = options.record.map(|most| (Arc::new(Mutex::new(Vec::new())), most));
         // Of the widest codec, so that the time holds for each.
         let record =
@@ -96,14 +95,7 @@ impl Media {
         let setup = Setup { seed: rand::random(), timeouts: options.timeouts, record };
         let shared = Arc::<Shared>::default();
         let (sender, events) = tokio::sync::mpsc::channel(EVENTS);
-        let begin = Begin {
-            setup,
-            rtp: pair.rtp,
-            rtcp: pair.rtcp,
-            shared: shared.clone(),
-            events: sender,
-            place: place.clone(),
-        };
+        let begin = Begin { setup, rtp, shared: shared.clone(), events: sender, place: place.clone() };
         Ok(Session {
             port,
             _place: place,

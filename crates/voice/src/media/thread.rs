@@ -5,7 +5,7 @@
 //! width. A socket with something to read is read once a slot: what is left it names again in the next, so a call costs one
 //! system call a packet, and a flood at one socket harms no other.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
@@ -36,7 +36,6 @@ const NTP_OFFSET: u64 = 2_208_988_800;
 pub(crate) struct Begin {
     pub(crate) setup: Setup,
     pub(crate) rtp: UdpSocket,
-    pub(crate) rtcp: UdpSocket,
     pub(crate) shared: Arc<Shared>,
     pub(crate) events: tokio::sync::mpsc::Sender<crate::media::Event>,
     pub(crate) place: Arc<Place>,
@@ -46,12 +45,21 @@ pub(crate) struct Begin {
 struct Served {
     leg: Leg,
     rtp: UdpSocket,
-    rtcp: UdpSocket,
+    rtcp: Option<UdpSocket>,
     shared: Arc<Shared>,
     events: tokio::sync::mpsc::Sender<crate::media::Event>,
     place: Arc<Place>,
     /// Whether it was closed, and has said its goodbye.
     ended: bool,
+}
+
+impl Served {
+    fn send_report(&self, report: &[u8], to: SocketAddr) {
+        if let Some(rtcp) = &self.rtcp {
+            // One that is lost costs nothing.
+            let _ = rtcp.send_to(report, to);
+        }
+    }
 }
 
 /// The thread's state.
@@ -91,7 +99,10 @@ impl Thread {
             let mut due = Instant::now();
             let mut slot = 0;
             let mut open = true;
-            while self.free.len() < self.calls.len() {
+            // Slots in a row without a call: after a frame of them the thread sleeps until there is one. Where many are hung up
+            // as they are answered, one wake-up takes all that came in a slot.
+            let mut idle = 0;
+            while idle < SLOTS {
                 while open {
                     match self.incoming.try_recv() {
                         Ok(call) => self.begin(call),
@@ -107,6 +118,7 @@ impl Thread {
                 }
                 self.send(slot, due);
                 self.receive(&mut readable);
+                idle = if self.free.len() < self.calls.len() { 0 } else { idle + 1 };
                 slot = (slot + 1) % SLOTS;
                 due += FRAME / SLOTS as u32;
             }
@@ -114,20 +126,24 @@ impl Thread {
     }
 
     fn begin(&mut self, call: Begin) {
-        let Begin { setup, rtp, rtcp, shared, events, place } = call;
+        let Begin { setup, rtp, shared, events, place } = call;
         if shared.closed.load(Ordering::Acquire) {
             // It was hung up as it was answered: nothing was said.
-            drop((rtp, rtcp));
+            drop(rtp);
             drop(place);
             return;
         }
-        ports::open_wide(&rtp);
+        let rtcp = ports::open_wide(&rtp);
         let leg = Leg::new(setup, Instant::now());
         let call = Served { leg, rtp, rtcp, shared, events, place, ended: false };
         let at = self.free.pop().unwrap_or(self.calls.len());
         let token = |at: usize| EventData::new_u64(at as u64);
-        let registered = epoll::add(&self.poll, &call.rtp, token(at * 2), EventFlags::IN)
-            .and_then(|()| epoll::add(&self.poll, &call.rtcp, token(at * 2 + 1), EventFlags::IN));
+        let registered = epoll::add(&self.poll, &call.rtp, token(at * 2), EventFlags::IN).and_then(|()| {
+            match &call.rtcp {
+                Some(rtcp) => epoll::add(&self.poll, rtcp, token(at * 2 + 1), EventFlags::IN),
+                None => Ok(()),
+            }
+        });
         if let Err(error) = registered {
             // The call goes on one way, and its time-out ends it.
             tracing::error!(%error, "a call's sockets cannot be polled");
@@ -152,7 +168,7 @@ impl Thread {
             if call.shared.closed.load(Ordering::Acquire) {
                 (ended, call.ended) = (true, true);
                 if let Some(to) = call.leg.farewell(now, ntp(), &mut self.buffer) {
-                    let _ = call.rtcp.send_to(&self.buffer, to);
+                    call.send_report(&self.buffer, to);
                 }
                 continue;
             }
@@ -162,7 +178,7 @@ impl Thread {
                 self.lateness.add(Instant::now().saturating_duration_since(due));
             }
             if let Some(to) = call.leg.report(now, ntp(), &mut self.buffer) {
-                let _ = call.rtcp.send_to(&self.buffer, to);
+                call.send_report(&self.buffer, to);
             }
             tell(call);
         }
@@ -202,7 +218,8 @@ impl Thread {
     fn read(&mut self, token: usize) {
         let Some(Some(call)) = self.calls.get_mut(token / 2) else { return };
         let rtcp = token % 2 == 1;
-        let socket = if rtcp { &call.rtcp } else { &call.rtp };
+        let socket = if rtcp { call.rtcp.as_ref() } else { Some(&call.rtp) };
+        let Some(socket) = socket else { return };
         // An error is what the far end's system refused of ours.
         let Ok((size, from)) = socket.recv_from(&mut self.datagram[..]) else { return };
         let (now, datagram) = (Instant::now(), &self.datagram[..size]);

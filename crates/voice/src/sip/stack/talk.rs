@@ -54,6 +54,7 @@ pub(super) async fn talk(
     let mut session = Session::new(&response, min_se);
     let mut refreshing: Option<JoinHandle<Asked>> = None;
     let mut offered = false;
+    let mut closing = std::pin::pin!(dial.shared.closing.cancelled());
     let (by, words) = loop {
         let refresh_at = session.refresh_at.filter(|_| refreshing.is_none());
         tokio::select! {
@@ -62,7 +63,7 @@ pub(super) async fn talk(
                 Some(Order::Refer(to)) => refer(&dialog, to, line.events.clone()),
                 Some(Order::HangUp) | None => break (Side::Us, "hung up by us".to_owned()),
             },
-            () = dial.shared.closing.cancelled() => break (Side::Us, "the route was closed".to_owned()),
+            () = &mut closing => break (Side::Us, "the route was closed".to_owned()),
             state = states.recv() => match state {
                 Some(DialogState::Updated(_, request, handle)) => {
                     session.renew(&request);
