@@ -78,7 +78,7 @@ fn main() -> anyhow::Result<()> {
         // What still lingers is of no use to anybody.
         std::process::exit(0);
     }
-    let (from, to, seconds) = (argument(1, 1_000)?, argument(2, 6_000)?, argument(3, 6)?);
+    let (from, to, seconds) = (argument(1, 1_000)?, argument(2, 20_000)?, argument(3, 6)?);
     sipp::ensure_installed()?;
     ensure_idle()?;
     say_machine();

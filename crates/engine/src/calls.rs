@@ -24,7 +24,7 @@ const WHILE_CALLED: SignedDuration = SignedDuration::from_mins(1);
 /// The wait after a call that could not be begun here, for want of a port or of time.
 const NOT_BEGUN: SignedDuration = SignedDuration::from_secs(5);
 
-/// Calls that are handed to a route: each begins at once.
+/// Calls that are handed to a route: each begins within moments.
 #[derive(Debug, Clone)]
 pub struct Calls {
     /// The campaign, for the stop barrier.

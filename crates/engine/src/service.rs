@@ -23,6 +23,8 @@ const GATHER: Duration = Duration::from_millis(2);
 /// How long after a turn the next one begins while nothing but calls is under way: beside the time that a call takes it is
 /// nothing, and each turn is a commit.
 const GATHER_CALLS: Duration = Duration::from_millis(50);
+/// How often it is looked meanwhile whether something came that cannot wait.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How often old data is dropped.
 const PRUNE_EVERY: Duration = Duration::from_secs(24 * 3_600);
 /// How long a shut-down waits for answers to messages; one without by then is In doubt after the next start.
@@ -146,6 +148,11 @@ impl Handle {
     }
 }
 
+/// Whether a report may share a commit with those of the next moment: how a call goes and what it came to, but no opt-out.
+const fn can_wait(report: &Report) -> bool {
+    matches!(report, Report::Called { .. } | Report::Progress { .. })
+}
+
 impl Engine {
     /// Takes turns until it is told to shut down.
     pub async fn run(mut self) {
@@ -190,7 +197,7 @@ impl Engine {
             let mut gathers = self.has_calls_alone();
             tokio::select! {
                 Some(report) = self.reports.recv() => {
-                    gathers &= matches!(report, Report::Called { .. } | Report::Progress { .. });
+                    gathers &= can_wait(&report);
                     self.hear(report, Timestamp::now());
                     if self.open.is_empty() {
                         // Receipts that trickle in share a commit; while messages leave, turns are full anyway.
@@ -211,8 +218,25 @@ impl Engine {
                 _ = changes.recv() => {}
                 () = tokio::time::sleep(Duration::try_from(pause).unwrap_or_default()) => {}
             }
-            if gathers {
-                tokio::time::sleep_until((began + GATHER_CALLS).into()).await;
+            if gathers && self.stopping.is_empty() {
+                self.gather_calls(began + GATHER_CALLS).await;
+            }
+        }
+    }
+
+    /// Hears what calls report until then, or until something comes that cannot wait: an opt-out, a command.
+    async fn gather_calls(&mut self, until: Instant) {
+        while Instant::now() < until && self.commands.is_empty() {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let now = Timestamp::now();
+            // What comes meanwhile waits for the next look.
+            for _ in 0..self.reports.len() {
+                let Ok(report) = self.reports.try_recv() else { break };
+                let waits = can_wait(&report);
+                self.hear(report, now);
+                if !waits {
+                    return;
+                }
             }
         }
     }

@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -21,7 +21,10 @@ use engine::{
     Report, Reports, Route, RouteState, SipCodec, SipConfig, SipTransport, TestCall, Trouble,
 };
 use jiff::Timestamp;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
 
 use crate::{
     call::{Legs, Order, Progress, Wish, carry_out},
@@ -96,6 +99,10 @@ struct Shared {
     state: Mutex<(RouteState, Option<Trouble>)>,
     up: Mutex<HashMap<u64, Up>>,
     calls: AtomicU64,
+    /// Calls that have a leg of their own by now, or are about to.
+    begun: AtomicUsize,
+    /// Told when calls that wait for their step are to end: they need not wait.
+    hurry: Notify,
 }
 
 /// A SIP route. Dropped, its calls end.
@@ -157,6 +164,8 @@ impl SipRoute {
             state: Mutex::new((first, None)),
             up: Mutex::default(),
             calls: AtomicU64::new(rand::random::<u32>().into()),
+            begun: AtomicUsize::new(0),
+            hurry: Notify::new(),
         });
         let tasks = vec![tokio::spawn(live(shared.clone())), tokio::spawn(look_for_opt_outs(shared.clone()))];
         Self { shared, tasks }
@@ -344,6 +353,7 @@ impl Shared {
             }
         };
         let caller_id = order.caller_id.clone();
+        let _begun = Begun::new(&self.begun);
         match carry_out(&legs, order, &sounds, wishes, told).await {
             Ok(record) => ledger::report(&record, began, caller_id, calls.goal.as_ref()),
             Err(fault) => not_begun(fault.to_string()),
@@ -362,6 +372,22 @@ impl Renderer for Shared {
 
 fn farewell() -> Prompt {
     Prompt::Say { text: FAREWELL.to_owned(), voice: None }
+}
+
+/// Counts a call that has a leg, until it is dropped.
+struct Begun<'a>(&'a AtomicUsize);
+
+impl<'a> Begun<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A call's place among those that are up, which is free once this is dropped.
@@ -415,8 +441,7 @@ impl Route for SipRoute {
 
     fn legs(&self) -> u32 {
         let all = self.shared.agent.get().map_or(0, Agent::calls);
-        // A call whose INVITE is still to come has no leg.
-        all.saturating_sub(self.shared.up().len()) as u32
+        all.saturating_sub(self.shared.begun.load(Ordering::Relaxed)) as u32
     }
 
     fn trouble(&self) -> Option<Trouble> {
@@ -451,8 +476,9 @@ impl Route for SipRoute {
                 (number, call, reporting)
             })
             .collect();
+        let shared = self.shared.clone();
         tokio::spawn(async move {
-            let in_a_step = placed.len().div_ceil(STEPS);
+            let mut in_a_step = placed.len().div_ceil(STEPS);
             let mut placed = placed.into_iter();
             loop {
                 for (number, call, reporting) in placed.by_ref().take(in_a_step) {
@@ -461,7 +487,11 @@ impl Route for SipRoute {
                 if placed.len() == 0 {
                     return;
                 }
-                tokio::time::sleep(STEP).await;
+                tokio::select! {
+                    () = tokio::time::sleep(STEP) => {}
+                    // Those that are to end send nothing.
+                    () = shared.hurry.notified() => in_a_step = placed.len(),
+                }
             }
         });
     }
@@ -514,6 +544,7 @@ impl Route for SipRoute {
         for up in self.shared.up().values().filter(|up| campaign.is_none_or(|of| of == up.campaign)) {
             up.wish.send_replace(Wish::HangUp(words));
         }
+        self.shared.hurry.notify_waiters();
     }
 
     async fn fence(&self, campaign: CampaignId) {
@@ -531,6 +562,7 @@ impl Route for SipRoute {
                 phases.push(phase);
             }
         }
+        self.shared.hurry.notify_waiters();
         for mut phase in phases {
             // An error: the call has ended.
             let _ = phase.wait_for(|phase| phase.is_answered_or_withdrawn()).await;

@@ -10,7 +10,7 @@ use super::{NumberForm, Problem, Secret};
 const LONGEST_TEXT: usize = 255;
 /// The most caller IDs of a trunk.
 const MOST_NUMBERS: usize = 10_000;
-/// The most calls at once: each takes two sockets.
+/// The most calls at once: each takes a socket, and two with sound.
 const MOST_CALLS: u32 = 20_000;
 /// The most calls to begin in a second.
 const MOST_PER_SECOND: u32 = 100_000;

@@ -65,8 +65,8 @@ pub struct Ports {
 #[derive(Debug, Default)]
 struct Taken {
     ports: HashSet<u16>,
-    /// The pairs that had both ports free when they were taken first: what another program holds, it holds for long.
-    free: HashSet<u16>,
+    /// The second ports that were free when they were looked at last: what another program holds, it holds for long.
+    free: HashSet<SocketAddr>,
     /// The pair that is tried next, counted from the first.
     next: usize,
 }
@@ -98,9 +98,10 @@ impl Ports {
             let place = Place { port, taken: self.taken.clone() };
             let opened = open(SocketAddr::new(address, port)).and_then(|rtp| {
                 SockRef::from(&rtp).set_recv_buffer_size(LEAST_BYTES)?;
-                if !lock(&self.taken).free.contains(&port) {
-                    open(SocketAddr::new(address, port + 1))?;
-                    lock(&self.taken).free.insert(port);
+                let second = SocketAddr::new(address, port + 1);
+                if !lock(&self.taken).free.contains(&second) {
+                    open(second)?;
+                    lock(&self.taken).free.insert(second);
                 }
                 Ok(rtp)
             });
@@ -144,8 +145,9 @@ fn open(address: SocketAddr) -> std::io::Result<UdpSocket> {
 }
 
 /// Sound is agreed: what came before is passed over, and from now on there is room for what comes. Returns the socket for
-/// RTCP; none where another program has taken its port meanwhile, or there is no descriptor: sound goes without reports.
-pub(crate) fn open_wide(rtp: &UdpSocket) -> Option<UdpSocket> {
+/// RTCP; none where another program has taken its port meanwhile, or there is no descriptor: sound goes without reports, and
+/// the pair is looked at again before it is given to another call.
+pub(crate) fn open_wide(rtp: &UdpSocket, place: &Place) -> Option<UdpSocket> {
     for _ in 0..MOST_EARLY {
         if rtp.recv(&mut []).is_err() {
             break;
@@ -153,8 +155,15 @@ pub(crate) fn open_wide(rtp: &UdpSocket) -> Option<UdpSocket> {
     }
     // Where the system refuses, sound is heard as long as it is read in time.
     let _ = SockRef::from(rtp).set_recv_buffer_size(USUAL_BYTES);
-    let opened = rtp.local_addr().and_then(|at| open(SocketAddr::new(at.ip(), at.port() + 1)));
-    opened.inspect_err(|error| tracing::warn!(%error, "a call's sound has no reports (RTCP)")).ok()
+    let second = SocketAddr::new(rtp.local_addr().ok()?.ip(), place.port + 1);
+    match open(second) {
+        Ok(opened) => Some(opened),
+        Err(error) => {
+            tracing::debug!(%error, %second, "a call's sound has no reports (RTCP)");
+            lock(&place.taken).free.remove(&second);
+            None
+        }
+    }
 }
 
 /// Too many open files: in this process, in the system.
@@ -248,12 +257,17 @@ mod tests {
     fn the_second_port_is_opened_with_the_sound_if_it_is_still_free() {
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let ports: Ports = "23010-23011".parse().unwrap();
-        let call = ports.take(address).unwrap();
-        let second = open_wide(&call.0).unwrap();
+        let (first, place) = ports.take(address).unwrap();
+        let second = open_wide(&first, &place).unwrap();
         assert_eq!(second.local_addr().unwrap().port(), 23_011);
-        drop((call, second));
+        drop((first, second, place));
         let _others = UdpSocket::bind((address, 23_011)).unwrap();
-        let (first, _place) = ports.take(address).unwrap();
-        assert!(open_wide(&first).is_none());
+        let (first, place) = ports.take(address).unwrap();
+        assert!(open_wide(&first, &place).is_none());
+        drop((first, place));
+        assert!(
+            matches!(ports.take(address), Err(PortsError::Out { .. })),
+            "a pair is given that is not free"
+        );
     }
 }

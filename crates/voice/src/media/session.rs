@@ -169,8 +169,7 @@ impl Session {
         self.port
     }
 
-    /// Sound flows as agreed from now on: after an answer (early or final), a re-INVITE, hold and its end. Begins the
-    /// time-out anew.
+    /// Sound flows as agreed from now on: after an answer, a re-INVITE, hold and its end. Begins the time-out anew.
     ///
     /// # Errors
     /// Where it is the first agreement, and no thread takes the call.
@@ -184,16 +183,25 @@ impl Session {
                 return Ok(());
             }
         };
-        let thread = threads.iter().min_by_key(|thread| thread.calls.load(Ordering::Relaxed));
-        let thread = thread.ok_or(MediaError::Ended)?;
-        match thread.begin.try_send(*begin) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => return Err(MediaError::Busy),
-            Err(TrySendError::Disconnected(_)) => return Err(MediaError::Ended),
+        // The one with the fewest calls, or the next that takes it.
+        let mut by_load: Vec<&Serving> = threads.iter().collect();
+        by_load.sort_by_key(|thread| thread.calls.load(Ordering::Relaxed));
+        let (mut begin, mut fault) = (*begin, MediaError::Ended);
+        for thread in by_load {
+            begin = match thread.begin.try_send(begin) {
+                Ok(()) => {
+                    thread.calls.fetch_add(1, Ordering::Relaxed);
+                    self.state = State::Served(thread.calls.clone());
+                    return Ok(());
+                }
+                Err(TrySendError::Full(begin)) => {
+                    fault = MediaError::Busy;
+                    begin
+                }
+                Err(TrySendError::Disconnected(begin)) => begin,
+            };
         }
-        thread.calls.fetch_add(1, Ordering::Relaxed);
-        self.state = State::Served(thread.calls.clone());
-        Ok(())
+        Err(fault)
     }
 
     /// Plays these one behind the other, instead of what is being played, and tells `Event::Played` with the mark

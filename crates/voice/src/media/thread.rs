@@ -26,12 +26,14 @@ use crate::media::session::Shared;
 const SLOTS: usize = 20;
 /// The most sockets that are read in one slot; the others follow in the next.
 const READS: usize = 4_096;
+/// The most calls that begin in one slot: each opens a socket, and the frames of the others are due.
+const BEGINS: usize = 32;
 /// Later than this, the machine was asleep: the slots begin anew instead of being made up for.
 const ASLEEP: Duration = Duration::from_millis(500);
 /// Seconds from NTP's beginning (1900) to Unix's.
 const NTP_OFFSET: u64 = 2_208_988_800;
 
-/// A call that the thread is to serve. Its sockets go before the place that its session holds too.
+/// A call that the thread is to serve. Its socket goes before the place that its session holds too.
 #[derive(Debug)]
 pub(crate) struct Begin {
     pub(crate) setup: Setup,
@@ -98,16 +100,14 @@ impl Thread {
             self.begin(first);
             let mut due = Instant::now();
             let mut slot = 0;
-            let mut open = true;
             // Slots in a row without a call: after a frame of them the thread sleeps until there is one. Where many are hung up
             // as they are answered, one wake-up takes all that came in a slot.
             let mut idle = 0;
             while idle < SLOTS {
-                while open {
+                for _ in 0..BEGINS {
                     match self.incoming.try_recv() {
                         Ok(call) => self.begin(call),
-                        Err(TryRecvError::Empty) => break,
-                        Err(TryRecvError::Disconnected) => open = false,
+                        Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
                     }
                 }
                 let now = Instant::now();
@@ -133,7 +133,7 @@ impl Thread {
             drop(place);
             return;
         }
-        let rtcp = ports::open_wide(&rtp);
+        let rtcp = ports::open_wide(&rtp, &place);
         let leg = Leg::new(setup, Instant::now());
         let call = Served { leg, rtp, rtcp, shared, events, place, ended: false };
         let at = self.free.pop().unwrap_or(self.calls.len());
