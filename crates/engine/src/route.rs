@@ -185,6 +185,13 @@ pub enum Report {
     State,
 }
 
+impl Report {
+    /// Whether it may share a commit with those of the next moment: how a call goes and what it came to, but no opt-out.
+    pub(crate) const fn can_wait(&self) -> bool {
+        matches!(self, Self::Called { .. } | Self::Progress { .. })
+    }
+}
+
 /// Tells the far end that what it handed over is stored. The far end hands over again whatever was never acknowledged,
 /// so nothing is lost where the program ends in between. While an acknowledgement lives it takes up room on its route,
 /// so the route does not read from a far end that hands over more than can be stored.

@@ -11,7 +11,7 @@ use store::{By, Result, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Engine, Live, Report, Route, RouteState, Traffic, Waiting,
+    Engine, Live, Route, RouteState, Traffic, Waiting,
     clock::Watch,
     dispatch::{AFTER_FAILURE, Desk, Open, lock},
 };
@@ -148,11 +148,6 @@ impl Handle {
     }
 }
 
-/// Whether a report may share a commit with those of the next moment: how a call goes and what it came to, but no opt-out.
-const fn can_wait(report: &Report) -> bool {
-    matches!(report, Report::Called { .. } | Report::Progress { .. })
-}
-
 impl Engine {
     /// Takes turns until it is told to shut down.
     pub async fn run(mut self) {
@@ -197,7 +192,7 @@ impl Engine {
             let mut gathers = self.has_calls_alone();
             tokio::select! {
                 Some(report) = self.reports.recv() => {
-                    gathers &= can_wait(&report);
+                    gathers &= report.can_wait();
                     self.hear(report, Timestamp::now());
                     if self.open.is_empty() {
                         // Receipts that trickle in share a commit; while messages leave, turns are full anyway.
@@ -228,15 +223,8 @@ impl Engine {
     async fn gather_calls(&mut self, until: Instant) {
         while Instant::now() < until && self.commands.is_empty() {
             tokio::time::sleep(LOOK_EVERY).await;
-            let now = Timestamp::now();
-            // What comes meanwhile waits for the next look.
-            for _ in 0..self.reports.len() {
-                let Ok(report) = self.reports.try_recv() else { break };
-                let waits = can_wait(&report);
-                self.hear(report, now);
-                if !waits {
-                    return;
-                }
+            if !self.gather(Timestamp::now()) {
+                return;
             }
         }
     }

@@ -177,9 +177,7 @@ impl Drop for SipRoute {
         for task in &self.tasks {
             task.abort();
         }
-        for up in self.shared.up().values() {
-            up.wish.send_replace(Wish::HangUp("the route was closed"));
-        }
+        self.hang_up(None, "the route was closed");
     }
 }
 

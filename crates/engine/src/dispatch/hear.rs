@@ -13,11 +13,16 @@ use crate::{
 };
 
 impl Engine {
-    /// Takes the routes' reports into the next turn.
-    pub(super) fn gather(&mut self, now: Timestamp) {
-        while let Ok(report) = self.reports.try_recv() {
+    /// Takes what the routes have reported so far into the next turn. Returns whether all of it [can wait](Report::can_wait).
+    pub(crate) fn gather(&mut self, now: Timestamp) -> bool {
+        let mut all_wait = true;
+        // What comes meanwhile is taken the next time.
+        for _ in 0..self.reports.len() {
+            let Ok(report) = self.reports.try_recv() else { break };
+            all_wait &= report.can_wait();
             self.hear(report, now);
         }
+        all_wait
     }
 
     pub(crate) fn hear(&mut self, report: Report, now: Timestamp) {

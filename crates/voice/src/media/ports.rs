@@ -95,10 +95,10 @@ impl Ports {
         for _ in 0..self.pairs() {
             let Some(port) = self.reserve() else { break };
             // Dropped where a socket cannot be opened.
-            let place = Place { port, taken: self.taken.clone() };
-            let opened = open(SocketAddr::new(address, port)).and_then(|rtp| {
+            let place = Place { at: SocketAddr::new(address, port), taken: self.taken.clone() };
+            let opened = open(place.at).and_then(|rtp| {
                 SockRef::from(&rtp).set_recv_buffer_size(LEAST_BYTES)?;
-                let second = SocketAddr::new(address, port + 1);
+                let second = place.second();
                 if !lock(&self.taken).free.contains(&second) {
                     open(second)?;
                     lock(&self.taken).free.insert(second);
@@ -155,7 +155,7 @@ pub(crate) fn open_wide(rtp: &UdpSocket, place: &Place) -> Option<UdpSocket> {
     }
     // Where the system refuses, sound is heard as long as it is read in time.
     let _ = SockRef::from(rtp).set_recv_buffer_size(USUAL_BYTES);
-    let second = SocketAddr::new(rtp.local_addr().ok()?.ip(), place.port + 1);
+    let second = place.second();
     match open(second) {
         Ok(opened) => Some(opened),
         Err(error) => {
@@ -173,20 +173,26 @@ const ENFILE: i32 = rustix::io::Errno::NFILE.raw_os_error();
 /// A pair's place in its range, given back when it is dropped.
 #[derive(Debug)]
 pub struct Place {
-    port: u16,
+    /// The address of RTP.
+    at: SocketAddr,
     taken: Arc<Mutex<Taken>>,
 }
 
 impl Place {
     /// The port of RTP.
     pub const fn port(&self) -> u16 {
-        self.port
+        self.at.port()
+    }
+
+    /// The address of RTCP.
+    const fn second(&self) -> SocketAddr {
+        SocketAddr::new(self.at.ip(), self.at.port() + 1)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        lock(&self.taken).ports.remove(&self.port);
+        lock(&self.taken).ports.remove(&self.port());
     }
 }
 

@@ -126,13 +126,11 @@ impl Thread {
     }
 
     fn begin(&mut self, call: Begin) {
-        let Begin { setup, rtp, shared, events, place } = call;
-        if shared.closed.load(Ordering::Acquire) {
+        if call.shared.closed.load(Ordering::Acquire) {
             // It was hung up as it was answered: nothing was said.
-            drop(rtp);
-            drop(place);
             return;
         }
+        let Begin { setup, rtp, shared, events, place } = call;
         let rtcp = ports::open_wide(&rtp, &place);
         let leg = Leg::new(setup, Instant::now());
         let call = Served { leg, rtp, rtcp, shared, events, place, ended: false };

@@ -1,7 +1,7 @@
 //! A call from its INVITE to its answer or its end. The task that dials is the only one that sends the call's
 //! INVITEs: told to withdraw, it drops the library's work on them, so that no repeat follows.
 
-use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use rsipstack::{
     dialog::{
@@ -166,33 +166,34 @@ impl Dial {
         self.facts.begin_attempt();
         let (sender, mut states) = self.shared.layer.new_dialog_state_channel();
         let option = self.option(address, interval);
-        let mut inviting = std::pin::pin!(Some(self.shared.layer.do_invite(option, sender)));
-        let begun = Instant::now();
-        // One of each for all passes: whatever is waited for anew is put into a list of the runtime's and taken out again.
-        let mut closing = std::pin::pin!(self.shared.closing.cancelled());
-        let mut rings = std::pin::pin!(sleep_until(begun + self.invite.ring_time));
-        let (why, told) = loop {
-            let waits_for_next = has_next && !self.facts.any_answer();
-            tokio::select! {
-                biased;
-                told = asked_to_end(&mut line.orders) => break (Why::Asked, told),
-                () = &mut closing => break (Why::Asked, None),
-                result = under_way(inviting.as_mut()) => return ended(result, states),
-                Some(state) = states.recv() => if Self::early(&state, line) {
-                    rings.as_mut().reset(Instant::now() + self.invite.ring_time);
-                },
-                () = &mut rings => break (Why::RingTimeOver, None),
-                () = sleep_until(begun + NEXT_TARGET_AFTER), if waits_for_next => {
-                    if self.facts.any_answer() {
-                        continue;
+        // Nothing of the INVITE leaves after this block, in which it lives, but a CANCEL where something was heard, and ACK and
+        // BYE where an answer comes late.
+        let (why, told) = {
+            let mut inviting = pin!(self.shared.layer.do_invite(option, sender));
+            let begun = Instant::now();
+            // One of each for all passes: whatever is waited for anew is put into a list of the runtime's and taken out again.
+            let mut closing = pin!(self.shared.closing.cancelled());
+            let mut rings = pin!(sleep_until(begun + self.invite.ring_time));
+            loop {
+                let waits_for_next = has_next && !self.facts.any_answer();
+                tokio::select! {
+                    biased;
+                    told = asked_to_end(&mut line.orders) => break (Why::Asked, told),
+                    () = &mut closing => break (Why::Asked, None),
+                    result = &mut inviting => return ended(result, states),
+                    Some(state) = states.recv() => if Self::early(&state, line) {
+                        rings.as_mut().reset(Instant::now() + self.invite.ring_time);
+                    },
+                    () = &mut rings => break (Why::RingTimeOver, None),
+                    () = sleep_until(begun + NEXT_TARGET_AFTER), if waits_for_next => {
+                        if self.facts.any_answer() {
+                            continue;
+                        }
+                        return Attempt::NextTarget;
                     }
-                    return Attempt::NextTarget;
                 }
             }
         };
-        // Nothing of the INVITE leaves after this, but a CANCEL where something was heard, and ACK and BYE where an answer
-        // comes late.
-        inviting.set(None);
         if let Some(told) = told {
             let _ = told.send(true);
         }
@@ -289,14 +290,6 @@ impl Dial {
             call_id: Some(self.id.clone()),
             ..InviteOption::default()
         }
-    }
-}
-
-/// What the library does for an INVITE, while it does it.
-async fn under_way<T>(inviting: Pin<&mut Option<impl Future<Output = T>>>) -> T {
-    match inviting.as_pin_mut() {
-        Some(inviting) => inviting.await,
-        None => std::future::pending().await,
     }
 }
 
