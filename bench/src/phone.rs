@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     fmt::Write as _,
-    net::UdpSocket,
+    net::{SocketAddr, UdpSocket},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
@@ -28,10 +28,10 @@ pub enum Manner {
         /// 0: all ring.
         silent: u64,
     },
-    /// They are answered at once: the nth call's sound goes to `first_port` + 2n.
+    /// They are answered at once: the nth call's sound goes to the first one's port + 2n.
     Answer {
-        /// The port of the first call's sound.
-        first_port: u16,
+        /// Where the first call's sound goes.
+        first: SocketAddr,
     },
 }
 
@@ -100,11 +100,11 @@ fn answer(socket: &UdpSocket, manner: Manner, seen: &Seen) {
                 match manner {
                     Manner::Ring { silent } if silent > 0 && number % silent == silent - 1 => Vec::new(),
                     Manner::Ring { .. } => vec![request.reply("180 Ringing", None, None)],
-                    Manner::Answer { first_port } => {
+                    Manner::Answer { first } => {
+                        let (address, port) = (first.ip(), u64::from(first.port()) + 2 * number);
                         let sdp = format!(
-                            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
-                             m=audio {} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n",
-                            u64::from(first_port) + 2 * number
+                            "v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n\
+                             m=audio {port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n",
                         );
                         vec![request.reply("200 OK", None, Some(&sdp))]
                     }

@@ -4,6 +4,7 @@
 use std::{
     io::{BufRead, Write as _},
     net::{Ipv4Addr, SocketAddr, UdpSocket},
+    ops::RangeInclusive,
     sync::LazyLock,
     time::{Duration, Instant},
 };
@@ -31,12 +32,16 @@ const KEYS: u8 = 101;
 /// The end of a key, and a volume of −10 dBm0 (RFC 4733 §2.3).
 const END: u8 = 0x80;
 const VOLUME: u8 = 0x0a;
-/// A call's ports are this far apart: RTCP has the one between.
-pub const APART: u16 = 2;
-/// The first ports of either end: below those that the system gives out by itself, with room for 5,500 calls each.
-pub const NEAR: u16 = 10_000;
+/// The addresses of the ends: each has all ports for its own calls.
+pub const NEAR: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// See [`NEAR`].
-pub const FAR: u16 = 21_000;
+pub const FAR: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+/// The ports of either end, below those that the system gives out by itself.
+pub const PORTS: RangeInclusive<u16> = 10_000..=31_999;
+/// A call's ports are this far apart: RTCP has the one between.
+const APART: u16 = 2;
+/// The most calls that there are ports for.
+pub const MOST: usize = ((*PORTS.end() - *PORTS.start()) / APART + 1) as usize;
 /// For how long the sound lasts that is played.
 const LENGTH: Duration = Duration::from_secs(4);
 
@@ -58,6 +63,11 @@ pub static SPEECH: LazyLock<Prompt> = LazyLock::new(|| {
     }
     Prompt::new(Pcm::new(rate, samples))
 });
+
+/// Where an end has the sound of one of its calls, which are fewer than [`MOST`].
+pub fn place(end: Ipv4Addr, call: usize) -> SocketAddr {
+    SocketAddr::from((end, PORTS.start() + APART * call as u16))
+}
 
 /// What one end of calls' sound came to.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -81,10 +91,10 @@ pub struct Side {
 /// What an end is to do.
 #[derive(Debug, Clone, Copy)]
 pub struct Loop {
-    /// The first port of this end.
-    pub own: u16,
-    /// The first port of the other.
-    pub other: u16,
+    /// The address of this end.
+    pub own: Ipv4Addr,
+    /// The address of the other.
+    pub other: Ipv4Addr,
     /// Calls, each with its ports.
     pub calls: usize,
     /// For how long.
@@ -133,7 +143,7 @@ impl Loop {
     pub fn run(self) -> anyhow::Result<Side> {
         let sockets: Vec<UdpSocket> = (0..self.calls)
             .map(|call| {
-                let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, self.own + APART * call as u16))?;
+                let socket = UdpSocket::bind(place(self.own, call))?;
                 socket.set_nonblocking(true)?;
                 Ok(socket)
             })
@@ -142,9 +152,8 @@ impl Loop {
         for (call, socket) in sockets.iter().enumerate() {
             epoll::add(&poll, socket, EventData::new_u64(call as u64), EventFlags::IN)?;
         }
-        let known = |call: usize| SocketAddr::from((Ipv4Addr::LOCALHOST, self.other + APART * call as u16));
         let mut to: Vec<Option<SocketAddr>> =
-            (0..self.calls).map(|call| (!self.follows).then(|| known(call))).collect();
+            (0..self.calls).map(|call| (!self.follows).then(|| place(self.other, call))).collect();
         let sound = SPEECH.frames(Codec::Pcmu);
         let frames = (self.time.as_secs_f64() * FRAMES as f64) as usize;
         let key_frame = self.key_at.map(|at| (at.as_secs_f64() * FRAMES as f64) as usize);

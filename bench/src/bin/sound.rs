@@ -7,7 +7,6 @@
 
 use std::{
     io::{BufRead, BufReader, Write as _},
-    net::{IpAddr, Ipv4Addr, SocketAddr},
     process::{Child, ChildStdout, Command, Stdio},
     sync::Arc,
     time::Duration,
@@ -19,7 +18,7 @@ use bench::{
     machine::{cores, cpu, ensure_idle, say_machine},
     phone::{Manner, Phones},
     sipp::{self, Sipp},
-    sound::{APART, FAR, FRAMES, Loop, NEAR, SPEECH, Side, ready},
+    sound::{FAR, FRAMES, Loop, MOST, NEAR, PORTS, SPEECH, Side, place, ready},
 };
 use futures::FutureExt as _;
 use voice::{
@@ -35,6 +34,9 @@ const LATE: f64 = 5.0;
 const ALL: f64 = 0.99;
 /// How long before the end the far end presses a key in each call: it is heard only where hearing keeps up.
 const KEY_BEFORE_END: f64 = 0.5;
+/// How fast the product's calls begin before a trial, and how long until its threads have begun with the last.
+const BEGINS_EVERY: Duration = Duration::from_micros(100);
+const BEGUN: Duration = Duration::from_millis(500);
 /// How much longer than the near end the far one goes on.
 const LONGER: i64 = 1;
 /// The calls that `sipp` is searched among, and how many it begins in a second.
@@ -56,10 +58,9 @@ fn main() -> anyhow::Result<()> {
         println!("{}", serde_json::to_string(&side)?);
         return Ok(());
     }
-    let (from, to, seconds) = (argument(1, 1_000)?, argument(2, 4_000)?, argument(3, 6)?);
+    let (from, to, seconds) = (argument(1, 1_000)?, argument(2, 9_000)?, argument(3, 6)?);
     let turns = argument(4, 3)?;
-    let most = i64::from((FAR - NEAR) / APART);
-    anyhow::ensure!(to <= most, "there are ports for {most} calls");
+    anyhow::ensure!(to <= MOST as i64, "there are ports for {MOST} calls");
     ensure_idle()?;
     say_machine();
     println!("{seconds} s a trial, from {from} to {to} calls, {turns} turns");
@@ -190,12 +191,11 @@ fn play(part: &str, calls: usize, seconds: u64) -> anyhow::Result<Side> {
 /// The product's threads, as many as it starts.
 fn carillon(calls: usize, time: Duration) -> anyhow::Result<Side> {
     let media = Media::start(cores())?;
-    let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let ports: Ports = format!("{NEAR}-{}", FAR - 1).parse()?;
+    let ports: Ports = format!("{}-{}", PORTS.start(), PORTS.end()).parse()?;
     let mut sessions: Vec<Session> = Vec::with_capacity(calls);
     for call in 0..calls {
-        let session = media.open(&ports, Options { address, ..Options::default() })?;
-        let wanted = NEAR + APART * call as u16;
+        let session = media.open(&ports, Options { address: NEAR.into(), ..Options::default() })?;
+        let wanted = place(NEAR, call).port();
         anyhow::ensure!(session.port() == wanted, "another program has the port {wanted}");
         sessions.push(session);
     }
@@ -204,17 +204,24 @@ fn carillon(calls: usize, time: Duration) -> anyhow::Result<Side> {
     let times = (time.as_secs_f64() / once.length().as_secs_f64()).ceil() as usize + 1;
     let prompt = Arc::new(Prompt::new(Pcm::new(once.rate(), once.samples().repeat(times))));
     prompt.frames(Codec::Pcmu);
+    let agreed = |call, held| Sound {
+        address: Some(place(FAR, call)),
+        codec: Codec::Pcmu,
+        payload: 0,
+        keys: Some(101),
+        direction: Direction::SendRecv,
+        held,
+    };
+    // On hold at first: the threads open what each call needs, as the bare loop has opened it when the trial begins.
+    for (call, session) in sessions.iter_mut().enumerate() {
+        session.agree(agreed(call, true))?;
+        std::thread::sleep(BEGINS_EVERY);
+    }
+    std::thread::sleep(BEGUN);
     ready()?;
     let cpu_before = cpu("self");
     for (call, session) in sessions.iter_mut().enumerate() {
-        session.agree(Sound {
-            address: Some(SocketAddr::new(address, FAR + APART * call as u16)),
-            codec: Codec::Pcmu,
-            payload: 0,
-            keys: Some(101),
-            direction: Direction::SendRecv,
-            held: false,
-        })?;
+        session.agree(agreed(call, false))?;
         session.play(vec![prompt.clone()]);
     }
     std::thread::sleep(time);
@@ -249,10 +256,10 @@ fn by_sipp(seconds: i64) -> anyhow::Result<()> {
     highest((SIPP_CALLS.0, SIPP_CALLS.1, STEP), |calls| {
         let begins = calls / SIPP_RATE + 1;
         let mut far = End::start("follows", calls, begins + seconds + LONGER)?;
-        let phones = Phones::start(Manner::Answer { first_port: FAR })?;
+        let phones = Phones::start(Manner::Answer { first: place(FAR, 0) })?;
         far.go()?;
         let (to, count) = (format!("127.0.0.1:{}", phones.port), calls.to_string());
-        let media = NEAR.to_string();
+        let media = PORTS.start().to_string();
         let rate = SIPP_RATE.to_string();
         let sipp =
             Sipp::start(&[&to, "-sf", &scenario, "-m", &count, "-l", &count, "-r", &rate, "-mp", &media])?;

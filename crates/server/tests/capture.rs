@@ -14,6 +14,10 @@ use serde_json::json;
 use simulator::{PhoneProfile, Phones};
 use world::World;
 
+/// Where nobody listens: what goes there ends a capture of messages, or one of calls, whose range of ports it is in.
+const AFTER_MESSAGES: u16 = 27_199;
+/// See [`AFTER_MESSAGES`].
+const AFTER_CALLS: u16 = 26_999;
 /// A text of one GSM-7 segment, one of several, and one of several in UCS-2.
 const TEXTS: [&str; 3] = ["Hello", "A long text in plain letters, told often enough. ", "Длинный текст ⚡ "];
 
@@ -22,7 +26,8 @@ async fn tshark_finds_no_malformed_packet() {
     let w = World::start().await;
     let capture = tempfile::NamedTempFile::new().unwrap();
     let port = w.smsc.port;
-    let Some(mut tshark) = captured(&format!("tcp port {port}"), capture.path()).await else { return };
+    let filter = format!("tcp port {port} or udp port {AFTER_MESSAGES}");
+    let Some(mut tshark) = captured(&filter, capture.path()).await else { return };
     let list = w.list_of("phone\n+12025550001\n+12025550002\n").await;
     let route = w.route(json!({})).await;
     let messages: Vec<_> = TEXTS
@@ -37,7 +42,7 @@ async fn tshark_finds_no_malformed_packet() {
         "list_ids": [list], "opt_in_acknowledged": true, "window": null, "messages": messages});
     let c = w.start_campaign(&campaign).await;
     w.until(&c, |c| c["status"] == "completed" && c["totals"]["delivered"] == 6).await;
-    // It writes its capture when it is asked to end.
+    until_captured(capture.path(), AFTER_MESSAGES).await;
     fixture::signal(tshark.id(), "INT");
     tshark.wait().unwrap();
 
@@ -85,7 +90,7 @@ async fn tshark_finds_nothing_malformed_in_calls_and_no_packet_of_sound_lost() {
     let c = w.start_campaign(&campaign).await;
     // Each pressed the key: they are people.
     w.until(&c, |c| c["status"] == "completed" && c["totals"]["answered_human"] == 3).await;
-    until_captured(capture.path()).await;
+    until_captured(capture.path(), AFTER_CALLS).await;
     fixture::signal(tshark.id(), "INT");
     tshark.wait().unwrap();
 
@@ -127,11 +132,10 @@ async fn captured(filter: &str, capture: &Path) -> Option<Child> {
 }
 
 /// Waits until everything sent so far is in the capture: tshark drops what it has not written when it is asked to end.
-async fn until_captured(capture: &Path) {
+async fn until_captured(capture: &Path, port: u16) {
     const LAST: &[u8] = b"the last packet to be captured";
     let socket = std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap();
-    // Nobody listens between the ports of the phones and ours.
-    socket.send_to(LAST, ("127.0.0.1", 26_999)).unwrap();
+    socket.send_to(LAST, ("127.0.0.1", port)).unwrap();
     let end = Instant::now() + Duration::from_secs(20);
     while !std::fs::read(capture).unwrap().windows(LAST.len()).any(|bytes| bytes == LAST) {
         assert!(Instant::now() < end, "tshark does not write what it captures");

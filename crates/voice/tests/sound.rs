@@ -43,6 +43,11 @@ async fn event(session: &mut Session) -> Event {
     tokio::time::timeout(Duration::from_secs(20), session.event()).await.unwrap().unwrap()
 }
 
+/// Waits until a key is heard; those that are still pressed where the call came from may be heard anew before it.
+async fn hears(session: &mut Session, key: char) {
+    while event(session).await != Event::Key(key) {}
+}
+
 /// A melody of changing pitch and loudness, so that no part of it is like another. It fades out, as
 /// speech does.
 fn melody(seconds: f64, rate: u32) -> Pcm {
@@ -185,6 +190,29 @@ async fn a_stranger_and_random_bytes_change_nothing_and_a_call_ends_with_its_por
         opened = media.open(&ports, options());
     }
     opened.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_that_moves_speaks_and_is_heard_at_its_new_place() {
+    let _turn = REAL_TIME.lock().await;
+    let (media, ports) = (Media::start(1).unwrap(), "21500-21599".parse::<Ports>().unwrap());
+    let (mut one, mut first) = pair(&media, &ports, Codec::Pcmu);
+    first.keys("1");
+    assert_eq!(event(&mut one).await, Event::Key('1'));
+    // To another far end, which speaks from where it says.
+    let mut second = media.open(&ports, options()).unwrap();
+    one.agree(sound(at(&second), Codec::Pcmu)).unwrap();
+    second.agree(sound(at(&one), Codec::Pcmu)).unwrap();
+    second.keys("2");
+    hears(&mut one, '2').await;
+    one.keys("3");
+    hears(&mut second, '3').await;
+    // And back to where it began.
+    one.agree(sound(at(&first), Codec::Pcmu)).unwrap();
+    first.keys("5");
+    hears(&mut one, '5').await;
+    one.keys("6");
+    hears(&mut first, '6').await;
 }
 
 #[tokio::test]

@@ -19,6 +19,18 @@ impl Default for Lateness {
     }
 }
 
+impl<'a> std::iter::Sum<&'a Self> for Lateness {
+    fn sum<I: Iterator<Item = &'a Self>>(each: I) -> Self {
+        let all = Self::default();
+        for one in each {
+            for (sum, counter) in all.counters.iter().zip(&one.counters) {
+                sum.fetch_add(counter.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+        }
+        all
+    }
+}
+
 impl Lateness {
     /// Counts a frame that left this late.
     pub(crate) fn add(&self, late: Duration) {

@@ -316,14 +316,22 @@ impl Leg {
         self.quiet_since = now;
         let ticks_now = (now.saturating_duration_since(self.began).as_micros() * 8 / 1_000) as u32;
         self.reception.count(ssrc, packet.sequence_number(), packet.timestamp(), ticks_now);
-        let piece = Piece {
-            kind,
-            marker: packet.marker_bit(),
-            ticks: packet.timestamp(),
-            payload: packet.payload().to_vec(),
-        };
-        self.window.push(now, packet.sequence_number(), piece, &mut self.ready);
-        self.take_ready(now);
+        let piece =
+            Piece { kind, marker: packet.marker_bit(), ticks: packet.timestamp(), payload: packet.payload() };
+        // Most are in order, and need not be kept.
+        if self.window.is_next(packet.sequence_number()) {
+            self.take(now, piece);
+        } else {
+            self.window.push(now, packet.sequence_number(), piece.kept(), &mut self.ready);
+            self.take_ready(now);
+        }
+    }
+
+    /// Where sound comes from, if it can come from nowhere else until something else is agreed: the far end that was announced
+    /// speaks.
+    pub fn only_source(&self) -> Option<SocketAddr> {
+        let announced = self.agreed.as_ref()?.address?;
+        self.source.map(|(held, _)| held).filter(|held| *held == announced)
     }
 
     /// Takes what came to the RTCP port.
@@ -357,16 +365,16 @@ impl Leg {
     fn take_ready(&mut self, now: Instant) {
         let mut ready = std::mem::take(&mut self.ready);
         for piece in ready.drain(..) {
-            self.take(now, &piece);
+            self.take(now, piece.as_ref());
         }
         self.ready = ready;
     }
 
-    fn take(&mut self, now: Instant, piece: &Piece) {
+    fn take(&mut self, now: Instant, piece: Piece<&[u8]>) {
         let Some(agreed) = &self.agreed else { return };
         if Some(piece.kind) == agreed.keys {
             self.events_seen = true;
-            if let Some(key) = self.reader.read(piece.ticks, piece.marker, &piece.payload) {
+            if let Some(key) = self.reader.read(piece.ticks, piece.marker, piece.payload) {
                 // A gateway may let a tone's beginning through before it sends the event.
                 let twice = self
                     .tone_key
@@ -386,7 +394,7 @@ impl Leg {
         }
         let Some((codec, decoder)) = &mut self.decoder else { return };
         self.samples.resize(decoder.max_decode_samples(piece.payload.len()), 0);
-        let Ok(count) = decoder.decode_into(&piece.payload, &mut self.samples) else { return };
+        let Ok(count) = decoder.decode_into(piece.payload, &mut self.samples) else { return };
         self.samples.truncate(count);
         if listens {
             let narrow = *codec != Codec::G722;

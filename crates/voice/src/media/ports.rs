@@ -184,6 +184,11 @@ impl Place {
         self.at.port()
     }
 
+    /// Whether it is that of no address in particular.
+    pub(crate) const fn is_any(&self) -> bool {
+        self.at.ip().is_unspecified()
+    }
+
     /// The address of RTCP.
     const fn second(&self) -> SocketAddr {
         SocketAddr::new(self.at.ip(), self.at.port() + 1)

@@ -59,7 +59,6 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Media {
     threads: Arc<[Serving]>,
-    lateness: Arc<Lateness>,
 }
 
 /// A thread as sessions know it.
@@ -68,20 +67,22 @@ struct Serving {
     begin: SyncSender<Begin>,
     /// How many calls it serves.
     calls: Arc<AtomicUsize>,
+    lateness: Arc<Lateness>,
 }
 
 impl Media {
     /// Starts `threads` threads, at most one for each core and at least one.
     pub fn start(threads: usize) -> std::io::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let lateness = Arc::new(Lateness::default());
         let started = (0..threads.clamp(1, cores)).map(|number| {
             let (sender, incoming) = sync_channel(MOST_BEGINNING);
+            // A counter that several threads write goes from core to core with each frame.
+            let lateness = Arc::<Lateness>::default();
             let thread = Thread::new(incoming, lateness.clone())?;
             std::thread::Builder::new().name(format!("media-{number}")).spawn(move || thread.run())?;
-            Ok(Serving { begin: sender, calls: Arc::default() })
+            Ok(Serving { begin: sender, calls: Arc::default(), lateness })
         });
-        Ok(Self { threads: started.collect::<std::io::Result<_>>()?, lateness })
+        Ok(Self { threads: started.collect::<std::io::Result<_>>()? })
     }
 
     /// Opens a call's port. Nothing is sent and nothing heard until `Session::agree`.
@@ -108,8 +109,8 @@ impl Media {
     }
 
     /// How late frames leave, over all threads since the start.
-    pub fn lateness(&self) -> &Lateness {
-        &self.lateness
+    pub fn lateness(&self) -> Lateness {
+        self.threads.iter().map(|thread| thread.lateness.as_ref()).sum()
     }
 }
 

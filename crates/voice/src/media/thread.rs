@@ -51,11 +51,35 @@ struct Served {
     shared: Arc<Shared>,
     events: tokio::sync::mpsc::Sender<crate::media::Event>,
     place: Arc<Place>,
+    /// The only far end that is heard, where it is the only one, and whether the socket for RTP is connected to it: the
+    /// system then sends without looking for the way each time, and keeps strangers out.
+    only: Option<SocketAddr>,
+    connected: bool,
     /// Whether it was closed, and has said its goodbye.
     ended: bool,
 }
 
 impl Served {
+    /// Connects the socket to the only far end that is heard, and to none where another may be.
+    fn connect(&mut self) {
+        let only = self.leg.only_source();
+        if only == self.only {
+            return;
+        }
+        self.only = only;
+        // A socket of any address would be bound to one by this. Where the system refuses, each packet names its way.
+        let connects = |far| !self.place.is_any() && self.rtp.connect(far).is_ok();
+        self.connected = only.is_some_and(connects);
+        if !self.connected {
+            let _ = rustix::net::connect_unspec(&self.rtp);
+        }
+    }
+
+    fn send(&self, frame: &[u8], to: SocketAddr) {
+        // A full buffer or an unreachable far end costs this frame and nothing else.
+        let _ = if self.connected { self.rtp.send(frame) } else { self.rtp.send_to(frame, to) };
+    }
+
     fn send_report(&self, report: &[u8], to: SocketAddr) {
         if let Some(rtcp) = &self.rtcp {
             // One that is lost costs nothing.
@@ -133,7 +157,8 @@ impl Thread {
         let Begin { setup, rtp, shared, events, place } = call;
         let rtcp = ports::open_wide(&rtp, &place);
         let leg = Leg::new(setup, Instant::now());
-        let call = Served { leg, rtp, rtcp, shared, events, place, ended: false };
+        let call =
+            Served { leg, rtp, rtcp, shared, events, place, only: None, connected: false, ended: false };
         let at = self.free.pop().unwrap_or(self.calls.len());
         let token = |at: usize| EventData::new_u64(at as u64);
         let registered = epoll::add(&self.poll, &call.rtp, token(at * 2), EventFlags::IN).and_then(|()| {
@@ -159,9 +184,9 @@ impl Thread {
     /// Sends what is due in this slot.
     fn send(&mut self, slot: usize, due: Instant) {
         let mut ended = false;
+        let mut now = Instant::now();
         for at in &self.slots[slot] {
             let Some(call) = &mut self.calls[*at] else { continue };
-            let now = Instant::now();
             obey(call, now);
             if call.shared.closed.load(Ordering::Acquire) {
                 (ended, call.ended) = (true, true);
@@ -171,9 +196,9 @@ impl Thread {
                 continue;
             }
             if let Some(to) = call.leg.frame(now, &mut self.buffer) {
-                // A full buffer or an unreachable far end costs this frame and nothing else.
-                let _ = call.rtp.send_to(&self.buffer, to);
-                self.lateness.add(Instant::now().saturating_duration_since(due));
+                call.send(&self.buffer, to);
+                now = Instant::now();
+                self.lateness.add(now.saturating_duration_since(due));
             }
             if let Some(to) = call.leg.report(now, ntp(), &mut self.buffer) {
                 call.send_report(&self.buffer, to);
@@ -218,7 +243,7 @@ impl Thread {
         let rtcp = token % 2 == 1;
         let socket = if rtcp { call.rtcp.as_ref() } else { Some(&call.rtp) };
         let Some(socket) = socket else { return };
-        // An error is what the far end's system refused of ours.
+        // An error is what the far end's system refused of ours. A stranger's packet may have come before the socket was connected.
         let Ok((size, from)) = socket.recv_from(&mut self.datagram[..]) else { return };
         let (now, datagram) = (Instant::now(), &self.datagram[..size]);
         // What was agreed before the packet came holds for it.
@@ -227,6 +252,7 @@ impl Thread {
             call.leg.hear_report(now, from, datagram);
         } else {
             call.leg.hear(now, from, datagram);
+            call.connect();
         }
         tell(call);
     }
@@ -239,6 +265,7 @@ fn obey(call: &mut Served, now: Instant) {
         for command in call.shared.take() {
             call.leg.command(now, command);
         }
+        call.connect();
     }
 }
 

@@ -11,12 +11,26 @@ const MOST: usize = 16;
 const NEW_STREAM: i64 = 3_000;
 
 /// What one packet carries on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Piece {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Piece<Payload = Vec<u8>> {
     pub(crate) kind: u8,
     pub(crate) marker: bool,
     pub(crate) ticks: u32,
-    pub(crate) payload: Vec<u8>,
+    pub(crate) payload: Payload,
+}
+
+impl Piece<&[u8]> {
+    pub(crate) fn kept(self) -> Piece {
+        let Self { kind, marker, ticks, payload } = self;
+        Piece { kind, marker, ticks, payload: payload.to_vec() }
+    }
+}
+
+impl Piece {
+    pub(crate) fn as_ref(&self) -> Piece<&[u8]> {
+        let Self { kind, marker, ticks, payload } = self;
+        Piece { kind: *kind, marker: *marker, ticks: *ticks, payload }
+    }
 }
 
 /// The window of one source.
@@ -28,6 +42,16 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    /// Whether this packet comes next and none waits; then it has come.
+    pub(crate) fn is_next(&mut self, sequence: u16) -> bool {
+        let next = self.next.unwrap_or_else(|| i64::from(sequence));
+        let is_next = sequence == next as u16 && self.waiting.is_empty();
+        if is_next {
+            self.next = Some(next + 1);
+        }
+        is_next
+    }
+
     /// Takes a packet; whatever is in order now goes to `out`.
     pub(crate) fn push(&mut self, now: Instant, sequence: u16, piece: Piece, out: &mut Vec<Piece>) {
         let next = self.next.unwrap_or_else(|| i64::from(sequence));

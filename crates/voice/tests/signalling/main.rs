@@ -15,6 +15,7 @@ mod far_end;
 mod in_call;
 mod kamailio;
 mod refusals;
+mod route;
 mod scripted;
 mod sipp;
 mod tls;
