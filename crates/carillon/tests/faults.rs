@@ -165,7 +165,7 @@ async fn a_page_that_was_open_when_the_server_ended_catches_up_when_it_is_back()
     let campaign = w.start_campaign("Watched", &route).await;
     b.reads("Running").await;
     b.press("Watched").await;
-    b.reads("Outcomes").await;
+    b.reads("by outcome").await;
     b.run("window.stayed = true", Vec::new()).await;
     w.until(&campaign, |c| c["totals"]["delivered"].as_i64() >= Some(500)).await;
     let address = w.program.base.strip_prefix("http://").unwrap().to_owned();
@@ -175,7 +175,7 @@ async fn a_page_that_was_open_when_the_server_ended_catches_up_when_it_is_back()
     b.reads("Completed").await;
     assert_eq!(b.run("return window.stayed", Vec::new()).await, true);
     let in_doubt = assert_all_reached(&w, &smsc, &campaign).await;
-    b.reads(&format!("In doubt\n{in_doubt}")).await;
+    b.reads(&format!("Unconfirmed\n{in_doubt}")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

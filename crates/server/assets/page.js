@@ -2,31 +2,49 @@
 // what the pages do without it.
 "use strict";
 
-const grouped = (n) => n.toLocaleString(document.documentElement.lang);
-
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
-// An instant in the reader's zone, or a time on some clock as it is.
+const language = document.documentElement.lang;
+// How the reader writes times and numbers, as far as that goes with the language of the page.
+const locale = navigator.languages.find((one) => one.split("-")[0] === language) ?? language;
+const grouped = (n) => n.toLocaleString(language);
+const percentage = (n) => (n / 100).toLocaleString(locale, { style: "percent" });
+
+// An instant in the reader's zone, or a time on some clock as it is: "Today 9:00 AM", "Nov 26, 9:00 AM", with the year where
+// it is another.
 function local(at) {
-  if (/^\d\d:\d\d/.test(at)) return new Date(`2000-01-01T${at}`).toLocaleTimeString([], { timeStyle: "short" });
-  return new Date(at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  const time = (of) => of.toLocaleTimeString(locale, { timeStyle: "short" });
+  if (/^\d\d:\d\d/.test(at)) return time(new Date(`2000-01-01T${at}`));
+  const then = new Date(at);
+  const day = (of) => new Date(of.getFullYear(), of.getMonth(), of.getDate());
+  const away = Math.round((day(then) - day(new Date())) / 86400000);
+  if (Math.abs(away) <= 1) {
+    const near = new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(away, "day");
+    return `${near.charAt(0).toLocaleUpperCase(language)}${near.slice(1)} ${time(then)}`;
+  }
+  const year = then.getFullYear() === new Date().getFullYear() ? undefined : "numeric";
+  return then.toLocaleString(locale, { year, month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
 }
 
 function localTimes(root) {
   for (const time of root.querySelectorAll("time")) {
-    time.title = time.dateTime;
+    time.title = time.dateTime.replace("T", " ").replace(/Z$/, " UTC");
     time.textContent = local(time.dateTime);
   }
-  const short = (at) => new Date(at).toLocaleTimeString([], { timeStyle: "short" });
+  const short = (at) => new Date(at).toLocaleTimeString(locale, { timeStyle: "short" });
   for (const text of root.querySelectorAll("[data-at]:not(input)")) {
     const at = new Date(text.dataset.at);
-    const day = "days" in text.dataset ? `${at.toLocaleDateString([], { month: "short", day: "numeric" })} ` : "";
+    const day = "days" in text.dataset ? `${at.toLocaleDateString(locale, { month: "short", day: "numeric" })} ` : "";
     text.textContent = day + short(at);
   }
   for (const title of root.querySelectorAll("[data-says]")) {
     title.textContent = `${short(title.dataset.from)} – ${short(title.dataset.to)}: ${title.dataset.says}`;
   }
-  for (const name of root.querySelectorAll("[data-zone]")) name.textContent = `${name.dataset.zone} (${zone})`;
+  const city = zone.split("/").pop().replaceAll("_", " ");
+  for (const line of root.querySelectorAll("[data-zone-line]")) {
+    line.textContent = line.dataset.zoneLine.replace("%", city);
+    line.title = zone;
+  }
 }
 
 // Forms ask for times in the zone that pages show them in, and say so.
@@ -58,8 +76,14 @@ function show(root, campaign) {
   const percent = all === 0 ? 0 : Math.floor((settled * 100) / all);
   const progress = root.querySelector('[data-field="progress"]');
   if (progress) progress.value = percent;
-  put(root, "percent", `${percent} %`);
+  put(root, "percent", percentage(percent));
+  put(root, "settled", grouped(settled));
   put(root, "total", grouped(all));
+  for (const figure of root.querySelectorAll("[data-sum]")) {
+    if (!figure.dataset.sum) continue;
+    const words = figure.dataset.sum.split(" ");
+    figure.textContent = grouped(words.reduce((sum, name) => sum + (totals[name] ?? 0), 0));
+  }
   for (const [name, count] of Object.entries(totals)) {
     const at = root.querySelector(`[data-total="${name}"]`);
     if (!at) continue;
@@ -158,11 +182,11 @@ function keepTrue() {
     const campaign = JSON.parse(event.data);
     const root = document.querySelector(`[data-campaign="${campaign.id}"]`);
     if (!root) {
-      if (document.querySelector('[data-live="index"]')) refresh();
+      if (["index", "overview"].includes(live.dataset.live)) refresh();
       return;
     }
     show(root, campaign);
-    if (live.dataset.live === "details") refreshSoon();
+    if (["details", "overview"].includes(live.dataset.live)) refreshSoon();
     const waiting = JSON.stringify(campaign.waiting);
     const before = waits.get(campaign.id);
     waits.set(campaign.id, waiting);
@@ -189,7 +213,7 @@ function keepTrue() {
       if (shown !== undefined && shown !== event.data) refresh();
     });
     events.addEventListener("routes", () => {
-      if (live.dataset.live === "routes") refresh();
+      if (["routes", "overview"].includes(live.dataset.live)) refresh();
     });
     for (const kind of ["import", "webhook"]) {
       events.addEventListener(kind, (event) => {
@@ -294,6 +318,12 @@ for (const select of document.querySelectorAll('select[name="kind"]')) {
   showKind(select);
   select.addEventListener("change", () => showKind(select));
 }
+// The side bar is a menu where there is no room for it.
+const wide = matchMedia("(min-width: 64rem)");
+const side = document.getElementById("menu");
+const unfold = () => side && (side.open = wide.matches);
+wide.addEventListener("change", unfold);
+unfold();
 localForms();
 for (const form of document.querySelectorAll("form[data-draft]")) {
   keepDraft(form);
@@ -310,6 +340,32 @@ document.addEventListener("keydown", (event) => {
     menu.open = false;
     menu.querySelector("summary").focus();
   }
+});
+// The search of a page is a key away, and filters apply as they are chosen.
+document.addEventListener("keydown", (event) => {
+  const wanted = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+  if (!wanted || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, [contenteditable]")) return;
+  event.preventDefault();
+  wanted.focus();
+});
+for (const form of document.querySelectorAll("form[role=search]")) {
+  form.addEventListener("change", (event) => event.target.matches(".sheet select, .sheet [type=checkbox]") && form.requestSubmit());
+}
+// The actions of a campaign in a list are fetched when they are asked for, and open beside their button.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-menu]");
+  if (!button) return;
+  event.preventDefault();
+  const answer = await fetch(button.dataset.menu);
+  if (!answer.ok || answer.redirected) return location.assign(button.href);
+  const part = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const sheet = document.getElementById("actions");
+  sheet.replaceChildren(...part.body.childNodes);
+  sheet.showPopover();
+  const [at, size] = [button.getBoundingClientRect(), sheet.getBoundingClientRect()];
+  sheet.style.left = `${Math.max(0, at.right - size.width)}px`;
+  sheet.style.top = `${Math.max(0, Math.min(at.bottom, innerHeight - size.height))}px`;
+  sheet.querySelector("a, button")?.focus();
 });
 // A form is sent once, however often its button is pressed.
 document.addEventListener("submit", (event) => {

@@ -115,7 +115,9 @@ async fn caller(app: &App, parts: &Parts) -> Result<Option<Caller>, Problem> {
 /// Names the methods of an address that was asked for another one.
 fn refuse_method(methods: &[&str], refuse: impl Fn(Problem) -> Response) -> Response {
     if methods.is_empty() {
-        return refuse(Problem::forbidden("nobody may do this"));
+        return refuse(Problem::forbidden(
+            "There is nothing here that anybody may do. Go back and try again.",
+        ));
     }
     let methods = methods.join(", ");
     let mut response = refuse(Problem::no_such_method(format!("this address takes {methods}")));
@@ -155,9 +157,8 @@ pub(crate) async fn guard(
     };
     if caller.role < needed {
         return refuse(Problem::forbidden(format!(
-            "{} is a {}; this needs a {}",
+            "You are signed in as {} and need the {} role. Ask an admin.",
             caller.name,
-            caller.role.word(),
             needed.word()
         )));
     }

@@ -45,7 +45,9 @@ pub const TABLE: &[Rule] = &[
     act("POST", "/account", Viewer),
     // Pages.
     look("/"),
+    look("/overview"),
     look("/campaigns/{id}"),
+    see("/campaigns/{id}/menu", Manager),
     look("/campaigns/{id}/recipients"),
     look("/campaigns/{id}/replies"),
     see("/campaigns/new", Manager),

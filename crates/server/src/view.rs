@@ -126,6 +126,23 @@ impl CampaignView {
     }
 }
 
+impl WaitingView {
+    /// Whether the reason does not pass by itself.
+    pub(crate) fn needs_a_person(&self) -> bool {
+        const PASSES: [&str; 8] = [
+            "not_due",
+            "window_closed",
+            "rate",
+            "calls_full",
+            "earlier_message",
+            "rendering",
+            "route_down",
+            "trunk_busy",
+        ];
+        !PASSES.contains(&self.reason)
+    }
+}
+
 /// Why a campaign does not send at this moment.
 pub(crate) fn waiting(engine: &Handle, c: &Campaign) -> Vec<WaitingView> {
     if !matches!(c.status, Status::Scheduled | Status::Running) {

@@ -45,7 +45,7 @@ async fn no_browser_takes_an_answer_for_anything_but_what_it_says_it_is() {
         (200, ask(&w, "GET", "/health")),
         (200, ask(&w, "GET", "/api/v1/openapi.json")),
         (200, ask(&w, "GET", "/api/v1/events")),
-        (200, ask(&w, "GET", "/assets/page.css")),
+        (200, ask(&w, "GET", "/assets/design.css")),
         (200, ask(&w, "GET", "/assets/page.js")),
         (200, ask(&w, "GET", "/sign-in")),
         (200, ask(&w, "GET", &refused)),

@@ -59,7 +59,7 @@ async fn people_are_found_by_the_beginning_of_a_name_an_address_or_a_number() {
     assert_eq!(w.found("ben@").await, ["+12025550002"]);
     assert_eq!(w.found("+1 (202)").await, ["+12025550001", "+12025550002"]);
     assert_eq!(w.found("%").await, Vec::<&str>::new());
-    assert!(w.page("/contacts?q=nobody").await.contains("Nobody fits."));
+    assert!(w.page("/contacts?q=nobody").await.contains("No matches."));
 }
 
 #[tokio::test]
@@ -72,14 +72,14 @@ async fn a_text_is_shown_for_chosen_people_with_what_it_costs() {
     let text = "Hello {{ email }}";
     let first = w.preview(&id, text, "").await;
     assert!(
-        first.contains("One contact lacks a field") && first.contains("Hello ana@clinic.example"),
+        first.contains("1 person lacks a field") && first.contains("Hello ana@clinic.example"),
         "{first}"
     );
     assert!(first.contains(">+13125550003</a>"), "{first}");
     let chosen = w.preview(&id, text, "+12025550002, not a number").await;
     assert!(chosen.contains("Hello ben@clinic.example") && !chosen.contains("Hello ana@"), "{chosen}");
     let long = w.preview(&id, &"ä".repeat(161), "").await;
-    assert!(long.contains("2 segments") && long.contains("0.025 a recipient"), "{long}");
+    assert!(long.contains("2 segments") && long.contains("0.025 per person"), "{long}");
     let emoji = w.preview(&id, "⚡", "").await;
     assert!(emoji.contains("1 character<") && emoji.contains("UCS-2"), "{emoji}");
 }
@@ -250,21 +250,16 @@ async fn days_of_the_index_begin_and_end_in_the_readers_zone_otherwise_in_the_ac
     assert_eq!(shown("to=2098-06-14&zone=America/Los_Angeles").await, ["Eve", "Midnight"]);
 }
 
-/// The rows of the table "Why not": each outcome, reason and count, and where its link leads.
+/// The rows of the list of reasons: each outcome, reason and count, and where its link leads.
 fn reasons(page: &str) -> Vec<(String, String, String, String)> {
-    let table = page.split("data-part=\"why-not\"").nth(1).unwrap().split("</table>").next().unwrap();
-    let rows = table.split("<tr>").skip(1).map(|row| {
+    let list = page.split("data-part=\"why-not\"").nth(1).unwrap().split("</ul>").next().unwrap();
+    let rows = list.split("<li>").skip(1).map(|row| {
         let link = row.split("href=\"").nth(1).unwrap().split('"').next().unwrap();
-        let mut cells = row.split("<td").skip(1).map(|cell| {
-            let inside = cell.split_once('>').unwrap().1.split("</td>").next().unwrap();
-            let tags = inside
-                .split('<')
-                .enumerate()
-                .map(|(at, part)| if at == 0 { part } else { part.split_once('>').unwrap().1 });
-            tags.collect::<String>()
-        });
-        let mut next = || cells.next().unwrap();
-        (next(), next(), next(), link.replace("&#38;", "&").replace("&amp;", "&"))
+        let inside = |tag: &str| {
+            let element = row.split(&format!("<{tag}")).nth(1).unwrap().split_once('>').unwrap().1;
+            element.split('<').next().unwrap().to_owned()
+        };
+        (inside("small"), inside("a "), inside("b"), link.replace("&#38;", "&").replace("&amp;", "&"))
     });
     rows.collect()
 }
@@ -306,12 +301,12 @@ async fn why_messages_did_not_arrive_is_counted_by_reason_in_words_that_lead_to_
     assert_eq!(
         shown,
         [
-            ("Undelivered", "the phone was switched off or out of reach (error 027) code 27", "4"),
-            ("Failed", "the SMSC does not know this number code 11", "3"),
-            ("Failed", "the SMSC refused the message code 69", "2"),
-            ("Undelivered", "the number is not in service (error 001) code 1", "1"),
-            ("Skipped", "a field of the text is missing", "3"),
-            ("Skipped", "blocked", "2"),
+            ("Undelivered", "the phone was switched off or out of reach (error 027) (carrier code 27)", "4"),
+            ("Failed", "the SMSC does not know this number (carrier code 11)", "3"),
+            ("Skipped", "Missing field", "3"),
+            ("Failed", "the SMSC refused the message (carrier code 69)", "2"),
+            ("Skipped", "Blocked", "2"),
+            ("Undelivered", "the number is not in service (error 001) (carrier code 1)", "1"),
         ]
     );
     // Each link leads to exactly those people, and each of them says the same reason.
@@ -319,7 +314,7 @@ async fn why_messages_did_not_arrive_is_counted_by_reason_in_words_that_lead_to_
         let page = w.page(link).await;
         let there = numbers.iter().filter(|number| page.contains(&format!(">{number}</a>"))).count();
         assert_eq!(there.to_string(), *count, "{outcome} {why} {link}");
-        let words = why.split(" code ").next().unwrap();
+        let words = why.split(" (carrier code ").next().unwrap();
         assert_eq!(page.matches(words).count(), there, "{outcome} {why} {link}");
         // The API and the file count the same.
         let query = link.split_once('?').unwrap().1;
@@ -327,4 +322,72 @@ async fn why_messages_did_not_arrive_is_counted_by_reason_in_words_that_lead_to_
         let lines = w.get(&format!("{at}/deliveries.csv?{query}")).await.text.lines().count() - 1;
         assert_eq!((items, lines), (there, there), "{outcome} {why} {query}");
     }
+}
+
+#[tokio::test]
+async fn a_message_is_tried_on_a_phone_of_ones_own_as_a_contact_reads_it_and_counts_nowhere() {
+    let w = World::start().await;
+    let (route, list) = (w.route(json!({})).await, w.list_of(PEOPLE).await);
+    let definition = json!({"channel": "sms", "name": "Tried", "route_id": route, "sender": "CLINIC", "list_ids": [list],
+        "messages": [{"text": "Hello {{ first_name }}", "send": {"now": true}},
+            {"text": "{{ email | default('No address') }}", "send": {"after": "P1D"}}]});
+    let id = w.post("/campaigns", &definition).await.created()["id"].as_str().unwrap().to_owned();
+    let at = format!("/campaigns/{id}");
+    let try_it = async |how: serde_json::Value| w.post(&format!("{at}/test"), &how).await;
+    let arrives = async |number: &str, text: &str| {
+        let end = std::time::Instant::now() + Duration::from_secs(20);
+        while w.smsc.texts().get(number).map(String::as_str) != Some(text) {
+            assert!(std::time::Instant::now() < end, "{text}: {:?}", w.smsc.texts());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let ana = try_it(json!({"to": "+12025559991", "as": "+12025550001"})).await;
+    assert_eq!((ana.status, &ana.body["test"]), (202, &json!(true)), "{}", ana.text);
+    arrives("12025559991", "Hello Ana").await;
+    try_it(json!({"to": "+12025559992", "as": "+13125550003", "message": 2})).await;
+    arrives("12025559992", "No address").await;
+
+    w.post("/suppressions", &json!({"channel": "sms", "number": "+12025559993"})).await.created();
+    for (how, field) in [
+        (json!({"to": "+12025559994"}), "as"),
+        (json!({"to": "+12025559994", "as": "+12025550001", "message": 3}), "message"),
+        (json!({"to": "+12025559994", "as": "+12025550001", "message": 0}), "message"),
+        (json!({"to": "nobody", "as": "+12025550001"}), "to"),
+        (json!({"to": "+12025559993", "as": "+12025550001"}), "to"),
+    ] {
+        let refused = try_it(how).await;
+        assert_eq!((refused.status, &refused.body["errors"][0]["field"]), (422, &json!(field)));
+    }
+    // In the editor, what is typed is sent before it is saved, as the first person that it is shown for reads it.
+    let typed = [
+        ("action", "try-0"),
+        ("text", "Typed for {{ first_name }}"),
+        ("kind", "now"),
+        ("at", ""),
+        ("local", ""),
+        ("late", ""),
+        ("number", "1"),
+        ("unit", "days"),
+        ("time", ""),
+        ("zone", ""),
+        ("see", "+12025550002"),
+        ("test_to", "+12025559995"),
+        ("version", "1"),
+    ];
+    let page = w.answer(w.request(Method::POST, &format!("/{at}/messages")).form(&typed)).await;
+    assert_eq!(page.status, 200, "{}", page.text);
+    assert!(page.text.contains("Test sent to +12025559995, as +12025550002 would read it."), "{}", page.text);
+    arrives("12025559995", "Typed for Ben").await;
+    let c = w.get(&at).await.ok();
+    assert_eq!(
+        (&c["status"], &c["messages"][0]["text"]),
+        (&json!("defined"), &json!("Hello {{ first_name }}"))
+    );
+    assert_eq!(w.get(&format!("{at}/deliveries")).await.ok()["items"], json!([]));
+    // Ten in an hour are enough.
+    let mut status = 202;
+    for n in 0..10 {
+        status = try_it(json!({"to": format!("+1202555998{n}"), "as": "+12025550001"})).await.status;
+    }
+    assert_eq!(status, 429);
 }

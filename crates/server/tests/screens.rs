@@ -24,7 +24,7 @@ async fn sign_up(w: &World, b: &Browser) {
     b.picture("welcome").await;
     b.fill("[name=email]", "ana@clinic.example").await;
     b.fill("[name=password]", PASSWORD).await;
-    b.press("Make my account").await;
+    b.press("Create account").await;
     b.reads("Your first campaign").await;
 }
 
@@ -39,15 +39,15 @@ async fn add_route(w: &World, b: &Browser) {
     b.fill("[name=rate_per_second]", "400").await;
     b.picture("route").await;
     b.press("Save").await;
-    b.reads("connected").await;
+    b.reads("Connected").await;
     b.picture("routes").await;
     // One message to test it, before anybody else gets one.
     b.press("Carrier").await;
     b.fill("[name=from]", "CLINIC").await;
     b.fill("[name=number]", "+12025559999").await;
-    b.press("Send one message").await;
-    b.reads("sent").await;
-    assert_eq!(w.smsc.texts()["12025559999"], "A test of this route.");
+    b.press("Send test").await;
+    b.reads("Sent").await;
+    assert_eq!(w.smsc.texts()["12025559999"], "Test message from Carillon.");
 }
 
 async fn import(b: &Browser) {
@@ -59,21 +59,21 @@ async fn import(b: &Browser) {
     std::fs::write(&file, csv).unwrap();
     b.press("Contacts").await;
     b.fill("[name=name]", "Patients").await;
-    b.press("Make the list").await;
+    b.press("Create list").await;
     b.upload("[name=file]", &file).await;
-    b.press("Send the file").await;
-    b.reads("First rows as they would be read").await;
+    b.press("Upload").await;
+    b.reads("Refresh preview").await;
     b.press("Import").await;
-    b.reads("Done: 2,000 contacts accepted, 0 rows rejected.").await;
+    b.reads("2,000 imported, 0 need attention.").await;
     b.picture("import").await;
-    b.press("To the list").await;
+    b.press("Open list").await;
     b.reads("Patients 2,000 contacts").await;
     b.picture("list").await;
 }
 
 async fn write(b: &Browser) {
     b.press("Campaigns").await;
-    b.press("New campaign").await;
+    b.press("New SMS campaign").await;
     b.fill("[name=name]", "Flu shots").await;
     b.choose("[name=route_id]", "Carrier").await;
     b.fill("[name=sender]", "+12025550100").await;
@@ -81,18 +81,18 @@ async fn write(b: &Browser) {
     b.click("[name=window][value=any]").await;
     b.click("[name=opt_in_acknowledged]").await;
     b.picture("editor").await;
-    b.press("Save and go to messages").await;
+    b.press("Next: messages").await;
     let text = "Hello {{ first_name | default('there') }}, flu shots are here.";
     b.fill("textarea[name=text]", text).await;
     // Counted and shown while typing.
     b.reads("Hello Ana0, flu shots are here.").await;
     b.reads("GSM-7").await;
-    b.press("Add a message").await;
-    b.reads("When message 2 goes").await;
+    b.press("Add message").await;
+    b.reads("When to send message 2").await;
     b.fill("fieldset.message:nth-of-type(2) textarea", "Last days for your flu shot.").await;
     b.fill("fieldset.message:nth-of-type(2) [name=number]", "2").await;
     b.picture("messages").await;
-    b.press("Save and schedule…").await;
+    b.press("Review and schedule").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -120,17 +120,17 @@ async fn a_new_user_imports_writes_schedules_stops_restarts_archives_and_clones(
     assert_eq!(b.run("return window.stayed", Vec::new()).await, true);
     b.picture("running").await;
     b.press("Stop").await;
-    let stopped = b.reads("Stopped; ").await;
+    let stopped = b.reads("Stopped. ").await;
     // One of them was the test.
     let left = w.smsc.count() - 1;
-    let said = format!("Stopped; {left} had left, {} cancelled.", grouped(2 * PEOPLE - left));
+    let said = format!("Stopped. {left} sent, {} cancelled.", grouped(2 * PEOPLE - left));
     assert!(stopped.contains(&said), "{said}\n{stopped}");
     b.picture("stopped").await;
 
     b.press("Restart").await;
-    let plan = b.reads("remain; the first goes").await;
-    assert!(plan.contains(&format!("{} remain", grouped(PEOPLE - left))), "{plan}");
-    b.choose("section:nth-of-type(2) [name=kind]", "as soon as it is scheduled").await;
+    let plan = b.reads("left. Starts").await;
+    assert!(plan.contains(&format!("{} left", grouped(PEOPLE - left))), "{plan}");
+    b.choose("section:nth-of-type(2) [name=kind]", "Immediately").await;
     b.picture("restart").await;
     b.click("button[value=restart]").await;
     b.reads("Completed").await;
@@ -141,19 +141,18 @@ async fn a_new_user_imports_writes_schedules_stops_restarts_archives_and_clones(
     assert!(each.len() == PEOPLE as usize && each.values().all(|n| *n == 2), "{each:?}");
     b.picture("completed").await;
 
-    b.press("Actions").await;
+    b.press("More").await;
     b.picture("menu").await;
     b.press("Archive").await;
-    b.reads("nothing brings it back").await;
+    b.reads("cannot be brought back").await;
     b.press("Archive").await;
-    b.reads("Archived. It is hidden").await;
+    b.reads("Archived. Find it under Archived.").await;
     b.press("Campaigns").await;
-    b.reads("No campaign fits").await;
-    b.choose("[name=status]", "Archived").await;
-    b.press("Filter").await;
+    b.reads("No SMS campaigns yet.").await;
+    b.click("nav a[href*='status=archived']").await;
     b.press("Flu shots").await;
     b.reads("was Completed").await;
-    b.press("Actions").await;
+    b.press("More").await;
     b.press("Clone").await;
     b.reads("Copy of Flu shots").await;
     b.reads("Defined").await;
@@ -205,7 +204,8 @@ async fn lived_in(w: &World) {
     w.store.add_user("ana@clinic.example", Role::Admin, hash, fixture::by(Timestamp::now())).await.unwrap();
 }
 
-const PAGES: [(&str, &str); 33] = [
+const PAGES: [(&str, &str); 34] = [
+    ("overview", "/overview"),
     ("index", "/"),
     ("voice", "/?channel=voice"),
     ("nothing", "/?q=nowhere"),
@@ -262,6 +262,8 @@ async fn every_page_is_accessible_at_both_widths_on_light_and_on_dark_paper() {
             b.go(path).await;
             b.picture(name).await;
             findings.extend(b.findings(&axe).await.into_iter().map(|f| format!("{path} {paper:?}: {f}")));
+            let is_there = b.run("return document.querySelector('header.side') !== null", Vec::new()).await;
+            assert_eq!(is_there, name != "missing", "{path}");
         }
     }
     assert!(findings.is_empty(), "{}", findings.join("\n"));
@@ -280,7 +282,7 @@ async fn the_first_page_with_its_style_and_script_weighs_less_than_100_kb() {
     }
     for path in ["/", "/campaigns/cmp_1"] {
         let mut weight = 0;
-        for part in [path, "/assets/page.css", "/assets/page.js"] {
+        for part in [path, "/assets/design.css", "/assets/page.js", "/assets/icons.svg"] {
             let got = w.answer(w.request(reqwest::Method::GET, &format!("/{part}"))).await;
             assert_eq!(got.status, 200, "{part}");
             weight += got.text.len();

@@ -41,7 +41,7 @@ async fn add_trunk(b: &Browser, phones: &Phones) {
     b.fill("[name=max_calls]", "20").await;
     b.picture("trunk").await;
     b.press("Save").await;
-    b.reads("connected").await;
+    b.reads("Connected").await;
 }
 
 /// Adds a step to the script.
@@ -54,6 +54,7 @@ async fn step(b: &Browser, name: &str, does: &str) {
 
 async fn write(b: &Browser) {
     b.press("Campaigns").await;
+    b.press("Voice").await;
     b.press("New voice campaign").await;
     b.fill("[name=name]", "Reminder calls").await;
     b.choose("[name=route_id]", "Trunk").await;
@@ -61,7 +62,7 @@ async fn write(b: &Browser) {
     b.click("[name=list_ids]").await;
     b.click("[name=window][value=any]").await;
     b.click("[name=opt_in_acknowledged]").await;
-    b.press("Save and write the script").await;
+    b.press("Next: script").await;
     b.reads("Upload a recording").await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("hello.wav");
@@ -69,9 +70,9 @@ async fn write(b: &Browser) {
     std::fs::write(&file, Pcm::new(8_000, tone).to_wav()).unwrap();
     b.upload("[name=file]", &file).await;
     b.press("Upload").await;
-    step(b, "hello", "plays an upload").await;
-    step(b, "ask", "asks for keys").await;
-    step(b, "bye", "hangs up").await;
+    step(b, "hello", "Play a recording").await;
+    step(b, "ask", "Ask for keys").await;
+    step(b, "bye", "Hang up").await;
     b.choose("[name=s0_audio]", "hello.wav (2.0 s)").await;
     b.choose("[name=s0_next]", "ask").await;
     b.fill("[name=s1_timeout]", "60").await;
@@ -81,7 +82,7 @@ async fn write(b: &Browser) {
     b.fill("[name=most]", "2").await;
     b.fill("[name=busy_after]", "5").await;
     b.fill("[name=busy_times]", "1").await;
-    b.choose("[name=kind]", "at a fixed time").await;
+    b.choose("[name=kind]", "At a set time").await;
     b.fill("[name=at]", "01012099\t1000AM").await;
 }
 
@@ -103,18 +104,18 @@ async fn a_person_defines_hears_schedules_edits_runs_stops_and_clones_a_voice_ca
     let heard = w.answer(typed).await;
     assert_eq!((heard.status, heard.kind.as_str()), (200, "audio/wav"));
     assert!(w.get("/campaigns/cmp_1").await.ok()["script"].is_null(), "nothing is saved by it");
-    b.press("Save and stay").await;
-    b.reads("as it was saved").await;
+    b.click("button[value=hear]").await;
+    b.reads("as saved, as a phone hears it").await;
     b.picture("calls").await;
     let heard = w.answer(w.request(reqwest::Method::GET, "//campaigns/cmp_1/calls/hello/sound")).await;
     assert_eq!((heard.status, heard.kind.as_str()), (200, "audio/wav"));
-    b.press("Save and schedule…").await;
+    b.press("Review and schedule").await;
     b.picture("schedule-calls").await;
     b.press(&format!("Schedule for {PEOPLE} recipients")).await;
     b.reads("Scheduled").await;
     // While it is Scheduled, its start can still be changed.
     b.go("/campaigns/cmp_1/calls").await;
-    b.choose("[name=kind]", "as soon as it is scheduled").await;
+    b.choose("[name=kind]", "Immediately").await;
     b.click("button[value=save]:not(.unseen)").await;
     b.reads("Running").await;
     w.until("/campaigns/cmp_1", |c| c["totals"]["in_progress"].as_i64() >= Some(15)).await;
@@ -127,7 +128,7 @@ async fn a_person_defines_hears_schedules_edits_runs_stops_and_clones_a_voice_ca
     let rings = w.get("/campaigns/cmp_1/deliveries?outcome=ringing&limit=500").await.ok();
     assert!(rings["items"].as_array().unwrap().iter().all(|row| row["outcome"] == "ringing"), "{rings}");
     b.press("Stop and hang up now").await;
-    b.reads("Stopped; ").await;
+    b.reads("Stopped. ").await;
     w.until("/campaigns/cmp_1", |c| c["totals"]["answered_unknown"].as_i64() >= Some(15)).await;
     b.go("/campaigns/cmp_1/recipients?outcome=answered_unknown").await;
     b.reads("hung up by hand").await;

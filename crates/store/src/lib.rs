@@ -12,7 +12,7 @@ pub mod sqlite;
 pub use model::*;
 pub use save::KNOWN_FIELDS;
 pub use sqlite::{
-    Grant, Hold, KeyInUse, OptOuts, Store, Unsent,
+    BY_ITSELF, Grant, Hold, KeyInUse, OptOuts, Store, Unsent,
     check::{Finding, Submitted},
 };
 

@@ -11,7 +11,7 @@ use axum::{
     routing::{get, post},
 };
 use campaign::{
-    Action, CampaignId, Outcome, SendAs, Status,
+    Action, CampaignId, Outcome, RouteId, SendAs, Status,
     lifecycle::{self, Cause},
     outcome::{self, Kind, TABLE},
 };
@@ -26,7 +26,9 @@ use super::{
     Me, Posted, Refused, Shown,
     chart::{self, Chart},
     index::{Row, list_names},
-    page, t,
+    page,
+    series::{self, Share},
+    t,
     words::{self, Given},
 };
 use crate::{
@@ -49,6 +51,7 @@ const REPLIES: u32 = 100;
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/campaigns/{id}", get(details))
+        .route("/campaigns/{id}/menu", get(menu))
         .route("/campaigns/{id}/recipients", get(recipients))
         .route("/campaigns/{id}/recipients/{delivery}/settle", post(settle))
         .route("/campaigns/{id}/replies", get(replies))
@@ -92,7 +95,7 @@ struct Details {
     left: Option<t::Markup>,
     /// What is still to come of it.
     outlook: Outlook,
-    route: Option<String>,
+    route: Option<(RouteId, String)>,
     /// The sender, or the pool's name.
     send_as: Option<String>,
     replies: i64,
@@ -113,6 +116,97 @@ impl Details {
         self.row.counts()
     }
 
+    /// How many messages or calls came to an end, as the script keeps it up to date.
+    fn settled(&self) -> t::Counted {
+        t::counted("settled", self.row.totals.settled())
+    }
+
+    /// How many there are.
+    fn all(&self) -> t::Counted {
+        t::counted("total", self.row.totals.sum())
+    }
+
+    /// The figures at the top: what one wants to know first.
+    fn figures(&self) -> Vec<Figure> {
+        let (reached, failed) = (self.row.reached(), self.row.failed());
+        let handed_over = reached + failed + self.row.at(Place::Settled(Outcome::Sent));
+        let share = |n: i64| if handed_over == 0 { 0 } else { n * 100 / handed_over };
+        let of_those = |n| t::with("percent-of-sent", ("n", share(n)));
+        let words = |kind| {
+            let rows = self.row.counts().filter(|(row, _)| row.kind == kind && row.place.is_settled());
+            rows.map(|(row, _)| row.word).collect::<Vec<_>>().join(" ")
+        };
+        let channel = self.row.campaign.definition.channel().word();
+        let figure = |name, words, count, note| Figure { name, words, count, note };
+        let left = self.row.totals.sum() - self.row.totals.settled();
+        let still = self.left.clone().unwrap_or_else(|| t::Markup::text(""));
+        vec![
+            figure(
+                t::word("reached", channel),
+                words(Kind::Good),
+                reached,
+                t::Markup::text(&of_those(reached)),
+            ),
+            figure(
+                t::word("not-reached", channel),
+                words(Kind::Bad),
+                failed,
+                t::Markup::text(&of_those(failed)),
+            ),
+            figure(t::word("to-go", channel), t::unsettled(), left, still),
+            figure(t::say("replies"), String::new(), self.replies, t::Markup::text("")),
+        ]
+    }
+
+    /// Whether it waits for something that does not come by itself.
+    fn needs_a_person(&self) -> bool {
+        self.waiting.iter().any(WaitingView::needs_a_person)
+    }
+
+    /// What the button says that releases what is held.
+    fn release(&self) -> Cow<'static, str> {
+        let held = self.row.at(Place::Pending);
+        if self.waiting.iter().any(|w| w.reason == "pilot") {
+            return t::with("release-others", ("n", held));
+        }
+        words::action(Action::Release)
+    }
+
+    /// Why deliveries did not arrive, the most frequent reason first.
+    fn reasons(&self) -> Vec<Reason> {
+        let failed = self.failures.iter().map(|f| {
+            let code = f.code.map(|code| t::with("code", ("code", code.to_string())));
+            let why = why_failed(f);
+            Reason {
+                outcome: t::word("outcome", f.outcome.word()),
+                series: series::or_left(Place::Settled(f.outcome).row()),
+                why: code.map_or_else(|| why.clone(), |code| format!("{why} ({code})")),
+                query: who_failed(f),
+                count: f.count,
+                most: 0,
+            }
+        });
+        let skipped = self.skips.iter().map(|(reason, count)| Reason {
+            outcome: t::word("outcome", Outcome::Skipped.word()),
+            series: "skipped",
+            why: t::word("skipped", reason).into_owned(),
+            query: format!("outcome=skipped&reason={reason}"),
+            count: *count,
+            most: 0,
+        });
+        let mut all: Vec<Reason> = failed.chain(skipped).collect();
+        all.sort_by_key(|reason| -reason.count);
+        let most = all.first().map_or(1, |reason| reason.count);
+        for reason in &mut all {
+            reason.most = most;
+        }
+        all
+    }
+
+    fn why_not(&self) -> Cow<'static, str> {
+        t::with("why-not", ("n", self.reasons().iter().map(|reason| reason.count).sum::<i64>()))
+    }
+
     /// The outcomes that have a column in the table of messages: those that any message reached, and the usual ones.
     fn columns(&self) -> Vec<&'static str> {
         let counts = self.row.counts();
@@ -130,6 +224,35 @@ impl Details {
     /// When a message goes, according to what is still to come.
     fn times(&self, n: impl Given<usize>) -> Option<&MessageTimes> {
         self.outlook.times.iter().find(|times| times.n as usize == n.given())
+    }
+}
+
+/// A figure at the top of a campaign's page.
+struct Figure {
+    name: Cow<'static, str>,
+    /// The words of the outcomes whose counts it is the sum of; the script keeps it up to date.
+    words: String,
+    count: i64,
+    note: t::Markup,
+}
+
+/// Why deliveries did not arrive.
+struct Reason {
+    outcome: Cow<'static, str>,
+    series: &'static str,
+    why: String,
+    /// The query that finds these recipients.
+    query: String,
+    count: i64,
+    /// The count of the most frequent reason.
+    most: i64,
+}
+
+impl Reason {
+    /// The bar that compares it with the most frequent one.
+    fn share(&self) -> Vec<Share> {
+        let width = self.count as f64 * 100.0 / self.most.max(1) as f64;
+        vec![Share { series: self.series, from: 0.0, width }]
     }
 }
 
@@ -185,12 +308,15 @@ async fn read(app: &App, caller: Caller, id: CampaignId, did: &str) -> Result<De
         sends: row.campaign.definition.content.sends().iter().map(words::send).collect(),
         skips: app.store.skips(id).await?,
         failures: if any_failed { app.store.failures(id).await? } else { Vec::new() },
-        chart: chart::outcomes(&app.store.course(id).await?),
+        chart: chart::outcomes(
+            &app.store.course(id).await?,
+            row.campaign.definition.content.calls().is_some(),
+        ),
         replies: app.store.reply_count(id).await?,
         error: app.store.campaign_error(id).await?,
         done: done(did, &row),
         refused: None,
-        route: route.map(|r| r.config.name),
+        route: route.map(|r| (r.id, r.config.name)),
         send_as,
         left,
         outlook,
@@ -226,8 +352,16 @@ fn left(row: &Row, outlook: &Outlook, waiting: &[WaitingView]) -> Option<t::Mark
     Some(t::html("last-due", ("at", t::time(last))))
 }
 
+/// Who did it: a person, or the program by itself.
+fn actor(entry: &TimelineEntry) -> Cow<'_, str> {
+    if entry.actor == store::BY_ITSELF { t::say("system") } else { entry.actor.as_str().into() }
+}
+
 /// Why a campaign waits, in words.
-fn waits(w: &WaitingView) -> t::Markup {
+pub(super) fn waits(w: &WaitingView) -> t::Markup {
+    if let ("not_due", Some(until)) = (w.reason, w.until) {
+        return t::html("next-due", ("at", t::time(until)));
+    }
     let why = t::word("waiting", w.reason);
     let why = match &w.detail {
         Some(detail) => t::with("why-detail", ("why", why, "detail", detail)),
@@ -322,6 +456,18 @@ async fn clone_remaining(State(app): State<App>, caller: Caller, Path(path): Pat
     acted(&app, caller, id, Action::Clone, copy.map(|campaign| campaign.id)).await
 }
 
+/// The actions of a campaign, as a part of the page that lists it.
+#[derive(Template)]
+#[template(path = "menu_part.html")]
+struct MenuPart {
+    row: Row,
+}
+
+async fn menu(State(app): State<App>, _: Caller, Path(path): Path<String>) -> Shown {
+    let row = Row::of(&app, app.store.campaign(id(&path)?).await?, &list_names(&app).await?);
+    Ok(page(&MenuPart { row }))
+}
+
 /// Why a campaign could not go on.
 #[derive(Template)]
 #[template(path = "error.html")]
@@ -406,6 +552,7 @@ struct Recipients {
     outcome: String,
     message: Option<u32>,
     next: Option<String>,
+    replies: i64,
 }
 
 impl Recipients {
@@ -493,6 +640,7 @@ async fn recipients(
         outcome,
         message,
         next,
+        replies: app.store.reply_count(id).await?,
     }))
 }
 
@@ -525,6 +673,8 @@ struct Replies {
     /// Whether to show only replies that read like a refusal.
     only: bool,
     next: Option<i64>,
+    /// How many there are in all.
+    count: i64,
 }
 
 #[derive(Deserialize)]
@@ -547,5 +697,6 @@ async fn replies(
     let only = filter.refusals;
     let items = app.store.replies(id, filter, REPLIES).await?;
     let next = items.last().filter(|_| items.len() == REPLIES as usize).map(|reply| reply.id);
-    Ok(page(&Replies { me: Me::new(caller, "campaigns"), row, items, only, next }))
+    let count = app.store.reply_count(id).await?;
+    Ok(page(&Replies { me: Me::new(caller, "campaigns"), row, items, only, next, count }))
 }

@@ -1,6 +1,8 @@
 //! The editor: campaign details, then messages. Errors come back beside their fields with what was typed; a person who
 //! would overwrite somebody else's change is told and decides.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use axum::{
     Router,
@@ -12,10 +14,11 @@ use axum::{
 use campaign::{
     Action, CampaignId, Channel, Content, ListId, PoolId, RouteId, SendAs, Window,
     lifecycle::{self, Cause},
+    text::Text,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::{By, Campaign, Problem as FieldProblem, StoreError};
+use store::{By, Campaign, Definition, Problem as FieldProblem, StoreError};
 
 use super::{
     Me, PostedTwo, Refused, Shown, Wrong, again,
@@ -32,6 +35,7 @@ use crate::{
     auth::Caller,
     body::{self, Query},
     problem::Problem,
+    trial,
 };
 
 pub(super) fn routes() -> Router<App> {
@@ -289,12 +293,14 @@ async fn edited(
 struct MessagesForm {
     version: i64,
     over: String,
-    /// `save`, `preview`, `add`, `remove-2`, `schedule`.
+    /// `save`, `preview`, `add`, `remove-2`, `try-2`, `schedule`.
     action: String,
     text: Vec<String>,
     /// The indexes, from 0, of the messages that are sent word for word.
     plain: Vec<usize>,
     see: String,
+    /// The phone that tests go to.
+    test_to: String,
 }
 
 struct MessageForm {
@@ -315,6 +321,9 @@ struct EditMessages {
     zone: String,
     /// Numbers of contacts to show the texts for.
     see: String,
+    /// The phone that tests go to, and what became of the last test.
+    test_to: String,
+    tested: Option<Cow<'static, str>>,
     messages: Vec<MessageForm>,
     fields: Vec<String>,
     wrong: Wrong,
@@ -337,6 +346,8 @@ impl EditMessages {
             version,
             zone: zone(app, &c.definition).await?.iana_name().unwrap_or("UTC").to_owned(),
             see: String::new(),
+            test_to: String::new(),
+            tested: None,
             messages,
             fields,
             wrong: Wrong::default(),
@@ -417,11 +428,18 @@ async fn written(
     }
     let mut status = StatusCode::OK;
     let (mut wrong_fields, mut stale) = (Wrong::default(), false);
-    let removed = form.action.strip_prefix("remove-").and_then(|n| n.parse::<usize>().ok());
-    match (form.action.as_str(), removed) {
-        ("add", _) => all.push(next_message(&all)),
-        ("preview", _) => {}
-        (_, Some(n)) if n < all.len() => drop(all.remove(n)),
+    let mut tested = None;
+    let of = |what: &str| form.action.strip_prefix(what).and_then(|n| n.parse::<usize>().ok());
+    match (form.action.as_str(), of("remove-"), of("try-")) {
+        ("add", ..) => all.push(next_message(&all)),
+        ("preview", ..) => {}
+        (_, Some(n), _) if n < all.len() => drop(all.remove(n)),
+        (_, _, Some(n)) if n < all.len() => {
+            match try_message(&app, &caller, &campaign.definition, &all[n], &form.test_to).await {
+                Ok(said) => tested = Some(said),
+                Err(problem) => (status, wrong_fields, stale) = refused(problem)?,
+            }
+        }
         _ => {
             let mut problems = Vec::new();
             let mut messages = Vec::new();
@@ -449,5 +467,27 @@ async fn written(
         }
     }
     let edit = EditMessages::new(&app, caller, &campaign, form.version, all).await?;
-    Ok(again(&EditMessages { wrong: wrong_fields, stale, see: form.see, ..edit }, status))
+    let (see, test_to) = (form.see, form.test_to);
+    Ok(again(&EditMessages { wrong: wrong_fields, stale, see, test_to, tested, ..edit }, status))
+}
+
+/// Sends a text as it is typed to a phone, as the first contact reads it that it is shown for; returns what was done, in words.
+async fn try_message(
+    app: &App,
+    caller: &Caller,
+    d: &Definition,
+    message: &MessageForm,
+    to: &str,
+) -> Result<Cow<'static, str>, Problem> {
+    let to = trial::number("to", to)?;
+    let text = if message.plain { Text::literal(&message.text) } else { Text::parse(&message.text) };
+    let text = text.map_err(|e| Problem::field("message", e))?;
+    let shown_for = message.preview.as_ref().and_then(|preview| preview.samples.first());
+    let contact = shown_for.map(|(number, _)| number.as_str());
+    app.try_message(caller, d, &text, to, contact).await?;
+    let to = to.to_string();
+    Ok(match contact {
+        Some(contact) => t::with("tested-as", ("to", to, "contact", contact)),
+        None => t::with("tested", ("to", to)),
+    })
 }

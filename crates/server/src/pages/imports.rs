@@ -303,7 +303,7 @@ impl BarredPage {
         let numbers = app.store.suppressions(after, NUMBERS).await?;
         let full = numbers.len() == NUMBERS as usize;
         Ok(Self {
-            me: Me::new(caller, "contacts"),
+            me: Me::new(caller, "barred"),
             next: numbers.last().filter(|_| full).map(|(number, _)| *number),
             numbers,
             imports: app.store.imports(None, IMPORTS).await?,

@@ -11,13 +11,17 @@ use axum::{
 };
 use campaign::{
     Action, Channel, ListId, Status, Totals,
-    outcome::{self, Place},
+    outcome::{self, Kind, Place},
 };
 use jiff::{civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use store::{Campaign, CampaignFilter, CampaignSort};
 
-use super::{Me, Shown, page, t, words};
+use super::{
+    Me, Shown, page,
+    series::{self, Share},
+    t, words,
+};
 use crate::{App, auth::Caller};
 
 /// Campaigns on one page.
@@ -49,12 +53,22 @@ impl Asked {
         Channel::from_word(&self.channel).unwrap_or(Channel::ALL[0])
     }
 
+    /// What runs and what starts next come first, unless another order is asked for.
     fn sort(&self) -> CampaignSort {
-        CampaignSort::from_word(&self.sort).unwrap_or_default()
+        CampaignSort::from_word(&self.sort).unwrap_or(CampaignSort::Current)
     }
 
     fn is_filtered(&self) -> bool {
-        [&self.q, &self.status, &self.sender, &self.from, &self.to].iter().any(|text| !text.is_empty())
+        !self.status.is_empty() || self.is_narrowed()
+    }
+
+    /// Whether it asks for fewer than all campaigns of its status.
+    fn is_narrowed(&self) -> bool {
+        self.has_days() || [&self.q, &self.sender].iter().any(|text| !text.is_empty())
+    }
+
+    fn has_days(&self) -> bool {
+        !self.from.is_empty() || !self.to.is_empty()
     }
 
     fn filter(&self, account: &TimeZone) -> CampaignFilter {
@@ -103,11 +117,19 @@ impl Asked {
     }
 
     fn order(&self, by: &str) -> &'static str {
-        match (self.sort().word() == by, (self.reverse == "1") == (by == "created")) {
+        match (self.sort().word() == by, self.reverse == "1") {
             (false, _) => "none",
-            (true, true) => "ascending",
-            (true, false) => "descending",
+            (true, false) => "ascending",
+            (true, true) => "descending",
         }
+    }
+
+    /// The address of the campaigns of a status; empty: of all but Archived.
+    fn of_status(&self, status: &str) -> String {
+        self.link(|other| {
+            other.status = status.into();
+            other.page = 0;
+        })
     }
 
     /// The address that also shows archived campaigns.
@@ -129,21 +151,22 @@ pub(super) struct Row {
     pub(super) totals: Totals,
     pub(super) actions: Vec<Action>,
     pub(super) lists: String,
+    /// The name of each list that it goes to, in their order.
+    pub(super) named: Vec<(ListId, String)>,
 }
 
 impl Row {
     pub(super) fn of(app: &App, campaign: Campaign, lists: &HashMap<ListId, String>) -> Self {
-        let named: Vec<&str> = campaign
-            .definition
-            .list_ids
-            .iter()
-            .map(|id| lists.get(id).map_or("(deleted list)", String::as_str))
-            .collect();
+        let name = |id| lists.get(id).cloned().unwrap_or_else(|| t::say("deleted-list").into_owned());
+        let named: Vec<(ListId, String)> =
+            campaign.definition.list_ids.iter().map(|id| (*id, name(id))).collect();
+        let lists: Vec<&str> = named.iter().map(|(_, name)| name.as_str()).collect();
         let campaign = app.with_live(campaign);
         Self {
             totals: campaign.sum(),
             actions: campaign.available_actions(),
-            lists: named.join(", "),
+            lists: lists.join(", "),
+            named,
             campaign,
         }
     }
@@ -159,6 +182,25 @@ impl Row {
 
     pub(super) fn status(&self) -> Cow<'static, str> {
         words::status(self.campaign.status)
+    }
+
+    /// The count of those that were reached, and of those that were not.
+    pub(super) fn reached(&self) -> i64 {
+        self.of_kind(Kind::Good)
+    }
+
+    /// See [`Row::reached`].
+    pub(super) fn failed(&self) -> i64 {
+        self.of_kind(Kind::Bad)
+    }
+
+    fn of_kind(&self, kind: Kind) -> i64 {
+        self.counts().filter(|(row, _)| row.kind == kind).map(|(_, n)| n).sum()
+    }
+
+    /// What has become of all of it, as parts of one bar.
+    pub(super) fn shares(&self) -> Vec<Share> {
+        series::shares(self.counts())
     }
 
     pub(super) fn percent(&self) -> i64 {
@@ -205,10 +247,34 @@ struct Index {
     /// Whether there are any campaigns at all.
     any: bool,
     more: bool,
+    /// How many campaigns there are of each status.
+    counts: Vec<(Status, i64)>,
     /// Whether archived campaigns match where no others do.
     archived: bool,
     /// The count of changes before this was read.
     seen: u64,
+}
+
+impl Index {
+    /// The tabs: a status's word, its text, and how many campaigns it has.
+    fn tabs(&self) -> Vec<(&'static str, Cow<'static, str>, i64)> {
+        let of = |status| self.counts.iter().find(|(of, _)| *of == status).map_or(0, |(_, n)| *n);
+        let active = Status::ALL.into_iter().filter(|s| *s != Status::Archived).map(of).sum();
+        let has = |s: &Status| *s != Status::Errored || self.asked.channel() == Channel::Voice;
+        let each = Status::ALL.into_iter().filter(has).map(|s| (s.word(), words::status(s), of(s)));
+        std::iter::once(("", t::say("active"), active)).chain(each).collect()
+    }
+
+    /// Which of how many are shown.
+    fn place(&self) -> Cow<'static, str> {
+        let from = i64::from(self.asked.page) * i64::from(SHOWN) + 1;
+        let to = from + self.rows.len() as i64 - 1;
+        let tab = self.tabs().into_iter().find(|(word, ..)| *word == self.asked.status);
+        match tab.filter(|_| !self.asked.is_narrowed()) {
+            Some((.., all)) => t::with("place-of", ("from", from, "to", to, "all", all)),
+            None => t::with("place", ("from", from, "to", to)),
+        }
+    }
 }
 
 /// The columns, with the orders that they sort by.
@@ -230,6 +296,7 @@ async fn index(State(app): State<App>, caller: Caller, Query(asked): Query<Asked
         !app.store.campaigns(everything, 1).await?.is_empty()
     };
     let lists = list_names(&app).await?;
+    let counts = app.store.campaign_counts(asked.channel()).await?;
     let index = Index {
         me: Me::new(caller, "campaigns"),
         rows: found.into_iter().map(|c| Row::of(&app, c, &lists)).collect(),
@@ -237,6 +304,7 @@ async fn index(State(app): State<App>, caller: Caller, Query(asked): Query<Asked
         asked,
         any,
         more,
+        counts,
         archived,
         seen,
     };

@@ -12,12 +12,14 @@ mod editor;
 mod hours;
 mod imports;
 mod index;
+mod overview;
 mod planning;
 mod pools;
 mod preview;
 mod routes;
 mod script;
 mod send;
+mod series;
 mod session;
 mod settings;
 mod texts;
@@ -47,7 +49,7 @@ use crate::{
 
 /// What a page may load: only from its own server.
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; media-src 'self'; form-action 'self'; \
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; media-src 'self'; font-src 'self'; form-action 'self'; \
      base-uri 'none'; frame-ancestors 'none'",
 );
 
@@ -56,6 +58,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/assets/{name}", get(asset))
         .merge(session::routes())
         .merge(index::routes())
+        .merge(overview::routes())
         .merge(details::routes())
         .merge(editor::routes())
         .merge(calls::routes())
@@ -70,11 +73,13 @@ pub(crate) fn routes() -> Router<App> {
         .merge(webhooks::routes())
 }
 
-/// The stylesheet and the script, compiled in.
+/// The stylesheet, the script and the pictures, compiled in.
 async fn asset(Path(name): Path<String>) -> Response {
     let (kind, text) = match name.as_str() {
-        "page.css" => ("text/css", include_str!("../../assets/page.css")),
+        "design.css" => ("text/css", include_str!("../../assets/design.css")),
         "page.js" => ("text/javascript", include_str!("../../assets/page.js")),
+        "icons.svg" => ("image/svg+xml", include_str!("../../assets/icons.svg")),
+        "favicon.svg" => ("image/svg+xml", include_str!("../../assets/favicon.svg")),
         _ => return refused(Problem::not_found("there is no such file")),
     };
     ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "max-age=300")], text).into_response()

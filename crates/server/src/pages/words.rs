@@ -168,7 +168,7 @@ mod tests {
         let read = |json: &str| send(&serde_json::from_str(json).unwrap()).to_string();
         assert_eq!(
             read(r#"{"after":"P2D","time":"10:00"}"#),
-            "2 days after the previous message, at <time datetime=\"10:00\">10:00</time>, recipient's time"
+            "2 days after the previous message, at <time datetime=\"10:00\">10:00</time> recipient's time"
         );
         assert_eq!(read(r#"{"after":"PT1H30M"}"#), "1 hour 30 minutes after the previous message");
         assert_eq!(
@@ -179,7 +179,7 @@ mod tests {
             read(r#"{"at":"2026-11-24T15:00:00Z"}"#),
             "<time datetime=\"2026-11-24T15:00:00Z\">2026-11-24 15:00 UTC</time>"
         );
-        assert_eq!(read(r#"{"now":true}"#), "as soon as it is scheduled");
+        assert_eq!(read(r#"{"now":true}"#), "Immediately");
         assert_eq!(number(1_234_567), "1,234,567");
         assert_eq!(number(999), "999");
         assert_eq!(number(-123), "-123");
@@ -190,9 +190,9 @@ mod tests {
     fn an_action_that_is_not_offered_says_when_it_is() {
         assert_eq!(
             only_while(Channel::Sms, Action::Stop).as_deref(),
-            Some("only while Scheduled or Running")
+            Some("Only while Scheduled or Running")
         );
-        assert_eq!(only_while(Channel::Sms, Action::Restart).as_deref(), Some("only while Stopped"));
+        assert_eq!(only_while(Channel::Sms, Action::Restart).as_deref(), Some("Only while Stopped"));
         assert_eq!(only_while(Channel::Voice, Action::Restart), None);
     }
 }

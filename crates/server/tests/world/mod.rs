@@ -212,7 +212,7 @@ impl World {
 /// An address that fits a rule and names nothing that exists.
 pub fn address(rule: &Rule) -> String {
     let part = |part: &str| match part {
-        "{name}" => "page.css".to_owned(),
+        "{name}" => "design.css".to_owned(),
         "{number}" => "+12025559999".to_owned(),
         "{n}" => "1".to_owned(),
         part if part.starts_with('{') => "none".to_owned(),

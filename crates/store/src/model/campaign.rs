@@ -121,6 +121,8 @@ pub enum CampaignSort {
     /// Newest first.
     #[default]
     Created,
+    /// What runs, what starts next, then the newest.
+    Current,
     /// By status.
     Status,
     /// By name.
@@ -139,8 +141,9 @@ pub enum CampaignSort {
 
 impl CampaignSort {
     /// All orders.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Created,
+        Self::Current,
         Self::Status,
         Self::Name,
         Self::Start,

@@ -86,6 +86,7 @@ const WANTED: &str = "id < ?1 AND (?2 IS NULL OR status = ?2) AND (?3 OR status 
 fn order(sort: CampaignSort, reverse: bool) -> String {
     let (by, newest_first) = match sort {
         CampaignSort::Created => ("id", true),
+        CampaignSort::Current => (CURRENT, false),
         CampaignSort::Status => ("status", false),
         CampaignSort::Name => ("campaign.name COLLATE NOCASE", false),
         CampaignSort::Start => ("starts_at", false),
@@ -95,8 +96,16 @@ fn order(sort: CampaignSort, reverse: bool) -> String {
         CampaignSort::Progress => ("progress", false),
     };
     let way = if newest_first == reverse { "ASC" } else { "DESC" };
-    if by == "id" { format!("id {way}") } else { format!("{by} {way}, id {way}") }
+    match by {
+        "id" => format!("id {way}"),
+        CURRENT => CURRENT.replace(" END,", &format!(" END {way},")) + way,
+        _ => format!("{by} {way}, id {way}"),
+    }
 }
+
+/// The expressions of the index `campaign_current`.
+const CURRENT: &str = "CASE status WHEN 'running' THEN 0 WHEN 'scheduled' THEN 1 ELSE 2 END, \
+     CASE status WHEN 'scheduled' THEN starts_at ELSE -id END, id ";
 
 pub(super) fn load(c: &Connection, id: CampaignId) -> Result<Loaded> {
     c.prepare_cached(&format!("SELECT {COLUMNS} FROM campaign WHERE id = ?1"))?
@@ -498,6 +507,18 @@ impl Store {
                 )?
                 .collect::<rusqlite::Result<_>>()?;
             rows.into_iter().map(|l| full(c, l)).collect()
+        })
+        .await
+    }
+
+    /// How many campaigns of a channel there are of each status that any has.
+    pub async fn campaign_counts(&self, channel: Channel) -> Result<Vec<(Status, i64)>> {
+        self.read(move |c| {
+            let counted: Vec<(String, i64)> = c
+                .prepare_cached("SELECT status, count(*) FROM campaign WHERE channel = ?1 GROUP BY status")?
+                .query_map([channel.word()], |r| Ok((r.get(0)?, r.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(counted.into_iter().filter_map(|(word, n)| Some((Status::from_word(&word)?, n))).collect())
         })
         .await
     }

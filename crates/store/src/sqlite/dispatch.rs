@@ -28,8 +28,8 @@ use crate::{
 /// A date this near was set by a wait after a refusal, and moves with a clock that is set.
 const BACKOFF_DATED: SignedDuration = SignedDuration::from_mins(5);
 
-/// The name in histories for what happens by itself.
-const ENGINE: &str = "engine";
+/// Who histories name where the program acts by itself.
+pub const BY_ITSELF: &str = "engine";
 
 impl Store {
     /// Runs one turn of the engine. `worker` names this engine: its claims are orphaned when it is gone. The writer has
@@ -146,7 +146,7 @@ fn end_faulty(
         },
         |(_, error)| error,
     );
-    operate::fail(c, id, &error, &By::new(ENGINE, now))?;
+    operate::fail(c, id, &error, &By::new(BY_ITSELF, now))?;
     Ok(true)
 }
 
@@ -217,7 +217,7 @@ impl<'a> Turn<'a> {
 
     fn run(mut self, cycle: &Cycle) -> Result<(Cycled, Vec<opt_out::Held>)> {
         for campaign in &cycle.due {
-            match operate::step(self.c, *campaign, Cause::Due, &By::new(ENGINE, time(self.now))) {
+            match operate::step(self.c, *campaign, Cause::Due, &By::new(BY_ITSELF, time(self.now))) {
                 // It was stopped or archived at the moment when it came due: nothing of it is due any more.
                 Ok(_) | Err(StoreError::NotAllowed(_)) => {}
                 Err(e) => return Err(e),
@@ -259,7 +259,7 @@ impl<'a> Turn<'a> {
             heard.extend(reply.held);
         }
         for (campaign, error) in &cycle.broken {
-            operate::fail(self.c, *campaign, error, &By::new(ENGINE, time(self.now)))?;
+            operate::fail(self.c, *campaign, error, &By::new(BY_ITSELF, time(self.now)))?;
             self.touched.insert(campaign.0);
         }
         let mut claimed = Vec::new();
@@ -353,7 +353,7 @@ pub(super) fn complete(c: &Connection, campaign: i64, now: i64) -> Result<()> {
         )?
         .query_row([campaign], |r| r.get(0))?;
     if !left {
-        operate::step(c, CampaignId(campaign), Cause::Settled, &By::new(ENGINE, time(now)))?;
+        operate::step(c, CampaignId(campaign), Cause::Settled, &By::new(BY_ITSELF, time(now)))?;
     }
     Ok(())
 }

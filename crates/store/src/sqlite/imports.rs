@@ -327,6 +327,16 @@ impl Store {
         .await
     }
 
+    /// The latest files that wait for somebody to say what their columns are.
+    pub async fn imports_waiting(&self, limit: u32) -> Result<Vec<ImportId>> {
+        self.read(move |c| {
+            Ok(c.prepare_cached("SELECT id FROM import WHERE state = 'queued' ORDER BY id DESC LIMIT ?1")?
+                .query_map([limit], |r| Ok(ImportId(r.get(0)?)))?
+                .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
     /// The last imports into a list, or onto do-not-contact lists, newest first.
     pub async fn imports(&self, list: Option<ListId>, limit: u32) -> Result<Vec<ImportState>> {
         self.read(move |c| {

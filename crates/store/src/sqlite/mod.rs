@@ -60,6 +60,7 @@ use tokio::sync::broadcast;
 
 use crate::{Change, Result, StoreError};
 use agenda::Frozen;
+pub use dispatch::BY_ITSELF;
 pub use hold::Hold;
 pub use home::Unsent;
 pub use idempotency::KeyInUse;
@@ -70,7 +71,7 @@ use writer::{Effect, Lane, Writer};
 /// The name of the database in the data folder.
 const FILE: &str = "carillon.db";
 /// The statements that bring a database from each version to the next; the first create it.
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 10] = [
     include_str!("sql/schema.sql"),
     include_str!("sql/schema_2.sql"),
     include_str!("sql/schema_3.sql"),
@@ -80,6 +81,7 @@ const MIGRATIONS: [&str; 9] = [
     include_str!("sql/schema_7.sql"),
     include_str!("sql/schema_8.sql"),
     include_str!("sql/schema_9.sql"),
+    include_str!("sql/schema_10.sql"),
 ];
 /// The most changes that a slow listener may lag behind before it is told that it missed some.
 const CHANGES: usize = 1024;

@@ -14,17 +14,7 @@ async fn a_search_finds_names_by_any_part_of_them_in_every_order() {
         let campaigns = w.data.store.campaigns(filter, 10).await.unwrap();
         campaigns.into_iter().map(|c| c.definition.name).collect::<Vec<_>>()
     };
-    let orders = [
-        CampaignSort::Created,
-        CampaignSort::Name,
-        CampaignSort::Status,
-        CampaignSort::Start,
-        CampaignSort::CreatedBy,
-        CampaignSort::Messages,
-        CampaignSort::List,
-        CampaignSort::Progress,
-    ];
-    for sort in orders {
+    for sort in CampaignSort::ALL {
         assert_eq!(found("SHOTS", sort).await.len(), 2, "{sort:?}");
     }
     assert_eq!(found("lu", CampaignSort::Name).await, ["Flu shots 2026", "Flu shots, children"]);
@@ -43,6 +33,36 @@ async fn a_search_finds_names_by_any_part_of_them_in_every_order() {
     assert!(found("2026", CampaignSort::Created).await.is_empty());
     assert_eq!(found("autumn", CampaignSort::Created).await, ["Autumn"]);
     w.data.assert_sound().await;
+}
+
+#[tokio::test]
+async fn what_runs_comes_first_then_what_starts_next_then_the_newest_and_each_status_is_counted() {
+    let w = World::with(1).await;
+    let day = |n: i64| format!(r#"[{{"at":"{}"}}]"#, w.now + SignedDuration::from_hours(24 * n));
+    let times = [Some(day(3)), None, Some(day(1)), Some(r#"[{"now":true}]"#.to_owned()), None, Some(day(2))];
+    let mut ids = Vec::new();
+    for (sends, name) in times.iter().zip(["A", "B", "C", "D", "E", "F"]) {
+        ids.push(if let Some(sends) = sends {
+            w.data.schedule(name, sends, json!({}), w.now).await
+        } else {
+            let d = w.data.definition(name, r#"[{"now":true}]"#, json!({}));
+            w.data.store.create_campaign(d, by(w.now)).await.unwrap().id
+        });
+    }
+    w.cycle(Cycle { due: vec![ids[3]], ..Cycle::default() }).await;
+    let shown = async |reverse| {
+        let sort = CampaignSort::Current;
+        let filter = CampaignFilter { sort, reverse, ..CampaignFilter::default() };
+        w.data.store.campaigns(filter, 10).await.unwrap().into_iter().map(|c| c.id).collect::<Vec<_>>()
+    };
+    let mut wanted = [3, 2, 5, 0, 4, 1].map(|at: usize| ids[at]);
+    assert_eq!(shown(false).await, wanted);
+    wanted.reverse();
+    assert_eq!(shown(true).await, wanted);
+    let mut counts = w.data.store.campaign_counts(Channel::Sms).await.unwrap();
+    counts.sort_by_key(|(status, _)| status.word());
+    assert_eq!(counts, [(Status::Defined, 2), (Status::Running, 1), (Status::Scheduled, 3)]);
+    assert_eq!(w.data.store.campaign_counts(Channel::Voice).await.unwrap(), []);
 }
 
 #[tokio::test]
