@@ -187,6 +187,11 @@ pub struct Circumstances {
     pub calls_up: bool,
 }
 
+/// Whether a campaign of this kind can come to a status.
+pub fn has_status(channel: Channel, status: Status) -> bool {
+    status == Defined || TABLE.iter().any(|rule| rule.to == status && rule.channels.contains(&channel))
+}
+
 /// The actions that a person can take now.
 pub fn available_actions(channel: Channel, status: Status, now: Circumstances) -> Vec<Action> {
     TABLE
@@ -323,6 +328,14 @@ mod tests {
             Voice => edges.extend([("running", "errored"), ("errored", "archived")]),
         }
         edges
+    }
+
+    #[test]
+    fn only_a_campaign_of_calls_can_come_to_errored() {
+        for status in Status::ALL {
+            assert!(has_status(Voice, status), "{status:?}");
+            assert_eq!(has_status(Sms, status), status != Errored, "{status:?}");
+        }
     }
 
     #[test]

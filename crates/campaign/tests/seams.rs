@@ -21,6 +21,7 @@ const CHANNELS: &[(&str, &str)] = &[
     ("engine/src/hand_over.rs", "renders each"),
     ("server/src/view.rs", "shows each"),
     ("server/src/pages/editor.rs", "has a form for each"),
+    ("server/src/api/trial.rs", "tries each"),
     ("server/src/pages/script.rs", "the voice of a step is no channel"),
     ("server/templates/edit_calls.html", "nor is it there"),
     ("store/src/sqlite/reply.rs", "replies are messages"),
@@ -46,6 +47,7 @@ const OUTCOMES: &[(&str, &str)] = &[
     ("store/src/sqlite/restart.rs", "what is tried again"),
     ("store/src/sqlite/deliveries.rs", "what is settled by hand"),
     ("server/src/pages/details.rs", "why it came to that"),
+    ("server/src/pages/series.rs", "which colour it has"),
     ("carillon/src/client.rs", "what to restart"),
 ];
 

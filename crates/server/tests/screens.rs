@@ -204,7 +204,7 @@ async fn lived_in(w: &World) {
     w.store.add_user("ana@clinic.example", Role::Admin, hash, fixture::by(Timestamp::now())).await.unwrap();
 }
 
-const PAGES: [(&str, &str); 34] = [
+const PAGES: [(&str, &str); 36] = [
     ("overview", "/overview"),
     ("index", "/"),
     ("voice", "/?channel=voice"),
@@ -225,6 +225,8 @@ const PAGES: [(&str, &str); 34] = [
     ("columns", "/contacts/imports/imp_2"),
     ("barred", "/contacts/do-not-contact"),
     ("person", "/contacts/+12025550001"),
+    ("add-contact", "/contacts/lists/lst_1/add"),
+    ("edit-contact", "/contacts/+12025550001/edit"),
     ("routes", "/routes"),
     ("route", "/routes/rte_1"),
     ("pools", "/routes/pools"),

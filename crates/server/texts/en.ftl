@@ -139,6 +139,7 @@ outcome-not-called = Not called
 outcome-dialing = Dialing
 outcome-ringing = Ringing
 outcome-in-progress = In progress
+reached = Reached
 reached-sms = Delivered
 reached-voice = Answered
 not-reached-sms = Failed or undelivered
@@ -551,6 +552,16 @@ contacts-count = { $n ->
     [one] 1 contact
    *[other] { $n } contacts
  }
+add-contact = Add contact
+edit-contact = Edit contact
+zone-of-number = From the number
+rename = Rename
+take-off = Remove from { $list }
+delete-list = Delete list
+delete-list-sure = { $n ->
+    [one] The list is deleted. Its contact stays, and so does what was sent to it.
+   *[other] The list is deleted. Its { $n } contacts stay, and so does what was sent to them.
+ }
 no-contact = Not in your contacts.
 lift-block = Unblock
 block = Block
@@ -870,6 +881,11 @@ deed-campaign-released = sent what was on hold
 deed-campaign-archived = archived the campaign
 deed-doubt-settled = settled an unconfirmed delivery
 deed-list-made = created a list
+deed-list-renamed = renamed the list
+deed-list-deleted = deleted the list
+deed-contact-added = added a contact
+deed-contact-edited = edited the contact
+deed-contact-taken-off = took a contact off a list
 deed-file-sent = uploaded a file
 deed-import-begun = started an import
 deed-number-blocked = blocked the number

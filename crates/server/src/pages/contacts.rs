@@ -32,7 +32,10 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/contacts", get(lists).post(new_list))
         .route("/contacts/lists/{id}", get(list).merge(post(import).layer(with_file())))
+        .route("/contacts/lists/{id}/rename", post(rename_list))
+        .route("/contacts/lists/{id}/delete", post(delete_list))
         .route("/contacts/{number}", get(person))
+        .route("/contacts/{number}/leave", post(leave))
         .route("/contacts/{number}/block", post(block))
         .route("/contacts/{number}/unblock", post(unblock))
         .route("/contacts/{number}/consent", post(consent))
@@ -116,14 +119,23 @@ struct List {
 }
 
 impl List {
+    /// The address of actions on this list.
+    fn address(&self, what: &str) -> String {
+        format!("/contacts/lists/{}/{what}", self.id)
+    }
+
     async fn new(app: &App, caller: Caller, path: &str, after: Option<Msisdn>) -> Result<Self, Refused> {
-        let id: ListId = path.parse().map_err(|_| Problem::not_found("there is no such list"))?;
+        let id = list_id(path)?;
         let (name, size) = app.store.list(id).await?;
         let members = app.store.members(id, after, MEMBERS).await?;
         let next = if members.len() == MEMBERS as usize { members.last().map(|c| c.number) } else { None };
         let imports = app.store.imports(Some(id), IMPORTS).await?;
         Ok(Self { me: Me::new(caller, "contacts"), id, name, size, imports, members, next, wrong: None })
     }
+}
+
+fn list_id(path: &str) -> Result<ListId, Problem> {
+    path.parse().map_err(|_| Problem::not_found("there is no such list"))
 }
 
 #[derive(Deserialize)]
@@ -140,6 +152,35 @@ async fn list(
 ) -> Shown {
     let list = List::new(&app, caller, &path, Msisdn::parse(&after.after, None).ok()).await?;
     Ok(page(&list))
+}
+
+/// The page of a list with a change that was refused.
+async fn list_refused(app: &App, caller: Caller, path: &str, e: StoreError) -> Shown {
+    let problem = Problem::from(e);
+    let (status, mut list) = (problem.status(), List::new(app, caller, path, None).await?);
+    list.wrong = Some(problem.into_detail());
+    Ok(again(&list, status))
+}
+
+async fn rename_list(
+    State(app): State<App>,
+    caller: Caller,
+    Path(path): Path<String>,
+    Posted(new): Posted<NewList>,
+) -> Shown {
+    let id = list_id(&path)?;
+    match app.store.rename_list(id, new.name, caller.by()).await {
+        Ok(()) => Ok(Redirect::to(&format!("/contacts/lists/{id}")).into_response()),
+        Err(e) => list_refused(&app, caller, &path, e).await,
+    }
+}
+
+async fn delete_list(State(app): State<App>, caller: Caller, Path(path): Path<String>) -> Shown {
+    match app.store.delete_list(list_id(&path)?, caller.by()).await {
+        Ok(()) => Ok(Redirect::to("/contacts").into_response()),
+        Err(e @ StoreError::Invalid(_)) => list_refused(&app, caller, &path, e).await,
+        Err(e) => Err(e.into()),
+    }
 }
 
 /// Takes in a file; its page asks how to read it.
@@ -218,6 +259,23 @@ async fn unblock(State(app): State<App>, caller: Caller, Path(path): Path<String
             app.store.unsuppress(number, channel, SkipReason::Blocked.word(), caller.by()).await?;
         }
     }
+    Ok(back(number))
+}
+
+#[derive(Deserialize)]
+struct LeaveForm {
+    list: ListId,
+}
+
+/// Takes a person off a list.
+async fn leave(
+    State(app): State<App>,
+    caller: Caller,
+    Path(path): Path<String>,
+    Posted(form): Posted<LeaveForm>,
+) -> Shown {
+    let number = number(&path)?;
+    app.store.leave_list(form.list, number, caller.by()).await?;
     Ok(back(number))
 }
 

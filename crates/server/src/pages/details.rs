@@ -138,7 +138,10 @@ impl Details {
         };
         let channel = self.row.campaign.definition.channel().word();
         let figure = |name, words, count, note| Figure { name, words, count, note };
-        let left = self.row.totals.sum() - self.row.totals.settled();
+        // What was cancelled is not settled, and will not be sent either.
+        let to_go: Vec<_> = self.row.counts().filter(|(row, _)| series::of(row).is_none()).collect();
+        let left = to_go.iter().map(|(_, n)| n).sum();
+        let to_go: Vec<&str> = to_go.iter().map(|(row, _)| row.word).collect();
         let still = self.left.clone().unwrap_or_else(|| t::Markup::text(""));
         vec![
             figure(
@@ -153,7 +156,7 @@ impl Details {
                 failed,
                 t::Markup::text(&of_those(failed)),
             ),
-            figure(t::word("to-go", channel), t::unsettled(), left, still),
+            figure(t::word("to-go", channel), to_go.join(" "), left, still),
             figure(t::say("replies"), String::new(), self.replies, t::Markup::text("")),
         ]
     }

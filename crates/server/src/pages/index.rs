@@ -10,7 +10,7 @@ use axum::{
     routing::get,
 };
 use campaign::{
-    Action, Channel, ListId, Status, Totals,
+    Action, Channel, ListId, Status, Totals, lifecycle,
     outcome::{self, Kind, Place},
 };
 use jiff::{civil::Date, tz::TimeZone};
@@ -260,7 +260,7 @@ impl Index {
     fn tabs(&self) -> Vec<(&'static str, Cow<'static, str>, i64)> {
         let of = |status| self.counts.iter().find(|(of, _)| *of == status).map_or(0, |(_, n)| *n);
         let active = Status::ALL.into_iter().filter(|s| *s != Status::Archived).map(of).sum();
-        let has = |s: &Status| *s != Status::Errored || self.asked.channel() == Channel::Voice;
+        let has = |s: &Status| lifecycle::has_status(self.asked.channel(), *s);
         let each = Status::ALL.into_iter().filter(has).map(|s| (s.word(), words::status(s), of(s)));
         std::iter::once(("", t::say("active"), active)).chain(each).collect()
     }

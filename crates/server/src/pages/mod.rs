@@ -13,6 +13,7 @@ mod hours;
 mod imports;
 mod index;
 mod overview;
+mod person_form;
 mod planning;
 mod pools;
 mod preview;
@@ -65,6 +66,7 @@ pub(crate) fn routes() -> Router<App> {
         .merge(preview::routes())
         .merge(planning::routes())
         .merge(contacts::routes())
+        .merge(person_form::routes())
         .merge(imports::routes())
         .merge(routes::routes())
         .merge(pools::routes())

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use askama::Template;
 use axum::{Router, extract::State, routing::get};
-use campaign::Status;
+use campaign::{Channel, Status};
 use store::{CampaignFilter, CampaignSort};
 
 use super::{

@@ -81,6 +81,16 @@ pub enum Deed {
     DoubtSettled,
     /// A contact list was made.
     ListMade,
+    /// A contact list was renamed.
+    ListRenamed,
+    /// A contact list was deleted; its contacts stay.
+    ListDeleted,
+    /// A contact was added to a list by hand.
+    ContactAdded,
+    /// What is known of a contact was edited.
+    ContactEdited,
+    /// A contact was taken off a list.
+    ContactTakenOff,
     /// A file was uploaded, to be looked at.
     FileSent,
     /// The import of a file, or of rows without a file, was begun.

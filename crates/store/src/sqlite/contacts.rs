@@ -6,7 +6,7 @@ use campaign::{CampaignId, ListId, Msisdn, Sender};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{Store, audience, audit, imports, ms, names, time};
-use crate::{By, Consent, Contact, Deed, LastContact, Result, Suppressed};
+use crate::{By, Consent, Contact, Deed, LastContact, NewContact, Result, StoreError, Suppressed};
 
 impl Store {
     /// What is known about a number: only its suppressions if it is not a contact.
@@ -35,6 +35,55 @@ impl Store {
             let (numbers, more) = find(c, text.trim(), limit)?;
             let people = numbers.into_iter().map(|number| brief(c, Msisdn::from_digits(number)));
             Ok((people.collect::<Result<_>>()?, more))
+        })
+        .await
+    }
+
+    /// Puts one contact into a list. What is known of a contact already stays, unless it is given anew.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where there is no such list.
+    pub async fn add_contact(&self, list: ListId, contact: NewContact, by: By) -> Result<()> {
+        self.write(move |c| {
+            if !c.prepare_cached("SELECT 1 FROM list WHERE id = ?1")?.exists([list.0])? {
+                return Err(StoreError::NotFound("list"));
+            }
+            audit::note(c, &by, Deed::ContactAdded, contact.number)?;
+            imports::join(c, list, &[contact])
+        })
+        .await
+    }
+
+    /// Replaces the fields and the zone of a contact; its consent, its lists and what it was sent stay.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where the number is no contact.
+    pub async fn edit_contact(&self, contact: NewContact, by: By) -> Result<()> {
+        self.write(move |c| {
+            let zone = imports::zone_id(c, contact.zones.as_deref())?;
+            let changed = c
+                .prepare_cached("UPDATE contact SET zone_id = ?2, fields = ?3 WHERE number = ?1")?
+                .execute((contact.number.digits(), zone, &contact.fields))?;
+            if changed == 0 {
+                return Err(StoreError::NotFound("contact"));
+            }
+            audit::note(c, &by, Deed::ContactEdited, contact.number)?;
+            names::wait(c, std::iter::once(contact.number))
+        })
+        .await
+    }
+
+    /// Takes a contact off a list; returns whether it was on it. Campaigns that are scheduled keep their audience.
+    pub async fn leave_list(&self, list: ListId, contact: Msisdn, by: By) -> Result<bool> {
+        self.write(move |c| {
+            let left = c
+                .prepare_cached("DELETE FROM list_member WHERE list_id = ?1 AND number = ?2")?
+                .execute((list.0, contact.digits()))?;
+            if left > 0 {
+                c.execute("UPDATE list SET size = size - 1 WHERE id = ?1", [list.0])?;
+                audit::note(c, &by, Deed::ContactTakenOff, format!("{list} {contact}"))?;
+            }
+            Ok(left > 0)
         })
         .await
     }

@@ -25,7 +25,7 @@ const PAGE_BYTES: usize = 1024 * 1024;
 /// How long a file waits for a person to look at it.
 const LOOKED_AT_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-fn zone_id(c: &Connection, name: Option<&str>) -> Result<i64> {
+pub(super) fn zone_id(c: &Connection, name: Option<&str>) -> Result<i64> {
     let Some(name) = name else { return Ok(0) };
     let known: Option<i64> = c
         .prepare_cached("SELECT id FROM zone WHERE name = ?1")?
@@ -39,7 +39,7 @@ fn zone_id(c: &Connection, name: Option<&str>) -> Result<i64> {
 }
 
 /// Puts contacts into a list.
-fn join(c: &Connection, list: ListId, contacts: &[NewContact]) -> Result<()> {
+pub(super) fn join(c: &Connection, list: ListId, contacts: &[NewContact]) -> Result<()> {
     // Two statements of one row each: one that inserts or updates keeps its own journal, which costs more than both.
     let mut new =
         c.prepare_cached("INSERT OR IGNORE INTO contact (number, zone_id, fields) VALUES (?1, ?2, ?3)")?;
