@@ -109,6 +109,14 @@ impl Content {
         }
     }
 
+    /// The messages, to be rendered for a recipient; none where a script is said, or where one cannot be read.
+    pub fn readable(&self) -> Option<Vec<Text>> {
+        match self {
+            Self::Sms(sms) => sms.messages.iter().map(Message::parse).collect::<Result<_, _>>().ok(),
+            Self::Voice(_) => None,
+        }
+    }
+
     /// When each delivery to a person goes, in order.
     pub fn sends(&self) -> Vec<Send> {
         match self {

@@ -6,7 +6,7 @@
 
 use axum::{
     extract::{FromRequestParts, MatchedPath, Request, State},
-    http::{HeaderMap, HeaderValue, header, request::Parts},
+    http::{HeaderMap, HeaderValue, Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
@@ -127,6 +127,16 @@ fn refuse_method(methods: &[&str], refuse: impl Fn(Problem) -> Response) -> Resp
     response
 }
 
+/// The page that signs in, and goes on to the page that was asked for.
+fn sign_in(parts: &Parts) -> Redirect {
+    let wanted = parts.uri.path_and_query().map_or("/", |wanted| wanted.as_str());
+    if parts.method != Method::GET || wanted == "/" {
+        return Redirect::to("/sign-in");
+    }
+    // A text always makes a query.
+    Redirect::to(&format!("/sign-in?{}", serde_html_form::to_string([("to", wanted)]).unwrap_or_default()))
+}
+
 /// Lets requests through that the caller may make.
 pub(crate) async fn guard(
     State((app, telling)): State<(App, Telling)>,
@@ -152,7 +162,7 @@ pub(crate) async fn guard(
     let caller = match caller(&app, &parts).await {
         Ok(Some(caller)) => caller,
         Ok(None) if path.starts_with("/api/") => return Problem::unauthorized().into_response(),
-        Ok(None) => return Redirect::to("/sign-in").into_response(),
+        Ok(None) => return sign_in(&parts).into_response(),
         Err(problem) => return refuse(problem),
     };
     if caller.role < needed {

@@ -49,6 +49,7 @@ pub const TABLE: &[Rule] = &[
     look("/campaigns/{id}"),
     see("/campaigns/{id}/menu", Manager),
     look("/campaigns/{id}/recipients"),
+    look("/campaigns/{id}/recipients/{delivery}"),
     look("/campaigns/{id}/replies"),
     see("/campaigns/new", Manager),
     act("POST", "/campaigns/new", Manager),

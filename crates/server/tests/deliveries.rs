@@ -54,3 +54,49 @@ async fn every_recipient_of_every_message_is_listed_once_in_order_before_anythin
     assert!(lines[1].starts_with("1-0,1,0,+12025550001,cancelled,"), "{}", lines[1]);
     assert_eq!(w.get(&at).await.ok()["totals"]["cancelled"], Value::from(10));
 }
+
+#[tokio::test]
+async fn what_a_person_got_is_shown_word_for_word_with_each_step_until_the_person_is_deleted() {
+    let w = World::start().await;
+    let list = w.list_of("phone,first_name,town\n+12025550001,Ana,Bonn\n+12025550002,Ben,Ulm\n").await;
+    let route = w.route(json!({})).await;
+    let at = w
+        .start_campaign(
+            &json!({"channel": "sms", "name": "Word for word", "route_id": route, "sender": "CLINIC",
+            "list_ids": [list], "opt_in_acknowledged": true, "window": null, "messages": [
+                {"text": "{{ town }} greets {{ first_name }}", "send": {"now": true}},
+                {"text": "As it <stands>: {{ x }}", "send": {"after": "P2D"}, "template": false}]}),
+        )
+        .await;
+    w.until(&at, |c| c["totals"]["delivered"] == 2).await;
+    let page = async |what: &str| {
+        let answer = w.answer(w.request(reqwest::Method::GET, &format!("/{at}/{what}"))).await;
+        (answer.status, answer.text)
+    };
+    // Names stand in the list, and each outcome leads to its delivery.
+    let (_, recipients) = page("recipients").await;
+    assert!(
+        recipients.contains("<bdi>Ana</bdi>")
+            && recipients.contains(&format!("href=\"{at}/recipients/1-0\""))
+    );
+    let (_, first) = page("recipients/1-0").await;
+    assert!(first.contains("Bonn greets Ana") && first.contains("Accepted by the carrier"), "{first}");
+    assert!(first.contains("<bdi>Ana</bdi>") && first.contains("Delivered"), "{first}");
+    // What was frozen counts, not what the contact is called now.
+    let form = [("first_name", "Anna"), ("town", "Rome")];
+    w.answer(w.request(reqwest::Method::POST, "//contacts/+12025550001/edit").form(&form)).await;
+    let (_, first) = page("recipients/1-0").await;
+    assert!(first.contains("Bonn greets Ana") && first.contains("<bdi>Anna</bdi>"), "{first}");
+    let (_, second) = page("recipients/2-1").await;
+    assert!(
+        second.contains("As it &#60;stands&#62;: {{ x }}") && second.contains("Nothing has happened yet."),
+        "{second}"
+    );
+    assert_eq!(page("recipients/3-0").await.0, 404);
+    assert_eq!(page("recipients/1-9").await.0, 404);
+    assert_eq!(page("recipients/x").await.0, 404);
+    // Nothing is known any more of whoever was deleted.
+    w.answer(w.request(reqwest::Method::POST, "//contacts/+12025550001/delete")).await;
+    let (status, first) = page("recipients/1-0").await;
+    assert!(status == 200 && !first.contains("Bonn") && !first.contains("Ana"), "{first}");
+}

@@ -204,7 +204,7 @@ async fn lived_in(w: &World) {
     w.store.add_user("ana@clinic.example", Role::Admin, hash, fixture::by(Timestamp::now())).await.unwrap();
 }
 
-const PAGES: [(&str, &str); 36] = [
+const PAGES: [(&str, &str); 37] = [
     ("overview", "/overview"),
     ("index", "/"),
     ("voice", "/?channel=voice"),
@@ -212,6 +212,7 @@ const PAGES: [(&str, &str); 36] = [
     ("running", "/campaigns/cmp_1"),
     ("stopped", "/campaigns/cmp_2?did=stop"),
     ("recipients", "/campaigns/cmp_1/recipients"),
+    ("delivery", "/campaigns/cmp_1/recipients/1-0"),
     ("replies", "/campaigns/cmp_1/replies"),
     ("new", "/campaigns/new"),
     ("edit", "/campaigns/cmp_4/edit"),

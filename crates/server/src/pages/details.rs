@@ -11,7 +11,7 @@ use axum::{
     routing::{get, post},
 };
 use campaign::{
-    Action, CampaignId, Outcome, RouteId, SendAs, Status,
+    Action, CampaignId, Msisdn, Outcome, RouteId, SendAs, Status,
     lifecycle::{self, Cause},
     outcome::{self, Kind, TABLE},
 };
@@ -549,6 +549,8 @@ struct Recipients {
     me: Me,
     row: Row,
     items: Vec<DeliveryRow>,
+    /// The names of those who have one, by number.
+    names: HashMap<String, String>,
     attempts: HashMap<Cursor, Vec<AttemptRow>>,
     calls: HashMap<Cursor, Vec<CallRow>>,
     q: String,
@@ -631,12 +633,15 @@ async fn recipients(
         format!("?{kept}&cursor={c}")
     });
     let ids: Vec<Cursor> = items.iter().map(|item| item.id).collect();
+    let numbers = items.iter().filter_map(|item| Msisdn::parse(&item.number, None).ok()).collect();
+    let names = app.store.names_of(numbers).await?;
     let attempts = app.store.attempts(id, ids.clone()).await?;
     let calls = app.store.calls(id, ids).await?.unwrap_or_default();
     Ok(page(&Recipients {
         me: Me::new(caller, "campaigns"),
         row,
         items,
+        names,
         attempts,
         calls,
         q,

@@ -7,6 +7,7 @@ mod access;
 mod calls;
 mod chart;
 mod contacts;
+mod delivery;
 mod details;
 mod editor;
 mod hours;
@@ -61,6 +62,7 @@ pub(crate) fn routes() -> Router<App> {
         .merge(index::routes())
         .merge(overview::routes())
         .merge(details::routes())
+        .merge(delivery::routes())
         .merge(editor::routes())
         .merge(calls::routes())
         .merge(preview::routes())

@@ -35,7 +35,22 @@ pub(super) fn routes() -> Router<App> {
 #[template(path = "sign_in.html")]
 struct SignIn {
     email: String,
+    /// The page that was asked for.
+    to: String,
     wrong: Option<Cow<'static, str>>,
+}
+
+/// Where to go on to.
+#[derive(Deserialize)]
+struct Wanted {
+    #[serde(default)]
+    to: String,
+}
+
+/// A page of ours: an address elsewhere is not gone on to.
+fn own_page(to: &str) -> &str {
+    let is_own = to.strip_prefix('/').is_some_and(|rest| !rest.starts_with(['/', '\\']));
+    if is_own && !to.contains(char::is_control) { to } else { "/" }
 }
 
 #[derive(Deserialize)]
@@ -44,26 +59,28 @@ struct Credentials {
     email: String,
     #[serde(default)]
     password: String,
+    #[serde(default)]
+    to: String,
 }
 
-async fn sign_in() -> Response {
-    page(&SignIn { email: String::new(), wrong: None })
+async fn sign_in(Query(wanted): Query<Wanted>) -> Response {
+    page(&SignIn { email: String::new(), to: wanted.to, wrong: None })
 }
 
 async fn signed_in(State(app): State<App>, came: Came, Posted(form): Posted<Credentials>) -> Shown {
     if !app.tries.begin(&form.email, came.place, Instant::now()) {
         let wrong = Some(t::say("sign-in-too-often"));
-        return Ok(again(&SignIn { email: form.email, wrong }, StatusCode::TOO_MANY_REQUESTS));
+        return Ok(again(&SignIn { email: form.email, to: form.to, wrong }, StatusCode::TOO_MANY_REQUESTS));
     }
     let known = app.store.user_by_email(&form.email).await?;
     let (user, hash) = known.map_or((None, None), |(user, hash)| (Some(user), Some(hash)));
     let fits = secret::fits(form.password, hash).await?;
     if let Some(user) = user.filter(|_| fits) {
         app.tries.forgive(&form.email, came.place);
-        Ok(begin(&app, user.id, &came, "/").await?)
+        Ok(begin(&app, user.id, &came, own_page(&form.to)).await?)
     } else {
         let wrong = Some(t::say("sign-in-wrong"));
-        Ok(again(&SignIn { email: form.email, wrong }, StatusCode::UNAUTHORIZED))
+        Ok(again(&SignIn { email: form.email, to: form.to, wrong }, StatusCode::UNAUTHORIZED))
     }
 }
 
@@ -185,7 +202,7 @@ async fn welcomed(
     Posted(form): Posted<Acceptance>,
 ) -> Shown {
     let Invitation { role, is_first } = invited(&app, &link).await?;
-    let Credentials { email, password } = form.credentials;
+    let Credentials { email, password, .. } = form.credentials;
     let time_zone = is_first.then(|| form.time_zone.trim().to_owned());
     let made = async {
         let hash = secret::hash(password).await?;
@@ -198,5 +215,22 @@ async fn welcomed(
             Ok(again(&form, StatusCode::UNPROCESSABLE_ENTITY))
         }
         Err(e) => Err(e.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::own_page;
+
+    #[test]
+    fn only_pages_of_ours_are_gone_on_to() {
+        for page in ["/", "/campaigns/cmp_1", "/?q=a//b", "/contacts/+12025550001"] {
+            assert_eq!(own_page(page), page);
+        }
+        for elsewhere in
+            ["", "//evil.example", "/\\evil.example", "https://evil.example", "evil", "/a\r\nb", "\t/"]
+        {
+            assert_eq!(own_page(elsewhere), "/", "{elsewhere:?}");
+        }
     }
 }

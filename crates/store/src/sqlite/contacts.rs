@@ -1,6 +1,6 @@
 //! One person: what is known about a number, and forgetting it.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use campaign::{CampaignId, ListId, Msisdn, Sender};
 use rusqlite::{Connection, OptionalExtension};
@@ -35,6 +35,18 @@ impl Store {
             let (numbers, more) = find(c, text.trim(), limit)?;
             let people = numbers.into_iter().map(|number| brief(c, Msisdn::from_digits(number)));
             Ok((people.collect::<Result<_>>()?, more))
+        })
+        .await
+    }
+
+    /// The names of those of these numbers that are contacts and have one.
+    pub async fn names_of(&self, numbers: Vec<Msisdn>) -> Result<HashMap<String, String>> {
+        self.read(move |c| {
+            let mut names = HashMap::new();
+            for number in numbers {
+                names.extend(brief(c, number)?.name().map(|name| (number.to_string(), name)));
+            }
+            Ok(names)
         })
         .await
     }

@@ -162,6 +162,11 @@ fn agents_leg(record: &Record) -> Vec<AgentLeg> {
     record.lines.iter().filter_map(|line| of_agent(&line.what)).collect()
 }
 
+/// As [`agents_leg`], without the ringing: an agent who picks up at once may not be heard to ring.
+fn agents_leg_but_ringing(record: &Record) -> Vec<AgentLeg> {
+    agents_leg(record).into_iter().filter(|leg| *leg != AgentLeg::Rang).collect()
+}
+
 fn took_failed(record: &Record) -> bool {
     let step = StepId::try_from("agent".to_owned()).unwrap();
     let took = What::Script(Note::Took { step, branch: "failed".to_owned() });
@@ -199,7 +204,7 @@ async fn keys_and_sound_cross_both_ways_and_whoever_hangs_up_the_other_is_hung_u
         let by = if agent_hangs_up { Side::Us } else { Side::FarEnd };
         assert_eq!(record.end.cause, Cause::Completed { by }, "{record:?}");
         let last = if agent_hangs_up { AgentLeg::Left } else { AgentLeg::Ended };
-        assert_eq!(agents_leg(&record), [AgentLeg::Called, AgentLeg::Rang, AgentLeg::Answered, last]);
+        assert_eq!(agents_leg_but_ringing(&record), [AgentLeg::Called, AgentLeg::Answered, last]);
         assert_eq!((record.opted_out, record.failed.as_deref()), (false, None));
         assert!(record.answered < Some(record.whole));
     }
