@@ -6,7 +6,7 @@ use campaign::{ListId, RouteId};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use simulator::{PhoneProfile, Phones, Profile, Smsc};
-use store::{By, CampaignFilter, Consent, ImportChunk, NewContact, Role, RouteKind, Store};
+use store::{By, CampaignFilter, Consent, ImportChunk, NewContact, Role, RouteKind, Settings, Store};
 
 use voice::audio::Pcm;
 
@@ -70,6 +70,10 @@ pub async fn run(options: cli::Demo) -> anyhow::Result<()> {
     println!("listening on {}", server.address);
     println!("open http://{}/ and sign in as {ADMIN} with the password {password}", server.address);
     println!("API token {token}");
+    match temporary {
+        Some(_) => println!("Ctrl-C ends the demo, and its data are deleted"),
+        None => println!("Ctrl-C ends the demo; its data stay in the folder"),
+    }
     server.until_asked_to_stop().await
 }
 
@@ -182,6 +186,13 @@ async fn samples(
     trunks: [(&str, SocketAddr); 2],
     speaks: bool,
 ) -> anyhow::Result<()> {
+    // Where the people of the sample are.
+    let place = Settings {
+        time_zone: "America/New_York".into(),
+        country: Some("US".into()),
+        ..store.settings().await?
+    };
+    store.change_settings(place, by()).await?;
     let list = contacts(store).await?;
     let route = store
         .create_route(serde_json::from_value(json!({"name": "Simulated carrier", "kind": "smpp",

@@ -391,3 +391,20 @@ async fn a_message_is_tried_on_a_phone_of_ones_own_as_a_contact_reads_it_and_cou
     }
     assert_eq!(status, 429);
 }
+
+#[tokio::test]
+async fn an_address_that_says_what_was_done_is_believed_only_where_it_was_done_lately() {
+    let w = World::start().await;
+    let (route, list) = (w.route(json!({})).await, w.list_of(PEOPLE).await);
+    let definition = json!({"channel": "sms", "name": "Said", "route_id": route, "sender": "CLINIC", "list_ids": [list],
+        "opt_in_acknowledged": true, "window": null,
+        "messages": [{"text": "Hello", "send": {"at": "2099-01-01T10:00:00Z"}}]});
+    let at = w.start_campaign(&definition).await;
+    assert!(w.page(&format!("{at}?did=schedule")).await.contains("Scheduled for 3 recipients."));
+    for never in ["stop", "archive", "restart", "release", "hang_up", "nothing"] {
+        let page = w.page(&format!("{at}?did={never}")).await;
+        assert!(!page.contains("notice good"), "{never}: {page}");
+    }
+    w.post(&format!("{at}/stop"), &json!({})).await.ok();
+    assert!(w.page(&format!("{at}?did=stop")).await.contains("Stopped. 0 sent, 3 cancelled."));
+}

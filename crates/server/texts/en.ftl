@@ -506,6 +506,8 @@ windows-delay = { $recipients ->
     [one] Message { $message }: 1 recipient waits for their sending hours, which open { $until }.
    *[other] Message { $message }: { $recipients } recipients wait for their sending hours; the last of these open { $until }.
  }
+summary = Summary
+pilot-first = Pilot: { $n } people first. The other { $others } wait for your OK.
 who-will-not = Will be skipped
 warnings = Check first
 from-to = { $from } to { $to }

@@ -45,6 +45,8 @@ const RECIPIENTS: usize = 50;
 const RECEIPT_WITHIN: SignedDuration = SignedDuration::from_hours(72);
 /// The longest remaining time that is shown as a span; later ends are shown as a time.
 const AN_HOUR: SignedDuration = SignedDuration::from_hours(1);
+/// For how long a page says what was done.
+const NEWS: SignedDuration = SignedDuration::from_mins(5);
 /// Replies on one page.
 const REPLIES: u32 = 100;
 
@@ -302,12 +304,14 @@ async fn read(app: &App, caller: Caller, id: CampaignId, did: &str) -> Result<De
         w.until = outlook.next.or(w.until);
     }
     let left = left(&row, &outlook, &waiting);
+    let timeline = app.store.timeline(id).await?;
     let any_failed = row.at(Place::Settled(Outcome::InDoubt)) > 0
         || row.counts().any(|(row, n)| row.kind == Kind::Bad && n > 0);
     Ok(Details {
         me: Me::new(caller, "campaigns"),
         seen,
-        timeline: app.store.timeline(id).await?,
+        done: done(did, &row).filter(|_| is_news(did, &timeline)),
+        timeline,
         sends: row.campaign.definition.content.sends().iter().map(words::send).collect(),
         skips: app.store.skips(id).await?,
         failures: if any_failed { app.store.failures(id).await? } else { Vec::new() },
@@ -317,7 +321,6 @@ async fn read(app: &App, caller: Caller, id: CampaignId, did: &str) -> Result<De
         ),
         replies: app.store.reply_count(id).await?,
         error: app.store.campaign_error(id).await?,
-        done: done(did, &row),
         refused: None,
         route: route.map(|r| (r.id, r.config.name)),
         send_as,
@@ -392,6 +395,13 @@ fn done(did: &str, row: &Row) -> Option<Cow<'static, str>> {
         "saved" => t::say("saved"),
         _ => return None,
     })
+}
+
+/// Whether what an address says was done was done lately: anybody can write or keep an address.
+fn is_news(did: &str, timeline: &[TimelineEntry]) -> bool {
+    let lately = |entry: &&TimelineEntry| Timestamp::now().duration_since(entry.at) < NEWS;
+    let cause = if did == Action::Clone.word() { "created" } else { did };
+    did == "saved" || timeline.iter().rev().take_while(lately).any(|entry| entry.cause == cause)
 }
 
 /// Goes to a campaign's page, which says what was done.

@@ -42,7 +42,11 @@ struct Schedule {
     id: CampaignId,
     name: String,
     forecast: Option<Forecast>,
+    /// What each message says, and when it goes.
+    texts: Vec<String>,
     sends: Vec<t::Markup>,
+    /// How many get the first message before a person is asked.
+    pilot: Option<i64>,
     currency: String,
     /// Whether it makes calls.
     calls: bool,
@@ -50,6 +54,11 @@ struct Schedule {
 }
 
 impl Schedule {
+    /// Who waits for the person's word after the pilot.
+    fn others(&self, pilot: impl Given<i64>, recipients: impl Given<i64>) -> i64 {
+        (recipients.given() - pilot.given()).max(0)
+    }
+
     async fn new(app: &App, caller: Caller, id: CampaignId) -> store::Result<Self> {
         let campaign = app.store.campaign(id).await?;
         let d = &campaign.definition;
@@ -61,7 +70,11 @@ impl Schedule {
             Err(e) => return Err(e),
         };
         let sends = d.content.sends().iter().map(words::send).collect();
+        let texts = d.content.texts().into_iter().map(str::to_owned).collect();
+        let pilot = d.pilot.map(|pilot| i64::from(pilot.get()));
         Ok(Self {
+            texts,
+            pilot,
             me: Me::new(caller, "campaigns"),
             id,
             name: d.name.clone(),
