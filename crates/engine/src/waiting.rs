@@ -51,6 +51,27 @@ impl WaitingReason {
             _ => None,
         }
     }
+
+    /// Whether it does not pass by itself.
+    pub const fn needs_a_person(&self) -> bool {
+        match self {
+            Self::NotDue
+            | Self::WindowClosed
+            | Self::RouteDown
+            | Self::Rate
+            | Self::CallsFull
+            | Self::TrunkBusy
+            | Self::Rendering
+            | Self::EarlierMessage => false,
+            Self::RouteRefuses(_)
+            | Self::Disabled
+            | Self::Budget
+            | Self::DiskFull
+            | Self::Late
+            | Self::Pilot
+            | Self::Fault(_) => true,
+        }
+    }
 }
 
 /// A reason, and until when it lasts if that is known.

@@ -152,6 +152,14 @@ impl App {
         Ok((rows, next))
     }
 
+    /// One delivery, as [`App::deliveries`] has it; none where there is no such delivery.
+    pub(crate) async fn delivery(&self, id: CampaignId, at: Cursor) -> store::Result<Option<DeliveryRow>> {
+        let filter =
+            DeliveryFilter { message: Some(at.message), from: Some(at), ..DeliveryFilter::default() };
+        let (rows, _) = self.deliveries(id, filter, 1).await?;
+        Ok(rows.into_iter().find(|row| row.id == at))
+    }
+
     /// Has the engine connect routes with their present settings.
     pub(crate) fn routes_changed(&self) {
         if let Some(engine) = self.engine.get() {

@@ -154,6 +154,12 @@ pub(crate) fn index_names(store: &Store) {
     }
 }
 
+/// As [`index_names`], on a thread of its own and in its own time.
+pub(crate) fn index_names_soon(store: &Store) {
+    let store = store.clone();
+    tokio::task::spawn_blocking(move || index_names(&store));
+}
+
 /// Resumes imports that were interrupted when the program ended, and deletes files that nobody wants any more. Only for
 /// the process that dispatches: another may be receiving and reading the same files.
 ///
@@ -166,9 +172,8 @@ pub async fn resume(store: &Store) -> store::Result<()> {
             let _ = fs::remove_file(file.path());
         }
     }
-    let theirs = store.clone();
     // Names of contacts that were stored before the program ended.
-    tokio::task::spawn_blocking(move || index_names(&theirs));
+    index_names_soon(store);
     for id in store.give_up_imports(Timestamp::now()).await? {
         let _ = fs::remove_file(path(store, id));
     }

@@ -63,6 +63,9 @@ pub(crate) struct WaitingView {
     /// The far end's words, if it gave any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) detail: Option<String>,
+    /// Whether the reason does not pass by itself.
+    #[serde(skip)]
+    pub(crate) needs_a_person: bool,
 }
 
 /// One message of a campaign.
@@ -126,23 +129,6 @@ impl CampaignView {
     }
 }
 
-impl WaitingView {
-    /// Whether the reason does not pass by itself.
-    pub(crate) fn needs_a_person(&self) -> bool {
-        const PASSES: [&str; 8] = [
-            "not_due",
-            "window_closed",
-            "rate",
-            "calls_full",
-            "earlier_message",
-            "rendering",
-            "route_down",
-            "trunk_busy",
-        ];
-        !PASSES.contains(&self.reason)
-    }
-}
-
 /// Why a campaign does not send at this moment.
 pub(crate) fn waiting(engine: &Handle, c: &Campaign) -> Vec<WaitingView> {
     if !matches!(c.status, Status::Scheduled | Status::Running) {
@@ -153,7 +139,8 @@ pub(crate) fn waiting(engine: &Handle, c: &Campaign) -> Vec<WaitingView> {
         .into_iter()
         .map(|w| {
             let detail = w.reason.detail().map(str::to_owned);
-            WaitingView { reason: w.reason.word(), until: w.until, detail }
+            let needs_a_person = w.reason.needs_a_person();
+            WaitingView { reason: w.reason.word(), until: w.until, detail, needs_a_person }
         })
         .collect()
 }

@@ -113,6 +113,9 @@ async fn a_person_defines_hears_schedules_edits_runs_stops_and_clones_a_voice_ca
     b.picture("schedule-calls").await;
     b.press(&format!("Schedule for {PEOPLE} recipients")).await;
     b.reads("Scheduled").await;
+    // Calls have no times of their own to change: they are stopped on a page that asks.
+    let links = "return ['adjust', 'stop'].map((to) => document.querySelectorAll(`.head > .buttons > a[href$='/${to}']`).length)";
+    assert_eq!(b.run(links, Vec::new()).await, json!([0, 1]));
     // While it is Scheduled, its start can still be changed.
     b.go("/campaigns/cmp_1/calls").await;
     b.choose("[name=kind]", "Immediately").await;

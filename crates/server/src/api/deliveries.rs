@@ -82,11 +82,8 @@ pub(super) async fn get(
     Path(path): Path<(String, String)>,
 ) -> Answer<Json<DeliveryView>> {
     let from = cursor(&path.1)?;
-    let filter =
-        DeliveryFilter { message: Some(from.message), from: Some(from), ..DeliveryFilter::default() };
-    let (rows, _) = app.deliveries(id, filter, 1).await?;
-    let rows: Vec<_> = rows.into_iter().filter(|row| row.id == from).collect();
-    let delivery = views(&app, id, rows).await?.pop();
+    let row = app.delivery(id, from).await?;
+    let delivery = views(&app, id, row.into_iter().collect()).await?.pop();
     Ok(Json(delivery.ok_or_else(|| Problem::not_found("there is no such delivery"))?))
 }
 

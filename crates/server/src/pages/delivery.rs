@@ -8,9 +8,9 @@ use axum::{
     extract::{Path, State},
     routing::get,
 };
-use campaign::content;
+use campaign::{Msisdn, content};
 use jiff::Timestamp;
-use store::{AttemptRow, CallRow, Campaign, Cursor, DeliveryFilter, DeliveryRow};
+use store::{AttemptRow, CallRow, Campaign, Cursor, DeliveryRow};
 
 use super::{
     Me, Shown,
@@ -68,17 +68,12 @@ async fn delivery(
     let nothing = || Problem::not_found("there is no such delivery");
     let at: Cursor = delivery.parse().map_err(|()| nothing())?;
     let campaign = app.store.campaign(id).await?;
-    let filter = DeliveryFilter { message: Some(at.message), from: Some(at), ..DeliveryFilter::default() };
-    let (rows, _) = app.deliveries(id, filter, 1).await?;
-    let d = rows.into_iter().find(|row| row.id == at).ok_or_else(nothing)?;
+    let d = app.delivery(id, at).await?.ok_or_else(nothing)?;
     let text = text(&app, &campaign, at).await?;
     let attempts = app.store.attempts(id, vec![at]).await?.remove(&at).unwrap_or_default();
     let calls = app.store.calls(id, vec![at]).await?.unwrap_or_default().remove(&at).unwrap_or_default();
-    let number = campaign::Msisdn::parse(&d.number, None).ok();
-    let name = match number {
-        Some(number) => app.store.names_of(vec![number]).await?.remove(&d.number),
-        None => None,
-    };
+    let number = Msisdn::from_address(&d.number).into_iter().collect();
+    let name = app.store.names_of(number).await?.remove(&d.number);
     let row = Row::of(&app, campaign, &list_names(&app).await?);
     Ok(page(&Delivery { me: Me::new(caller, "campaigns"), row, d, name, text, attempts, calls }))
 }

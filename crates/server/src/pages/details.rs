@@ -165,7 +165,7 @@ impl Details {
 
     /// Whether it waits for something that does not come by itself.
     fn needs_a_person(&self) -> bool {
-        self.waiting.iter().any(WaitingView::needs_a_person)
+        self.waiting.iter().any(|w| w.needs_a_person)
     }
 
     /// What the button says that releases what is held.
@@ -643,7 +643,7 @@ async fn recipients(
         format!("?{kept}&cursor={c}")
     });
     let ids: Vec<Cursor> = items.iter().map(|item| item.id).collect();
-    let numbers = items.iter().filter_map(|item| Msisdn::parse(&item.number, None).ok()).collect();
+    let numbers = items.iter().filter_map(|item| Msisdn::from_address(&item.number)).collect();
     let names = app.store.names_of(numbers).await?;
     let attempts = app.store.attempts(id, ids.clone()).await?;
     let calls = app.store.calls(id, ids).await?.unwrap_or_default();

@@ -79,7 +79,7 @@ async fn overview(State(app): State<App>, caller: Caller) -> Shown {
     let mut needs = Vec::new();
     for row in &running {
         let waiting = app.engine.get().map(|engine| view::waiting(engine, &row.campaign)).unwrap_or_default();
-        needs.extend(waiting.iter().filter(|w| w.needs_a_person()).map(|w| Need::of_campaign(row, waits(w))));
+        needs.extend(waiting.iter().filter(|w| w.needs_a_person).map(|w| Need::of_campaign(row, waits(w))));
     }
     for row in &errored {
         let error = app.store.campaign_error(row.campaign.id).await?;

@@ -140,7 +140,7 @@ async fn add(
     let source = form.consent.trim().to_owned();
     let consent = (!source.is_empty()).then(|| Consent { source, at: by.at, by: caller.name.clone() });
     app.store.add_contact(into.0, NewContact { consent, ..contact }, by).await?;
-    sort_in(&app);
+    uploads::index_names_soon(&app.store);
     Ok(Redirect::to(&format!("/contacts/{number}")).into_response())
 }
 
@@ -168,7 +168,7 @@ async fn save(
     match form.read(&fields, None, Some(contact.number)) {
         Ok(changed) => {
             app.store.edit_contact(changed, caller.by()).await?;
-            sort_in(&app);
+            uploads::index_names_soon(&app.store);
             Ok(Redirect::to(&format!("/contacts/{}", contact.number)).into_response())
         }
         Err(e) => {
@@ -176,12 +176,6 @@ async fn save(
             refused(caller, None, form, e)
         }
     }
-}
-
-/// Lets the contact be found by its name, in a moment.
-fn sort_in(app: &App) {
-    let store = app.store.clone();
-    tokio::task::spawn_blocking(move || uploads::index_names(&store));
 }
 
 /// The form again, with what is wrong in it.
